@@ -1,1 +1,4 @@
+//! Syncline: a self-hosted sync service. See ARCHITECTURE.md for the map.
 
+pub mod domain;
+//pub mod store;

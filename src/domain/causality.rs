@@ -8,6 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::mutants::{Mutant, active};
+
 /// Position in a workspace's order: 1, 2, 3, … without gaps. 0 stands for "before everything".
 pub type Seq = u64;
 /// Short number the server gives a replica with its first settled operation.
@@ -57,12 +59,12 @@ impl Author {
     }
 
     fn knows_beyond_base(&self, w: &Stamp) -> bool {
-        (self.replica_no == w.replica_no
+        let own_chain = self.replica_no == w.replica_no
             && self.replica_no != SERVER_REPLICA_NO
-            && w.counter < self.counter)
-            || self
-                .extras
-                .iter()
-                .any(|e| e.replica_no == w.replica_no && e.counter >= w.counter)
+            && w.counter < self.counter
+            && !active(Mutant::ForgetOwnChain);
+        let listed = self.extras.iter().any(|e| e.replica_no == w.replica_no && e.counter >= w.counter)
+            && !active(Mutant::IgnoreExtras);
+        own_chain || listed
     }
 }

@@ -1,0 +1,112 @@
+//! Accepted operations with what they did: the rows of the log and the content of the feed.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::causality::{Author, Seq, Stamp};
+use super::conflict::ConflictSummary;
+use super::hash::Hash;
+use super::ids::{CollectionId, Dot, FieldId, RecordId};
+use super::merge::text::{SettledHunk, Splice};
+use super::operation::{CausalContext, Mutation, Settlement};
+use super::value::Value;
+
+/// An operation in its place in the order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub seq: Seq,
+    pub dot: Dot,
+    pub author: Author,
+    /// As submitted; for "latest" the head it settled on.
+    pub context: CausalContext,
+    pub request_id: Option<Arc<str>>,
+    pub correlation_id: Arc<str>,
+    pub actor: Arc<str>,
+    pub client_time_ms: Option<i64>,
+    pub committed_at_ms: i64,
+    /// As applied: initial fields spelled out, replaced texts as hunks.
+    pub mutations: Vec<Mutation>,
+    pub effects: Vec<Effect>,
+    pub settlement: Settlement,
+    pub operation_hash: Hash,
+    pub chain: Hash,
+}
+
+impl Change {
+    /// The operation's identity for comparisons of knowledge.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { seq: self.seq, replica_no: self.author.replica_no, counter: self.author.counter }
+    }
+
+    /// The first effect on a field.
+    pub fn effect_on(&self, record: &str, field: &str) -> Option<&Effect> {
+        self.effects.iter().find(|e| &*e.record == record && e.field.as_deref() == Some(field))
+    }
+
+    /// The first effect on a record's existence.
+    pub fn effect_on_existence(&self, record: &str) -> Option<&Effect> {
+        self.effects.iter().find(|e| {
+            &*e.record == record
+                && matches!(
+                    e.kind,
+                    EffectKind::RecordCreated | EffectKind::RecordDeleted | EffectKind::RecordRestored | EffectKind::Existence
+                )
+        })
+    }
+}
+
+/// One thing a change did. Decided once, a pure function of state, operation and context.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effect {
+    pub collection: CollectionId,
+    pub record: RecordId,
+    pub field: Option<FieldId>,
+    /// The mutation it comes from.
+    pub mutation_index: u16,
+    /// Position of the previous change of the same field (or of the record's existence); 0 for none. The log is
+    /// so its own index: walking back costs as many steps as there were changes.
+    pub previous_seq: Seq,
+    pub kind: EffectKind,
+}
+
+/// What an effect did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EffectKind {
+    RecordCreated,
+    RecordDeleted,
+    RecordRestored,
+    /// The record's existence was touched without a visible change (a delete that clashed, …).
+    Existence,
+    /// A register or to-one field; without a value: the mutation's own value took effect.
+    Register { value: Option<Value> },
+    Text { splices: Vec<Splice>, hunks: Vec<SettledHunk> },
+    /// The counter's value, and what this change added (an assignment adds nothing).
+    Counter { value: i64, added: i64 },
+    Set { added: Vec<Value>, removed: Vec<Value> },
+    Conflict { event: ConflictEventKind, summary: ConflictSummary },
+}
+
+/// What happened to a conflict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConflictEventKind {
+    Opened,
+    Changed,
+    Deferred,
+    Reminded,
+    Assigned,
+    Closed,
+    Reopened,
+}
+
+/// The value that a register mutation writes: what [`EffectKind::Register`] without a value stands for.
+pub fn own_value(mutation: &Mutation) -> Option<Value> {
+    use super::operation::Action;
+    match &mutation.action {
+        Action::Set { value, .. } => Some(value.clone()),
+        Action::Link { target, .. } => Some(Value::String(target.clone())),
+        Action::Unlink { .. } => Some(Value::Null),
+        Action::AssignCounter { value, .. } => Some(Value::Int(*value)),
+        _ => None,
+    }
+}

@@ -1,0 +1,96 @@
+//! Identifiers and their grammars.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::causality::{Counter, Seq};
+use super::limits::{ID_BYTES_MAX, LABEL_BYTES_MAX};
+
+/// A replica: one installation of a client. The nil UUID is the server itself.
+pub type ReplicaId = Uuid;
+/// A collection of records: 1 to 64 of `[A-Za-z0-9_-]`.
+pub type CollectionId = Arc<str>;
+/// A record, unique within its workspace: 1 to 64 of `[A-Za-z0-9_-]`.
+pub type RecordId = Arc<str>;
+/// A field of a collection's records: 1 to 64 of `[A-Za-z0-9_-]`.
+pub type FieldId = Arc<str>;
+/// The server's short number for a workspace.
+pub type WorkspaceNo = i64;
+/// Random number of a workspace's history; changes when it may have been rewound.
+pub type Epoch = u64;
+
+/// An operation's identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Dot {
+    pub replica: ReplicaId,
+    pub counter: Counter,
+}
+
+impl fmt::Display for Dot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.replica, self.counter)
+    }
+}
+
+/// A conflict: the position of the operation that opened it, and a number among those it opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ConflictId {
+    pub opened_seq: Seq,
+    pub index: u16,
+}
+
+impl fmt::Display for ConflictId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}-{}", self.opened_seq, self.index)
+    }
+}
+
+impl FromStr for ConflictId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (seq, index) = text.strip_prefix('c').and_then(|t| t.split_once('-')).ok_or(())?;
+        let id = ConflictId {
+            opened_seq: seq.parse().map_err(|_| ())?,
+            index: index.parse().map_err(|_| ())?,
+        };
+        // One spelling per id: "+1" and "01" parse as numbers but are not ids.
+        (id.to_string() == text).then_some(id).ok_or(())
+    }
+}
+
+/// Whether `id` is 1 to 64 of `[A-Za-z0-9_-]`: collections, records, fields.
+pub fn is_name(id: &str) -> bool {
+    has_length(id) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+/// Whether `id` is 1 to 64 of `[a-z0-9-]` and starts with a letter or digit: workspaces.
+pub fn is_workspace_id(id: &str) -> bool {
+    has_length(id)
+        && !id.starts_with('-')
+        && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// Whether `id` is 1 to 64 of `[A-Za-z0-9._:-]`: request ids.
+pub fn is_request_id(id: &str) -> bool {
+    has_length(id) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
+}
+
+/// Whether `label` is short enough and free of control characters.
+pub fn is_label(label: &str) -> bool {
+    label.len() <= LABEL_BYTES_MAX && !label.chars().any(char::is_control)
+}
+
+/// A replica id from its canonical text form; the nil UUID is the server's own.
+pub fn parse_replica_id(text: &str) -> Option<ReplicaId> {
+    let id = Uuid::try_parse(text).ok()?;
+    (!id.is_nil() && id.hyphenated().to_string() == text).then_some(id)
+}
+
+fn has_length(id: &str) -> bool {
+    (1..=ID_BYTES_MAX).contains(&id.len())
+}

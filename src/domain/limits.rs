@@ -1,0 +1,69 @@
+//! Every limit has a name here, with its unit last.
+
+/// Operations in one Submit.
+pub const OPERATIONS_PER_CALL_MAX: usize = 1_000;
+/// Mutations in one operation.
+pub const MUTATIONS_PER_OPERATION_MAX: usize = 100;
+/// Encoded size of one operation.
+pub const OPERATION_BYTES_MAX: usize = 256 * 1024;
+/// Encoded size of a message to the server.
+pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Encoded size at which a message from the server is cut.
+pub const RESPONSE_PAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Dots in a causal context beside its base.
+pub const EXTRAS_MAX: usize = 32;
+/// Further dependencies of one operation.
+pub const DEPENDENCIES_MAX: usize = 32;
+/// Ids of collections, records, fields, workspaces and requests.
+pub const ID_BYTES_MAX: usize = 64;
+/// Correlation ids, actors, client names, assignees.
+pub const LABEL_BYTES_MAX: usize = 128;
+/// Nesting of a value.
+pub const VALUE_DEPTH_MAX: usize = 16;
+/// Elements in one add or remove.
+pub const ELEMENTS_PER_MUTATION_MAX: usize = 100;
+/// Elements of a set or to-many field.
+pub const SET_ELEMENTS_MAX: u64 = 10_000;
+/// Hunks in one text edit.
+pub const TEXT_HUNKS_MAX: usize = 1_000;
+/// A text field's size.
+pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
+/// Operations in one text's merge window; an edit that needs more meets a conflict instead.
+pub const TEXT_WINDOW_OPERATIONS_MAX: usize = 20_000;
+/// Collections in a schema.
+pub const COLLECTIONS_MAX: usize = 200;
+/// Fields in a collection.
+pub const FIELDS_PER_COLLECTION_MAX: usize = 500;
+/// Held operations of one replica.
+pub const HELD_PER_REPLICA_MAX: u64 = 1_000;
+/// Bytes of held operations of one replica.
+pub const HELD_BYTES_PER_REPLICA_MAX: u64 = 4 * 1024 * 1024;
+/// Held operations of one workspace.
+pub const HELD_PER_WORKSPACE_MAX: u64 = 50_000;
+/// Bytes of held operations of one workspace.
+pub const HELD_BYTES_PER_WORKSPACE_MAX: u64 = 256 * 1024 * 1024;
+/// How long an operation waits for another.
+pub const HOLD_OPERATION_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long an operation waits for a record.
+pub const HOLD_RECORD_MS: i64 = 60 * 1000;
+/// Held operations released by one settled operation within a transaction.
+pub const RELEASE_CASCADE_MAX: usize = 1_000;
+/// Hops followed when looking for a cycle of waits.
+pub const WAIT_CHAIN_HOPS_MAX: usize = 64;
+/// How long a request id is remembered.
+pub const REQUEST_ID_MS: i64 = 24 * 60 * 60 * 1000;
+/// How far ahead a conflict can be deferred.
+pub const DEFER_MS_MAX: i64 = 366 * 24 * 60 * 60 * 1000;
+/// Steps back through a field's history in search of a conflict's base value.
+pub const BASE_SEARCH_STEPS_MAX: usize = 64;
+/// A value kept within a conflict; longer texts are cut.
+pub const CONFLICT_VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Alternatives kept in a conflict's own row, beyond which edits of one replica fold into its latest.
+pub const ALTERNATIVES_INLINE_MAX: usize = 256;
+/// Hops a walk back through a field's chain may take.
+pub const CHAIN_STEPS_MAX: usize = 100_000;
+
+const _: () = assert!(OPERATION_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(CONFLICT_VALUE_BYTES_MAX < OPERATION_BYTES_MAX);
+const _: () = assert!(HELD_PER_REPLICA_MAX < HELD_PER_WORKSPACE_MAX);
+const _: () = assert!(TEXT_HUNKS_MAX <= OPERATION_BYTES_MAX);

@@ -1,0 +1,17 @@
+//! What Syncline means: identities, causality, values, merging, conflicts and the sequencer that settles
+//! operations. Pure and synchronous: no tokio, tonic, prost, sqlx, clock or randomness below this line.
+
+pub mod causality;
+pub mod change;
+pub mod conflict;
+pub mod hash;
+pub mod ids;
+pub mod limits;
+pub mod merge;
+pub(crate) mod mutants;
+pub mod operation;
+pub mod refusal;
+pub mod schema;
+pub mod sequencer;
+pub mod state;
+pub mod value;

@@ -1,0 +1,85 @@
+//! Seeded faults in the rules, to prove that the property tests would find them. Outside of tests every
+//! question is answered `false` at compile time.
+
+/// A rule that can be broken on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    IgnoreExtras,
+    ForgetOwnChain,
+    NoHold,
+    LastWriterOnly,
+    NewcomerTakesOver,
+    CloseUnseen,
+    ForgetShadows,
+    SecondLiveConflict,
+    RemoveWins,
+    AssignForgetsIncrements,
+    DeleteIgnoresEdits,
+    EditIgnoresDelete,
+    SettleAgain,
+    RejectionBlocks,
+    ReusedDotIsDuplicate,
+    BaseMayDecrease,
+    ReleaseOnlyFirst,
+    ReminderStays,
+
+    /// Text: an insertion always goes just before the next known character.
+    NaiveRightNeighbour,
+    /// Text: an insertion always hangs off the character on its left.
+    NaiveRightChild,
+    /// Text: the next known character is looked for among the visible ones only.
+    RightOriginSkipsTombstones,
+    /// Text: of two insertions at one place, the later one goes to the left.
+    YoungerSiblingLeft,
+    /// Text: a suppressed hunk is hidden from its author at once.
+    SuppressionAsFlag,
+    /// Text: a suppressed hunk stays visible to its author for good.
+    SuppressedVisibleForever,
+    /// Text: a suppressed deletion takes effect all the same.
+    SuppressedDeletionApplied,
+    /// Text: the latest partner of a clash is recorded as the suppressor, not the earliest.
+    SuppressedByLatestPartner,
+    /// Text: two deletions of the same text clash.
+    DeletionsClash,
+    /// Text: replacing what somebody else deleted or replaced goes unnoticed (rule c1).
+    OverlapUnnoticed,
+    /// Text: deleting around somebody else's insertion goes unnoticed (rule c2).
+    SwallowUnnoticed,
+    /// Text: c2 looks only at insertions that nobody has deleted since.
+    SwallowUsesTrunkVisibility,
+    /// Text: inserting into what somebody else deleted goes unnoticed (rule c3).
+    InsertIntoDeletedUnnoticed,
+    /// Text: building on suppressed text goes unnoticed (rule c4).
+    SuppressedGroundUnnoticed,
+    /// Text: an author does not know its own earlier operations.
+    OwnChainForgotten,
+    /// Text: an author does not know the dots listed as extras.
+    ExtrasIgnoredInText,
+    /// Text: the replay starts at the operation's own base, not at the critical one.
+    CriticalBaseNotIterated,
+    /// Text: the effect leaves out what the operation deleted.
+    EffectForgetsDeletions,
+}
+
+#[cfg(test)]
+thread_local! {
+    static ACTIVE: std::cell::Cell<Option<Mutant>> = const { std::cell::Cell::new(None) };
+}
+
+/// Whether the rule is broken now.
+#[cfg(test)]
+pub(crate) fn active(mutant: Mutant) -> bool {
+    ACTIVE.with(|a| a.get() == Some(mutant))
+}
+
+/// Breaks a rule for the rest of the test's thread, or none.
+#[cfg(test)]
+pub(crate) fn set(mutant: Option<Mutant>) {
+    ACTIVE.with(|a| a.set(mutant));
+}
+
+/// Whether the rule is broken now: never.
+#[cfg(not(test))]
+pub(crate) const fn active(_: Mutant) -> bool {
+    false
+}

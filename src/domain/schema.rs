@@ -1,0 +1,124 @@
+//! What a workspace's records look like, and how their fields merge.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{CollectionId, FieldId};
+
+/// A workspace's schema.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schema {
+    /// Refuse unknown collections and fields; otherwise the first settled mutation fixes a field's kind.
+    pub strict: bool,
+    /// Counts up with every change.
+    pub version: u64,
+    pub collections: BTreeMap<CollectionId, Collection>,
+}
+
+/// A collection's fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collection {
+    pub fields: BTreeMap<FieldId, Field>,
+}
+
+/// A field's kind and policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    pub kind: FieldKind,
+    pub provisional: Provisional,
+    pub on_clash: OnClash,
+    pub on_dominate: OnDominate,
+}
+
+impl Field {
+    /// A field of `kind` with the default policies.
+    pub fn of(kind: FieldKind) -> Field {
+        Field {
+            kind,
+            provisional: Provisional::Incumbent,
+            on_clash: OnClash::Open,
+            on_dominate: OnDominate::Keep,
+        }
+    }
+}
+
+/// What a field is. Ordered lists and trees will be further kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum FieldKind {
+    Register,
+    Text,
+    Counter,
+    Set,
+    ToOne,
+    ToMany,
+}
+
+/// Which of several concurrent values is shown until somebody decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Provisional {
+    Incumbent,
+    Latest,
+    Min,
+    Max,
+}
+
+/// What happens on a clash of a register, a counter's base or a to-one link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnClash {
+    Open,
+    Settle,
+}
+
+/// What a plain write does that knew every alternative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnDominate {
+    Keep,
+    Supersede,
+}
+
+/// Why a schema change was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    #[error("field {collection}.{field} has another kind already")]
+    KindChange { collection: CollectionId, field: FieldId },
+    #[error("more than the allowed {limit} {what}")]
+    TooMany { what: &'static str, limit: usize },
+}
+
+impl Schema {
+    /// The field's declaration, when there is one.
+    pub fn field(&self, collection: &str, field: &str) -> Option<&Field> {
+        self.collections.get(collection)?.fields.get(field)
+    }
+
+    /// Adds what `change` declares and takes over its policies; the version moves if anything did.
+    pub fn merge(&mut self, change: &Schema) -> Result<(), SchemaError> {
+        use super::limits::{COLLECTIONS_MAX, FIELDS_PER_COLLECTION_MAX};
+        let mut next = self.clone();
+        next.strict = change.strict;
+        for (collection, declared) in &change.collections {
+            let fields = &mut next.collections.entry(collection.clone()).or_default().fields;
+            for (field, spec) in &declared.fields {
+                if fields.get(field).is_some_and(|old| old.kind != spec.kind) {
+                    return Err(SchemaError::KindChange {
+                        collection: collection.clone(),
+                        field: field.clone(),
+                    });
+                }
+                fields.insert(field.clone(), *spec);
+            }
+            if fields.len() > FIELDS_PER_COLLECTION_MAX {
+                return Err(SchemaError::TooMany { what: "fields", limit: FIELDS_PER_COLLECTION_MAX });
+            }
+        }
+        if next.collections.len() > COLLECTIONS_MAX {
+            return Err(SchemaError::TooMany { what: "collections", limit: COLLECTIONS_MAX });
+        }
+        if next != *self {
+            next.version += 1;
+            *self = next;
+        }
+        Ok(())
+    }
+}

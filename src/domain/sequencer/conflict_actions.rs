@@ -1,0 +1,84 @@
+//! Actions on conflicts themselves: defer, remind, assign, reopen. They are ordered like any other operation, so
+//! that everybody agrees on a conflict's status.
+
+use std::sync::Arc;
+
+use super::super::change::ConflictEventKind;
+use super::super::conflict::{Conflict, ConflictStatus};
+use super::super::ids::ConflictId;
+use super::super::limits::DEFER_MS_MAX;
+use super::super::mutants::{Mutant, active};
+use super::super::refusal::Refusal;
+use super::super::state::{Key, Row, Step};
+use super::settle::Settling;
+
+impl Settling<'_, '_> {
+    fn conflict_for_action(&self, id: ConflictId) -> Step<Conflict> {
+        match self.tx.conflict(id)? {
+            Some(conflict) => Ok(conflict.clone()),
+            None => Err(Refusal::ConflictNotFound { conflict: id }.into()),
+        }
+    }
+
+    fn live_for_action(&self, id: ConflictId) -> Step<Conflict> {
+        let conflict = self.conflict_for_action(id)?;
+        if conflict.status.is_live() {
+            return Ok(conflict);
+        }
+        Err(Refusal::ConflictNotLive { conflict: id, status: conflict.status.name().into() }.into())
+    }
+
+    pub(super) fn defer(&mut self, id: ConflictId, revision: u64, remind_at_ms: i64) -> Step<()> {
+        let mut conflict = self.live_for_action(id)?;
+        if conflict.revision != revision {
+            return Err(Refusal::ConflictChanged { conflict: id, revision: conflict.revision }.into());
+        }
+        if remind_at_ms > self.now_ms.saturating_add(DEFER_MS_MAX) {
+            let detail = "a conflict can be deferred 366 days at most".to_owned();
+            return Err(Refusal::InvalidOperation { field: "remind_time".to_owned(), detail }.into());
+        }
+        if let Some(earlier) = conflict.remind_at_ms {
+            self.tx.delete(Key::Reminder(earlier, id));
+        }
+        self.tx.put(Key::Reminder(remind_at_ms, id), Row::Unit);
+        conflict.status = ConflictStatus::Deferred;
+        conflict.remind_at_ms = Some(remind_at_ms);
+        conflict.defer_count += 1;
+        self.save(conflict, ConflictEventKind::Deferred, "put aside")
+    }
+
+    /// The server's own action when a deferral runs out. A conflict that closed or was deferred anew in the
+    /// meantime is left alone.
+    pub(super) fn remind(&mut self, id: ConflictId) -> Step<()> {
+        let mut conflict = self.live_for_action(id)?;
+        let Some(due) = conflict.remind_at_ms.filter(|at| *at <= self.now_ms) else {
+            return Err(Refusal::ConflictChanged { conflict: id, revision: conflict.revision }.into());
+        };
+        if !active(Mutant::ReminderStays) {
+            self.tx.delete(Key::Reminder(due, id));
+            conflict.remind_at_ms = None;
+        }
+        conflict.status = ConflictStatus::Open;
+        self.save(conflict, ConflictEventKind::Reminded, "its reminder fired")
+    }
+
+    pub(super) fn assign(&mut self, id: ConflictId, assignee: &Arc<str>) -> Step<()> {
+        let mut conflict = self.live_for_action(id)?;
+        conflict.assignee = assignee.clone();
+        let detail = if assignee.is_empty() { "given back" } else { "given to somebody" };
+        self.save(conflict, ConflictEventKind::Assigned, detail)
+    }
+
+    pub(super) fn reopen(&mut self, id: ConflictId) -> Step<()> {
+        let mut conflict = self.conflict_for_action(id)?;
+        if conflict.status.is_live() {
+            return Err(Refusal::ConflictLive { conflict: id }.into());
+        }
+        if let Some(live) = self.tx.scope(&conflict.scope)?.live {
+            return Err(Refusal::ConflictLive { conflict: live }.into());
+        }
+        conflict.status = ConflictStatus::Open;
+        conflict.closing = None;
+        self.save(conflict, ConflictEventKind::Reopened, "opened again")
+    }
+}

@@ -1,0 +1,420 @@
+//! Settling one operation: all of its mutations at the next position, or a rejection.
+
+use std::sync::Arc;
+
+use super::super::causality::{Author, Seq, Stamp};
+use super::super::change::{Change, Effect, EffectKind};
+use super::super::conflict::Scope;
+use super::super::hash::{Hash, chain};
+use super::super::ids::{CollectionId, Dot, FieldId, RecordId};
+use super::super::limits::CHAIN_STEPS_MAX;
+use super::super::mutants::{Mutant, active};
+use super::super::operation::{
+    Action, CausalContext, Identity, Mutation, Operation, Outcome, Rejection, Settlement,
+};
+use super::super::refusal::Refusal;
+use super::super::schema::{Field, FieldKind, Schema};
+use super::super::state::{
+    Existence, FieldRow, FieldValue, Key, RecordRow, RejectionRow, ReplicaRow, Row, Step, Stop, Transaction,
+};
+use super::super::value::Value;
+use super::admit::{author_of, replica_row};
+use super::{Environment, rejected};
+
+/// A settled operation.
+pub(super) struct Settled {
+    pub outcome: Outcome,
+    /// Records it created.
+    pub created: Vec<RecordId>,
+}
+
+/// Settles an operation whose dependencies have all settled. Its counter is used up whatever happens.
+pub(super) fn settle(
+    tx: &mut Transaction<'_>,
+    operation: &Operation,
+    dot: Dot,
+    hash: Hash,
+    env: Environment,
+) -> Step<Settled> {
+    let before = tx.head;
+    match try_settle(tx, operation, dot, hash, env) {
+        Ok(settled) => Ok(settled),
+        Err(Stop::Missing(need)) => Err(Stop::Missing(need)),
+        Err(Stop::Refused(refusal)) => {
+            tx.drop_current();
+            tx.head = before;
+            reject(tx, operation, dot, hash, Rejection { refusal, mutation_index: None })
+        }
+    }
+}
+
+fn try_settle(
+    tx: &mut Transaction<'_>,
+    operation: &Operation,
+    dot: Dot,
+    hash: Hash,
+    env: Environment,
+) -> Step<Settled> {
+    if let Some(malformed) = &operation.malformed {
+        let rejection =
+            Rejection { refusal: malformed.refusal.clone(), mutation_index: malformed.mutation_index };
+        return reject(tx, operation, dot, hash, rejection);
+    }
+    let (author, context) = author_of(tx, operation, dot)?;
+    let replica = replica_row(tx, dot.replica)?;
+    check_context(tx, &author, &replica)?;
+    check_dependencies(tx, operation)?;
+    let seq = tx.head.head_seq + 1;
+    let mut settling = Settling {
+        stamp: Stamp { seq, replica_no: author.replica_no, counter: author.counter },
+        author,
+        context,
+        dot,
+        operation,
+        now_ms: env.now_ms,
+        mutations: Vec::new(),
+        effects: Vec::new(),
+        settlement: Settlement::default(),
+        created: Vec::new(),
+        pairs: Vec::new(),
+        next_conflict: 0,
+        tx,
+    };
+    for (index, mutation) in operation.mutations.iter().enumerate() {
+        match settling.apply(mutation) {
+            Ok(()) => {}
+            Err(Stop::Missing(need)) => return Err(Stop::Missing(need)),
+            Err(Stop::Refused(refusal)) => {
+                settling.tx.drop_current();
+                let rejection = Rejection { refusal, mutation_index: u32::try_from(index).ok() };
+                return reject(settling.tx, operation, dot, hash, rejection);
+            }
+        }
+    }
+    Ok(settling.finish(hash))
+}
+
+/// Per replica bases never decrease, and an operation knows at least what the dots it lists knew.
+fn check_context(tx: &Transaction<'_>, author: &Author, replica: &ReplicaRow) -> Step<()> {
+    let refuse = |detail: String| Err(Stop::Refused(Refusal::InvalidContext { detail }));
+    if replica.no == super::super::causality::SERVER_REPLICA_NO {
+        return Ok(());
+    }
+    if author.base_seq < replica.last_base && !active(Mutant::BaseMayDecrease) {
+        return refuse(format!("base_seq {} is before the replica's last, {}", author.base_seq, replica.last_base));
+    }
+    for extra in &author.extras {
+        let key = Key::Rejection(extra.replica_no, extra.counter);
+        if tx.row(&key)?.is_some() {
+            continue;
+        }
+        let base_seq = tx.change_of(extra.replica_no, extra.counter)?.author.base_seq;
+        if base_seq > author.base_seq {
+            return refuse(format!("base_seq {} is before that of an extra, {base_seq}", author.base_seq));
+        }
+    }
+    Ok(())
+}
+
+fn check_dependencies(tx: &Transaction<'_>, operation: &Operation) -> Step<()> {
+    for needed in &operation.depends_on {
+        let Some(replica_no) = tx.replica_no(needed.replica)? else { continue };
+        if tx.row(&Key::Rejection(replica_no, needed.counter))?.is_some() {
+            return Err(Refusal::DependencyRejected { dot: *needed }.into());
+        }
+    }
+    Ok(())
+}
+
+/// Settles an operation without effect and without a position. What it would have created is remembered, so that
+/// what builds on it is rejected for that reason.
+pub(super) fn reject(
+    tx: &mut Transaction<'_>,
+    operation: &Operation,
+    dot: Dot,
+    hash: Hash,
+    rejection: Rejection,
+) -> Step<Settled> {
+    let replica = replica_row(tx, dot.replica)?;
+    let row = RejectionRow {
+        operation_hash: hash,
+        rejection: rejection.clone(),
+        at_seq: tx.head.head_seq,
+        correlation_id: operation.correlation_id.clone(),
+        request_id: request_id(operation),
+    };
+    tx.put(Key::Rejection(replica.no, dot.counter), Row::Rejection(row));
+    if !active(Mutant::RejectionBlocks) {
+        tx.put(Key::Replica(dot.replica), Row::Replica(ReplicaRow { last_settled: dot.counter, ..replica }));
+    }
+    for mutation in &operation.mutations {
+        if matches!(mutation.action, Action::Create { .. }) && tx.record(&mutation.record)?.is_none() {
+            let phantom = RecordRow {
+                collection: mutation.collection.clone(),
+                existence: Existence::Phantom(dot),
+                created: Stamp { seq: 0, replica_no: 0, counter: 0 },
+                last_seq: 0,
+                heads: Vec::new(),
+            };
+            tx.put(Key::Record(mutation.record.clone()), Row::Record(phantom));
+        }
+    }
+    tx.keep();
+    let outcome = rejected(rejection.refusal, rejection.mutation_index);
+    Ok(Settled { outcome, created: Vec::new() })
+}
+
+fn request_id(operation: &Operation) -> Option<Arc<str>> {
+    match &operation.identity {
+        Identity::Request(id) => Some(id.clone()),
+        Identity::Dot(_) => None,
+    }
+}
+
+/// An operation on its way to its place in the order.
+pub(super) struct Settling<'t, 'a> {
+    pub tx: &'t mut Transaction<'a>,
+    pub author: Author,
+    pub context: CausalContext,
+    pub stamp: Stamp,
+    pub dot: Dot,
+    pub operation: &'t Operation,
+    pub now_ms: i64,
+    /// As applied so far.
+    pub mutations: Vec<Mutation>,
+    pub effects: Vec<Effect>,
+    pub settlement: Settlement,
+    pub created: Vec<RecordId>,
+    /// Clashing pairs recorded by this operation.
+    pub pairs: Vec<(Scope, Seq)>,
+    pub next_conflict: u16,
+}
+
+impl Settling<'_, '_> {
+    fn apply(&mut self, mutation: &Mutation) -> Step<()> {
+        self.mutations.push(mutation.clone());
+        match &mutation.action {
+            Action::Create { fields } => {
+                self.create(mutation)?;
+                for (field, value) in fields {
+                    let initial = self.initial(mutation, field, value)?;
+                    self.apply(&initial)?;
+                }
+                // The initial values stand as mutations of their own now.
+                self.forget_initial_values(mutation);
+                Ok(())
+            }
+            Action::Delete => self.delete(mutation),
+            Action::Restore => self.restore(mutation),
+            Action::Set { field, value } => self.set_register(mutation, field, value.clone()),
+            Action::EditText { field, hunks } => self.edit_text(mutation, field, hunks),
+            Action::ReplaceText { field, text } => self.replace_text(mutation, field, text),
+            Action::Increment { field, by } => self.increment(mutation, field, *by),
+            Action::AssignCounter { field, value } => self.assign_counter(mutation, field, *value),
+            Action::AddElements { field, elements } => self.add_elements(mutation, field, elements),
+            Action::RemoveElements { field, elements } => self.remove_elements(mutation, field, elements),
+            Action::ClearElements { field } => self.clear_elements(mutation, field),
+            Action::Link { field, target } => self.link(mutation, field, target),
+            Action::Unlink { field, target } => self.unlink(mutation, field, target.as_ref()),
+            Action::Defer { conflict, revision, remind_at_ms } => self.defer(*conflict, *revision, *remind_at_ms),
+            Action::Assign { conflict, assignee } => self.assign(*conflict, assignee),
+            Action::Reopen { conflict } => self.reopen(*conflict),
+            Action::Remind { conflict } => self.remind(*conflict),
+        }
+    }
+
+    /// The mutation that an initial value of a new record stands for.
+    fn initial(&mut self, create: &Mutation, field: &FieldId, value: &Value) -> Step<Mutation> {
+        let declared = self.tx.schema()?.and_then(|s| s.field(&create.collection, field)).map(|f| f.kind);
+        let field = field.clone();
+        let action = match (declared.unwrap_or(FieldKind::Register), value) {
+            (FieldKind::Text, Value::String(text)) => Action::ReplaceText { field, text: text.to_string() },
+            (FieldKind::Counter, Value::Int(value)) => Action::AssignCounter { field, value: *value },
+            (FieldKind::ToOne, Value::String(target)) => Action::Link { field, target: target.clone() },
+            (FieldKind::Register, _) => Action::Set { field, value: value.clone() },
+            (kind, _) => return Err(Refusal::KindMismatch { field, kind, action: "create".into() }.into()),
+        };
+        Ok(Mutation {
+            collection: create.collection.clone(),
+            record: create.record.clone(),
+            action,
+            observed_seq: None,
+            resolves: None,
+        })
+    }
+
+    fn forget_initial_values(&mut self, create: &Mutation) {
+        for mutation in self.mutations.iter_mut().rev() {
+            if mutation == create {
+                mutation.action = Action::Create { fields: Vec::new() };
+                return;
+            }
+        }
+    }
+
+    /// Index of the mutation being applied, among those as applied.
+    pub fn mutation_index(&self) -> u16 {
+        u16::try_from(self.mutations.len().saturating_sub(1)).unwrap_or(u16::MAX)
+    }
+
+    /// Whether the author knew a settled operation; it always knows itself.
+    pub fn knows(&self, w: &Stamp) -> bool {
+        w.seq == self.stamp.seq || self.author.knows(w)
+    }
+
+    /// As [`Settling::knows`], from where the mutation's value was read.
+    pub fn knows_for(&self, mutation: &Mutation, w: &Stamp) -> bool {
+        match mutation.observed_seq {
+            Some(observed) => w.seq == self.stamp.seq || self.author.knows_since(observed, w),
+            None => self.knows(w),
+        }
+    }
+
+    /// The base that a mutation's comparisons start from.
+    pub fn base_for(&self, mutation: &Mutation) -> Seq {
+        mutation.observed_seq.map_or(self.author.base_seq, |o| o.min(self.author.base_seq))
+    }
+
+    /// The field's declaration. A field nobody declared gets the kind of the first action that settles on it.
+    pub fn field_spec(&mut self, mutation: &Mutation, field: &FieldId, fits: &[FieldKind]) -> Step<Field> {
+        let schema = self.tx.schema()?;
+        let collection = &mutation.collection;
+        let strict = schema.is_some_and(|s| s.strict);
+        let known = schema.and_then(|s| s.field(collection, field)).copied();
+        if let Some(spec) = known {
+            if fits.contains(&spec.kind) {
+                return Ok(spec);
+            }
+            let action = mutation.action.name().into();
+            return Err(Refusal::KindMismatch { field: field.clone(), kind: spec.kind, action }.into());
+        }
+        if strict {
+            return Err(self.unknown_field(collection, field)?.into());
+        }
+        let Some(kind) = fits.first() else {
+            let detail = format!("no field kind takes {}", mutation.action.name());
+            return Err(Refusal::Inconsistent { detail }.into());
+        };
+        let spec = Field::of(*kind);
+        self.derive_field(collection, field, spec)?;
+        Ok(spec)
+    }
+
+    fn unknown_field(&self, collection: &CollectionId, field: &FieldId) -> Step<Refusal> {
+        let known = self.tx.schema()?.is_some_and(|s| s.collections.contains_key(collection));
+        Ok(if known {
+            Refusal::UnknownField { collection: collection.clone(), field: field.clone() }
+        } else {
+            Refusal::UnknownCollection { collection: collection.clone() }
+        })
+    }
+
+    fn derive_field(&mut self, collection: &CollectionId, field: &FieldId, spec: Field) -> Step<()> {
+        let mut schema = self.tx.schema()?.cloned().unwrap_or_default();
+        let mut change = Schema { strict: schema.strict, ..Schema::default() };
+        change.collections.entry(collection.clone()).or_default().fields.insert(field.clone(), spec);
+        schema.merge(&change).map_err(|error| Refusal::InvalidOperation {
+            field: "field_id".to_owned(),
+            detail: error.to_string(),
+        })?;
+        self.tx.put(Key::Schema, Row::Schema(schema));
+        Ok(())
+    }
+
+    /// A field's row, or that of a field nobody wrote.
+    pub fn field_row(&mut self, record: &RecordId, field: &FieldId, kind: FieldKind) -> Step<FieldRow> {
+        match self.tx.field(record, field)? {
+            Some(row) => Ok(row.clone()),
+            None => {
+                self.tx.mark_fresh_set(record, field);
+                Ok(FieldRow { value: FieldValue::empty(kind), last_seq: 0 })
+            }
+        }
+    }
+
+    /// Writes a field's new state and says so.
+    pub fn put_field(&mut self, mutation: &Mutation, field: &FieldId, row: FieldRow, kind: EffectKind) {
+        let effect = Effect {
+            collection: mutation.collection.clone(),
+            record: mutation.record.clone(),
+            field: Some(field.clone()),
+            mutation_index: self.mutation_index(),
+            previous_seq: row.last_seq,
+            kind,
+        };
+        self.effects.push(effect);
+        let row = FieldRow { last_seq: self.stamp.seq, ..row };
+        self.tx.put(Key::Field(mutation.record.clone(), field.clone()), Row::Field(row));
+    }
+
+    /// Changes of a field that the author did not know, newest first: a walk back through the field's chain, as long
+    /// as the concurrency window.
+    pub fn unknown_changes(
+        &self,
+        record: &RecordId,
+        field: &FieldId,
+        last_seq: Seq,
+        mutation: &Mutation,
+    ) -> Step<Vec<Arc<Change>>> {
+        let base = self.base_for(mutation);
+        let mut unknown = Vec::new();
+        let mut seq = last_seq;
+        for _ in 0..CHAIN_STEPS_MAX {
+            if seq == self.stamp.seq {
+                seq = self.own_previous(record, field);
+                continue;
+            }
+            if seq <= base {
+                break;
+            }
+            let change = self.tx.change(seq)?;
+            seq = change.effect_on(record, field).map_or(0, |e| e.previous_seq);
+            if !self.knows_for(mutation, &change.stamp()) {
+                unknown.push(change);
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Where the field stood before this operation touched it.
+    pub fn own_previous(&self, record: &RecordId, field: &FieldId) -> Seq {
+        self.effects
+            .iter()
+            .find(|e| e.record == *record && e.field.as_ref() == Some(field))
+            .map_or(0, |e| e.previous_seq)
+    }
+
+    fn finish(mut self, hash: Hash) -> Settled {
+        let seq = self.stamp.seq;
+        self.settlement.conflicts.sort_unstable();
+        self.settlement.conflicts.dedup();
+        let change = Change {
+            seq,
+            dot: self.dot,
+            request_id: request_id(self.operation),
+            correlation_id: self.operation.correlation_id.clone(),
+            actor: self.operation.actor.clone(),
+            client_time_ms: self.operation.client_time_ms,
+            committed_at_ms: self.now_ms,
+            operation_hash: hash,
+            chain: chain(&self.tx.head.chain, &hash),
+            context: self.context,
+            mutations: self.mutations,
+            effects: self.effects,
+            settlement: self.settlement.clone(),
+            author: self.author,
+        };
+        self.tx.head.head_seq = seq;
+        self.tx.head.chain = change.chain;
+        let replica = ReplicaRow {
+            no: self.stamp.replica_no,
+            last_settled: self.stamp.counter,
+            last_accepted: self.stamp.counter,
+            last_base: change.author.base_seq,
+        };
+        self.tx.put(Key::Replica(self.dot.replica), Row::Replica(replica));
+        self.tx.append(change);
+        self.tx.keep();
+        Settled { outcome: Outcome::Settled { seq, settlement: self.settlement }, created: self.created }
+    }
+}

@@ -1,0 +1,345 @@
+//! Text fields: positions in the author's view, merged through an order tree that exists only while edits are
+//! concurrent. Hunks that overlap a concurrent one are suppressed and kept in a conflict.
+
+use std::sync::Arc;
+
+use super::super::causality::Seq;
+use super::super::change::{Change, ConflictEventKind, EffectKind};
+use super::super::conflict::{AlternativeHunk, AlternativeState, CloseReason, ConflictKind, Scope, ScopePart};
+use super::super::ids::{FieldId, RecordId};
+use super::super::limits::{TEXT_BYTES_MAX, TEXT_WINDOW_OPERATIONS_MAX};
+use super::super::merge::text::{
+    Clash, CriticalBase, Hunk, Integrated, SettledHunk, TextError, TextOp, Window, apply_hunks, apply_splices,
+    diff, undo_splices, validate_hunks,
+};
+use super::super::operation::{Action, Mutation};
+use super::super::refusal::Refusal;
+use super::super::schema::FieldKind;
+use super::super::state::{FieldRow, FieldValue, Step};
+use super::super::value::Value;
+use super::conflict::{Contender, add_pairs, reawaken};
+use super::settle::Settling;
+
+/// A text field about to be edited.
+struct TextField {
+    row: FieldRow,
+    text: String,
+    /// The author's view is the present text.
+    in_step: bool,
+}
+
+/// What an author wants: hunks, or a whole new text to be compared with what the author saw.
+enum Wanted<'m> {
+    Hunks(&'m [Hunk]),
+    Text(&'m str),
+}
+
+impl Settling<'_, '_> {
+    /// Edits a text by position.
+    pub(super) fn edit_text(&mut self, mutation: &Mutation, field: &FieldId, hunks: &[Hunk]) -> Step<()> {
+        validate_hunks(hunks).map_err(refuse)?;
+        self.change_text(mutation, field, Wanted::Hunks(hunks))
+    }
+
+    /// Replaces a text.
+    pub(super) fn replace_text(&mut self, mutation: &Mutation, field: &FieldId, text: &str) -> Step<()> {
+        self.change_text(mutation, field, Wanted::Text(text))
+    }
+
+    fn change_text(&mut self, mutation: &Mutation, field: &FieldId, wanted: Wanted<'_>) -> Step<()> {
+        self.field_spec(mutation, field, &[FieldKind::Text])?;
+        self.touch_record(mutation)?;
+        let row = self.field_row(&mutation.record, field, FieldKind::Text)?;
+        if row.last_seq == self.stamp.seq {
+            let detail = "an operation edits a text once; put all hunks into one edit".to_owned();
+            return Err(Refusal::InvalidTextEdit { hunk_index: 0, detail }.into());
+        }
+        let text = match &row.value {
+            FieldValue::Text(text) => text.clone(),
+            _ => String::new(),
+        };
+        let in_step = self.is_in_step(&mutation.record, field, row.last_seq)?;
+        let before = TextField { row, text, in_step };
+        let (text, hunks, integrated) = self.integrate(mutation, field, &before, wanted)?;
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(Refusal::TextTooLarge { limit_bytes: TEXT_BYTES_MAX as u64 }.into());
+        }
+        self.remember_hunks(field, hunks);
+        self.record_overlaps(mutation, field, &before, &integrated)?;
+        let effect = EffectKind::Text { splices: integrated.splices, hunks: integrated.hunks };
+        let row = FieldRow { value: FieldValue::Text(text), ..before.row };
+        self.put_field(mutation, field, row, effect);
+        Ok(())
+    }
+
+    /// Whether the author saw the text as it is: it knew every change, and none of what it saw was suppressed
+    /// behind its back.
+    fn is_in_step(&self, record: &RecordId, field: &FieldId, last_seq: Seq) -> Step<bool> {
+        let base = self.author.base_seq;
+        let mut seq = last_seq;
+        while seq > base {
+            let change = self.tx.change(seq)?;
+            if !self.knows(&change.stamp()) {
+                return Ok(false);
+            }
+            let Some((hunks, previous)) = text_effect(&change, record, field) else { break };
+            if hunks.iter().any(|h| h.suppressed_by.is_some_and(|s| s > base)) {
+                return Ok(false);
+            }
+            seq = previous;
+        }
+        Ok(true)
+    }
+
+    fn integrate(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        before: &TextField,
+        wanted: Wanted<'_>,
+    ) -> Step<(String, Vec<Hunk>, Integrated)> {
+        let record = &mutation.record;
+        let cached = self.tx.take_window(record, field);
+        let current = cached.filter(|w| w.last_seq() == before.row.last_seq);
+        // A cached tree is worth extending only while somebody may still be writing from before it.
+        let settled_down = self.author.base_seq >= before.row.last_seq;
+        if before.in_step && (settled_down || current.is_none()) {
+            let hunks = wanted_hunks(wanted, || before.text.clone());
+            let mut text = before.text.clone();
+            let splices = apply_hunks(&mut text, &hunks).map_err(refuse)?;
+            let settled =
+                hunks.iter().map(|h| SettledHunk { hunk: h.clone(), suppressed_by: None }).collect();
+            return Ok((text, hunks, Integrated { splices, hunks: settled, clashes: Vec::new() }));
+        }
+        let mut window = match self.window_for(record, field, before, current)? {
+            Some(window) => window,
+            None => return self.suppress_all(before, wanted),
+        };
+        let hunks = wanted_hunks(wanted, || window.view(&self.author));
+        let integrated = window.integrate(&self.author, self.stamp.seq, &hunks).map_err(refuse)?;
+        self.settlement.merged |= !before.in_step;
+        let text = apply_splices(&before.text, &integrated.splices).map_err(refuse)?;
+        self.tx.put_window(record, field, window);
+        Ok((text, hunks, integrated))
+    }
+
+    /// The order tree from the critical base to the head: the cached one, or rebuilt from the log.
+    fn window_for(
+        &self,
+        record: &RecordId,
+        field: &FieldId,
+        before: &TextField,
+        cached: Option<Window>,
+    ) -> Step<Option<Window>> {
+        let mut critical = CriticalBase::new(self.author.base_seq);
+        let mut changes: Vec<Arc<Change>> = Vec::new();
+        let mut seq = before.row.last_seq;
+        if let Some(window) = cached.filter(|w| w.base_seq() <= self.author.base_seq) {
+            // Everything it covers was walked when it was built, and it begins at a critical base.
+            return Ok(Some(window));
+        }
+        while seq > 0 {
+            let change = self.tx.change(seq)?;
+            if !critical.offer(change.seq, change.author.base_seq) {
+                break;
+            }
+            if changes.len() == TEXT_WINDOW_OPERATIONS_MAX {
+                return Ok(None);
+            }
+            let Some((_, previous)) = text_effect(&change, record, field) else { break };
+            changes.push(change);
+            seq = previous;
+        }
+        let mut text = before.text.clone();
+        for change in &changes {
+            if let Some(splices) = text_splices(change, record, field) {
+                text = undo_splices(&text, splices).map_err(refuse)?;
+            }
+        }
+        let mut window = Window::new(&text, critical.seq());
+        for change in changes.iter().rev() {
+            let Some((hunks, _)) = text_effect(change, record, field) else { continue };
+            let op = TextOp { author: change.author.clone(), seq: change.seq, hunks: hunks.to_vec() };
+            window.replay(&op).map_err(refuse)?;
+        }
+        Ok(Some(window))
+    }
+
+    /// An edit from so long ago that its place cannot be found any more: all of it is kept in the conflict.
+    fn suppress_all(&mut self, before: &TextField, wanted: Wanted<'_>) -> Step<(String, Vec<Hunk>, Integrated)> {
+        let hunks = match wanted {
+            Wanted::Hunks(hunks) => hunks.to_vec(),
+            Wanted::Text(text) => {
+                vec![Hunk { pos: 0, del: 0, ins: text.to_owned() }]
+            }
+        };
+        let partner = before.row.last_seq;
+        let settled =
+            hunks.iter().map(|h| SettledHunk { hunk: h.clone(), suppressed_by: Some(partner) }).collect();
+        let clashes = (0..hunks.len())
+            .map(|hunk_index| Clash {
+                hunk_index,
+                partners: vec![partner],
+                deleted: String::new(),
+                before: String::new(),
+                after: String::new(),
+                trunk_pos: 0,
+            })
+            .collect();
+        let integrated = Integrated { splices: Vec::new(), hunks: settled, clashes };
+        Ok((before.text.clone(), hunks, integrated))
+    }
+
+    /// The log keeps hunks, not whole new texts.
+    fn remember_hunks(&mut self, field: &FieldId, hunks: Vec<Hunk>) {
+        if let Some(mutation) = self.mutations.last_mut() {
+            mutation.action = Action::EditText { field: field.clone(), hunks };
+        }
+    }
+
+    /// Suppressed hunks become alternatives of the field's conflict; a resolution closes it if its author had seen
+    /// all of it.
+    fn record_overlaps(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        before: &TextField,
+        integrated: &Integrated,
+    ) -> Step<()> {
+        let scope = Scope { record: mutation.record.clone(), part: ScopePart::Field(field.clone()) };
+        let mut places = self.tx.scope(&scope)?;
+        let mut parent = self.resolved_conflict(mutation, &scope)?;
+        if let Some(id) = parent.filter(|id| places.live == Some(*id)) {
+            let conflict = self.live_conflict(id)?;
+            let unseen = self.unseen(&conflict);
+            if self.knew_opening(&conflict) && unseen.is_empty() {
+                self.close(conflict, CloseReason::Resolved)?;
+                places.live = None;
+            } else {
+                self.settlement.remaining.push((id, unseen));
+                parent = None;
+            }
+        }
+        if integrated.clashes.is_empty() {
+            return Ok(());
+        }
+        let mut conflict = match places.live {
+            Some(live) => self.live_conflict(live)?,
+            None => {
+                let parent = match parent {
+                    Some(closed) => Some(closed),
+                    None => self.parent_of(places)?,
+                };
+                let base = Some(Value::string(before.text.as_str()));
+                self.new_conflict(mutation, scope.clone(), ConflictKind::TextOverlap, Vec::new(), parent, (base, false))?
+            }
+        };
+        for clash in &integrated.clashes {
+            self.add_overlap(mutation, &scope, &mut conflict, clash, integrated)?;
+        }
+        self.settlement.conflicts.push(conflict.id);
+        reawaken(&mut conflict);
+        let event = if conflict.revision == 0 { ConflictEventKind::Opened } else { ConflictEventKind::Changed };
+        self.save(conflict, event, "overlapping edits")
+    }
+
+    fn add_overlap(
+        &mut self,
+        mutation: &Mutation,
+        scope: &Scope,
+        conflict: &mut super::super::conflict::Conflict,
+        clash: &Clash,
+        integrated: &Integrated,
+    ) -> Step<()> {
+        let mut partners = Vec::with_capacity(clash.partners.len());
+        for seq in &clash.partners {
+            let change = self.tx.change(*seq)?;
+            let partner = Contender { stamp: change.stamp(), rank: *seq, value: None };
+            if !conflict.alternatives.iter().any(|a| a.stamp == partner.stamp) {
+                let mut alternative = self.alternative_of(&partner, scope)?;
+                let hunk = partner_hunk(&change, scope);
+                alternative.value = hunk.as_ref().map(|h| Value::string(h.hunk.ins.as_str()));
+                alternative.hunk = hunk;
+                conflict.alternatives.push(alternative);
+            }
+            partners.push(partner);
+        }
+        // Of one's own suppressed edits, those before are no partners in a clash, only reasons for it.
+        partners.retain(|p| !self.knows(&p.stamp));
+        add_pairs(conflict, &partners, self.stamp.seq);
+        let Some(settled) = integrated.hunks.get(clash.hunk_index) else { return Ok(()) };
+        let me = Contender {
+            stamp: self.stamp,
+            rank: self.stamp.seq,
+            value: Some(Value::string(settled.hunk.ins.as_str())),
+        };
+        let hunk = AlternativeHunk {
+            index: u16::try_from(clash.hunk_index).unwrap_or(u16::MAX),
+            hunk: settled.hunk.clone(),
+            replaced: clash.deleted.clone(),
+            trunk_position: clash.trunk_pos,
+        };
+        let alternative = self.my_alternative(mutation, &me, AlternativeState::Suppressed, Some(hunk));
+        conflict.alternatives.push(alternative);
+        Ok(())
+    }
+}
+
+fn wanted_hunks(wanted: Wanted<'_>, view: impl FnOnce() -> String) -> Vec<Hunk> {
+    match wanted {
+        Wanted::Hunks(hunks) => hunks.to_vec(),
+        Wanted::Text(text) => diff(&view(), text),
+    }
+}
+
+/// What a change did to a text: its hunks, and where the text was changed before.
+fn text_effect<'c>(change: &'c Change, record: &str, field: &str) -> Option<(&'c [SettledHunk], Seq)> {
+    let effect = change.effect_on(record, field)?;
+    match &effect.kind {
+        EffectKind::Text { hunks, .. } => Some((hunks, effect.previous_seq)),
+        _ => None,
+    }
+}
+
+fn text_splices<'c>(change: &'c Change, record: &str, field: &str) -> Option<&'c [super::super::merge::text::Splice]> {
+    match &change.effect_on(record, field)?.kind {
+        EffectKind::Text { splices, .. } => Some(splices),
+        _ => None,
+    }
+}
+
+/// The hunk a partner shows in a conflict: its first one that took effect.
+fn partner_hunk(change: &Change, scope: &Scope) -> Option<AlternativeHunk> {
+    let field = scope.field()?;
+    let (hunks, _) = text_effect(change, &scope.record, field)?;
+    let (index, settled) = hunks.iter().enumerate().find(|(_, h)| h.suppressed_by.is_none()).or(hunks.iter().enumerate().next())?;
+    let replaced = text_splices(change, &scope.record, field)
+        .map(|splices| {
+            splices
+                .iter()
+                .filter_map(|s| match s {
+                    super::super::merge::text::Splice::Delete(text) => Some(text.as_str()),
+                    _ => None,
+                })
+                .collect::<String>()
+        })
+        .unwrap_or_default();
+    Some(AlternativeHunk { index: u16::try_from(index).unwrap_or(u16::MAX), hunk: settled.hunk.clone(), replaced, trunk_position: settled.hunk.pos })
+}
+
+fn refuse(error: TextError) -> Refusal {
+    match error {
+        TextError::OutOfBounds { pos, del, view_len } => {
+            Refusal::PositionOutOfBounds { position: pos, delete_count: del, text_length: view_len }
+        }
+        TextError::EmptyHunk { index } | TextError::NotSorted { index } => Refusal::InvalidTextEdit {
+            hunk_index: u32::try_from(index).unwrap_or(u32::MAX),
+            detail: error.to_string(),
+        },
+        TextError::TooLong => Refusal::TextTooLarge { limit_bytes: TEXT_BYTES_MAX as u64 },
+        TextError::OutOfOrder { .. }
+        | TextError::StaleBase { .. }
+        | TextError::SpliceLength { .. }
+        | TextError::SpliceContent { .. } => Refusal::Inconsistent { detail: error.to_string() },
+    }
+}

@@ -1,0 +1,64 @@
+//! Values of registers and elements of sets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::hash::{Hash, hash};
+use super::limits::VALUE_DEPTH_MAX;
+
+/// A value, opaque to merging. Doubles are kept by their bits, so that equality and order are exact.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Value {
+    Null,
+    Bool(bool),
+    Int(i64),
+    DoubleBits(u64),
+    String(Arc<str>),
+    Bytes(Vec<u8>),
+    List(Vec<Value>),
+    Map(BTreeMap<String, Value>),
+}
+
+impl Value {
+    /// A string value.
+    pub fn string(text: impl Into<Arc<str>>) -> Value {
+        Value::String(text.into())
+    }
+
+    /// Whether the value can be an element of a set.
+    pub fn is_scalar(&self) -> bool {
+        !matches!(self, Value::List(_) | Value::Map(_))
+    }
+
+    /// Whether the value nests no deeper than allowed.
+    pub fn is_shallow(&self) -> bool {
+        self.fits_depth(VALUE_DEPTH_MAX)
+    }
+
+    fn fits_depth(&self, left: usize) -> bool {
+        match self {
+            Value::List(values) => left > 0 && values.iter().all(|v| v.fits_depth(left - 1)),
+            Value::Map(entries) => left > 0 && entries.values().all(|v| v.fits_depth(left - 1)),
+            _ => true,
+        }
+    }
+
+    /// A set element's identity.
+    pub fn element_hash(&self) -> Hash {
+        // postcard cannot fail on these types; an empty encoding would only merge elements of equal hash.
+        hash(&postcard::to_allocvec(self).unwrap_or_default())
+    }
+
+    /// Size in memory, about.
+    pub fn weight_bytes(&self) -> usize {
+        match self {
+            Value::String(s) => s.len() + 8,
+            Value::Bytes(b) => b.len() + 8,
+            Value::List(l) => 8 + l.iter().map(Value::weight_bytes).sum::<usize>(),
+            Value::Map(m) => 8 + m.iter().map(|(k, v)| k.len() + v.weight_bytes()).sum::<usize>(),
+            _ => 8,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Where workspaces are kept: a narrow trait with one method per statement, and its implementations.
+//!
+//! State is keyed rows in one ordered table per store, led by the workspace, so that the same few statements
+//! serve every engine and a distributed database can shard by the workspace. The log of changes has a table of
+//! its own because it only grows. Typed keys and rows are encoded once, in [`codec`], for all stores.
+
+pub mod codec;
+pub mod memory;
+pub mod sqlite;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::domain::causality::{Counter, ReplicaNo, Seq};
+use crate::domain::change::Change;
+use crate::domain::ids::WorkspaceNo;
+use crate::domain::state::{Flush, Key, Prefix, Row, WorkspaceHead};
+
+/// Why the store could not do it. Nothing was changed unless said otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The driver or the database failed; trying again later may succeed.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The result of a commit is unknown: the batch is stored whole, or not at all.
+    #[error("the result of a commit is unknown: {0}")]
+    CommitUnknown(String),
+    /// What is stored contradicts itself: never retried.
+    #[error("the stored data is inconsistent: {0}")]
+    Inconsistent(String),
+    /// The disk is full: reads go on.
+    #[error("the disk is full")]
+    DiskFull,
+    /// The database cannot be used as it is; the text says what to do.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// A workspace as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceInfo {
+    pub no: WorkspaceNo,
+    pub id: Arc<str>,
+    pub display_name: Arc<str>,
+    pub created_at_ms: i64,
+}
+
+/// One page of a range: rows in the order of their keys.
+#[derive(Debug, Default)]
+pub struct Page {
+    pub rows: Vec<(Key, Row)>,
+    /// Whether rows follow after the last one.
+    pub more: bool,
+}
+
+/// A database of workspaces.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// A snapshot to read from: all its reads show one committed state.
+    async fn reader(&self) -> Result<Box<dyn StoreReader>, StoreError>;
+    /// The write transaction. At most one at a time; dropping it without a commit undoes it.
+    async fn writer(&self) -> Result<Box<dyn StoreWriter>, StoreError>;
+    /// What kind of store this is, for people.
+    fn name(&self) -> &'static str;
+    /// Finishes what is under way and closes the database.
+    async fn close(&self);
+}
+
+/// Reads. Everything is within one workspace, but for the list of workspaces.
+#[async_trait]
+pub trait StoreReader: Send {
+    /// Workspaces by id, after `after`, at most `limit`.
+    async fn workspaces(&mut self, after: Option<&str>, limit: usize) -> Result<Vec<WorkspaceInfo>, StoreError>;
+    /// One workspace by its id.
+    async fn workspace(&mut self, id: &str) -> Result<Option<WorkspaceInfo>, StoreError>;
+    /// The head of a workspace. A writer locks it by this, in a statement of its own, before it reads on.
+    async fn head(&mut self, ws: WorkspaceNo) -> Result<Option<WorkspaceHead>, StoreError>;
+    /// Rows by key; in the order of `keys`, `None` for absent ones.
+    async fn rows(&mut self, ws: WorkspaceNo, keys: &[Key]) -> Result<Vec<Option<Row>>, StoreError>;
+    /// Rows of a range after `after`, at most `limit`, ascending; or descending and before `after`.
+    async fn range(
+        &mut self,
+        ws: WorkspaceNo,
+        prefix: &Prefix,
+        after: Option<&Key>,
+        limit: usize,
+        order: Order,
+    ) -> Result<Page, StoreError>;
+    /// How many rows a range has, about (exact for small stores).
+    async fn count(&mut self, ws: WorkspaceNo, prefix: &Prefix) -> Result<u64, StoreError>;
+    /// Changes with `from_exclusive < seq <= to_inclusive`, in order, at most `limit`.
+    async fn changes(
+        &mut self,
+        ws: WorkspaceNo,
+        from_exclusive: Seq,
+        to_inclusive: Seq,
+        limit: usize,
+    ) -> Result<Vec<Change>, StoreError>;
+    /// The change an operation became.
+    async fn change_of(&mut self, ws: WorkspaceNo, replica_no: ReplicaNo, counter: Counter) -> Result<Option<Change>, StoreError>;
+}
+
+/// Direction of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    Ascending,
+    Descending,
+}
+
+/// Writes, in one transaction.
+#[async_trait]
+pub trait StoreWriter: StoreReader {
+    /// Adds a workspace with its head; the id must be free.
+    async fn create_workspace(&mut self, id: &str, display_name: &str, created_at_ms: i64, head: &WorkspaceHead) -> Result<WorkspaceNo, StoreError>;
+    /// Writes the rows and appends the changes of a flush and moves the head.
+    async fn write(&mut self, ws: WorkspaceNo, flush: &Flush, head: &WorkspaceHead) -> Result<(), StoreError>;
+    /// Makes everything durable. When this returns, it is on disk.
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
