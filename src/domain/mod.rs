@@ -15,3 +15,4 @@ pub mod schema;
 pub mod sequencer;
 pub mod state;
 pub mod value;
+pub mod view;

@@ -6,6 +6,7 @@
 
 pub mod codec;
 pub mod memory;
+mod pending;
 pub mod sqlite;
 
 use std::sync::Arc;

@@ -70,6 +70,8 @@ impl Settling<'_, '_> {
             _ => {
                 self.tx.mark_fresh(&mutation.record);
                 self.created.push(mutation.record.clone());
+                let member = Key::Member(mutation.collection.clone(), mutation.record.clone());
+                self.tx.put(member, Row::Unit);
                 let row = RecordRow {
                     collection: mutation.collection.clone(),
                     existence: Existence::Alive,

@@ -24,7 +24,9 @@ use super::refusal::Refusal;
 use super::state::{Need, Step, Stop, Transaction, WorkspaceState};
 
 pub use admit::stored_outcome;
+pub use counter::counter_value;
 pub use prefetch::needs_of;
+pub use register::provisional;
 pub use upkeep::{abandon, due_reminders, expire_holds, expire_requests, remind, wake};
 
 /// What the outside world gives to a decision.

@@ -20,6 +20,9 @@ use super::super::value::Value;
 use super::conflict::{Contender, add_pairs, reawaken};
 use super::settle::Settling;
 
+/// Operations in an order tree from which on a smaller one is looked for.
+const WINDOW_RECONSIDERED_AT: usize = 128;
+
 /// A text field about to be edited.
 struct TextField {
     row: FieldRow,
@@ -134,10 +137,14 @@ impl Settling<'_, '_> {
         let mut critical = CriticalBase::new(self.author.base_seq);
         let mut changes: Vec<Arc<Change>> = Vec::new();
         let mut seq = before.row.last_seq;
-        if let Some(window) = cached.filter(|w| w.base_seq() <= self.author.base_seq) {
-            // Everything it covers was walked when it was built, and it begins at a critical base.
-            return Ok(Some(window));
-        }
+        // What a cached tree covers was walked when it was built, and it begins at a critical base. It only grows, so
+        // now and then (ever more rarely) it is worth looking whether a later base would do.
+        let cached = cached.filter(|w| w.base_seq() <= self.author.base_seq);
+        let reconsider = |ops: usize| ops >= WINDOW_RECONSIDERED_AT && ops.is_power_of_two();
+        let covered = match cached {
+            Some(window) if !reconsider(window.op_count()) => return Ok(Some(window)),
+            covered => covered,
+        };
         while seq > 0 {
             let change = self.tx.change(seq)?;
             if !critical.offer(change.seq, change.author.base_seq) {
@@ -149,6 +156,9 @@ impl Settling<'_, '_> {
             let Some((_, previous)) = text_effect(&change, record, field) else { break };
             changes.push(change);
             seq = previous;
+        }
+        if let Some(window) = covered.filter(|w| changes.len() * 2 > w.op_count()) {
+            return Ok(Some(window));
         }
         let mut text = before.text.clone();
         for change in &changes {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::causality::{Counter, ReplicaNo};
 use super::super::conflict::Scope;
 use super::super::hash::Hash;
-use super::super::ids::{ConflictId, Dot, FieldId, RecordId, ReplicaId};
+use super::super::ids::{CollectionId, ConflictId, Dot, FieldId, RecordId, ReplicaId};
 use super::super::operation::WaitOn;
 
 /// The name of a row within its workspace.
@@ -18,6 +18,8 @@ pub enum Key {
     /// A replica's id by its number.
     ReplicaNumber(ReplicaNo),
     Record(RecordId),
+    /// A record by its collection.
+    Member(CollectionId, RecordId),
     Field(RecordId, FieldId),
     /// An element of a set or to-many field.
     Element(RecordId, FieldId, Hash),
@@ -45,6 +47,7 @@ pub enum Key {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Prefix {
     Records,
+    MembersOf(CollectionId),
     FieldsOf(RecordId),
     ElementsOf(RecordId, FieldId),
     BacklinksOf(RecordId),
@@ -73,6 +76,7 @@ impl Prefix {
             | (Prefix::Reminders, Key::Reminder(..))
             | (Prefix::HeldOperations, Key::Held(_))
             | (Prefix::Requests, Key::Request(_)) => true,
+            (Prefix::MembersOf(collection), Key::Member(c, _)) => collection == c,
             (Prefix::FieldsOf(record), Key::Field(r, _)) => record == r,
             (Prefix::ElementsOf(record, field), Key::Element(r, f, _)) => record == r && field == f,
             (Prefix::BacklinksOf(target), Key::Backlink(t, _, _)) => target == t,
@@ -88,6 +92,7 @@ impl Prefix {
         let none: Arc<str> = Arc::from("");
         match self {
             Prefix::Records => Key::Record(none),
+            Prefix::MembersOf(collection) => Key::Member(collection.clone(), none),
             Prefix::FieldsOf(record) => Key::Field(record.clone(), none),
             Prefix::ElementsOf(record, field) => Key::Element(record.clone(), field.clone(), Hash::default()),
             Prefix::BacklinksOf(target) => Key::Backlink(target.clone(), none.clone(), none),

@@ -1,0 +1,29 @@
+# Every target is one documented command; `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help dev test check fmt tools bench-replicas crash
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dev: ## Run a server on this machine with an example workspace (http://127.0.0.1:7447)
+	cargo run --locked -- dev
+
+test: ## Run all tests; installs what they need
+	scripts/test.sh
+
+check: ## Formatting, lints, protocol compatibility
+	scripts/check.sh
+
+fmt: ## Format the code and the protocol
+	cargo fmt --all
+	scripts/tools.sh buf
+	.tools/bin/buf format -w proto
+
+tools: ## Install the pinned buf and grpcurl into .tools/bin
+	scripts/tools.sh
+
+bench-replicas: ## Measure what an operation costs with 10 and with 100,000 replicas ever seen
+	cargo bench --locked --bench replicas
+
+crash: ## Kill the server under load again and again and check the history each time (long)
+	cargo test --locked --release --test it crash -- --ignored --nocapture

@@ -1,0 +1,55 @@
+//! The command line.
+
+mod dev;
+mod doctor;
+mod error;
+mod migrate;
+mod replay;
+mod serve;
+mod signal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Flags, Preset};
+
+pub use error::CliError;
+
+/// Self-hosted sync: one causal, gapless order, merges, a conflict inbox, live feeds.
+#[derive(Debug, Parser)]
+#[command(name = "syncline", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a server to try things out: embedded database under ./.syncline, an example workspace
+    Dev(#[command(flatten)] Flags),
+    /// Start a server
+    Serve(#[command(flatten)] Flags),
+    /// Bring the database to this version's schema and stop
+    Migrate(#[command(flatten)] Flags),
+    /// Check configuration, database, ports and limits, and say what to mend
+    Doctor(#[command(flatten)] Flags),
+    /// Replay a recorded editing session of several authors through the service
+    Replay(replay::ReplayArgs),
+}
+
+impl Cli {
+    /// Runs the command.
+    pub async fn run(self) -> Result<ExitCode, CliError> {
+        match self.command {
+            Command::Dev(mut flags) => {
+                flags.preset = Preset::DEV;
+                dev::run(flags).await
+            }
+            Command::Serve(flags) => serve::run(flags).await,
+            Command::Migrate(flags) => migrate::run(flags).await,
+            Command::Doctor(flags) => doctor::run(flags).await,
+            Command::Replay(args) => replay::run(args).await,
+        }
+    }
+}

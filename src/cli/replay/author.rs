@@ -1,0 +1,215 @@
+//! One author of a replayed session: a replica, a feed, a context.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+
+use tokio_stream::StreamExt as _;
+use tonic::Streaming;
+use tonic::transport::Channel;
+use uuid::Uuid;
+
+use super::super::CliError;
+use super::trace::Trace;
+use super::{COLLECTION, FIELD, RECORD, RESPONSE_BYTES_MAX};
+use crate::grpc::pb;
+use crate::grpc::pb::change_service_client::ChangeServiceClient;
+use crate::grpc::pb::operation_service_client::OperationServiceClient;
+
+/// Operations in a call: several calls a window keep a message far below its limit.
+const OPERATIONS_PER_CALL: usize = 500;
+
+/// An author with its own connection.
+pub(super) struct Author {
+    index: usize,
+    replica: Uuid,
+    operations: OperationServiceClient<Channel>,
+    feed: Streaming<pb::WatchResponse>,
+    workspace: String,
+    epoch: u64,
+    /// Everything up to here is in the context.
+    base_seq: u64,
+    /// Where the feed stands.
+    feed_seq: u64,
+    /// Dots of the feed after the base, in order.
+    ahead: VecDeque<(Uuid, u64)>,
+    /// Per replica, operations within the base.
+    in_base: HashMap<Uuid, u64>,
+    submitted: u64,
+    pub merged: u64,
+    pub rejected: u64,
+}
+
+impl Author {
+    /// Opens the author's feed at the position everybody starts from.
+    pub(super) async fn start(
+        channel: Channel,
+        index: usize,
+        workspace: &str,
+        created_seq: u64,
+        replica: Uuid,
+    ) -> Result<Author, CliError> {
+        let start = pb::FeedStart {
+            workspace_id: workspace.to_owned(),
+            client_name: format!("replay author {index}"),
+            ..Default::default()
+        };
+        let feed = ChangeServiceClient::new(channel.clone())
+            .max_decoding_message_size(RESPONSE_BYTES_MAX)
+            .watch(pb::WatchRequest { start: Some(start) })
+            .await?
+            .into_inner();
+        let mut author = Author {
+            index,
+            replica,
+            operations: OperationServiceClient::new(channel).max_decoding_message_size(RESPONSE_BYTES_MAX),
+            feed,
+            workspace: workspace.to_owned(),
+            epoch: 0,
+            base_seq: 0,
+            feed_seq: 0,
+            ahead: VecDeque::new(),
+            in_base: HashMap::new(),
+            submitted: 0,
+            merged: 0,
+            rejected: 0,
+        };
+        author.catch_up(created_seq).await?;
+        author.base_seq = created_seq;
+        author.ahead.clear();
+        Ok(author)
+    }
+
+    pub(super) fn replica(&self) -> Uuid {
+        self.replica
+    }
+
+    /// Submits this author's transactions of a window, each with the context the recording gives it.
+    pub(super) async fn submit(
+        &mut self,
+        trace: &Trace,
+        window: Range<usize>,
+        names: &[Uuid],
+    ) -> Result<(), CliError> {
+        let mut operations = Vec::new();
+        let index = self.index;
+        for recorded in trace.transactions[window].iter().filter(|r| r.author == index) {
+            let context = self.context(&recorded.known, names);
+            self.submitted += 1;
+            let hunks = recorded
+                .hunks
+                .iter()
+                .map(|h| pb::TextHunk { position: h.pos, delete_count: h.del, insert: h.ins.clone() })
+                .collect();
+            operations.push(pb::Operation {
+                identity: Some(pb::operation::Identity::Dot(pb::Dot {
+                    replica_id: self.replica.to_string(),
+                    counter: self.submitted,
+                })),
+                knowledge: Some(pb::operation::Knowledge::Context(context)),
+                mutations: vec![pb::Mutation {
+                    collection_id: COLLECTION.to_owned(),
+                    record_id: RECORD.to_owned(),
+                    action: Some(pb::mutation::Action::EditText(pb::EditText { field_id: FIELD.to_owned(), hunks })),
+                    ..Default::default()
+                }],
+                ..Default::default()
+            });
+        }
+        while !operations.is_empty() {
+            let rest = operations.split_off(operations.len().min(OPERATIONS_PER_CALL));
+            let workspace_id = self.workspace.clone();
+            let answer = self.operations.submit(pb::SubmitRequest { workspace_id, operations }).await?.into_inner();
+            self.refuse_lost(&answer.receipts)?;
+            operations = rest;
+        }
+        Ok(())
+    }
+
+    /// Nothing that an honest client sends is refused without settling.
+    fn refuse_lost(&mut self, receipts: &[pb::Receipt]) -> Result<(), CliError> {
+        for receipt in receipts {
+            match &receipt.outcome {
+                Some(pb::receipt::Outcome::NotSettled(why)) => {
+                    return Err(CliError::Other(format!("an operation was not taken: {}", why.message)));
+                }
+                Some(pb::receipt::Outcome::Rejected(why)) => {
+                    self.rejected += 1;
+                    tracing::warn!(message = %why.message, "an operation was rejected");
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The context of a transaction: the longest prefix of the order that its author knew, and the rest as extras.
+    fn context(&mut self, known: &[u64], names: &[Uuid]) -> pb::CausalContext {
+        let known_of = |replica: &Uuid| names.iter().position(|n| n == replica).map_or(0, |i| known[i]);
+        while let Some((replica, counter)) = self.ahead.front().copied() {
+            let own = replica == self.replica;
+            if !own && counter > known_of(&replica) {
+                break;
+            }
+            self.ahead.pop_front();
+            self.base_seq += 1;
+            self.in_base.insert(replica, counter);
+        }
+        let extras = names
+            .iter()
+            .zip(known)
+            .filter(|(name, _)| **name != self.replica)
+            .filter(|(name, count)| **count > self.in_base.get(name).copied().unwrap_or(0))
+            .map(|(name, count)| pb::Dot { replica_id: name.to_string(), counter: *count })
+            .collect();
+        pb::CausalContext { epoch: self.epoch, base_seq: self.base_seq, extras }
+    }
+
+    /// The position at which the author's last operation settled.
+    pub(super) async fn settled(&mut self, workspace: &str) -> Result<u64, CliError> {
+        if self.submitted == 0 {
+            return Ok(0);
+        }
+        let dot = pb::Dot { replica_id: self.replica.to_string(), counter: self.submitted };
+        let request =
+            pb::GetReceiptsRequest { workspace_id: workspace.to_owned(), dots: vec![dot], request_ids: Vec::new() };
+        let answer = self.operations.get_receipts(request).await?.into_inner();
+        match answer.receipts.into_iter().next().and_then(|r| r.outcome) {
+            Some(pb::receipt::Outcome::Applied(pb::Applied { seq }))
+            | Some(pb::receipt::Outcome::Merged(pb::Merged { seq }))
+            | Some(pb::receipt::Outcome::Conflicted(pb::Conflicted { seq, .. })) => Ok(seq),
+            Some(pb::receipt::Outcome::Rejected(_)) => Ok(0),
+            other => Err(CliError::Other(format!("operation {} did not settle: {other:?}", self.submitted))),
+        }
+    }
+
+    /// Follows the feed up to a position.
+    pub(super) async fn catch_up(&mut self, seq: u64) -> Result<(), CliError> {
+        while self.feed_seq < seq {
+            let message = self.feed.next().await.ok_or_else(|| CliError::Other("the feed ended".to_owned()))??;
+            let Some(frame) = message.frame else { continue };
+            if let Some(cursor) = &frame.cursor {
+                self.epoch = cursor.epoch;
+            }
+            let Some(pb::frame::Content::Changes(changes)) = frame.content else { continue };
+            if changes.from_seq_exclusive != self.feed_seq {
+                let detail = format!("the feed jumps from {} to {}", self.feed_seq, changes.from_seq_exclusive);
+                return Err(CliError::Other(detail));
+            }
+            self.feed_seq = changes.to_seq_inclusive;
+            for change in changes.changes {
+                self.take(change);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, change: pb::Change) {
+        let outcome = change.outcome();
+        let Some(dot) = change.dot else { return };
+        let replica = Uuid::try_parse(&dot.replica_id).unwrap_or_default();
+        if replica == self.replica && outcome != pb::ChangeOutcome::Applied {
+            self.merged += 1;
+        }
+        self.ahead.push_back((replica, dot.counter));
+    }
+}

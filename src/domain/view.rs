@@ -1,0 +1,101 @@
+//! What reads show: records as one committed state has them, and what a reader can ask for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::causality::Seq;
+use super::conflict::{ConflictKind, ConflictStatus};
+use super::hash::Hash;
+use super::ids::{CollectionId, ConflictId, Dot, Epoch, FieldId, RecordId};
+use super::value::Value;
+
+/// A record with its fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordView {
+    pub collection: CollectionId,
+    pub record: RecordId,
+    pub fields: BTreeMap<FieldId, FieldView>,
+    /// It was deleted and can be restored.
+    pub deleted: bool,
+    pub created_seq: Seq,
+    /// Position of the last change that touched it, its fields included.
+    pub last_seq: Seq,
+    pub live_conflicts: Vec<ConflictId>,
+}
+
+/// A field as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldView {
+    pub state: FieldStateView,
+    /// Position of the last change that touched it.
+    pub last_seq: Seq,
+    /// When its writers clash: every candidate, the provisional one first; otherwise empty.
+    pub candidates: Vec<CandidateView>,
+}
+
+/// A field's state by kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldStateView {
+    /// The (provisional) value.
+    Register(Value),
+    Text(String),
+    Counter(i64),
+    /// A set, in the order of its elements' hashes.
+    Elements(Vec<Value>),
+    /// A to-one link; none also when the target is deleted.
+    Target(Option<RecordId>),
+    /// A to-many link: targets that are not deleted.
+    Targets(Vec<RecordId>),
+}
+
+/// One of several concurrent values of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CandidateView {
+    pub value: Value,
+    /// Who wrote it.
+    pub dot: Dot,
+    pub seq: Seq,
+    /// Unknown when the change was compacted.
+    pub committed_at_ms: Option<i64>,
+}
+
+/// A place in a workspace's order from which a feed resumes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeedCursor {
+    pub epoch: Epoch,
+    /// Everything up to and including this position was delivered.
+    pub seq: Seq,
+    /// The hash chain at that position, when the client kept it.
+    pub chain: Option<Hash>,
+}
+
+/// A condition on a field of a record; a missing field equals null.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldFilter {
+    pub field: FieldId,
+    pub condition: FieldCondition,
+}
+
+/// What must hold for a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldCondition {
+    /// The register, counter, text or to-one field has this value.
+    Equals(Value),
+    /// The field has another value.
+    NotEquals(Value),
+    /// The set or to-many field has this element.
+    Contains(Value),
+    /// The text or string value contains this, character by character.
+    ContainsText(Arc<str>),
+}
+
+/// Which conflicts are wanted; `None` means any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConflictFilter {
+    /// Never empty.
+    pub statuses: Vec<ConflictStatus>,
+    pub kind: Option<ConflictKind>,
+    pub collection: Option<CollectionId>,
+    pub record: Option<RecordId>,
+    pub assignee: Option<Arc<str>>,
+}

@@ -1,0 +1,395 @@
+//! Decisions about conflicts for callers without a replica: each becomes an ordinary operation.
+
+use std::sync::Arc;
+
+use crate::domain::causality::Seq;
+use crate::domain::change::EffectKind;
+use crate::domain::conflict::{Alternative, AlternativeState, Conflict, ConflictKind, ScopePart};
+use crate::domain::ids::{CollectionId, ConflictId, FieldId, RecordId, WorkspaceNo};
+use crate::domain::merge::text::{Hunk, Splice};
+use crate::domain::operation::{
+    Action, CausalContext, Identity, Knowledge, Mutation, Operation, Receipt,
+};
+use crate::domain::state::{FieldValue, Key, Row};
+use crate::domain::value::Value;
+use crate::store::{StoreError, StoreReader};
+
+use super::read_conflicts::read_conflict;
+use super::workspaces::committed_head;
+use super::{Engine, EngineError};
+
+/// How a conflict is decided.
+#[derive(Debug, Clone)]
+pub enum Decision {
+    /// Take the alternative at this position.
+    Alternative(Seq),
+    Value(Value),
+    Text(String),
+    KeepCurrent,
+    Delete,
+    Unlink,
+}
+
+/// Who decides, and under which request id.
+#[derive(Debug, Clone)]
+pub struct Decider {
+    pub request_id: Arc<str>,
+    pub actor: Arc<str>,
+}
+
+impl Engine {
+    /// Decides a conflict as it was at `revision`.
+    pub async fn resolve_conflict(
+        &self,
+        workspace: &str,
+        id: ConflictId,
+        revision: u64,
+        context: Option<CausalContext>,
+        decision: Decision,
+        decider: Decider,
+    ) -> Result<Receipt, EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        if let Some(receipt) = self.decided_before(workspace, &decider).await? {
+            return Ok(receipt);
+        }
+        let mut reader = self.inner.store.reader().await?;
+        let head = committed_head(&mut *reader, ws).await?;
+        let conflict = read_conflict(&mut *reader, ws, id).await?;
+        if conflict.revision != revision || !conflict.status.is_live() {
+            return Err(EngineError::ConflictChanged { conflict: id, revision: conflict.revision });
+        }
+        // Whoever decides on a revision knows what had happened when the conflict got it, and no more.
+        let known = conflict.events.last().map_or(head.head_seq, |e| e.seq);
+        let context =
+            context.unwrap_or(CausalContext { epoch: head.epoch, base_seq: known, extras: Vec::new() });
+        let mut mutation = mutation_for(&mut *reader, ws, &conflict, decision, &context).await?;
+        drop(reader);
+        mutation.resolves = Some(id);
+        let operation = operation(decider, Knowledge::Context(context), mutation);
+        self.one_receipt(ws, operation).await
+    }
+
+    /// Puts a conflict aside.
+    pub async fn defer_conflict(
+        &self,
+        workspace: &str,
+        conflict: ConflictId,
+        revision: u64,
+        remind_at_ms: i64,
+        decider: Decider,
+    ) -> Result<Receipt, EngineError> {
+        self.act(workspace, conflict, Action::Defer { conflict, revision, remind_at_ms }, decider).await
+    }
+
+    /// Gives a conflict to somebody.
+    pub async fn assign_conflict(
+        &self,
+        workspace: &str,
+        conflict: ConflictId,
+        assignee: Arc<str>,
+        decider: Decider,
+    ) -> Result<Receipt, EngineError> {
+        self.act(workspace, conflict, Action::Assign { conflict, assignee }, decider).await
+    }
+
+    /// Opens a closed conflict again.
+    pub async fn reopen_conflict(
+        &self,
+        workspace: &str,
+        conflict: ConflictId,
+        decider: Decider,
+    ) -> Result<Receipt, EngineError> {
+        self.act(workspace, conflict, Action::Reopen { conflict }, decider).await
+    }
+
+    async fn act(&self, workspace: &str, id: ConflictId, action: Action, decider: Decider) -> Result<Receipt, EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        let mut reader = self.inner.store.reader().await?;
+        read_conflict(&mut *reader, ws, id).await?;
+        drop(reader);
+        let mutation = Mutation {
+            collection: "".into(),
+            record: "".into(),
+            action,
+            observed_seq: None,
+            resolves: None,
+        };
+        self.one_receipt(ws, operation(decider, Knowledge::Latest, mutation)).await
+    }
+
+    /// The receipt of a decision that was made before under the same request id: asking again decides nothing new,
+    /// though the conflict has moved on since.
+    async fn decided_before(&self, workspace: &str, decider: &Decider) -> Result<Option<Receipt>, EngineError> {
+        let receipts = self.receipts(workspace, &[], std::slice::from_ref(&decider.request_id)).await?;
+        Ok(receipts.into_iter().find(|r| r.dot.is_some()).map(|r| Receipt { duplicate: true, ..r }))
+    }
+
+    async fn one_receipt(&self, ws: WorkspaceNo, operation: Operation) -> Result<Receipt, EngineError> {
+        let (mut receipts, _) = self.submit_to(ws, vec![operation]).await?;
+        receipts.pop().ok_or(EngineError::ShuttingDown)
+    }
+}
+
+fn operation(decider: Decider, knowledge: Knowledge, mutation: Mutation) -> Operation {
+    Operation {
+        identity: Identity::Request(decider.request_id),
+        knowledge,
+        mutations: vec![mutation],
+        depends_on: Vec::new(),
+        await_records: false,
+        correlation_id: "".into(),
+        actor: decider.actor,
+        client_time_ms: None,
+        malformed: None,
+    }
+}
+
+fn mismatch(detail: &str) -> EngineError {
+    EngineError::DecisionMismatch { detail: detail.to_owned() }
+}
+
+fn on(collection: &CollectionId, record: &RecordId, action: Action) -> Mutation {
+    Mutation {
+        collection: collection.clone(),
+        record: record.clone(),
+        action,
+        observed_seq: None,
+        resolves: None,
+    }
+}
+
+/// The mutation that carries a decision out.
+async fn mutation_for(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    conflict: &Conflict,
+    decision: Decision,
+    context: &CausalContext,
+) -> Result<Mutation, EngineError> {
+    let (collection, record) = (&conflict.collection, &conflict.scope.record);
+    let chosen = match &decision {
+        Decision::Alternative(seq) => Some(
+            conflict
+                .alternatives
+                .iter()
+                .find(|a| a.stamp.seq == *seq)
+                .ok_or_else(|| mismatch("the conflict has no alternative at this position"))?,
+        ),
+        _ => None,
+    };
+    match (conflict.kind, &conflict.scope.part) {
+        (ConflictKind::Register, ScopePart::Field(field)) => {
+            let row = field_row(reader, ws, record, field).await?;
+            let value = match (decision, chosen) {
+                (_, Some(alternative)) => alternative.value.clone().unwrap_or(Value::Null),
+                (Decision::Value(value), _) => value,
+                (Decision::KeepCurrent, _) => current_value(&row),
+                _ => return Err(mismatch("choose an alternative, give a value, or keep the current one")),
+            };
+            Ok(on(collection, record, write(field, &row, value)?))
+        }
+        (ConflictKind::TextOverlap, ScopePart::Field(field)) => {
+            let field = field.clone();
+            let action = match (decision, chosen) {
+                (Decision::Text(text), _) => Action::ReplaceText { field, text },
+                (Decision::Value(Value::String(text)), _) => Action::ReplaceText { field, text: text.to_string() },
+                (_, Some(alternative)) => {
+                    let text = with_alternative(reader, ws, conflict, &field, alternative, context).await?;
+                    match text {
+                        Some(text) => Action::ReplaceText { field, text },
+                        None => Action::EditText { field, hunks: Vec::<Hunk>::new() },
+                    }
+                }
+                (Decision::KeepCurrent, _) => Action::EditText { field, hunks: Vec::<Hunk>::new() },
+                _ => return Err(mismatch("choose an alternative, give a text, or keep the current one")),
+            };
+            Ok(on(collection, record, action))
+        }
+        (ConflictKind::EditDelete, _) => {
+            let delete = match (decision, chosen) {
+                (Decision::Delete, _) => true,
+                (_, Some(alternative)) => &*alternative.action == "delete",
+                (Decision::KeepCurrent, _) => false,
+                _ => return Err(mismatch("delete the record, or keep it")),
+            };
+            Ok(on(collection, record, if delete { Action::Delete } else { Action::Restore }))
+        }
+        (ConflictKind::Relationship, ScopePart::Link(field, target)) => {
+            let delete = match (&decision, chosen) {
+                (Decision::Delete, _) => true,
+                (_, Some(alternative)) => &*alternative.action == "delete",
+                (Decision::Unlink | Decision::KeepCurrent, _) => false,
+                _ => return Err(mismatch("delete the target, remove the link, or keep both")),
+            };
+            if delete {
+                let target_collection = collection_of(reader, ws, target).await?;
+                return Ok(on(&target_collection, target, Action::Delete));
+            }
+            let (field, target) = (field.clone(), target.clone());
+            Ok(on(collection, record, match decision {
+                Decision::Unlink => Action::Unlink { field, target: Some(target) },
+                _ => Action::Link { field, target },
+            }))
+        }
+        _ => Err(mismatch("the conflict's kind and place do not fit each other")),
+    }
+}
+
+async fn field_row(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    record: &RecordId,
+    field: &FieldId,
+) -> Result<FieldValue, EngineError> {
+    match reader.rows(ws, &[Key::Field(record.clone(), field.clone())]).await?.pop().flatten() {
+        Some(Row::Field(row)) => Ok(row.value),
+        _ => Err(StoreError::Inconsistent(format!("field {field} of a conflict is missing")).into()),
+    }
+}
+
+async fn collection_of(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    record: &RecordId,
+) -> Result<CollectionId, EngineError> {
+    match reader.rows(ws, &[Key::Record(record.clone())]).await?.pop().flatten() {
+        Some(Row::Record(row)) => Ok(row.collection),
+        _ => Err(EngineError::RecordNotFound { record: record.clone() }),
+    }
+}
+
+fn current_value(row: &FieldValue) -> Value {
+    match row {
+        FieldValue::Register(heads) | FieldValue::ToOne(heads) => {
+            heads.first().map_or(Value::Null, |h| h.value.clone())
+        }
+        FieldValue::Counter(heads) => heads.first().map_or(Value::Null, |h| Value::Int(h.value)),
+        _ => Value::Null,
+    }
+}
+
+/// The action that gives a field of this kind a value.
+fn write(field: &FieldId, row: &FieldValue, value: Value) -> Result<Action, EngineError> {
+    let field = field.clone();
+    match (row, value) {
+        (FieldValue::Counter(_), Value::Int(value)) => Ok(Action::AssignCounter { field, value }),
+        (FieldValue::Counter(_), _) => Err(mismatch("a counter takes a whole number")),
+        (FieldValue::ToOne(_), Value::String(target)) => Ok(Action::Link { field, target }),
+        (FieldValue::ToOne(_), Value::Null) => Ok(Action::Unlink { field, target: None }),
+        (FieldValue::ToOne(_), _) => Err(mismatch("a to-one link takes a record id or null")),
+        (_, value) => Ok(Action::Set { field, value }),
+    }
+}
+
+/// The text with a suppressed alternative put in the place of what suppressed it; `None` when the alternative is
+/// in the text already.
+async fn with_alternative(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    conflict: &Conflict,
+    field: &FieldId,
+    alternative: &Alternative,
+    context: &CausalContext,
+) -> Result<Option<String>, EngineError> {
+    let mine: Vec<&Alternative> = conflict
+        .alternatives
+        .iter()
+        .filter(|a| a.stamp == alternative.stamp && a.state == AlternativeState::Suppressed)
+        .collect();
+    if mine.is_empty() {
+        return Ok(None);
+    }
+    let record = &conflict.scope.record;
+    let FieldValue::Text(text) = field_row(reader, ws, record, field).await? else {
+        return Err(mismatch("the field is no text"));
+    };
+    let later = later_splices(reader, ws, record, field, alternative.stamp.seq, context.base_seq).await?;
+    let mut characters: Vec<char> = text.chars().collect();
+    // From the back, so that earlier positions stay as they are.
+    let mut places: Vec<(usize, &Alternative)> = mine
+        .into_iter()
+        .filter_map(|a| {
+            let hunk = a.hunk.as_ref()?;
+            Some((map_position(hunk.trunk_position as usize, &later).min(characters.len()), a))
+        })
+        .collect();
+    places.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    for (at, side) in places {
+        let Some(hunk) = &side.hunk else { continue };
+        let (from, to) = rival_range(conflict, alternative, &characters, at);
+        characters.splice(from..to, hunk.hunk.ins.chars());
+    }
+    Ok(Some(characters.into_iter().collect()))
+}
+
+/// Where, next to a place, the text that won there stands now, as far as it is still whole.
+fn rival_range(conflict: &Conflict, chosen: &Alternative, text: &[char], at: usize) -> (usize, usize) {
+    for rival in conflict.alternatives.iter().filter(|a| a.state == AlternativeState::Head && a.stamp != chosen.stamp) {
+        let Some(hunk) = &rival.hunk else { continue };
+        let wanted: Vec<char> = hunk.hunk.ins.chars().collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        if text[at..].starts_with(&wanted) {
+            return (at, at + wanted.len());
+        }
+        if text[..at].ends_with(&wanted) {
+            return (at - wanted.len(), at);
+        }
+    }
+    (at, at)
+}
+
+/// The effects on a text after a position, oldest first.
+async fn later_splices(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    record: &RecordId,
+    field: &FieldId,
+    after: Seq,
+    up_to: Seq,
+) -> Result<Vec<Vec<Splice>>, EngineError> {
+    let mut later = Vec::new();
+    let mut seq = match reader.rows(ws, &[Key::Field(record.clone(), field.clone())]).await?.pop().flatten() {
+        Some(Row::Field(row)) => row.last_seq,
+        _ => 0,
+    };
+    while seq > after {
+        let Some(change) = reader.changes(ws, seq - 1, seq, 1).await?.pop() else { break };
+        let Some(effect) = change.effect_on(record, field) else { break };
+        if let (EffectKind::Text { splices, .. }, true) = (&effect.kind, seq <= up_to) {
+            later.push(splices.clone());
+        }
+        seq = effect.previous_seq;
+    }
+    later.reverse();
+    Ok(later)
+}
+
+/// Where a position of an older text is now.
+fn map_position(position: usize, later: &[Vec<Splice>]) -> usize {
+    let mut position = position;
+    for splices in later {
+        let (mut old, mut new) = (0usize, 0usize);
+        for splice in splices {
+            match splice {
+                Splice::Retain(count) if old + *count as usize >= position => break,
+                Splice::Retain(count) => {
+                    old += *count as usize;
+                    new += *count as usize;
+                }
+                Splice::Insert(text) => new += text.chars().count(),
+                Splice::Delete(text) => {
+                    let length = text.chars().count();
+                    if old + length >= position {
+                        old = position;
+                        break;
+                    }
+                    old += length;
+                }
+            }
+        }
+        position = new + position.saturating_sub(old);
+    }
+    position
+}

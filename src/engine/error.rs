@@ -1,0 +1,62 @@
+//! Why the engine could not do what was asked.
+
+use crate::domain::causality::Counter;
+use crate::domain::ids::{ConflictId, RecordId};
+use crate::domain::schema::SchemaError;
+use crate::store::StoreError;
+
+/// A failure of the store, without its details: those are in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreFailure {
+    /// Nothing was stored.
+    Unavailable,
+    /// Stored whole or not at all; asking again with the same identity tells.
+    Unknown,
+    /// The stored data contradicts itself.
+    Inconsistent,
+    /// The disk is full; reads go on.
+    DiskFull,
+}
+
+/// Why the engine could not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    #[error("there is no workspace {id}")]
+    UnknownWorkspace { id: String },
+    #[error("workspace {id} exists with another schema")]
+    WorkspaceExists { id: String },
+    #[error("there is no record {record}")]
+    RecordNotFound { record: RecordId },
+    #[error("there is no conflict {conflict}")]
+    ConflictNotFound { conflict: String },
+    #[error("conflict {conflict} is at revision {revision} now; read it again and decide again")]
+    ConflictChanged { conflict: ConflictId, revision: u64 },
+    #[error("the decision does not fit the conflict: {detail}")]
+    DecisionMismatch { detail: String },
+    #[error("the counter is not the next one, {expected_counter}")]
+    CounterNotNext { expected_counter: Counter },
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error("there is no connection {id}, or its lease ran out")]
+    UnknownConnection { id: String },
+    #[error("too much is waiting")]
+    Overloaded,
+    #[error("the server is stopping")]
+    ShuttingDown,
+    #[error("the store failed: {0:?}")]
+    Store(StoreFailure),
+}
+
+impl From<StoreError> for EngineError {
+    /// The details go to the log here, once; callers get the kind.
+    fn from(error: StoreError) -> EngineError {
+        let failure = match &error {
+            StoreError::Database(_) | StoreError::Unusable(_) => StoreFailure::Unavailable,
+            StoreError::CommitUnknown(_) => StoreFailure::Unknown,
+            StoreError::Inconsistent(_) => StoreFailure::Inconsistent,
+            StoreError::DiskFull => StoreFailure::DiskFull,
+        };
+        tracing::error!(%error, "the store failed");
+        EngineError::Store(failure)
+    }
+}

@@ -1,0 +1,264 @@
+//! Feeds: following a workspace's changes from a cursor, without gap or repetition.
+//!
+//! A feed is pulled by its stream: what the client does not read is not produced, and costs no memory. It reads the
+//! ring near the head and the store further back; the head is only a hint when to look.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::domain::causality::Seq;
+use crate::domain::change::{Change, EffectKind};
+use crate::domain::hash::{CHAIN_START, Hash};
+use crate::domain::ids::{Epoch, WorkspaceNo};
+use crate::domain::merge::text::Splice;
+use crate::domain::operation::Action;
+use crate::domain::view::FeedCursor;
+
+use super::hub::{Head, Hub};
+use super::{Engine, EngineError};
+
+/// Changes in a frame.
+const FRAME_CHANGES_MAX: usize = 256;
+/// Size of a frame, about; a single larger change still goes in one.
+const FRAME_BYTES: usize = 512 * 1024;
+/// Without another frame, a checkpoint after this time.
+const CHECKPOINT_AFTER: Duration = Duration::from_secs(15);
+/// A client that leaves changes waiting this long is told to come back.
+const UNREAD_MAX: Duration = Duration::from_secs(30);
+
+/// Why a feed cannot go on from a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResetReason {
+    WrongEpoch,
+    FutureCursor,
+}
+
+/// Why the server ends a feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoAwayReason {
+    Draining,
+    MaxAge,
+    SlowConsumer,
+}
+
+/// What a feed delivers.
+#[derive(Debug, Clone)]
+pub enum FeedItem {
+    Changes { from_exclusive: Seq, changes: Vec<Arc<Change>>, head: Head },
+    Checkpoint { head: Head },
+    GoAway(GoAwayReason),
+}
+
+/// The answer to opening a feed.
+pub enum Opened {
+    Feed(Box<Feed>),
+    Reset { reason: ResetReason, head: Head },
+}
+
+/// A feed of one workspace.
+pub struct Feed {
+    engine: Engine,
+    ws: WorkspaceNo,
+    hub: Arc<Hub>,
+    heads: watch::Receiver<Head>,
+    epoch: Epoch,
+    seq: Seq,
+    chain: Option<Hash>,
+    paused: bool,
+    ends_at: Instant,
+    /// When the last item was handed over.
+    handed_at: Instant,
+    checkpoint_at: Instant,
+}
+
+impl Engine {
+    /// Opens a feed after a position, or from the beginning.
+    pub async fn open_feed(&self, workspace: &str, after: Option<FeedCursor>) -> Result<Opened, EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        let hub = self.hub(ws).await?;
+        let heads = hub.watch();
+        let head = hub.head();
+        let position = after.unwrap_or(FeedCursor { epoch: head.epoch, seq: 0, chain: Some(CHAIN_START) });
+        if let Some(reason) = self.refuse_cursor(ws, &head, &position).await? {
+            return Ok(Opened::Reset { reason, head });
+        }
+        let now = Instant::now();
+        // ±10 %: streams opened together must not all end together.
+        let age = self.inner.options.stream_age_max_ms;
+        let jitter = self.inner.randomness.number() % (age / 5).max(1);
+        Ok(Opened::Feed(Box::new(Feed {
+            engine: self.clone(),
+            ws,
+            hub,
+            heads,
+            epoch: head.epoch,
+            seq: position.seq,
+            chain: position.chain,
+            paused: false,
+            ends_at: now + Duration::from_millis(age - age / 10 + jitter),
+            handed_at: now,
+            checkpoint_at: now + CHECKPOINT_AFTER,
+        })))
+    }
+
+    async fn refuse_cursor(
+        &self,
+        ws: WorkspaceNo,
+        head: &Head,
+        position: &FeedCursor,
+    ) -> Result<Option<ResetReason>, EngineError> {
+        if position.epoch != head.epoch {
+            return Ok(Some(ResetReason::WrongEpoch));
+        }
+        if position.seq > head.seq {
+            return Ok(Some(ResetReason::FutureCursor));
+        }
+        let Some(chain) = position.chain else { return Ok(None) };
+        let expected = if position.seq == head.seq {
+            head.chain
+        } else if position.seq == 0 {
+            CHAIN_START
+        } else {
+            let mut reader = self.inner.store.reader().await?;
+            let at = reader.changes(ws, position.seq - 1, position.seq, 1).await?;
+            at.first().map_or(CHAIN_START, |c| c.chain)
+        };
+        Ok((chain != expected).then_some(ResetReason::WrongEpoch))
+    }
+}
+
+impl Feed {
+    /// The head now.
+    pub fn head(&self) -> Head {
+        self.hub.head()
+    }
+
+    /// Where the feed stands: everything up to here was handed over.
+    pub fn position(&self) -> FeedCursor {
+        FeedCursor { epoch: self.epoch, seq: self.seq, chain: self.chain }
+    }
+
+    /// Hands over no changes until resumed.
+    pub fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    /// The next item. Cancelling loses nothing.
+    pub async fn next(&mut self) -> Result<FeedItem, EngineError> {
+        let called_at = Instant::now();
+        loop {
+            let head = *self.heads.borrow_and_update();
+            if self.engine.draining().is_cancelled() {
+                return Ok(FeedItem::GoAway(GoAwayReason::Draining));
+            }
+            if Instant::now() >= self.ends_at {
+                return Ok(FeedItem::GoAway(GoAwayReason::MaxAge));
+            }
+            if head.seq > self.seq && !self.paused {
+                if called_at.duration_since(self.handed_at) > UNREAD_MAX {
+                    return Ok(FeedItem::GoAway(GoAwayReason::SlowConsumer));
+                }
+                return self.changes(head).await;
+            }
+            let draining = self.engine.draining().clone();
+            tokio::select! {
+                changed = self.heads.changed() => {
+                    if changed.is_err() {
+                        return Ok(FeedItem::GoAway(GoAwayReason::Draining));
+                    }
+                }
+                () = draining.cancelled() => {}
+                () = tokio::time::sleep_until(self.ends_at) => {}
+                () = tokio::time::sleep_until(self.checkpoint_at) => {
+                    self.handed();
+                    return Ok(FeedItem::Checkpoint { head: self.hub.head() });
+                }
+            }
+        }
+    }
+
+    async fn changes(&mut self, head: Head) -> Result<FeedItem, EngineError> {
+        let changes = match self.hub.since(self.seq, FRAME_CHANGES_MAX) {
+            Some(changes) if !changes.is_empty() => changes,
+            _ => {
+                let mut reader = self.engine.inner.store.reader().await?;
+                let found = reader.changes(self.ws, self.seq, head.seq, FRAME_CHANGES_MAX).await?;
+                found.into_iter().map(Arc::new).collect()
+            }
+        };
+        let changes = self.fitting(changes)?;
+        let from_exclusive = self.seq;
+        if let Some(last) = changes.last() {
+            self.seq = last.seq;
+            self.chain = Some(last.chain);
+        }
+        self.handed();
+        Ok(FeedItem::Changes { from_exclusive, changes, head })
+    }
+
+    /// The beginning of a run that fits a frame; that it has no gap is checked here, once and for all.
+    fn fitting(&self, changes: Vec<Arc<Change>>) -> Result<Vec<Arc<Change>>, EngineError> {
+        let mut bytes = 0;
+        let mut fitting = Vec::with_capacity(changes.len());
+        for change in changes {
+            let expected = self.seq + fitting.len() as Seq + 1;
+            if change.seq != expected {
+                let detail = format!("the log goes on with {} after {}", change.seq, expected - 1);
+                return Err(crate::store::StoreError::Inconsistent(detail).into());
+            }
+            bytes += weight_bytes(&change);
+            if bytes > FRAME_BYTES && !fitting.is_empty() {
+                break;
+            }
+            fitting.push(change);
+        }
+        if fitting.is_empty() {
+            let detail = format!("the log ends at {} before its head", self.seq);
+            return Err(crate::store::StoreError::Inconsistent(detail).into());
+        }
+        Ok(fitting)
+    }
+
+    fn handed(&mut self) {
+        self.handed_at = Instant::now();
+        self.checkpoint_at = self.handed_at + CHECKPOINT_AFTER;
+    }
+}
+
+/// Size of a change on the wire, about.
+pub(super) fn weight_bytes(change: &Change) -> usize {
+    let effects: usize = change
+        .effects
+        .iter()
+        .map(|effect| match &effect.kind {
+            EffectKind::Register { value: Some(value) } => value.weight_bytes(),
+            EffectKind::Text { splices, hunks } => {
+                let text: usize = splices
+                    .iter()
+                    .map(|s| match s {
+                        Splice::Retain(_) => 4,
+                        Splice::Insert(text) | Splice::Delete(text) => text.len() + 4,
+                    })
+                    .sum();
+                text + hunks.iter().map(|h| h.hunk.ins.len() + 16).sum::<usize>()
+            }
+            EffectKind::Set { added, removed } => {
+                added.iter().chain(removed).map(crate::domain::value::Value::weight_bytes).sum()
+            }
+            _ => 64,
+        })
+        .map(|bytes| bytes + 96)
+        .sum();
+    let mutations: usize = change
+        .mutations
+        .iter()
+        .map(|mutation| match &mutation.action {
+            Action::Set { value, .. } => value.weight_bytes(),
+            _ => 0,
+        })
+        .sum();
+    192 + effects + mutations
+}

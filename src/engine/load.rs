@@ -1,0 +1,82 @@
+//! Loading what the sequencer asks for into a working set.
+
+use std::sync::Arc;
+
+use crate::domain::ids::WorkspaceNo;
+use crate::domain::state::{Key, Need, Prefix, WorkspaceState};
+use crate::store::{Order, StoreError, StoreReader};
+
+/// Rows read in one page.
+const PAGE_ROWS: usize = 1_000;
+/// Changes read at once when a walk goes back through the log.
+const CHANGES_BACK: u64 = 256;
+
+/// Loads one need.
+pub(super) async fn load(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    state: &mut WorkspaceState,
+    need: Need,
+) -> Result<(), StoreError> {
+    match need {
+        Need::Row(key) => rows(reader, ws, state, vec![key]).await,
+        Need::Range(prefix) => range(reader, ws, state, prefix).await,
+        Need::ChangesUpTo(seq) => {
+            let from = seq.saturating_sub(CHANGES_BACK);
+            let changes = reader.changes(ws, from, seq, PAGE_ROWS).await?;
+            if changes.last().is_none_or(|c| c.seq != seq) {
+                return Err(StoreError::Inconsistent(format!("the log has no change {seq}")));
+            }
+            state.learn_changes(changes.into_iter().map(Arc::new));
+            Ok(())
+        }
+        Need::ChangeOf(replica_no, counter) => match reader.change_of(ws, replica_no, counter).await? {
+            Some(change) => {
+                state.learn_changes([Arc::new(change)]);
+                Ok(())
+            }
+            None => Err(StoreError::Inconsistent(format!(
+                "replica {replica_no} settled counter {counter} without a trace"
+            ))),
+        },
+    }
+}
+
+/// Loads rows by key; absence is knowledge as well.
+pub(super) async fn rows(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    state: &mut WorkspaceState,
+    mut keys: Vec<Key>,
+) -> Result<(), StoreError> {
+    keys.retain(|key| !state.knows_row(key));
+    keys.sort_unstable();
+    keys.dedup();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let found = reader.rows(ws, &keys).await?;
+    state.learn_rows(keys.into_iter().zip(found));
+    Ok(())
+}
+
+/// Loads a whole range.
+pub(super) async fn range(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    state: &mut WorkspaceState,
+    prefix: Prefix,
+) -> Result<(), StoreError> {
+    let mut all = Vec::new();
+    let mut after: Option<Key> = None;
+    loop {
+        let page = reader.range(ws, &prefix, after.as_ref(), PAGE_ROWS, Order::Ascending).await?;
+        after = page.rows.last().map(|(key, _)| key.clone());
+        all.extend(page.rows);
+        if !page.more {
+            break;
+        }
+    }
+    state.learn_range(prefix, all);
+    Ok(())
+}

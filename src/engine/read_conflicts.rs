@@ -1,0 +1,262 @@
+//! Reads of the conflict inbox: lists, one conflict with its full context, the log, statistics.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::domain::causality::Seq;
+use crate::domain::change::Change;
+use crate::domain::conflict::{Conflict, ConflictEvent, ConflictKind, ConflictStatus, ConflictSummary, Scope, ScopePart};
+use crate::domain::ids::{ConflictId, FieldId, RecordId, WorkspaceNo};
+use crate::domain::operation::CausalContext;
+use crate::domain::state::{FieldValue, Key, Prefix, Row};
+use crate::domain::view::{ConflictFilter, FieldStateView, RecordView};
+use crate::store::{Order, StoreError, StoreReader};
+
+use super::read::{context_of, history};
+use super::record_view::{self, all};
+use super::workspaces::{committed_head, read_schema};
+use super::{Engine, EngineError};
+
+/// Conflicts read at once.
+const CONFLICTS_PER_READ: usize = 200;
+/// Conflicts looked at for one page of a filtered list.
+const CONFLICTS_SCANNED_PER_PAGE: usize = 10_000;
+/// Linked records in a conflict's context.
+const LINKED_RECORDS_MAX: usize = 50;
+/// Changes of the record in a conflict's context.
+const RECENT_HISTORY: usize = 20;
+
+/// A conflict with all that is needed to decide it.
+#[derive(Debug)]
+pub struct ConflictContext {
+    pub conflict: Conflict,
+    /// The alternative whose value is shown now.
+    pub provisional_seq: Option<Seq>,
+    pub record: Option<RecordView>,
+    pub linked: Vec<Linked>,
+    pub recent: Vec<Arc<Change>>,
+    pub context: CausalContext,
+}
+
+/// A record linked with the one in conflict.
+#[derive(Debug)]
+pub struct Linked {
+    pub record: RecordView,
+    pub field: FieldId,
+    /// It holds the link.
+    pub incoming: bool,
+}
+
+/// How many conflicts there are and how they ended.
+#[derive(Debug, Default)]
+pub struct ConflictStatistics {
+    pub total: u64,
+    pub by_status: BTreeMap<ConflictStatus, u64>,
+    pub by_kind: BTreeMap<ConflictKind, u64>,
+    pub by_close_reason: BTreeMap<&'static str, u64>,
+    pub median_open_ms: u64,
+    pub deferred_ever: u64,
+}
+
+fn accepts(filter: &ConflictFilter, conflict: &Conflict) -> bool {
+    filter.statuses.contains(&conflict.status)
+        && filter.kind.is_none_or(|kind| kind == conflict.kind)
+        && filter.collection.as_ref().is_none_or(|c| *c == conflict.collection)
+        && filter.record.as_ref().is_none_or(|r| *r == conflict.scope.record)
+        && filter.assignee.as_ref().is_none_or(|a| *a == conflict.assignee)
+}
+
+impl Engine {
+    /// Conflicts that pass the filter, newest first, before `before`.
+    pub async fn conflicts(
+        &self,
+        workspace: &str,
+        filter: &ConflictFilter,
+        before: Option<ConflictId>,
+        limit: usize,
+    ) -> Result<(Vec<ConflictSummary>, Option<ConflictId>), EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        let mut reader = self.inner.store.reader().await?;
+        let mut found = Vec::new();
+        let mut last = before;
+        let mut scanned = 0;
+        loop {
+            let from = last.map(Key::Conflict);
+            let page =
+                reader.range(ws, &Prefix::Conflicts, from.as_ref(), CONFLICTS_PER_READ, Order::Descending).await?;
+            for (_, row) in page.rows {
+                let Row::Conflict(conflict) = row else { continue };
+                last = Some(conflict.id);
+                scanned += 1;
+                if accepts(filter, &conflict) {
+                    found.push(conflict.summary());
+                }
+                if found.len() == limit || scanned == CONFLICTS_SCANNED_PER_PAGE {
+                    return Ok((found, last));
+                }
+            }
+            if !page.more {
+                return Ok((found, None));
+            }
+        }
+    }
+
+    /// One conflict with its context.
+    pub async fn conflict(&self, workspace: &str, id: ConflictId) -> Result<ConflictContext, EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        let mut reader = self.inner.store.reader().await?;
+        let reader = &mut *reader;
+        let head = committed_head(reader, ws).await?;
+        let schema = read_schema(reader, ws).await?;
+        let conflict = read_conflict(reader, ws, id).await?;
+        let record_id = conflict.scope.record.clone();
+        let record = record_view::read(reader, ws, &schema, &record_id).await?;
+        let mut linked = Vec::new();
+        for (id, field, incoming) in links_of(reader, ws, &conflict.scope, record.as_ref()).await? {
+            if let Some(record) = record_view::read(reader, ws, &schema, &id).await? {
+                linked.push(Linked { record, field, incoming });
+            }
+        }
+        let recent = history(reader, ws, &record_id, None, RECENT_HISTORY).await?.unwrap_or_default();
+        let provisional_seq = provisional_seq(reader, ws, &conflict, &schema).await?;
+        Ok(ConflictContext { conflict, provisional_seq, record, linked, recent, context: context_of(&head) })
+    }
+
+    /// A conflict as it is listed.
+    pub async fn conflict_summary(&self, workspace: &str, id: ConflictId) -> Result<ConflictSummary, EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        let mut reader = self.inner.store.reader().await?;
+        Ok(read_conflict(&mut *reader, ws, id).await?.summary())
+    }
+
+    /// What happened to conflicts, newest first, before `before`: of one, or of all.
+    pub async fn conflict_events(
+        &self,
+        workspace: &str,
+        of: Option<ConflictId>,
+        before: Option<(Seq, u64, ConflictId)>,
+        limit: usize,
+    ) -> Result<(Vec<(ConflictId, ConflictEvent)>, bool), EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        let mut reader = self.inner.store.reader().await?;
+        let conflicts = match of {
+            Some(id) => vec![read_conflict(&mut *reader, ws, id).await?],
+            None => all_conflicts(&mut *reader, ws).await?,
+        };
+        let mut events: Vec<(ConflictId, ConflictEvent)> =
+            conflicts.into_iter().flat_map(|c| c.events.into_iter().map(move |e| (c.id, e))).collect();
+        let order = |(id, event): &(ConflictId, ConflictEvent)| (event.seq, event.revision, *id);
+        events.sort_by_key(|e| std::cmp::Reverse(order(e)));
+        events.retain(|e| before.is_none_or(|b| order(e) < b));
+        let more = events.len() > limit;
+        events.truncate(limit);
+        Ok((events, more))
+    }
+
+    /// Counts over all conflicts.
+    pub async fn conflict_statistics(&self, workspace: &str) -> Result<ConflictStatistics, EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        let mut reader = self.inner.store.reader().await?;
+        let mut statistics = ConflictStatistics::default();
+        let mut open_ms: Vec<u64> = Vec::new();
+        for conflict in all_conflicts(&mut *reader, ws).await? {
+            statistics.total += 1;
+            *statistics.by_status.entry(conflict.status).or_default() += 1;
+            *statistics.by_kind.entry(conflict.kind).or_default() += 1;
+            statistics.deferred_ever += u64::from(conflict.defer_count > 0);
+            if let Some(closing) = conflict.closing {
+                *statistics.by_close_reason.entry(closing.reason.name()).or_default() += 1;
+                open_ms.push(u64::try_from(closing.at_ms - conflict.opened_at_ms).unwrap_or(0));
+            }
+        }
+        open_ms.sort_unstable();
+        statistics.median_open_ms = open_ms.get(open_ms.len() / 2).copied().unwrap_or(0);
+        Ok(statistics)
+    }
+}
+
+/// A conflict's row.
+pub(super) async fn read_conflict(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    id: ConflictId,
+) -> Result<Conflict, EngineError> {
+    match reader.rows(ws, &[Key::Conflict(id)]).await?.pop().flatten() {
+        Some(Row::Conflict(conflict)) => Ok(*conflict),
+        _ => Err(EngineError::ConflictNotFound { conflict: id.to_string() }),
+    }
+}
+
+async fn all_conflicts(reader: &mut dyn StoreReader, ws: WorkspaceNo) -> Result<Vec<Conflict>, StoreError> {
+    let rows = all(reader, ws, Prefix::Conflicts).await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(_, row)| match row {
+            Row::Conflict(conflict) => Some(*conflict),
+            _ => None,
+        })
+        .collect())
+}
+
+/// Records linked with the one in conflict: its own links, then those that link to it.
+async fn links_of(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    scope: &Scope,
+    record: Option<&RecordView>,
+) -> Result<Vec<(RecordId, FieldId, bool)>, StoreError> {
+    let mut links = Vec::new();
+    if let ScopePart::Link(field, target) = &scope.part {
+        links.push((target.clone(), field.clone(), false));
+    }
+    for (field, view) in record.map(|r| &r.fields).into_iter().flatten() {
+        match &view.state {
+            FieldStateView::Target(Some(target)) => links.push((target.clone(), field.clone(), false)),
+            FieldStateView::Targets(targets) => {
+                links.extend(targets.iter().map(|t| (t.clone(), field.clone(), false)));
+            }
+            _ => {}
+        }
+    }
+    let incoming = reader
+        .range(ws, &Prefix::BacklinksOf(scope.record.clone()), None, LINKED_RECORDS_MAX, Order::Ascending)
+        .await?;
+    for (key, _) in incoming.rows {
+        if let Key::Backlink(_, source, field) = key {
+            links.push((source, field, true));
+        }
+    }
+    links.dedup();
+    links.truncate(LINKED_RECORDS_MAX);
+    Ok(links)
+}
+
+/// Which alternative is shown: of a register, the head that the policy picks; otherwise the first one.
+async fn provisional_seq(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    conflict: &Conflict,
+    schema: &crate::domain::schema::Schema,
+) -> Result<Option<Seq>, StoreError> {
+    let ScopePart::Field(field) = &conflict.scope.part else {
+        return Ok(conflict.alternatives.iter().find(|a| &*a.action != "delete").map(|a| a.stamp.seq));
+    };
+    let key = Key::Field(conflict.scope.record.clone(), field.clone());
+    let rule = schema
+        .field(&conflict.collection, field)
+        .map_or(crate::domain::schema::Provisional::Incumbent, |f| f.provisional);
+    Ok(match reader.rows(ws, &[key]).await?.pop().flatten() {
+        Some(Row::Field(row)) => match row.value {
+            FieldValue::Register(heads) | FieldValue::ToOne(heads) => {
+                crate::domain::sequencer::provisional(rule, &heads).map(|h| h.stamp.seq)
+            }
+            FieldValue::Counter(heads) => heads.first().map(|h| h.stamp.seq),
+            _ => conflict
+                .alternatives
+                .iter()
+                .find(|a| a.state == crate::domain::conflict::AlternativeState::Head)
+                .map(|a| a.stamp.seq),
+        },
+        _ => None,
+    })
+}

@@ -1,0 +1,210 @@
+//! Building a record as people and clients see it from its rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::domain::ids::{ConflictId, FieldId, RecordId, WorkspaceNo};
+use crate::domain::schema::Schema;
+use crate::domain::sequencer::{counter_value, provisional};
+use crate::domain::state::{CounterHead, Existence, FieldRow, FieldValue, Head, Key, Prefix, RecordRow, Row};
+use crate::domain::value::Value;
+use crate::domain::view::{CandidateView, FieldStateView, FieldView, RecordView};
+use crate::store::{Order, StoreError, StoreReader};
+
+/// Rows read in one page.
+const PAGE_ROWS: usize = 1_000;
+
+/// Reads one record with its fields; `None` when there is none.
+pub(super) async fn read(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    schema: &Schema,
+    record: &RecordId,
+) -> Result<Option<RecordView>, StoreError> {
+    match reader.rows(ws, &[Key::Record(record.clone())]).await?.pop().flatten() {
+        Some(Row::Record(row)) => build(reader, ws, schema, record, row).await,
+        _ => Ok(None),
+    }
+}
+
+/// Completes a record whose row is known.
+pub(super) async fn build(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    schema: &Schema,
+    record: &RecordId,
+    row: RecordRow,
+) -> Result<Option<RecordView>, StoreError> {
+    if matches!(row.existence, Existence::Phantom(_)) {
+        return Ok(None);
+    }
+    let mut view = RecordView {
+        collection: row.collection.clone(),
+        record: record.clone(),
+        fields: BTreeMap::new(),
+        deleted: row.existence == Existence::Deleted,
+        created_seq: row.created.seq,
+        last_seq: row.last_seq,
+        live_conflicts: live_conflicts(reader, ws, record).await?,
+    };
+    for (key, row) in all(reader, ws, Prefix::FieldsOf(record.clone())).await? {
+        let (Key::Field(_, field), Row::Field(row)) = (key, row) else { continue };
+        view.last_seq = view.last_seq.max(row.last_seq);
+        let field_view = field_view(reader, ws, schema, &view, &field, row).await?;
+        view.fields.insert(field, field_view);
+    }
+    Ok(Some(view))
+}
+
+async fn field_view(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    schema: &Schema,
+    record: &RecordView,
+    field: &FieldId,
+    row: FieldRow,
+) -> Result<FieldView, StoreError> {
+    let last_seq = row.last_seq;
+    let rule = schema.field(&record.collection, field).map_or(crate::domain::schema::Provisional::Incumbent, |f| f.provisional);
+    let mut candidates = Vec::new();
+    let state = match row.value {
+        FieldValue::Register(heads) => {
+            candidates = candidates_of(reader, ws, &heads, provisional(rule, &heads)).await?;
+            FieldStateView::Register(provisional(rule, &heads).map_or(Value::Null, |h| h.value.clone()))
+        }
+        FieldValue::ToOne(heads) => {
+            candidates = candidates_of(reader, ws, &heads, provisional(rule, &heads)).await?;
+            let target = match provisional(rule, &heads).map(|h| &h.value) {
+                Some(Value::String(target)) => Some(target.clone()),
+                _ => None,
+            };
+            let shown = visible(reader, ws, target.into_iter().collect()).await?;
+            FieldStateView::Target(shown.into_iter().next())
+        }
+        FieldValue::Text(text) => FieldStateView::Text(text),
+        FieldValue::Counter(heads) => {
+            let plain: Vec<Head> = heads.iter().map(as_head).collect();
+            candidates = candidates_of(reader, ws, &plain, plain.first()).await?;
+            FieldStateView::Counter(counter_value(&heads).unwrap_or(0))
+        }
+        FieldValue::Set { .. } => FieldStateView::Elements(elements(reader, ws, &record.record, field).await?),
+        FieldValue::ToMany { .. } => {
+            let targets: Vec<RecordId> = elements(reader, ws, &record.record, field)
+                .await?
+                .into_iter()
+                .filter_map(|v| match v {
+                    Value::String(target) => Some(target),
+                    _ => None,
+                })
+                .collect();
+            FieldStateView::Targets(visible(reader, ws, targets).await?)
+        }
+    };
+    Ok(FieldView { state, last_seq, candidates })
+}
+
+fn as_head(head: &CounterHead) -> Head {
+    Head { stamp: head.stamp, rank: head.rank, value: Value::Int(head.value) }
+}
+
+/// Candidates matter where there are several.
+async fn candidates_of(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    heads: &[Head],
+    shown: Option<&Head>,
+) -> Result<Vec<CandidateView>, StoreError> {
+    if heads.len() < 2 {
+        return Ok(Vec::new());
+    }
+    let mut ordered: Vec<&Head> = shown.into_iter().collect();
+    ordered.extend(heads.iter().filter(|h| Some(*h) != shown));
+    let mut candidates = Vec::with_capacity(ordered.len());
+    for head in ordered {
+        let Some(seq) = head.stamp.seq.checked_sub(1) else { continue };
+        let change = reader.changes(ws, seq, head.stamp.seq, 1).await?.pop();
+        let Some(change) = change else { continue };
+        candidates.push(CandidateView {
+            value: head.value.clone(),
+            dot: change.dot,
+            seq: head.stamp.seq,
+            committed_at_ms: Some(change.committed_at_ms),
+        });
+    }
+    Ok(candidates)
+}
+
+/// Of link targets, those that are not deleted: a link to a deleted record is kept and not shown.
+async fn visible(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    targets: Vec<RecordId>,
+) -> Result<Vec<RecordId>, StoreError> {
+    if targets.is_empty() {
+        return Ok(targets);
+    }
+    let keys: Vec<Key> = targets.iter().map(|t| Key::Record(t.clone())).collect();
+    let rows = reader.rows(ws, &keys).await?;
+    Ok(targets
+        .into_iter()
+        .zip(rows)
+        .filter(|(_, row)| matches!(row, Some(Row::Record(r)) if r.existence == Existence::Alive))
+        .map(|(target, _)| target)
+        .collect())
+}
+
+async fn elements(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    record: &RecordId,
+    field: &FieldId,
+) -> Result<Vec<Value>, StoreError> {
+    let rows = all(reader, ws, Prefix::ElementsOf(record.clone(), field.clone())).await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(_, row)| match row {
+            Row::Element(element) => Some(element.value),
+            _ => None,
+        })
+        .collect())
+}
+
+async fn live_conflicts(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    record: &RecordId,
+) -> Result<Vec<ConflictId>, StoreError> {
+    let rows = all(reader, ws, Prefix::ScopesOf(record.clone())).await?;
+    let mut live: Vec<ConflictId> = rows
+        .into_iter()
+        .filter_map(|(_, row)| match row {
+            Row::Scope(scope) => scope.live,
+            _ => None,
+        })
+        .collect();
+    live.sort_unstable();
+    Ok(live)
+}
+
+/// All rows of a range.
+pub(super) async fn all(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    prefix: Prefix,
+) -> Result<Vec<(Key, Row)>, StoreError> {
+    let mut rows = Vec::new();
+    let mut after: Option<Key> = None;
+    loop {
+        let page = reader.range(ws, &prefix, after.as_ref(), PAGE_ROWS, Order::Ascending).await?;
+        after = page.rows.last().map(|(key, _)| key.clone());
+        rows.extend(page.rows);
+        if !page.more {
+            return Ok(rows);
+        }
+    }
+}
+
+/// An id as it is shared in rows.
+pub(super) fn id(text: &str) -> Arc<str> {
+    Arc::from(text)
+}

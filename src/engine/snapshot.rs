@@ -1,0 +1,142 @@
+//! Snapshots: all records for a client that has no position. Read in pages while writes go on; each record says as of
+//! which position it was read, so that the feed completes it.
+
+use crate::domain::ids::{ConflictId, RecordId, WorkspaceNo};
+use crate::domain::state::{Key, Prefix, Row};
+use crate::domain::conflict::ConflictSummary;
+use crate::domain::view::{FeedCursor, RecordView};
+use crate::store::Order;
+
+use super::read::record_bytes;
+use super::record_view;
+use super::workspaces::{committed_head, read_schema};
+use super::{Engine, EngineError};
+
+/// Records in a chunk.
+const CHUNK_RECORDS: usize = 200;
+/// Size of a chunk, about.
+const CHUNK_BYTES: usize = 512 * 1024;
+
+/// A part of a snapshot.
+#[derive(Debug)]
+pub struct Chunk {
+    pub position: FeedCursor,
+    pub records: Vec<RecordView>,
+    pub conflicts: Vec<ConflictSummary>,
+    pub complete: bool,
+    pub sent_count: u64,
+    pub estimated_count: u64,
+}
+
+/// A snapshot being read.
+pub struct Snapshot {
+    engine: Engine,
+    ws: WorkspaceNo,
+    collections: Vec<String>,
+    after: Option<RecordId>,
+    records_done: bool,
+    conflicts_after: Option<Key>,
+    sent_count: u64,
+    done: bool,
+}
+
+impl Engine {
+    /// Begins a snapshot of some collections, or of all.
+    pub async fn snapshot(&self, workspace: &str, collections: Vec<String>) -> Result<Snapshot, EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        Ok(Snapshot {
+            engine: self.clone(),
+            ws,
+            collections,
+            after: None,
+            records_done: false,
+            conflicts_after: None,
+            sent_count: 0,
+            done: false,
+        })
+    }
+}
+
+impl Snapshot {
+    /// The next chunk; `None` after the complete one.
+    pub async fn next(&mut self) -> Result<Option<Chunk>, EngineError> {
+        if self.done {
+            return Ok(None);
+        }
+        if self.engine.draining().is_cancelled() {
+            return Err(EngineError::ShuttingDown);
+        }
+        let mut reader = self.engine.inner.store.reader().await?;
+        let head = committed_head(&mut *reader, self.ws).await?;
+        let mut chunk = Chunk {
+            position: FeedCursor { epoch: head.epoch, seq: head.head_seq, chain: Some(head.chain) },
+            records: Vec::new(),
+            conflicts: Vec::new(),
+            complete: false,
+            sent_count: 0,
+            estimated_count: reader.count(self.ws, &Prefix::Records).await?,
+        };
+        if self.records_done {
+            self.conflicts(&mut *reader, &mut chunk).await?;
+        } else {
+            self.records(&mut *reader, &mut chunk).await?;
+        }
+        chunk.sent_count = self.sent_count;
+        chunk.complete = self.done;
+        Ok(Some(chunk))
+    }
+
+    async fn records(&mut self, reader: &mut dyn crate::store::StoreReader, chunk: &mut Chunk) -> Result<(), EngineError> {
+        let schema = read_schema(reader, self.ws).await?;
+        let after = self.after.clone().map(Key::Record);
+        let page = reader.range(self.ws, &Prefix::Records, after.as_ref(), CHUNK_RECORDS, Order::Ascending).await?;
+        let mut bytes = 0;
+        self.records_done = !page.more;
+        for (key, row) in page.rows {
+            let (Key::Record(id), Row::Record(row)) = (key, row) else { continue };
+            if bytes > CHUNK_BYTES {
+                self.records_done = false;
+                break;
+            }
+            self.after = Some(id.clone());
+            if !self.wants(&row.collection) {
+                continue;
+            }
+            if let Some(view) = record_view::build(reader, self.ws, &schema, &id, row).await? {
+                bytes += record_bytes(&view);
+                chunk.records.push(view);
+            }
+        }
+        self.sent_count += chunk.records.len() as u64;
+        Ok(())
+    }
+
+    async fn conflicts(&mut self, reader: &mut dyn crate::store::StoreReader, chunk: &mut Chunk) -> Result<(), EngineError> {
+        let page = reader
+            .range(self.ws, &Prefix::Scopes, self.conflicts_after.as_ref(), CHUNK_RECORDS, Order::Ascending)
+            .await?;
+        self.done = !page.more;
+        self.conflicts_after = page.rows.last().map(|(key, _)| key.clone());
+        let live: Vec<ConflictId> = page
+            .rows
+            .into_iter()
+            .filter_map(|(_, row)| match row {
+                Row::Scope(scope) => scope.live,
+                _ => None,
+            })
+            .collect();
+        let keys: Vec<Key> = live.into_iter().map(Key::Conflict).collect();
+        for row in reader.rows(self.ws, &keys).await?.into_iter().flatten() {
+            if let Row::Conflict(conflict) = row {
+                if self.wants(&conflict.collection) {
+                    chunk.conflicts.push(conflict.summary());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wants(&self, collection: &str) -> bool {
+        self.collections.is_empty() || self.collections.iter().any(|c| c == collection)
+    }
+}

@@ -1,0 +1,177 @@
+//! Workspaces: creating and reading them, their schemas, heads and version vectors.
+
+use std::sync::Arc;
+
+use crate::domain::ids::{ReplicaId, WorkspaceNo};
+use crate::domain::schema::Schema;
+use crate::domain::state::{Key, Prefix, ReplicaRow, Row, WorkspaceHead};
+use crate::store::{Order, StoreReader, WorkspaceInfo};
+
+use super::hub::{Head, Hub};
+use super::lane::{Job, hub_head};
+use super::{Engine, EngineError};
+
+/// A workspace as it stands.
+#[derive(Debug, Clone)]
+pub struct WorkspaceStatus {
+    pub info: WorkspaceInfo,
+    pub head: WorkspaceHead,
+    pub schema_version: u64,
+}
+
+/// A page of a version vector: replicas with what they settled.
+#[derive(Debug, Clone, Default)]
+pub struct Vector {
+    pub entries: Vec<(ReplicaId, ReplicaRow)>,
+    pub next: Option<ReplicaId>,
+    pub head_seq: u64,
+}
+
+impl Engine {
+    /// Creates a workspace, or returns the one that exists with an equal schema.
+    pub async fn create_workspace(
+        &self,
+        id: &str,
+        display_name: &str,
+        schema: Schema,
+    ) -> Result<WorkspaceStatus, EngineError> {
+        let epoch = self.inner.randomness.number();
+        let (id, display_name): (Arc<str>, Arc<str>) = (id.into(), display_name.into());
+        let wanted = Schema { version: 0, ..schema };
+        let mut declared = Schema::default();
+        declared.merge(&wanted)?;
+        let job_schema = declared.clone();
+        let job_id = id.clone();
+        self.enqueue(|reply| Job::CreateWorkspace { id: job_id, display_name, epoch, schema: job_schema, reply })
+            .await?;
+        let (schema, _) = self.schema(&id).await?;
+        if schema.collections != declared.collections || schema.strict != declared.strict {
+            // An unstrict workspace without a declaration derives its schema as it goes: that is no other schema.
+            let derived = !declared.strict && declared.collections.is_empty() && !schema.strict;
+            if !derived {
+                return Err(EngineError::WorkspaceExists { id: id.to_string() });
+            }
+        }
+        self.workspace(&id).await
+    }
+
+    /// One workspace.
+    pub async fn workspace(&self, id: &str) -> Result<WorkspaceStatus, EngineError> {
+        let mut reader = self.inner.store.reader().await?;
+        let info = reader
+            .workspace(id)
+            .await?
+            .ok_or_else(|| EngineError::UnknownWorkspace { id: id.to_owned() })?;
+        status(&mut *reader, info).await
+    }
+
+    /// Workspaces by id, after `after`.
+    pub async fn workspaces(&self, after: Option<&str>, limit: usize) -> Result<Vec<WorkspaceStatus>, EngineError> {
+        let mut reader = self.inner.store.reader().await?;
+        let mut all = Vec::new();
+        for info in reader.workspaces(after, limit).await? {
+            all.push(status(&mut *reader, info).await?);
+        }
+        Ok(all)
+    }
+
+    /// The short number of a workspace.
+    pub(super) async fn workspace_no(&self, id: &str) -> Result<WorkspaceNo, EngineError> {
+        if let Some(no) = self.inner.hubs.number_of(id) {
+            return Ok(no);
+        }
+        let mut reader = self.inner.store.reader().await?;
+        match reader.workspace(id).await? {
+            Some(info) => {
+                self.inner.hubs.remember(info.id, info.no);
+                Ok(info.no)
+            }
+            None => Err(EngineError::UnknownWorkspace { id: id.to_owned() }),
+        }
+    }
+
+    /// The schema and its version.
+    pub async fn schema(&self, workspace: &str) -> Result<(Schema, u64), EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        let mut reader = self.inner.store.reader().await?;
+        let schema = read_schema(&mut *reader, ws).await?;
+        let version = schema.version;
+        Ok((schema, version))
+    }
+
+    /// Adds to the schema.
+    pub async fn update_schema(&self, workspace: &str, change: Schema) -> Result<Schema, EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        Ok(self.enqueue(|reply| Job::UpdateSchema { ws, change, reply }).await??)
+    }
+
+    /// The newest committed position.
+    pub async fn head(&self, workspace: &str) -> Result<Head, EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        Ok(self.hub(ws).await?.head())
+    }
+
+    /// A page of the server's version vector, by replica id.
+    pub async fn version_vector(
+        &self,
+        workspace: &str,
+        after: Option<ReplicaId>,
+        limit: usize,
+    ) -> Result<Vector, EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        let mut reader = self.inner.store.reader().await?;
+        let head = committed_head(&mut *reader, ws).await?;
+        let after = after.map(Key::Replica);
+        let page = reader.range(ws, &Prefix::Replicas, after.as_ref(), limit, Order::Ascending).await?;
+        let entries: Vec<(ReplicaId, ReplicaRow)> = page
+            .rows
+            .into_iter()
+            .filter_map(|(key, row)| match (key, row) {
+                (Key::Replica(id), Row::Replica(replica)) => Some((id, replica)),
+                _ => None,
+            })
+            .collect();
+        let next = entries.last().filter(|_| page.more).map(|(id, _)| *id);
+        Ok(Vector { entries, next, head_seq: head.head_seq })
+    }
+
+    /// A workspace's hub, started at the committed head.
+    pub(super) async fn hub(&self, ws: WorkspaceNo) -> Result<Arc<Hub>, EngineError> {
+        if let Some(hub) = self.inner.hubs.get(ws) {
+            return Ok(hub);
+        }
+        // The hub must stand before the head is read: a commit in between then publishes into it.
+        let empty = Head { epoch: 0, seq: 0, chain: [0; 16], schema_version: 0 };
+        let hub = self.inner.hubs.get_or_create(ws, empty);
+        let mut reader = self.inner.store.reader().await?;
+        let head = committed_head(&mut *reader, ws).await?;
+        let schema = read_schema(&mut *reader, ws).await?;
+        hub.start(hub_head(&head, schema.version));
+        Ok(hub)
+    }
+}
+
+async fn status(reader: &mut dyn StoreReader, info: WorkspaceInfo) -> Result<WorkspaceStatus, EngineError> {
+    let head = committed_head(reader, info.no).await?;
+    let schema_version = read_schema(reader, info.no).await?.version;
+    Ok(WorkspaceStatus { info, head, schema_version })
+}
+
+/// The head that a reader's snapshot shows.
+pub(super) async fn committed_head(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+) -> Result<WorkspaceHead, EngineError> {
+    match reader.head(ws).await? {
+        Some(head) => Ok(head),
+        None => Err(crate::store::StoreError::Inconsistent(format!("workspace {ws} has no head")).into()),
+    }
+}
+
+/// The schema that a reader's snapshot shows.
+pub(super) async fn read_schema(reader: &mut dyn StoreReader, ws: WorkspaceNo) -> Result<Schema, EngineError> {
+    Ok(match reader.rows(ws, &[Key::Schema]).await?.pop().flatten() {
+        Some(Row::Schema(schema)) => schema,
+        _ => Schema::default(),
+    })
+}

@@ -1,0 +1,32 @@
+//! The only conversions between protocol and domain.
+//!
+//! Inbound messages are taken apart field by field, so that a field added to the protocol breaks the build here.
+//! What cannot be taken at all becomes field violations (the call fails); content that no server can accept becomes
+//! an operation that settles as rejected, so that one bad operation never blocks those after it.
+
+mod causality;
+mod change;
+mod conflict;
+mod field;
+mod mutation;
+mod operation;
+mod receipt;
+mod record;
+mod schema;
+mod value;
+
+pub use causality::{
+    context_from_pb, context_to_pb, cursor_from_pb, cursor_to_pb, dot_from_pb, dot_to_pb, timestamp_from_pb,
+    timestamp_to_pb,
+};
+pub use change::{change_to_pb, collections_from_pb, record_change_to_pb};
+pub use conflict::{
+    alternatives_to_pb, conflict_event_to_pb, conflict_filter_from_pb, conflict_id_from_pb,
+    conflict_kind_to_pb, conflict_status_to_pb, pairs_to_pb, summary_to_pb,
+};
+pub use field::{label_from_pb, name_from_pb, replica_id_from_pb, request_id_from_pb, workspace_id_from_pb};
+pub use operation::{operation_from_pb, operations_from_pb};
+pub use receipt::receipt_to_pb;
+pub use record::{field_filters_from_pb, record_to_pb};
+pub use schema::{schema_from_pb, schema_to_pb, workspace_to_pb};
+pub use value::{value_from_pb, value_to_pb};

@@ -1,0 +1,342 @@
+//! ConflictService.
+
+use tonic::{Request, Response, Status};
+
+use crate::domain::conflict::{Conflict, ConflictKind};
+use crate::domain::ids::ConflictId;
+use crate::domain::operation::{Outcome, Receipt};
+use crate::domain::schema::Provisional;
+use crate::engine::{ConflictContext, Decider, Decision, Engine};
+use crate::grpc::convert::{
+    alternatives_to_pb, conflict_event_to_pb, conflict_filter_from_pb, conflict_id_from_pb, conflict_kind_to_pb,
+    conflict_status_to_pb, context_from_pb, context_to_pb, label_from_pb, pairs_to_pb, receipt_to_pb,
+    record_change_to_pb, record_to_pb, request_id_from_pb, summary_to_pb,
+    timestamp_from_pb, value_from_pb, value_to_pb,
+};
+use crate::grpc::pb;
+use crate::grpc::pb::conflict_service_server::ConflictService;
+use crate::grpc::pb::resolve_conflict_request::Decision as Decided;
+use crate::grpc::status::{Failure, FieldViolation};
+
+use super::{after_token, failed, note_workspace, page_size, page_token};
+
+/// ConflictService over an engine.
+pub struct Conflicts {
+    engine: Engine,
+}
+
+impl Conflicts {
+    /// Serves this engine.
+    pub fn new(engine: Engine) -> Conflicts {
+        Conflicts { engine }
+    }
+
+    /// The answer to a decision: its receipt and the conflict afterwards. A refused decision fails the call.
+    async fn answer(
+        &self,
+        workspace: &str,
+        id: ConflictId,
+        receipt: Receipt,
+    ) -> Result<(pb::Receipt, pb::ConflictSummary), Status> {
+        match &receipt.outcome {
+            Outcome::Rejected(rejection) => return Err(Failure::from(&rejection.refusal).into()),
+            Outcome::NotSettled { refusal: Some(refusal), .. } => return Err(Failure::from(refusal).into()),
+            Outcome::NotSettled { refusal: None, .. } | Outcome::Held { .. } | Outcome::Settled { .. } => {}
+        }
+        let summary = self.engine.conflict_summary(workspace, id).await.map_err(failed)?;
+        Ok((receipt_to_pb(&receipt), summary_to_pb(&summary)))
+    }
+}
+
+fn decider(request_id: &str, actor: &str) -> Result<Decider, Failure> {
+    match (request_id_from_pb(request_id, "request_id"), label_from_pb(actor, "actor")) {
+        (Ok(request_id), Ok(actor)) => Ok(Decider { request_id, actor }),
+        (request_id, actor) => {
+            Err(Failure::invalid_request([request_id.err(), actor.err()].into_iter().flatten().collect()))
+        }
+    }
+}
+
+fn decision(decided: Option<Decided>) -> Result<Decision, Failure> {
+    match decided {
+        Some(Decided::AlternativeSeq(seq)) => Ok(Decision::Alternative(seq)),
+        Some(Decided::Value(value)) => {
+            value_from_pb(&value).map(Decision::Value).map_err(|refusal| Failure::from(&refusal))
+        }
+        Some(Decided::Text(text)) => Ok(Decision::Text(text)),
+        Some(Decided::KeepCurrent(pb::KeepCurrent {})) => Ok(Decision::KeepCurrent),
+        Some(Decided::Delete(pb::DeleteInstead {})) => Ok(Decision::Delete),
+        Some(Decided::Unlink(pb::UnlinkInstead {})) => Ok(Decision::Unlink),
+        None => {
+            Err(Failure::invalid_request(vec![FieldViolation::new("decision", "exactly one decision must be set")]))
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl ConflictService for Conflicts {
+    async fn list_conflicts(
+        &self,
+        request: Request<pb::ListConflictsRequest>,
+    ) -> Result<Response<pb::ListConflictsResponse>, Status> {
+        let pb::ListConflictsRequest {
+            workspace_id,
+            statuses,
+            kind,
+            collection_id,
+            record_id,
+            assignee,
+            page_size: size,
+            page_token: token,
+        } = request.into_inner();
+        note_workspace(&workspace_id);
+        let filter = conflict_filter_from_pb(&statuses, kind, &collection_id, &record_id, &assignee)?;
+        let before: Option<ConflictId> = match after_token("conflicts", &token)? {
+            Some(at) => Some(at.parse().map_err(|()| Failure::invalid_page_token())?),
+            None => None,
+        };
+        let limit = page_size(size, 50, 200);
+        let (found, next) = self.engine.conflicts(&workspace_id, &filter, before, limit).await.map_err(failed)?;
+        Ok(Response::new(pb::ListConflictsResponse {
+            conflicts: found.iter().map(summary_to_pb).collect(),
+            next_page_token: next.map(|id| page_token("conflicts", id)).unwrap_or_default(),
+        }))
+    }
+
+    async fn get_conflict(
+        &self,
+        request: Request<pb::GetConflictRequest>,
+    ) -> Result<Response<pb::GetConflictResponse>, Status> {
+        let pb::GetConflictRequest { workspace_id, conflict_id } = request.into_inner();
+        note_workspace(&workspace_id);
+        let id = conflict_id_from_pb(&conflict_id)?;
+        let found = self.engine.conflict(&workspace_id, id).await.map_err(failed)?;
+        Ok(Response::new(context_to_response(found)))
+    }
+
+    async fn resolve_conflict(
+        &self,
+        request: Request<pb::ResolveConflictRequest>,
+    ) -> Result<Response<pb::ResolveConflictResponse>, Status> {
+        let pb::ResolveConflictRequest {
+            workspace_id,
+            conflict_id,
+            revision,
+            request_id,
+            actor,
+            decision: decided,
+            context,
+        } = request.into_inner();
+        note_workspace(&workspace_id);
+        let id = conflict_id_from_pb(&conflict_id)?;
+        let decider = decider(&request_id, &actor)?;
+        let mut violations = Vec::new();
+        let context = context.map(|context| context_from_pb(&context, "context", &mut violations));
+        if !violations.is_empty() {
+            return Err(Failure::invalid_request(violations).into());
+        }
+        let receipt = self
+            .engine
+            .resolve_conflict(&workspace_id, id, revision, context, decision(decided)?, decider)
+            .await
+            .map_err(failed)?;
+        let (receipt, conflict) = self.answer(&workspace_id, id, receipt).await?;
+        Ok(Response::new(pb::ResolveConflictResponse { receipt: Some(receipt), conflict: Some(conflict) }))
+    }
+
+    async fn defer_conflict(
+        &self,
+        request: Request<pb::DeferConflictRequest>,
+    ) -> Result<Response<pb::DeferConflictResponse>, Status> {
+        let pb::DeferConflictRequest { workspace_id, conflict_id, revision, remind_time, request_id, actor } =
+            request.into_inner();
+        note_workspace(&workspace_id);
+        let id = conflict_id_from_pb(&conflict_id)?;
+        let decider = decider(&request_id, &actor)?;
+        let remind_at_ms = remind_time.as_ref().and_then(timestamp_from_pb).ok_or_else(|| {
+            Failure::invalid_request(vec![FieldViolation::new("remind_time", "must be a valid time")])
+        })?;
+        let receipt = self
+            .engine
+            .defer_conflict(&workspace_id, id, revision, remind_at_ms, decider)
+            .await
+            .map_err(failed)?;
+        let (receipt, conflict) = self.answer(&workspace_id, id, receipt).await?;
+        Ok(Response::new(pb::DeferConflictResponse { receipt: Some(receipt), conflict: Some(conflict) }))
+    }
+
+    async fn assign_conflict(
+        &self,
+        request: Request<pb::AssignConflictRequest>,
+    ) -> Result<Response<pb::AssignConflictResponse>, Status> {
+        let pb::AssignConflictRequest { workspace_id, conflict_id, assignee, request_id, actor } =
+            request.into_inner();
+        note_workspace(&workspace_id);
+        let id = conflict_id_from_pb(&conflict_id)?;
+        let decider = decider(&request_id, &actor)?;
+        let assignee = label_from_pb(&assignee, "assignee").map_err(|v| Failure::invalid_request(vec![v]))?;
+        let receipt =
+            self.engine.assign_conflict(&workspace_id, id, assignee, decider).await.map_err(failed)?;
+        let (receipt, conflict) = self.answer(&workspace_id, id, receipt).await?;
+        Ok(Response::new(pb::AssignConflictResponse { receipt: Some(receipt), conflict: Some(conflict) }))
+    }
+
+    async fn reopen_conflict(
+        &self,
+        request: Request<pb::ReopenConflictRequest>,
+    ) -> Result<Response<pb::ReopenConflictResponse>, Status> {
+        let pb::ReopenConflictRequest { workspace_id, conflict_id, request_id, actor } = request.into_inner();
+        note_workspace(&workspace_id);
+        let id = conflict_id_from_pb(&conflict_id)?;
+        let receipt = self
+            .engine
+            .reopen_conflict(&workspace_id, id, decider(&request_id, &actor)?)
+            .await
+            .map_err(failed)?;
+        let (receipt, conflict) = self.answer(&workspace_id, id, receipt).await?;
+        Ok(Response::new(pb::ReopenConflictResponse { receipt: Some(receipt), conflict: Some(conflict) }))
+    }
+
+    async fn list_conflict_events(
+        &self,
+        request: Request<pb::ListConflictEventsRequest>,
+    ) -> Result<Response<pb::ListConflictEventsResponse>, Status> {
+        let pb::ListConflictEventsRequest { workspace_id, conflict_id, page_size: size, page_token: token } =
+            request.into_inner();
+        note_workspace(&workspace_id);
+        let of = match conflict_id.as_str() {
+            "" => None,
+            text => Some(conflict_id_from_pb(text)?),
+        };
+        let before = after_token("events", &token)?.map(event_place).transpose()?;
+        let limit = page_size(size, 100, 500);
+        let (events, more) =
+            self.engine.conflict_events(&workspace_id, of, before, limit).await.map_err(failed)?;
+        let next = events.last().filter(|_| more).map(|(id, event)| {
+            page_token("events", format_args!("{}/{}/{id}", event.seq, event.revision))
+        });
+        Ok(Response::new(pb::ListConflictEventsResponse {
+            events: events.iter().map(|(id, event)| conflict_event_to_pb(*id, event)).collect(),
+            next_page_token: next.unwrap_or_default(),
+        }))
+    }
+
+    async fn get_conflict_statistics(
+        &self,
+        request: Request<pb::GetConflictStatisticsRequest>,
+    ) -> Result<Response<pb::GetConflictStatisticsResponse>, Status> {
+        let pb::GetConflictStatisticsRequest { workspace_id } = request.into_inner();
+        note_workspace(&workspace_id);
+        let found = self.engine.conflict_statistics(&workspace_id).await.map_err(failed)?;
+        Ok(Response::new(pb::GetConflictStatisticsResponse {
+            total_count: found.total,
+            by_status: found
+                .by_status
+                .into_iter()
+                .map(|(status, count)| pb::StatusCount { status: conflict_status_to_pb(status).into(), count })
+                .collect(),
+            by_kind: found
+                .by_kind
+                .into_iter()
+                .map(|(kind, count)| pb::KindCount { kind: conflict_kind_to_pb(kind).into(), count })
+                .collect(),
+            by_close_reason: found.by_close_reason.into_iter().map(|(r, n)| (r.to_owned(), n)).collect(),
+            median_open_ms: found.median_open_ms,
+            deferred_ever_count: found.deferred_ever,
+        }))
+    }
+}
+
+/// Where the log of events goes on: position, revision, conflict.
+fn event_place(text: &str) -> Result<(u64, u64, ConflictId), Failure> {
+    let invalid = Failure::invalid_page_token;
+    let mut parts = text.splitn(3, '/');
+    let mut next = || parts.next().ok_or_else(invalid);
+    let (seq, revision, id) = (next()?, next()?, next()?);
+    Ok((
+        seq.parse().map_err(|_| invalid())?,
+        revision.parse().map_err(|_| invalid())?,
+        id.parse().map_err(|()| invalid())?,
+    ))
+}
+
+fn context_to_response(found: ConflictContext) -> pb::GetConflictResponse {
+    let ConflictContext { conflict, provisional_seq, record, linked, recent, context } = found;
+    let record_id = conflict.scope.record.clone();
+    pb::GetConflictResponse {
+        conflict: Some(summary_to_pb(&conflict.summary())),
+        rule: rule_in_words(&conflict),
+        reason: reason_in_words(&conflict),
+        base_value: conflict.base.as_ref().map(value_to_pb),
+        base_exact: conflict.base_exact,
+        alternatives: alternatives_to_pb(&conflict, provisional_seq),
+        record: record.as_ref().map(record_to_pb),
+        record_at_opening: Some(record_at_opening(&conflict)),
+        linked_records: linked
+            .iter()
+            .map(|link| pb::LinkedRecord {
+                record: Some(record_to_pb(&link.record)),
+                field_id: link.field.to_string(),
+                incoming: link.incoming,
+            })
+            .collect(),
+        recent_history: recent.iter().filter_map(|change| record_change_to_pb(change, &record_id)).collect(),
+        events: conflict.events.iter().map(|event| conflict_event_to_pb(conflict.id, event)).collect(),
+        context: Some(context_to_pb(&context)),
+        pairs: pairs_to_pb(&conflict),
+    }
+}
+
+/// The record when the conflict opened: a copy for people to read, every field as a plain value.
+fn record_at_opening(conflict: &Conflict) -> pb::Record {
+    let field = |value| pb::FieldState {
+        state: Some(pb::field_state::State::RegisterValue(value_to_pb(value))),
+        last_seq: 0,
+        candidates: Vec::new(),
+    };
+    pb::Record {
+        collection_id: conflict.collection.to_string(),
+        record_id: conflict.scope.record.to_string(),
+        fields: conflict.record_at_opening.iter().map(|(id, value)| (id.to_string(), field(value))).collect(),
+        deleted: false,
+        created_seq: 0,
+        last_seq: conflict.id.opened_seq,
+        live_conflict_ids: Vec::new(),
+    }
+}
+
+/// The rule that met the clash, for people.
+fn rule_in_words(conflict: &Conflict) -> String {
+    let shown = match conflict.provisional {
+        Provisional::Incumbent => "the value that was there first is shown until somebody decides",
+        Provisional::Latest => "the value ordered last is shown until somebody decides",
+        Provisional::Min => "the smallest value is shown until somebody decides",
+        Provisional::Max => "the greatest value is shown until somebody decides",
+    };
+    match conflict.kind {
+        ConflictKind::Register => format!("two concurrent writes of one field with different values; {shown}"),
+        ConflictKind::TextOverlap => {
+            "two concurrent edits of the same part of a text; the one ordered first is in the text, the other is kept here"
+                .to_owned()
+        }
+        ConflictKind::EditDelete => {
+            "a record was deleted while somebody edited it; it stays, with the edit, until somebody decides".to_owned()
+        }
+        ConflictKind::Relationship => {
+            "a record was deleted while somebody linked to it; both stay until somebody decides".to_owned()
+        }
+    }
+}
+
+/// Who was concurrent with whom, for people.
+fn reason_in_words(conflict: &Conflict) -> String {
+    let mut clauses: Vec<String> = Vec::new();
+    for alternative in conflict.alternatives.iter().take(4) {
+        let who = if alternative.actor.is_empty() { "an author without a name" } else { &*alternative.actor };
+        clauses.push(format!(
+            "{who} ({} at {}) knew everything up to {}",
+            alternative.action, alternative.stamp.seq, alternative.author.base_seq
+        ));
+    }
+    format!("neither had seen the other: {}", clauses.join("; "))
+}

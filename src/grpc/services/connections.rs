@@ -1,0 +1,291 @@
+//! ConnectionService: heartbeats both ways, by stream or by unary calls, and who is here.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use uuid::Uuid;
+
+use crate::engine::Engine;
+use crate::engine::connections::{Beat, Connection, LinkQuality, Transport};
+use crate::grpc::convert::{label_from_pb, replica_id_from_pb, timestamp_to_pb};
+use crate::grpc::pb;
+use crate::grpc::pb::connection_service_server::ConnectionService;
+use crate::grpc::status::Failure;
+
+use super::{failed, note_workspace, page_size, page_token, parsed_token};
+
+/// Messages between a connection's task and its stream.
+const MESSAGES_AHEAD: usize = 4;
+/// How long a client may take to send `start`.
+const START_WITHIN: Duration = Duration::from_secs(10);
+/// Round trips above this are a clock fault or a made-up echo.
+const ROUND_TRIP_US_MAX: u64 = 600_000_000;
+
+/// ConnectionService over an engine.
+pub struct Connections {
+    engine: Engine,
+}
+
+impl Connections {
+    /// Serves this engine.
+    pub fn new(engine: Engine) -> Connections {
+        Connections { engine }
+    }
+
+    /// Opens a connection as its start message describes it.
+    async fn open(&self, start: pb::ConnectionStart, transport: Transport) -> Result<(Uuid, Arc<str>), Status> {
+        let pb::ConnectionStart { workspace_id, replica_id, client_name, actor } = start;
+        note_workspace(&workspace_id);
+        let invalid = |violation| Status::from(Failure::invalid_request(vec![violation]));
+        let replica = match replica_id.as_str() {
+            "" => None,
+            id => Some(replica_id_from_pb(id, "start.replica_id").map_err(invalid)?),
+        };
+        let client_name = label_from_pb(&client_name, "start.client_name").map_err(invalid)?;
+        let actor = label_from_pb(&actor, "start.actor").map_err(invalid)?;
+        self.engine.head(&workspace_id).await.map_err(failed)?;
+        let id = self.engine.random_id();
+        let workspace: Arc<str> = workspace_id.into();
+        let now_ms = self.engine.now_ms();
+        self.engine.connections().open(id, workspace.clone(), replica, client_name, actor, transport, now_ms);
+        Ok((id, workspace))
+    }
+}
+
+#[tonic::async_trait]
+impl ConnectionService for Connections {
+    type KeepAliveStream = Pin<Box<dyn Stream<Item = Result<pb::KeepAliveResponse, Status>> + Send>>;
+
+    async fn keep_alive(
+        &self,
+        request: Request<Streaming<pb::KeepAliveRequest>>,
+    ) -> Result<Response<Self::KeepAliveStream>, Status> {
+        let mut incoming = request.into_inner();
+        let first = tokio::time::timeout(START_WITHIN, incoming.message())
+            .await
+            .map_err(|_| Failure::stream_protocol("no start within 10 seconds"))??;
+        let Some(pb::KeepAliveRequest { start: Some(start), beat }) = first else {
+            return Err(Failure::stream_protocol("the first message must carry start").into());
+        };
+        let (id, workspace) = self.open(start, Transport::Stream).await?;
+        let (outgoing, receiver) = mpsc::channel(MESSAGES_AHEAD);
+        let session = Session {
+            engine: self.engine.clone(),
+            id,
+            workspace,
+            sent: 0,
+            sent_at: Instant::now(),
+            heard: 0,
+            heard_at: Instant::now(),
+            quality: LinkQuality::default(),
+        };
+        tokio::spawn(session.serve(beat, incoming, outgoing));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn beat(&self, request: Request<pb::BeatRequest>) -> Result<Response<pb::BeatResponse>, Status> {
+        let pb::BeatRequest { connection_id, start, beat, measured_round_trip_us } = request.into_inner();
+        let (id, workspace) = match (start, connection_id.as_str()) {
+            (Some(start), "") => self.open(start, Transport::Unary).await?,
+            (None, text) => {
+                let known = Uuid::try_parse(text).ok().and_then(|id| {
+                    self.engine.connections().workspace_of(id).map(|workspace| (id, workspace))
+                });
+                known.ok_or_else(|| Failure::unknown_connection(text))?
+            }
+            (Some(_), _) => {
+                return Err(Failure::stream_protocol("start and connection_id exclude each other").into());
+            }
+        };
+        let beat = beat.unwrap_or_default();
+        let measured = Some(measured_round_trip_us).filter(|us| (1..ROUND_TRIP_US_MAX).contains(us));
+        let taken = Beat { seq: beat.seq, round_trip_us: measured };
+        let quality = self.engine.connections().beat(id, taken, self.engine.now_ms()).map_err(failed)?;
+        let answer =
+            pb::Heartbeat { beat_id: beat.beat_id, echo_beat_id: beat.beat_id, echo_delay_us: 0, seq: 0 };
+        Ok(Response::new(pb::BeatResponse {
+            connection_id: id.to_string(),
+            beat: Some(answer),
+            server: Some(server_state(&self.engine, &workspace, quality).await?),
+        }))
+    }
+
+    async fn disconnect(
+        &self,
+        request: Request<pb::DisconnectRequest>,
+    ) -> Result<Response<pb::DisconnectResponse>, Status> {
+        let pb::DisconnectRequest { connection_id } = request.into_inner();
+        if let Ok(id) = Uuid::try_parse(&connection_id) {
+            self.engine.connections().close(id);
+        }
+        Ok(Response::new(pb::DisconnectResponse {}))
+    }
+
+    async fn list_connections(
+        &self,
+        request: Request<pb::ListConnectionsRequest>,
+    ) -> Result<Response<pb::ListConnectionsResponse>, Status> {
+        let pb::ListConnectionsRequest { workspace_id, page_size: size, page_token: token } = request.into_inner();
+        note_workspace(&workspace_id);
+        self.engine.head(&workspace_id).await.map_err(failed)?;
+        let limit = page_size(size, 100, 1_000);
+        let after = parsed_token("connections", &token)?;
+        let mut found = self.engine.connections().list(&workspace_id, after, limit + 1);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|c| page_token("connections", c.id)).unwrap_or_default();
+        Ok(Response::new(pb::ListConnectionsResponse {
+            connections: found.iter().map(connection_to_pb).collect(),
+            next_page_token: next,
+        }))
+    }
+}
+
+/// A connection on a stream.
+struct Session {
+    engine: Engine,
+    id: Uuid,
+    workspace: Arc<str>,
+    /// The last beat sent, and when.
+    sent: u64,
+    sent_at: Instant,
+    /// The last beat heard, and when.
+    heard: u64,
+    heard_at: Instant,
+    quality: LinkQuality,
+}
+
+type Outgoing = mpsc::Sender<Result<pb::KeepAliveResponse, Status>>;
+
+impl Session {
+    /// Beats until the client goes, its lease runs out, or the server stops. However it ends, presence ends with it.
+    async fn serve(
+        mut self,
+        first: Option<pb::Heartbeat>,
+        incoming: Streaming<pb::KeepAliveRequest>,
+        outgoing: Outgoing,
+    ) {
+        let outcome = self.run(first, incoming, &outgoing).await;
+        self.engine.connections().close(self.id);
+        if let Err(status) = outcome {
+            let _ = outgoing.send(Err(status)).await;
+        }
+    }
+
+    async fn run(
+        &mut self,
+        first: Option<pb::Heartbeat>,
+        mut incoming: Streaming<pb::KeepAliveRequest>,
+        outgoing: &Outgoing,
+    ) -> Result<(), Status> {
+        if let Some(beat) = first {
+            self.hear(beat)?;
+        }
+        let mut due = Instant::now();
+        let interval = Duration::from_millis(self.engine.connections().beat_interval_ms());
+        let lease = Duration::from_millis(self.engine.connections().lease_ms());
+        let draining = self.engine.draining().clone();
+        loop {
+            tokio::select! {
+                message = incoming.message() => match message? {
+                    None => return Ok(()),
+                    Some(pb::KeepAliveRequest { start: Some(_), .. }) => {
+                        return Err(Failure::stream_protocol("start comes once").into());
+                    }
+                    Some(pb::KeepAliveRequest { start: None, beat }) => {
+                        self.hear(beat.unwrap_or_default())?;
+                        // An answer at once, unless the client only answers: then both would never stop.
+                        if beat.is_some_and(|b| b.echo_beat_id < self.sent || b.echo_beat_id == 0) {
+                            due = Instant::now();
+                        }
+                    }
+                },
+                () = tokio::time::sleep_until(due) => {
+                    due = Instant::now() + interval;
+                    let message = self.beat(false).await?;
+                    if outgoing.send(Ok(message)).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                () = tokio::time::sleep_until(self.heard_at + lease) => {
+                    return Err(Failure::unknown_connection(&self.id.to_string()).into());
+                }
+                () = outgoing.closed() => return Ok(()),
+                () = draining.cancelled() => {
+                    let message = self.beat(true).await?;
+                    let _ = outgoing.send(Ok(message)).await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Takes in a beat; an echo of the last one sent times the round trip.
+    fn hear(&mut self, beat: pb::Heartbeat) -> Result<(), Status> {
+        let pb::Heartbeat { beat_id, echo_beat_id, echo_delay_us, seq } = beat;
+        let now = Instant::now();
+        let round_trip_us = (echo_beat_id == self.sent && echo_beat_id > 0)
+            .then(|| u64::try_from(now.duration_since(self.sent_at).as_micros()).unwrap_or(u64::MAX))
+            .and_then(|us| us.checked_sub(echo_delay_us))
+            .filter(|us| *us < ROUND_TRIP_US_MAX);
+        self.heard = beat_id;
+        self.heard_at = now;
+        let taken = Beat { seq, round_trip_us };
+        self.quality = self.engine.connections().beat(self.id, taken, self.engine.now_ms()).map_err(failed)?;
+        Ok(())
+    }
+
+    async fn beat(&mut self, draining: bool) -> Result<pb::KeepAliveResponse, Status> {
+        self.sent += 1;
+        self.sent_at = Instant::now();
+        let echo_delay_us = u64::try_from(self.heard_at.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Ok(pb::KeepAliveResponse {
+            connection_id: self.id.to_string(),
+            beat: Some(pb::Heartbeat { beat_id: self.sent, echo_beat_id: self.heard, echo_delay_us, seq: 0 }),
+            server: Some(server_state(&self.engine, &self.workspace, self.quality).await?),
+            draining,
+        })
+    }
+}
+
+async fn server_state(engine: &Engine, workspace: &str, quality: LinkQuality) -> Result<pb::ServerState, Status> {
+    let head = engine.head(workspace).await.map_err(failed)?;
+    Ok(pb::ServerState {
+        head_seq: head.seq,
+        epoch: head.epoch,
+        beat_interval_ms: engine.connections().beat_interval_ms(),
+        lease_ms: engine.connections().lease_ms(),
+        server_time: Some(timestamp_to_pb(engine.now_ms())),
+        quality: Some(quality_to_pb(quality)),
+    })
+}
+
+fn quality_to_pb(quality: LinkQuality) -> pb::LinkQuality {
+    let LinkQuality { round_trip_us, jitter_us, received_count, missed_count } = quality;
+    pb::LinkQuality { round_trip_us, jitter_us, received_count, missed_count }
+}
+
+fn connection_to_pb(connection: &Connection) -> pb::Connection {
+    pb::Connection {
+        connection_id: connection.id.to_string(),
+        replica_id: connection.replica.map(|r| r.to_string()).unwrap_or_default(),
+        client_name: connection.client_name.to_string(),
+        actor: connection.actor.to_string(),
+        connect_time: Some(timestamp_to_pb(connection.connected_at_ms)),
+        last_beat_time: Some(timestamp_to_pb(connection.last_beat_at_ms)),
+        lease_expire_time: Some(timestamp_to_pb(connection.lease_expires_at_ms)),
+        seq: connection.seq,
+        quality: Some(quality_to_pb(connection.quality)),
+        transport: match connection.transport {
+            Transport::Stream => pb::ConnectionTransport::Stream,
+            Transport::Unary => pb::ConnectionTransport::Unary,
+        }
+        .into(),
+    }
+}

@@ -1,0 +1,100 @@
+//! OperationService.
+
+use std::time::Instant;
+
+use tonic::{Request, Response, Status};
+
+use crate::domain::limits::OPERATIONS_PER_CALL_MAX;
+use crate::domain::operation::Identity;
+use crate::engine::Engine;
+use crate::grpc::convert::{dot_from_pb, operations_from_pb, receipt_to_pb, request_id_from_pb};
+use crate::grpc::pb;
+use crate::grpc::pb::operation_service_server::OperationService;
+use crate::grpc::status::{Failure, FieldViolation};
+use crate::telemetry;
+
+use super::{failed, note_workspace};
+
+/// OperationService over an engine.
+pub struct Operations {
+    engine: Engine,
+}
+
+impl Operations {
+    /// Serves this engine.
+    pub fn new(engine: Engine) -> Operations {
+        Operations { engine }
+    }
+}
+
+#[tonic::async_trait]
+impl OperationService for Operations {
+    async fn submit(&self, request: Request<pb::SubmitRequest>) -> Result<Response<pb::SubmitResponse>, Status> {
+        let started = Instant::now();
+        let pb::SubmitRequest { workspace_id, operations } = request.into_inner();
+        note_workspace(&workspace_id);
+        if operations.is_empty() {
+            let violation = FieldViolation::new("operations", "must hold 1 to 1,000 operations");
+            return Err(Failure::invalid_request(vec![violation]).into());
+        }
+        let operations = operations_from_pb(operations)?;
+        if let Some(first) = operations.first() {
+            let span = tracing::Span::current();
+            if let Identity::Dot(dot) = &first.identity {
+                span.record("replica", tracing::field::display(dot.replica));
+            }
+            if !first.correlation_id.is_empty() {
+                span.record("correlation_id", &*first.correlation_id);
+            }
+        }
+        let (receipts, head_seq) = self.engine.submit(&workspace_id, operations).await.map_err(failed)?;
+        metrics::histogram!(telemetry::SUBMIT_SECONDS).record(started.elapsed().as_secs_f64());
+        let receipts = receipts.iter().map(receipt_to_pb).collect();
+        Ok(Response::new(pb::SubmitResponse { receipts, head_seq }))
+    }
+
+    async fn get_receipts(
+        &self,
+        request: Request<pb::GetReceiptsRequest>,
+    ) -> Result<Response<pb::GetReceiptsResponse>, Status> {
+        let pb::GetReceiptsRequest { workspace_id, dots, request_ids } = request.into_inner();
+        note_workspace(&workspace_id);
+        let count = dots.len() + request_ids.len();
+        if count > OPERATIONS_PER_CALL_MAX {
+            return Err(Failure::too_many_operations(count).into());
+        }
+        let mut violations = Vec::new();
+        let mut asked = Vec::with_capacity(dots.len());
+        for (index, dot) in dots.iter().enumerate() {
+            match dot_from_pb(dot, &format!("dots[{index}]")) {
+                Ok(dot) => asked.push(dot),
+                Err(violation) => violations.push(violation),
+            }
+        }
+        let mut requests = Vec::with_capacity(request_ids.len());
+        for (index, id) in request_ids.iter().enumerate() {
+            match request_id_from_pb(id, &format!("request_ids[{index}]")) {
+                Ok(id) => requests.push(id),
+                Err(violation) => violations.push(violation),
+            }
+        }
+        if !violations.is_empty() {
+            return Err(Failure::invalid_request(violations).into());
+        }
+        let receipts = self.engine.receipts(&workspace_id, &asked, &requests).await.map_err(failed)?;
+        let receipts = receipts.iter().map(receipt_to_pb).collect();
+        Ok(Response::new(pb::GetReceiptsResponse { receipts }))
+    }
+
+    async fn abandon_counter(
+        &self,
+        request: Request<pb::AbandonCounterRequest>,
+    ) -> Result<Response<pb::AbandonCounterResponse>, Status> {
+        let pb::AbandonCounterRequest { workspace_id, dot } = request.into_inner();
+        note_workspace(&workspace_id);
+        let dot = dot_from_pb(&dot.unwrap_or_default(), "dot")
+            .map_err(|violation| Failure::invalid_request(vec![violation]))?;
+        let receipt = self.engine.abandon(&workspace_id, dot).await.map_err(failed)?;
+        Ok(Response::new(pb::AbandonCounterResponse { receipt: Some(receipt_to_pb(&receipt)) }))
+    }
+}

@@ -1,0 +1,219 @@
+//! The composition root: store, engine, services, layers, listener.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic_web::GrpcWebLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::config::{Config, CorsOrigin, DatabaseUrl};
+use crate::domain::limits::MESSAGE_BYTES_MAX;
+use crate::engine::{Engine, EngineError, EngineOptions, SystemClock, SystemRandomness};
+use crate::grpc::layer::ErrorInfoLayer;
+use crate::grpc::listener::{ListenError, Listener};
+use crate::grpc::pb;
+use crate::grpc::services;
+use crate::grpc::trace::TraceLayer;
+use crate::store::memory::MemoryStore;
+use crate::store::sqlite::{SqliteOptions, SqliteStore};
+use crate::store::{Store, StoreError};
+
+/// Flow control of a connection and of a stream: many small frames must not close a window.
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+/// A silent connection is probed after this, and dropped without an answer within the second.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(20);
+const KEEPALIVE_WITHIN: Duration = Duration::from_secs(10);
+/// Headers of a call.
+const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// Streams reset by a peer before its connection is closed: the defence against rapid resets.
+const RESET_STREAMS_MAX: usize = 128;
+
+/// Why a server could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The database.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The engine over it.
+    #[error("{0}")]
+    Engine(#[from] EngineError),
+    /// The address.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The transport.
+    #[error("the transport failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The protocol's own description.
+    #[error("the embedded protocol description is damaged: {0}")]
+    Descriptors(String),
+}
+
+/// A server, listening and not yet serving.
+pub struct Server {
+    engine: Engine,
+    listener: Listener,
+    stop: CancellationToken,
+    config: Config,
+    health: tonic_health::server::HealthReporter,
+    router: Routes,
+}
+
+/// Opens the store that the configuration names.
+pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    match &config.database.url {
+        DatabaseUrl::Memory => Ok(Arc::new(MemoryStore::new())),
+        DatabaseUrl::Sqlite(path) => {
+            let options = SqliteOptions { readers: config.database.readers, ..SqliteOptions::new(path) };
+            Ok(Arc::new(SqliteStore::open(options).await?))
+        }
+    }
+}
+
+impl Server {
+    /// Opens the store, starts the engine and binds the port.
+    pub async fn build(config: Config) -> Result<Server, ServerError> {
+        let store = open_store(&config).await?;
+        let options = EngineOptions {
+            ring_changes: config.feed.ring_changes,
+            beat_interval_ms: millis(config.heartbeat.interval),
+            stream_age_max_ms: millis(config.server.max_stream_age),
+        };
+        let engine =
+            Engine::start(store, options, Arc::new(SystemClock), Arc::new(SystemRandomness)).await?;
+        let stop = CancellationToken::new();
+        let listener = Listener::bind(config.server.listen, config.server.max_connections, stop.clone())?;
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let mut router = routes(&engine).add_service(health_service);
+        if config.server.reflection {
+            router = add_reflection(router)?;
+        }
+        Ok(Server { engine, listener, stop, config, health, router })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// The engine it serves.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Serves until `shutdown` is cancelled, then drains: not ready, streams told where to resume, calls finished,
+    /// and out within the drain time whatever peers do.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), ServerError> {
+        let Server { engine, listener, stop, config, health, router } = self;
+        let server = &config.server;
+        let trace = TraceLayer::new(pb::FILE_DESCRIPTOR_SET)
+            .map_err(|error| ServerError::Descriptors(error.to_string()))?;
+        health.set_service_status("", tonic_health::ServingStatus::Serving).await;
+        let serving = tonic::transport::Server::builder()
+            .accept_http1(true)
+            .tcp_nodelay(true)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .http2_keepalive_interval(Some(KEEPALIVE_AFTER))
+            .http2_keepalive_timeout(Some(KEEPALIVE_WITHIN))
+            .http2_max_header_list_size(HEADER_BYTES_MAX)
+            .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
+            .max_concurrent_streams(server.max_streams_per_connection)
+            .layer(cors(&server.cors_origins))
+            .layer(GrpcWebLayer::new())
+            .layer(trace)
+            .layer(ErrorInfoLayer)
+            .add_routes(router)
+            .serve_with_incoming_shutdown(listener, stop.clone().cancelled_owned());
+        let mut serving = tokio::spawn(serving);
+        tokio::select! {
+            // The listener broke: nothing more can come in.
+            ended = &mut serving => {
+                engine.stop().await;
+                return finished(ended);
+            }
+            () = shutdown.cancelled() => {}
+        }
+        tracing::info!(drain_seconds = server.drain.as_secs(), "stopping: streams are told where to resume");
+        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        engine.draining().cancel();
+        stop.cancel();
+        let ended = tokio::time::timeout(server.drain, &mut serving).await;
+        if ended.is_err() {
+            tracing::warn!("peers did not go within the drain time; their connections are cut");
+            serving.abort();
+        }
+        engine.stop().await;
+        match ended {
+            Ok(ended) => finished(ended),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+fn finished(
+    ended: Result<Result<(), tonic::transport::Error>, tokio::task::JoinError>,
+) -> Result<(), ServerError> {
+    match ended {
+        Ok(result) => Ok(result?),
+        Err(error) => Err(ServerError::Descriptors(error.to_string())),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// All services over an engine.
+fn routes(engine: &Engine) -> Routes {
+    use pb::change_service_server::ChangeServiceServer;
+    use pb::conflict_service_server::ConflictServiceServer;
+    use pb::connection_service_server::ConnectionServiceServer;
+    use pb::operation_service_server::OperationServiceServer;
+    use pb::record_service_server::RecordServiceServer;
+    use pb::workspace_service_server::WorkspaceServiceServer;
+    let e = || engine.clone();
+    let operations = OperationServiceServer::new(services::Operations::new(e()));
+    let changes = ChangeServiceServer::new(services::Changes::new(e()));
+    let connections = ConnectionServiceServer::new(services::Connections::new(e()));
+    let conflicts = ConflictServiceServer::new(services::Conflicts::new(e()));
+    let records = RecordServiceServer::new(services::Records::new(e()));
+    let workspaces = WorkspaceServiceServer::new(services::Workspaces::new(e()));
+    Routes::new(operations.max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(changes.max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(connections.max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(conflicts.max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(records.max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(workspaces.max_decoding_message_size(MESSAGE_BYTES_MAX))
+}
+
+fn add_reflection(router: Routes) -> Result<Routes, ServerError> {
+    let describe = |error: tonic_reflection::server::Error| ServerError::Descriptors(error.to_string());
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    Ok(router
+        .add_service(builder().build_v1().map_err(describe)?)
+        .add_service(builder().build_v1alpha().map_err(describe)?))
+}
+
+/// Which web pages may call, and what they may send and read.
+fn cors(origins: &[CorsOrigin]) -> CorsLayer {
+    let headers = ["content-type", "x-grpc-web", "x-user-agent", "grpc-timeout", "authorization"];
+    let exposed = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
+    let allowed: Vec<CorsOrigin> = origins.to_vec();
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(move |origin, _| {
+            origin.to_str().is_ok_and(|origin| allowed.iter().any(|a| a.matches(origin)))
+        }))
+        .allow_methods([http::Method::POST])
+        .allow_headers(headers.map(HeaderName::from_static))
+        .expose_headers(exposed.map(HeaderName::from_static))
+        .max_age(Duration::from_secs(3600))
+}

@@ -1,0 +1,2 @@
+INSERT INTO workspace_head (workspace_no, epoch, head_seq, chain, replica_count)
+VALUES ($1, $2, $3, $4, $5)

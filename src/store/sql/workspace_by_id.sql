@@ -1,0 +1,3 @@
+SELECT workspace_no, workspace_id, display_name, created_at_ms
+FROM workspace
+WHERE workspace_id = $1

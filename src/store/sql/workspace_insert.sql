@@ -1,0 +1,3 @@
+INSERT INTO workspace (workspace_id, display_name, created_at_ms)
+VALUES ($1, $2, $3)
+RETURNING workspace_no

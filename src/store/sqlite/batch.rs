@@ -1,0 +1,171 @@
+//! A transaction's gathered writes as few texts, and the running of them.
+
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, Either, Executor, SqliteConnection};
+use tokio_stream::StreamExt;
+
+use super::super::StoreError;
+use super::super::pending::{LogRow, Pending};
+use super::errors::{of_commit, of_statement};
+use super::reads::bits;
+use super::shapes::{self, Shape, padded};
+use crate::domain::ids::WorkspaceNo;
+use crate::domain::state::WorkspaceHead;
+
+/// A transaction up to these sizes is one text. Above, round trips no longer matter, and texts of every
+/// combination of sizes would only fill the cache of statements.
+const SMALL: Limits = Limits { heads: 4, changes: 64, puts: 128, deletes: 4 };
+/// Rows in one statement.
+const LARGE: Limits = Limits { heads: 64, changes: 256, puts: 256, deletes: 64 };
+
+struct Limits {
+    heads: usize,
+    changes: usize,
+    puts: usize,
+    deletes: usize,
+}
+
+/// One text with its rows.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    begin: bool,
+    heads: Vec<(WorkspaceNo, WorkspaceHead)>,
+    changes: Vec<LogRow>,
+    puts: Vec<(WorkspaceNo, Vec<u8>, Vec<u8>)>,
+    deletes: Vec<(WorkspaceNo, Vec<u8>)>,
+    commit: bool,
+}
+
+/// Cuts writes into texts, of which the first begins and the last commits the transaction, as asked.
+pub(super) fn plan(pending: Pending, begin: bool, commit: bool) -> Vec<Batch> {
+    let mut all = Batch { changes: pending.changes, ..Batch::default() };
+    all.heads.extend(pending.heads);
+    for ((ws, key), value) in pending.rows {
+        match value {
+            Some(value) => all.puts.push((ws, key, value)),
+            None => all.deletes.push((ws, key)),
+        }
+    }
+    let mut batches = if all.fits(&SMALL) { vec![all] } else { all.cut() };
+    if let Some(first) = batches.first_mut() {
+        first.begin = begin;
+    }
+    if let Some(last) = batches.last_mut() {
+        last.commit = commit;
+    }
+    batches
+}
+
+impl Batch {
+    fn fits(&self, limits: &Limits) -> bool {
+        self.heads.len() <= limits.heads
+            && self.changes.len() <= limits.changes
+            && self.puts.len() <= limits.puts
+            && self.deletes.len() <= limits.deletes
+    }
+
+    fn cut(self) -> Vec<Batch> {
+        let mut batches = Vec::new();
+        let heads = chunks(self.heads, LARGE.heads).map(|heads| Batch { heads, ..Batch::default() });
+        batches.extend(heads);
+        let changes = chunks(self.changes, LARGE.changes).map(|changes| Batch { changes, ..Batch::default() });
+        batches.extend(changes);
+        let puts = chunks(self.puts, LARGE.puts).map(|puts| Batch { puts, ..Batch::default() });
+        batches.extend(puts);
+        let deletes = chunks(self.deletes, LARGE.deletes).map(|deletes| Batch { deletes, ..Batch::default() });
+        batches.extend(deletes);
+        batches
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            begin: self.begin,
+            heads: padded(self.heads.len()),
+            changes: padded(self.changes.len()),
+            puts: padded(self.puts.len()),
+            deletes: padded(self.deletes.len()),
+            commit: self.commit,
+        }
+    }
+
+    /// Runs the text. Afterwards the transaction is as the batch says, or it has to be rolled back.
+    pub async fn run(self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+        let shape = self.shape();
+        let statements = [shape.begin, shape.heads > 0, shape.changes > 0, shape.puts > 0, shape.deletes > 0, shape.commit];
+        let statement_count = statements.iter().filter(|there| **there).count();
+        if statement_count == 0 {
+            return Ok(());
+        }
+        let head_statement = (shape.heads > 0).then_some(usize::from(shape.begin));
+        let head_count = self.heads.len() as u64;
+        let arguments = self.arguments(&shape).map_err(|e| of_statement(sqlx::Error::Encode(e)))?;
+        let mut results = conn.fetch_many(sqlx::query_with(shapes::write(shape), arguments));
+        let mut done = 0;
+        while done < statement_count {
+            let at_commit = shape.commit && done + 1 == statement_count;
+            match results.next().await {
+                Some(Ok(Either::Left(result))) => {
+                    if head_statement == Some(done) && result.rows_affected() != head_count {
+                        return Err(StoreError::Inconsistent("a workspace to write to is not there".to_owned()));
+                    }
+                    done += 1;
+                }
+                Some(Ok(Either::Right(_))) => {}
+                Some(Err(e)) if at_commit => return Err(of_commit(e)),
+                Some(Err(e)) => return Err(of_statement(e)),
+                // The connection's thread ended in the middle, with the rest of the text perhaps done.
+                None if shape.commit => return Err(of_commit(sqlx::Error::WorkerCrashed)),
+                None => return Err(of_statement(sqlx::Error::WorkerCrashed)),
+            }
+        }
+        Ok(())
+    }
+
+    fn arguments(self, shape: &Shape) -> Result<SqliteArguments, sqlx::error::BoxDynError> {
+        let mut out = SqliteArguments::default();
+        out.reserve(shape.heads * 5 + shape.changes * 5 + shape.puts * 3 + shape.deletes * 2, 0);
+        let padding = [
+            (shape.heads - self.heads.len()) * 5,
+            (shape.changes - self.changes.len()) * 5,
+            (shape.puts - self.puts.len()) * 3,
+            (shape.deletes - self.deletes.len()) * 2,
+        ];
+        for (ws, head) in self.heads {
+            out.add(ws)?;
+            out.add(bits(head.epoch))?;
+            out.add(i64::try_from(head.head_seq)?)?;
+            out.add(head.chain.as_slice())?;
+            out.add(i64::from(head.replica_count))?;
+        }
+        pad(&mut out, padding[0])?;
+        for change in self.changes {
+            out.add(change.ws)?;
+            out.add(i64::try_from(change.seq)?)?;
+            out.add(i64::from(change.replica_no))?;
+            out.add(bits(change.counter))?;
+            out.add(change.content)?;
+        }
+        pad(&mut out, padding[1])?;
+        for (ws, key, value) in self.puts {
+            out.add(ws)?;
+            out.add(key)?;
+            out.add(value)?;
+        }
+        pad(&mut out, padding[2])?;
+        for (ws, key) in self.deletes {
+            out.add(ws)?;
+            out.add(key)?;
+        }
+        pad(&mut out, padding[3])?;
+        Ok(out)
+    }
+}
+
+fn pad(out: &mut SqliteArguments, count: usize) -> Result<(), sqlx::error::BoxDynError> {
+    (0..count).try_for_each(|_| out.add(None::<i64>))
+}
+
+fn chunks<T>(all: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {
+    let mut all = all.into_iter();
+    std::iter::from_fn(move || Some(all.by_ref().take(size).collect::<Vec<T>>()).filter(|chunk| !chunk.is_empty()))
+}

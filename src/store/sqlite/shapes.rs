@@ -1,0 +1,128 @@
+//! Statements over many rows, in a few fixed sizes so that every text is compiled once per connection.
+//!
+//! The number of rows is padded to a power of two: reads repeat the last key, writes add rows of NULL that the
+//! statement filters out. Several statements stand in one text, because each text is a round trip to the thread
+//! of the connection, and for a small commit those cost more than the disk. Parameters are anonymous: the
+//! driver looks named ones up by name each time, which is quadratic in their number.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+/// What a text writes, and whether it begins and ends the transaction. Numbers of rows are padded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(super) struct Shape {
+    pub begin: bool,
+    pub heads: usize,
+    pub changes: usize,
+    pub puts: usize,
+    pub deletes: usize,
+    pub commit: bool,
+}
+
+/// One of the generated texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Text {
+    Write(Shape),
+    /// State rows by this many keys.
+    Rows(usize),
+}
+
+static TEXTS: LazyLock<Mutex<HashMap<Text, Arc<str>>>> = LazyLock::new(Mutex::default);
+
+/// The size that `count` rows are padded to; none stays none.
+pub(super) fn padded(count: usize) -> usize {
+    if count == 0 { 0 } else { count.next_power_of_two() }
+}
+
+/// Reads state rows by `keys` keys: a workspace, then the keys.
+pub(super) fn rows(keys: usize) -> SqlStr {
+    text(Text::Rows(keys))
+}
+
+/// Writes of a shape; arguments in the order of the shape's fields.
+pub(super) fn write(shape: Shape) -> SqlStr {
+    text(Text::Write(shape))
+}
+
+fn text(wanted: Text) -> SqlStr {
+    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = texts.entry(wanted).or_insert_with(|| match wanted {
+        Text::Write(shape) => Arc::from(write_text(shape)),
+        Text::Rows(keys) => Arc::from(rows_text(keys)),
+    });
+    // Generated from numbers alone.
+    AssertSqlSafe(text.clone()).into_sql_str()
+}
+
+fn rows_text(keys: usize) -> String {
+    format!("SELECT key, value FROM state WHERE workspace_no = ? AND key IN ({})", list("?", keys))
+}
+
+fn write_text(shape: Shape) -> String {
+    let mut text = String::new();
+    if shape.begin {
+        text.push_str("BEGIN IMMEDIATE;\n");
+    }
+    if shape.heads > 0 {
+        // Only heads that are there: the number of changed rows tells when one is missing.
+        text.push_str(&format!(
+            "INSERT INTO workspace_head (workspace_no, epoch, head_seq, chain, replica_count) \
+             SELECT column1, column2, column3, column4, column5 FROM (VALUES {}) AS v \
+             WHERE column1 IN (SELECT workspace_no FROM workspace_head) \
+             ON CONFLICT (workspace_no) DO UPDATE SET epoch = excluded.epoch, head_seq = excluded.head_seq, \
+             chain = excluded.chain, replica_count = excluded.replica_count;\n",
+            list("(?, ?, ?, ?, ?)", shape.heads)
+        ));
+    }
+    if shape.changes > 0 {
+        text.push_str(&format!(
+            "INSERT INTO change_log (workspace_no, seq, replica_no, counter, content) \
+             SELECT column1, column2, column3, column4, column5 FROM (VALUES {}) AS v \
+             WHERE column1 IS NOT NULL;\n",
+            list("(?, ?, ?, ?, ?)", shape.changes)
+        ));
+    }
+    if shape.puts > 0 {
+        text.push_str(&format!(
+            "INSERT INTO state (workspace_no, key, value) \
+             SELECT column1, column2, column3 FROM (VALUES {}) AS v \
+             WHERE column1 IS NOT NULL \
+             ON CONFLICT (workspace_no, key) DO UPDATE SET value = excluded.value;\n",
+            list("(?, ?, ?)", shape.puts)
+        ));
+    }
+    if shape.deletes > 0 {
+        text.push_str(&format!(
+            "DELETE FROM state WHERE (workspace_no, key) IN (VALUES {});\n",
+            list("(?, ?)", shape.deletes)
+        ));
+    }
+    if shape.commit {
+        text.push_str("COMMIT;\n");
+    }
+    text
+}
+
+fn list(item: &str, count: usize) -> String {
+    vec![item; count].join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_padded_to_powers_of_two() {
+        assert_eq!([0, 1, 2, 3, 4, 5, 64, 65].map(padded), [0, 1, 2, 4, 4, 8, 64, 128]);
+    }
+
+    #[test]
+    fn a_text_holds_the_statements_of_its_shape() {
+        let shape = Shape { begin: true, heads: 1, changes: 2, puts: 4, deletes: 1, commit: true };
+        assert_eq!(write_text(shape).matches(';').count(), 6);
+        assert_eq!(write_text(shape).matches('?').count(), 5 + 2 * 5 + 4 * 3 + 2);
+        assert_eq!(rows_text(4).matches('?').count(), 5);
+    }
+}

@@ -1,0 +1,224 @@
+//! The write transaction.
+//!
+//! Writes are gathered and go out with the commit, usually as one text: `BEGIN IMMEDIATE`, the statements,
+//! `COMMIT`. Only a read sends what was gathered before it, so that it sees it. A transaction that is dropped,
+//! or whose future is cancelled in the middle, leaves the connection marked; whoever is next rolls back first.
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
+use tokio::sync::OwnedMutexGuard;
+
+use super::super::pending::{Pending, broken_transaction};
+use super::super::{Order, Page, StoreError, StoreReader, StoreWriter, WorkspaceInfo};
+use super::errors::{closed, is_no_transaction, of_statement};
+use super::{batch, reads};
+use crate::domain::causality::{Counter, ReplicaNo, Seq};
+use crate::domain::change::Change;
+use crate::domain::ids::WorkspaceNo;
+use crate::domain::state::{Flush, Key, Prefix, Row, WorkspaceHead};
+
+/// The one connection that writes; whoever holds the lock around this is the writer.
+pub(super) struct WriterSlot {
+    options: SqliteConnectOptions,
+    /// Absent after it broke: the next writer opens another.
+    conn: Option<SqliteConnection>,
+    /// A transaction may be open on the connection.
+    open: bool,
+    closed: bool,
+}
+
+impl WriterSlot {
+    pub fn new(options: SqliteConnectOptions, conn: SqliteConnection) -> WriterSlot {
+        WriterSlot { options, conn: Some(conn), open: false, closed: false }
+    }
+
+    /// Brings the connection into a state to begin on: alive, and outside of any transaction.
+    async fn clean(&mut self) -> Result<(), StoreError> {
+        if self.closed {
+            return Err(closed());
+        }
+        self.roll_back().await;
+        if self.conn.is_none() {
+            self.conn = Some(self.options.connect().await.map_err(of_statement)?);
+        }
+        Ok(())
+    }
+
+    /// Ends what may be open. A connection on which that fails is given up, which ends it too.
+    async fn roll_back(&mut self) {
+        if !self.open {
+            return;
+        }
+        if let Some(conn) = &mut self.conn {
+            match conn.execute("ROLLBACK").await {
+                Ok(_) => {}
+                Err(e) if is_no_transaction(&e) => {}
+                Err(e) => {
+                    tracing::warn!(error = %e, "the writing connection broke and is replaced");
+                    self.conn = None;
+                }
+            }
+        }
+        self.open = false;
+    }
+
+    /// Closes the connection for good.
+    pub async fn close(&mut self) {
+        self.closed = true;
+        self.roll_back().await;
+        if let Some(conn) = self.conn.take() {
+            // What it could still tell was told by the commits before.
+            let _ = conn.close().await;
+        }
+    }
+}
+
+/// One transaction. Dropping it without a commit undoes it.
+pub(super) struct SqliteWriter {
+    slot: OwnedMutexGuard<WriterSlot>,
+    /// `BEGIN` was sent.
+    begun: bool,
+    pending: Pending,
+    /// A step failed: what the transaction holds is not what its owner thinks.
+    failed: bool,
+}
+
+impl SqliteWriter {
+    pub async fn begin(mut slot: OwnedMutexGuard<WriterSlot>) -> Result<SqliteWriter, StoreError> {
+        slot.clean().await?;
+        Ok(SqliteWriter { slot, begun: false, pending: Pending::default(), failed: false })
+    }
+
+    /// Sends what was gathered. Counts as failed until it has succeeded, so that a cancelled attempt does.
+    async fn send(&mut self, commit: bool) -> Result<(), StoreError> {
+        if std::mem::replace(&mut self.failed, true) {
+            return Err(broken_transaction());
+        }
+        let begin = !self.begun;
+        self.begun = true;
+        self.slot.open = true;
+        let conn = self.slot.conn.as_mut().ok_or_else(closed)?;
+        for batch in batch::plan(std::mem::take(&mut self.pending), begin, commit) {
+            batch.run(conn).await?;
+        }
+        self.failed = false;
+        Ok(())
+    }
+
+    /// The connection inside the transaction, with everything written so far.
+    async fn conn(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        if !self.begun || self.failed || !self.pending.is_empty() {
+            self.send(false).await?;
+        }
+        self.slot.conn.as_mut().ok_or_else(closed)
+    }
+}
+
+#[async_trait]
+impl StoreWriter for SqliteWriter {
+    async fn create_workspace(
+        &mut self,
+        id: &str,
+        display_name: &str,
+        created_at_ms: i64,
+        head: &WorkspaceHead,
+    ) -> Result<WorkspaceNo, StoreError> {
+        let conn = self.conn().await?;
+        let created = async {
+            let no: WorkspaceNo = sqlx::query_scalar(include_str!("../sql/workspace_insert.sql"))
+                .bind(id)
+                .bind(display_name)
+                .bind(created_at_ms)
+                .fetch_one(&mut *conn)
+                .await?;
+            sqlx::query(include_str!("../sql/head_insert.sql"))
+                .bind(no)
+                .bind(reads::bits(head.epoch))
+                .bind(reads::bits(head.head_seq))
+                .bind(head.chain.as_slice())
+                .bind(i64::from(head.replica_count))
+                .execute(conn)
+                .await?;
+            Ok(no)
+        }
+        .await;
+        self.failed |= created.is_err();
+        created.map_err(of_statement)
+    }
+
+    async fn write(&mut self, ws: WorkspaceNo, flush: &Flush, head: &WorkspaceHead) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(broken_transaction());
+        }
+        let added = self.pending.add(ws, flush, head);
+        self.failed |= added.is_err();
+        added
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        if !self.begun && self.pending.is_empty() && !self.failed {
+            return Ok(());
+        }
+        let sent = self.send(true).await;
+        match &sent {
+            Ok(()) => self.slot.open = false,
+            // Now rather than when somebody wants to write: an open transaction keeps the log from shrinking.
+            Err(_) => self.slot.roll_back().await,
+        }
+        sent
+    }
+}
+
+#[async_trait]
+impl StoreReader for SqliteWriter {
+    async fn workspaces(&mut self, after: Option<&str>, limit: usize) -> Result<Vec<WorkspaceInfo>, StoreError> {
+        reads::workspaces(self.conn().await?, after, limit).await
+    }
+
+    async fn workspace(&mut self, id: &str) -> Result<Option<WorkspaceInfo>, StoreError> {
+        reads::workspace(self.conn().await?, id).await
+    }
+
+    async fn head(&mut self, ws: WorkspaceNo) -> Result<Option<WorkspaceHead>, StoreError> {
+        reads::head(self.conn().await?, ws).await
+    }
+
+    async fn rows(&mut self, ws: WorkspaceNo, keys: &[Key]) -> Result<Vec<Option<Row>>, StoreError> {
+        reads::rows(self.conn().await?, ws, keys).await
+    }
+
+    async fn range(
+        &mut self,
+        ws: WorkspaceNo,
+        prefix: &Prefix,
+        after: Option<&Key>,
+        limit: usize,
+        order: Order,
+    ) -> Result<Page, StoreError> {
+        reads::range(self.conn().await?, ws, prefix, after, limit, order).await
+    }
+
+    async fn count(&mut self, ws: WorkspaceNo, prefix: &Prefix) -> Result<u64, StoreError> {
+        reads::count(self.conn().await?, ws, prefix).await
+    }
+
+    async fn changes(
+        &mut self,
+        ws: WorkspaceNo,
+        from_exclusive: Seq,
+        to_inclusive: Seq,
+        limit: usize,
+    ) -> Result<Vec<Change>, StoreError> {
+        reads::changes(self.conn().await?, ws, from_exclusive, to_inclusive, limit).await
+    }
+
+    async fn change_of(
+        &mut self,
+        ws: WorkspaceNo,
+        replica_no: ReplicaNo,
+        counter: Counter,
+    ) -> Result<Option<Change>, StoreError> {
+        reads::change_of(self.conn().await?, ws, replica_no, counter).await
+    }
+}

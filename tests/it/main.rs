@@ -1,0 +1,3 @@
+//! Everything that tests the server from outside of its modules, in one binary.
+
+mod store_contract;
