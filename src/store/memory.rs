@@ -100,7 +100,11 @@ impl Store for MemoryStore {
 impl Tables {
     fn workspaces(&self, after: Option<&str>, limit: usize) -> Vec<WorkspaceInfo> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.infos.range::<str, _>((start, Bound::Unbounded)).map(|(_, info)| info.clone()).take(limit).collect()
+        self.infos
+            .range::<str, _>((start, Bound::Unbounded))
+            .map(|(_, info)| info.clone())
+            .take(limit)
+            .collect()
     }
 
     fn rows(&self, ws: WorkspaceNo, keys: &[Key]) -> Result<Vec<Option<Row>>, StoreError> {
@@ -159,15 +163,23 @@ impl Tables {
         }
     }
 
-    fn change_of(&self, ws: WorkspaceNo, replica: ReplicaNo, counter: Counter) -> Result<Option<Change>, StoreError> {
-        let content = self
-            .workspaces
-            .get(&ws)
-            .and_then(|w| w.log.get(w.dots.get(&(replica, counter))?));
+    fn change_of(
+        &self,
+        ws: WorkspaceNo,
+        replica: ReplicaNo,
+        counter: Counter,
+    ) -> Result<Option<Change>, StoreError> {
+        let content = self.workspaces.get(&ws).and_then(|w| w.log.get(w.dots.get(&(replica, counter))?));
         content.map(|content| codec::decode_change(content)).transpose()
     }
 
-    fn create(&mut self, id: &str, name: &str, created_at_ms: i64, head: WorkspaceHead) -> Result<WorkspaceNo, StoreError> {
+    fn create(
+        &mut self,
+        id: &str,
+        name: &str,
+        created_at_ms: i64,
+        head: WorkspaceHead,
+    ) -> Result<WorkspaceNo, StoreError> {
         if self.infos.contains_key(id) {
             return Err(StoreError::Inconsistent(format!("workspace {id} exists already")));
         }
@@ -194,7 +206,8 @@ impl Tables {
                 .workspaces
                 .get(&change.ws)
                 .is_some_and(|w| w.log.contains_key(&change.seq) || w.dots.contains_key(&dot));
-            let twice = seqs.insert((change.ws, change.seq), ()).is_some() | dots.insert((change.ws, dot), ()).is_some();
+            let twice = seqs.insert((change.ws, change.seq), ()).is_some()
+                | dots.insert((change.ws, dot), ()).is_some();
             if known || twice {
                 let detail = format!("change {} or its operation is in the log already", change.seq);
                 return Err(StoreError::Inconsistent(detail));
@@ -279,7 +292,11 @@ macro_rules! reads {
     ($type:ty) => {
         #[async_trait]
         impl StoreReader for $type {
-            async fn workspaces(&mut self, after: Option<&str>, limit: usize) -> Result<Vec<WorkspaceInfo>, StoreError> {
+            async fn workspaces(
+                &mut self,
+                after: Option<&str>,
+                limit: usize,
+            ) -> Result<Vec<WorkspaceInfo>, StoreError> {
                 Ok(self.tables()?.workspaces(after, limit))
             }
 
@@ -349,7 +366,12 @@ impl StoreWriter for MemoryWriter {
         created
     }
 
-    async fn write(&mut self, ws: WorkspaceNo, flush: &Flush, head: &WorkspaceHead) -> Result<(), StoreError> {
+    async fn write(
+        &mut self,
+        ws: WorkspaceNo,
+        flush: &Flush,
+        head: &WorkspaceHead,
+    ) -> Result<(), StoreError> {
         if self.failed {
             return Err(broken_transaction());
         }

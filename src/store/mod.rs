@@ -72,7 +72,11 @@ pub trait Store: Send + Sync + 'static {
 #[async_trait]
 pub trait StoreReader: Send {
     /// Workspaces by id, after `after`, at most `limit`.
-    async fn workspaces(&mut self, after: Option<&str>, limit: usize) -> Result<Vec<WorkspaceInfo>, StoreError>;
+    async fn workspaces(
+        &mut self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<WorkspaceInfo>, StoreError>;
     /// One workspace by its id.
     async fn workspace(&mut self, id: &str) -> Result<Option<WorkspaceInfo>, StoreError>;
     /// The head of a workspace. A writer locks it by this, in a statement of its own, before it reads on.
@@ -99,7 +103,12 @@ pub trait StoreReader: Send {
         limit: usize,
     ) -> Result<Vec<Change>, StoreError>;
     /// The change an operation became.
-    async fn change_of(&mut self, ws: WorkspaceNo, replica_no: ReplicaNo, counter: Counter) -> Result<Option<Change>, StoreError>;
+    async fn change_of(
+        &mut self,
+        ws: WorkspaceNo,
+        replica_no: ReplicaNo,
+        counter: Counter,
+    ) -> Result<Option<Change>, StoreError>;
 }
 
 /// Direction of a range.
@@ -110,12 +119,24 @@ pub enum Order {
 }
 
 /// Writes, in one transaction.
+///
+/// A store may gather writes and send them with the commit or the next read, so an error of a write may show only
+/// there. After any error the transaction can only be dropped: its commit fails too. What contradicts the stored
+/// state (a workspace that is not there, a position or an operation that is in the log already) is
+/// [`StoreError::Inconsistent`].
 #[async_trait]
 pub trait StoreWriter: StoreReader {
     /// Adds a workspace with its head; the id must be free.
-    async fn create_workspace(&mut self, id: &str, display_name: &str, created_at_ms: i64, head: &WorkspaceHead) -> Result<WorkspaceNo, StoreError>;
+    async fn create_workspace(
+        &mut self,
+        id: &str,
+        display_name: &str,
+        created_at_ms: i64,
+        head: &WorkspaceHead,
+    ) -> Result<WorkspaceNo, StoreError>;
     /// Writes the rows and appends the changes of a flush and moves the head.
-    async fn write(&mut self, ws: WorkspaceNo, flush: &Flush, head: &WorkspaceHead) -> Result<(), StoreError>;
+    async fn write(&mut self, ws: WorkspaceNo, flush: &Flush, head: &WorkspaceHead)
+    -> Result<(), StoreError>;
     /// Makes everything durable. When this returns, it is on disk.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

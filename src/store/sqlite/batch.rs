@@ -14,7 +14,7 @@ use crate::domain::state::WorkspaceHead;
 
 /// A transaction up to these sizes is one text. Above, round trips no longer matter, and texts of every
 /// combination of sizes would only fill the cache of statements.
-const SMALL: Limits = Limits { heads: 4, changes: 64, puts: 128, deletes: 4 };
+const SMALL: Limits = Limits { heads: 4, changes: 64, puts: 128, deletes: 8 };
 /// Rows in one statement.
 const LARGE: Limits = Limits { heads: 64, changes: 256, puts: 256, deletes: 64 };
 
@@ -32,6 +32,7 @@ pub(super) struct Batch {
     heads: Vec<(WorkspaceNo, WorkspaceHead)>,
     changes: Vec<LogRow>,
     puts: Vec<(WorkspaceNo, Vec<u8>, Vec<u8>)>,
+    /// All of one workspace.
     deletes: Vec<(WorkspaceNo, Vec<u8>)>,
     commit: bool,
 }
@@ -62,18 +63,24 @@ impl Batch {
             && self.changes.len() <= limits.changes
             && self.puts.len() <= limits.puts
             && self.deletes.len() <= limits.deletes
+            && self.deletes.iter().all(|(ws, _)| Some(ws) == self.deletes.first().map(|(first, _)| first))
     }
 
     fn cut(self) -> Vec<Batch> {
         let mut batches = Vec::new();
         let heads = chunks(self.heads, LARGE.heads).map(|heads| Batch { heads, ..Batch::default() });
         batches.extend(heads);
-        let changes = chunks(self.changes, LARGE.changes).map(|changes| Batch { changes, ..Batch::default() });
+        let changes =
+            chunks(self.changes, LARGE.changes).map(|changes| Batch { changes, ..Batch::default() });
         batches.extend(changes);
         let puts = chunks(self.puts, LARGE.puts).map(|puts| Batch { puts, ..Batch::default() });
         batches.extend(puts);
-        let deletes = chunks(self.deletes, LARGE.deletes).map(|deletes| Batch { deletes, ..Batch::default() });
-        batches.extend(deletes);
+        for deletes in self.deletes.chunk_by(|a, b| a.0 == b.0) {
+            let deletes = deletes
+                .chunks(LARGE.deletes)
+                .map(|deletes| Batch { deletes: deletes.to_vec(), ..Batch::default() });
+            batches.extend(deletes);
+        }
         batches
     }
 
@@ -89,27 +96,31 @@ impl Batch {
     }
 
     /// Runs the text. Afterwards the transaction is as the batch says, or it has to be rolled back.
+    ///
+    /// The connection's thread goes through the text by itself and stops at the first error only, so whatever
+    /// must prevent the commit has to be an error in SQL: by the time a result is looked at here, the commit
+    /// may be done.
     pub async fn run(self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
         let shape = self.shape();
-        let statements = [shape.begin, shape.heads > 0, shape.changes > 0, shape.puts > 0, shape.deletes > 0, shape.commit];
+        let statements = [
+            shape.begin,
+            shape.heads > 0,
+            shape.changes > 0,
+            shape.puts > 0,
+            shape.deletes > 0,
+            shape.commit,
+        ];
         let statement_count = statements.iter().filter(|there| **there).count();
         if statement_count == 0 {
             return Ok(());
         }
-        let head_statement = (shape.heads > 0).then_some(usize::from(shape.begin));
-        let head_count = self.heads.len() as u64;
         let arguments = self.arguments(&shape).map_err(|e| of_statement(sqlx::Error::Encode(e)))?;
         let mut results = conn.fetch_many(sqlx::query_with(shapes::write(shape), arguments));
         let mut done = 0;
         while done < statement_count {
             let at_commit = shape.commit && done + 1 == statement_count;
             match results.next().await {
-                Some(Ok(Either::Left(result))) => {
-                    if head_statement == Some(done) && result.rows_affected() != head_count {
-                        return Err(StoreError::Inconsistent("a workspace to write to is not there".to_owned()));
-                    }
-                    done += 1;
-                }
+                Some(Ok(Either::Left(_))) => done += 1,
                 Some(Ok(Either::Right(_))) => {}
                 Some(Err(e)) if at_commit => return Err(of_commit(e)),
                 Some(Err(e)) => return Err(of_statement(e)),
@@ -123,12 +134,11 @@ impl Batch {
 
     fn arguments(self, shape: &Shape) -> Result<SqliteArguments, sqlx::error::BoxDynError> {
         let mut out = SqliteArguments::default();
-        out.reserve(shape.heads * 5 + shape.changes * 5 + shape.puts * 3 + shape.deletes * 2, 0);
+        out.reserve(shape.heads * 5 + shape.changes * 5 + shape.puts * 3 + shape.deletes + 1, 0);
         let padding = [
             (shape.heads - self.heads.len()) * 5,
             (shape.changes - self.changes.len()) * 5,
             (shape.puts - self.puts.len()) * 3,
-            (shape.deletes - self.deletes.len()) * 2,
         ];
         for (ws, head) in self.heads {
             out.add(ws)?;
@@ -152,11 +162,12 @@ impl Batch {
             out.add(value)?;
         }
         pad(&mut out, padding[2])?;
-        for (ws, key) in self.deletes {
-            out.add(ws)?;
-            out.add(key)?;
+        if let Some((ws, last)) = self.deletes.last() {
+            out.add(*ws)?;
+            for n in 0..shape.deletes {
+                out.add(self.deletes.get(n).map_or(last, |(_, key)| key).as_slice())?;
+            }
         }
-        pad(&mut out, padding[3])?;
         Ok(out)
     }
 }
@@ -167,5 +178,7 @@ fn pad(out: &mut SqliteArguments, count: usize) -> Result<(), sqlx::error::BoxDy
 
 fn chunks<T>(all: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {
     let mut all = all.into_iter();
-    std::iter::from_fn(move || Some(all.by_ref().take(size).collect::<Vec<T>>()).filter(|chunk| !chunk.is_empty()))
+    std::iter::from_fn(move || {
+        Some(all.by_ref().take(size).collect::<Vec<T>>()).filter(|chunk| !chunk.is_empty())
+    })
 }

@@ -24,11 +24,13 @@ pub(super) fn of_statement(error: sqlx::Error) -> StoreError {
     match code(&error) {
         Some(SQLITE_FULL) => StoreError::DiskFull,
         // A second row of one name: the caller's picture of what is stored is wrong.
-        Some(SQLITE_CONSTRAINT | SQLITE_CORRUPT | SQLITE_NOTADB) => StoreError::Inconsistent(error.to_string()),
+        Some(SQLITE_CONSTRAINT | SQLITE_CORRUPT | SQLITE_NOTADB) => {
+            StoreError::Inconsistent(error.to_string())
+        }
         _ => match error {
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnIndexOutOfBounds { .. } => {
-                StoreError::Inconsistent(error.to_string())
-            }
+            sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::ColumnIndexOutOfBounds { .. }
+            | sqlx::Error::Encode(_) => StoreError::Inconsistent(error.to_string()),
             sqlx::Error::PoolClosed => closed(),
             other => StoreError::Database(other),
         },

@@ -47,7 +47,8 @@ impl SqliteOptions {
             path: path.into(),
             readers: 3,
             synchronous_full: true,
-            page_size_bytes: 8192,
+            // With random updates a commit writes fewer bytes in small pages than in larger ones.
+            page_size_bytes: 4096,
             size_bytes_max: None,
         }
     }

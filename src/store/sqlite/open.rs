@@ -61,8 +61,10 @@ fn common_options(path: &Path) -> SqliteConnectOptions {
 }
 
 fn writer_options(options: &SqliteOptions) -> SqliteConnectOptions {
-    let synchronous = if options.synchronous_full { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
-    let pages_max = options.size_bytes_max.map(|bytes| (bytes / u64::from(options.page_size_bytes.max(1))).max(1));
+    let synchronous =
+        if options.synchronous_full { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
+    let pages_max =
+        options.size_bytes_max.map(|bytes| (bytes / u64::from(options.page_size_bytes.max(1))).max(1));
     common_options(&options.path)
         .page_size(options.page_size_bytes)
         .journal_mode(SqliteJournalMode::Wal)
@@ -116,7 +118,8 @@ fn lock_path(path: &Path) -> PathBuf {
 /// system releases the lock when the process ends, however it ends; the file stays.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let lock_path = lock_path(path);
-    let mut file = private_file().open(&lock_path).map_err(|e| of_file(&lock_path, "opening the lock", &e))?;
+    let mut file =
+        private_file().open(&lock_path).map_err(|e| of_file(&lock_path, "opening the lock", &e))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

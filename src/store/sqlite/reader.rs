@@ -30,7 +30,11 @@ impl SqliteReader {
 
 #[async_trait]
 impl StoreReader for SqliteReader {
-    async fn workspaces(&mut self, after: Option<&str>, limit: usize) -> Result<Vec<WorkspaceInfo>, StoreError> {
+    async fn workspaces(
+        &mut self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<WorkspaceInfo>, StoreError> {
         reads::workspaces(&mut self.snapshot, after, limit).await
     }
 

@@ -46,7 +46,10 @@ pub(super) async fn workspaces(
     rows.iter().map(info).collect()
 }
 
-pub(super) async fn workspace(conn: &mut SqliteConnection, id: &str) -> Result<Option<WorkspaceInfo>, StoreError> {
+pub(super) async fn workspace(
+    conn: &mut SqliteConnection,
+    id: &str,
+) -> Result<Option<WorkspaceInfo>, StoreError> {
     let row = sqlx::query(include_str!("../sql/workspace_by_id.sql"))
         .bind(id)
         .fetch_optional(conn)
@@ -64,14 +67,18 @@ fn info(row: &SqliteRow) -> Result<WorkspaceInfo, StoreError> {
     })
 }
 
-pub(super) async fn head(conn: &mut SqliteConnection, ws: WorkspaceNo) -> Result<Option<WorkspaceHead>, StoreError> {
+pub(super) async fn head(
+    conn: &mut SqliteConnection,
+    ws: WorkspaceNo,
+) -> Result<Option<WorkspaceHead>, StoreError> {
     let row = sqlx::query(include_str!("../sql/head_by_workspace.sql"))
         .bind(ws)
         .fetch_optional(conn)
         .await
         .map_err(of_statement)?;
     let Some(row) = row else { return Ok(None) };
-    let inconsistent = |what: &str| StoreError::Inconsistent(format!("the {what} of workspace number {ws} is none"));
+    let inconsistent =
+        |what: &str| StoreError::Inconsistent(format!("the {what} of workspace number {ws} is none"));
     Ok(Some(WorkspaceHead {
         epoch: row.try_get::<i64, _>(0).map_err(of_statement)?.cast_unsigned(),
         head_seq: Seq::try_from(row.try_get::<i64, _>(1).map_err(of_statement)?)
@@ -147,7 +154,11 @@ pub(super) async fn range(
     Ok(Page { rows, more })
 }
 
-pub(super) async fn count(conn: &mut SqliteConnection, ws: WorkspaceNo, prefix: &Prefix) -> Result<u64, StoreError> {
+pub(super) async fn count(
+    conn: &mut SqliteConnection,
+    ws: WorkspaceNo,
+    prefix: &Prefix,
+) -> Result<u64, StoreError> {
     let (start, end) = codec::prefix_range(prefix)?;
     let count: i64 = sqlx::query_scalar(include_str!("../sql/state_count.sql"))
         .bind(ws)

@@ -147,7 +147,12 @@ impl StoreWriter for SqliteWriter {
         created.map_err(of_statement)
     }
 
-    async fn write(&mut self, ws: WorkspaceNo, flush: &Flush, head: &WorkspaceHead) -> Result<(), StoreError> {
+    async fn write(
+        &mut self,
+        ws: WorkspaceNo,
+        flush: &Flush,
+        head: &WorkspaceHead,
+    ) -> Result<(), StoreError> {
         if self.failed {
             return Err(broken_transaction());
         }
@@ -172,7 +177,11 @@ impl StoreWriter for SqliteWriter {
 
 #[async_trait]
 impl StoreReader for SqliteWriter {
-    async fn workspaces(&mut self, after: Option<&str>, limit: usize) -> Result<Vec<WorkspaceInfo>, StoreError> {
+    async fn workspaces(
+        &mut self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<WorkspaceInfo>, StoreError> {
         reads::workspaces(self.conn().await?, after, limit).await
     }
 
