@@ -80,7 +80,8 @@ pub enum EffectKind {
     Existence,
     /// A register or to-one field; without a value: the mutation's own value took effect.
     Register { value: Option<Value> },
-    Text { splices: Vec<Splice>, hunks: Vec<SettledHunk> },
+    /// With the position up to which the author knew this text without a gap.
+    Text { splices: Vec<Splice>, hunks: Vec<SettledHunk>, known_seq: Seq },
     /// The counter's value, and what this change added (an assignment adds nothing).
     Counter { value: i64, added: i64 },
     Set { added: Vec<Value>, removed: Vec<Value> },

@@ -22,6 +22,10 @@ pub(crate) enum Mutant {
     BaseMayDecrease,
     ReleaseOnlyFirst,
     ReminderStays,
+    SecondCreateForgotten,
+    DeleteIgnoresLinks,
+    LinkIgnoresDelete,
+    CycleUnnoticed,
 
     /// Text: an insertion always goes just before the next known character.
     NaiveRightNeighbour,

@@ -235,7 +235,7 @@ pub(super) fn weight_bytes(change: &Change) -> usize {
         .iter()
         .map(|effect| match &effect.kind {
             EffectKind::Register { value: Some(value) } => value.weight_bytes(),
-            EffectKind::Text { splices, hunks } => {
+            EffectKind::Text { splices, hunks, .. } => {
                 let text: usize = splices
                     .iter()
                     .map(|s| match s {

@@ -53,6 +53,11 @@ fn submit_dot(
     env: Environment,
 ) -> Step<Receipt> {
     let last = last_settled(tx, dot.replica)?;
+    if dot.counter == 0 || dot.replica.is_nil() {
+        let detail = "counters start from 1, and the nil replica is the server's own".to_owned();
+        let refusal = Refusal::InvalidOperation { field: "dot".to_owned(), detail };
+        return Ok(not_settled(operation, refusal, last + 1));
+    }
     if dot.counter <= last && !active(Mutant::SettleAgain) {
         return duplicate(tx, operation, dot, hash, last);
     }
@@ -75,7 +80,9 @@ fn submit_dot(
 
 fn duplicate(tx: &Transaction<'_>, operation: &Operation, dot: Dot, hash: Hash, last: Counter) -> Step<Receipt> {
     let (stored_hash, outcome) = stored_outcome(tx, dot)?;
-    if stored_hash != hash && !active(Mutant::ReusedDotIsDuplicate) {
+    // An abandoned counter has no content of its own: what was meant to have it may still arrive.
+    let abandoned = matches!(&outcome, Outcome::Rejected(r) if r.refusal == Refusal::Abandoned);
+    if stored_hash != hash && !abandoned && !active(Mutant::ReusedDotIsDuplicate) {
         return Ok(not_settled(operation, Refusal::ReplicaForked { dot }, last + 1));
     }
     Ok(Receipt { duplicate: true, ..receipt(operation, Some(dot), outcome) })
@@ -185,8 +192,11 @@ pub(super) fn replica_row(tx: &mut Transaction<'_>, id: ReplicaId) -> Step<Repli
         tx.head.replica_count += 1;
         tx.head.replica_count
     };
+    let row = ReplicaRow { no, last_settled: 0, last_accepted: 0, last_base: 0 };
     tx.put(Key::ReplicaNumber(no), Row::ReplicaNumber(id));
-    Ok(ReplicaRow { no, last_settled: 0, last_accepted: 0, last_base: 0 })
+    // Asked again while its first operation settles, it must have the number already.
+    tx.put(Key::Replica(id), Row::Replica(row.clone()));
+    Ok(row)
 }
 
 /// A receipt for a first submission.

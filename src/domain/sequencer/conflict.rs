@@ -5,17 +5,17 @@
 //! knew all of it. Nothing ever drops an alternative otherwise.
 
 use super::super::causality::{Seq, Stamp};
-use super::super::change::{Change, ConflictEventKind, Effect, EffectKind};
+use super::super::change::ConflictEventKind;
 use super::super::conflict::{
-    Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent, ConflictKind,
-    ConflictStatus, Scope, ScopePart,
+    AlternativeState, CloseReason, Conflict, ConflictEvent, ConflictKind,
+    ConflictStatus, Scope,
 };
-use super::super::ids::{ConflictId, FieldId, RecordId};
+use super::super::ids::ConflictId;
 use super::super::mutants::{Mutant, active};
 use super::super::operation::Mutation;
 use super::super::refusal::Refusal;
-use super::super::schema::{Field, OnClash, OnDominate};
-use super::super::state::{FieldValue, Key, Prefix, Row, ScopeRow, Step};
+use super::super::schema::{Field, FieldKind, OnClash, OnDominate};
+use super::super::state::{ScopeRow, Step};
 use super::super::value::Value;
 use super::settle::Settling;
 
@@ -52,7 +52,7 @@ impl Settling<'_, '_> {
         };
         let mut conflict = self.live_conflict(live)?;
         add_pairs(&mut conflict, &clash.against, self.stamp.seq);
-        if resolves == Some(live) && self.knew_opening(&conflict) {
+        if resolves == Some(live) && self.knew_opening(mutation, &conflict) {
             return self.resolve(mutation, conflict, clash, places);
         }
         if resolves == Some(live) {
@@ -84,17 +84,20 @@ impl Settling<'_, '_> {
         }
     }
 
-    pub(super) fn knew_opening(&self, conflict: &Conflict) -> bool {
-        conflict.id.opened_seq <= self.author.base_seq || conflict.id.opened_seq == self.stamp.seq
+    /// Whether the author had seen the conflict open, or open again.
+    pub(super) fn knew_opening(&self, mutation: &Mutation, conflict: &Conflict) -> bool {
+        let opening = |e: &&ConflictEvent| matches!(e.kind, ConflictEventKind::Opened | ConflictEventKind::Reopened);
+        let opened_seq = conflict.events.iter().rev().find(opening).map_or(conflict.id.opened_seq, |e| e.seq);
+        opened_seq <= self.base_for(mutation) || opened_seq == self.stamp.seq
     }
 
     /// Positions of the alternatives that the author had not seen.
-    pub(super) fn unseen(&self, conflict: &Conflict) -> Vec<Seq> {
+    pub(super) fn unseen(&self, mutation: &Mutation, conflict: &Conflict) -> Vec<Seq> {
         if active(Mutant::CloseUnseen) {
             return Vec::new();
         }
         let mut unseen: Vec<Seq> =
-            conflict.alternatives.iter().filter(|a| !self.knows(&a.stamp)).map(|a| a.stamp.seq).collect();
+            conflict.alternatives.iter().filter(|a| !self.knows_for(mutation, &a.stamp)).map(|a| a.stamp.seq).collect();
         unseen.dedup();
         unseen
     }
@@ -125,7 +128,9 @@ impl Settling<'_, '_> {
         };
         let mut conflict =
             self.new_conflict(mutation, clash.scope, clash.kind, alternatives, parent, (base, base_exact))?;
-        conflict.provisional = clash.spec.provisional;
+        if clash.spec.kind != FieldKind::Counter {
+            conflict.provisional = clash.spec.provisional;
+        }
         add_pairs(&mut conflict, &clash.against, self.stamp.seq);
         if clash.spec.on_clash == OnClash::Settle {
             self.settlement.merged = true;
@@ -144,7 +149,7 @@ impl Settling<'_, '_> {
 
     /// A resolution by someone who knew the opening: closes, or leaves what was not seen.
     fn resolve(&mut self, mutation: &Mutation, mut conflict: Conflict, clash: Clash, places: ScopeRow) -> Step<()> {
-        let unseen = self.unseen(&conflict);
+        let unseen = self.unseen(mutation, &conflict);
         if unseen.is_empty() {
             let id = conflict.id;
             self.close(conflict, CloseReason::Resolved)?;
@@ -152,6 +157,7 @@ impl Settling<'_, '_> {
             return self.open_if_clashing(mutation, clash, ScopeRow { live: None, ..places }, Some(id));
         }
         conflict.alternatives.retain(|a| unseen.contains(&a.stamp.seq));
+        self.add_heads(&mut conflict, &clash)?;
         let mine = self.my_alternative(mutation, &clash.mine, AlternativeState::Head, None);
         conflict.alternatives.push(mine);
         self.settlement.remaining.push((conflict.id, unseen));
@@ -163,7 +169,7 @@ impl Settling<'_, '_> {
     fn write_in_conflict(&mut self, mutation: &Mutation, mut conflict: Conflict, clash: Clash) -> Step<()> {
         if clash.spec.on_dominate == OnDominate::Supersede
             && clash.against.is_empty()
-            && self.unseen(&conflict).is_empty()
+            && self.unseen(mutation, &conflict).is_empty()
         {
             return self.close(conflict, CloseReason::Superseded);
         }
@@ -187,19 +193,25 @@ impl Settling<'_, '_> {
         } else if !clash.against.is_empty() {
             conflict.alternatives.push(mine);
         }
-        for other in &clash.against {
-            if !conflict.alternatives.iter().any(|a| a.stamp == other.stamp) {
-                conflict.alternatives.push(self.alternative_of(other, &clash.scope)?);
-            }
-        }
         if !changed {
             return Ok(());
         }
+        self.add_heads(&mut conflict, &clash)?;
         if !clash.against.is_empty() {
             self.settlement.conflicts.push(conflict.id);
             reawaken(&mut conflict);
         }
         self.save_or_converge(conflict, "written to while in conflict")
+    }
+
+    /// Heads the newcomer clashes with belong to the alternatives, whatever the conflict was about so far.
+    fn add_heads(&self, conflict: &mut Conflict, clash: &Clash) -> Step<()> {
+        for other in &clash.against {
+            if !conflict.alternatives.iter().any(|a| a.stamp == other.stamp) {
+                conflict.alternatives.push(self.alternative_of(other, &clash.scope)?);
+            }
+        }
+        Ok(())
     }
 
     /// Saves a changed conflict; where all its values have become equal, it is over.
@@ -210,147 +222,6 @@ impl Settling<'_, '_> {
             return self.close(conflict, CloseReason::Converged);
         }
         self.save(conflict, ConflictEventKind::Changed, detail)
-    }
-
-    /// A conflict about to open.
-    pub(super) fn new_conflict(
-        &mut self,
-        mutation: &Mutation,
-        scope: Scope,
-        kind: ConflictKind,
-        alternatives: Vec<Alternative>,
-        parent: Option<ConflictId>,
-        (base, base_exact): (Option<Value>, bool),
-    ) -> Step<Conflict> {
-        let id = ConflictId { opened_seq: self.stamp.seq, index: self.next_conflict };
-        self.next_conflict += 1;
-        Ok(Conflict {
-            id,
-            kind,
-            record_at_opening: self.record_for_people(&scope.record)?,
-            collection: mutation.collection.clone(),
-            scope,
-            status: ConflictStatus::Open,
-            revision: 0,
-            opened_at_ms: self.now_ms,
-            parent,
-            provisional: super::super::schema::Provisional::Incumbent,
-            base,
-            base_exact,
-            alternatives,
-            pairs: Vec::new(),
-            assignee: "".into(),
-            remind_at_ms: None,
-            defer_count: 0,
-            closing: None,
-            events: Vec::new(),
-        })
-    }
-
-    /// Ends a conflict.
-    pub(super) fn close(&mut self, mut conflict: Conflict, reason: CloseReason) -> Step<()> {
-        conflict.status = reason.status();
-        conflict.closing = Some(Closing { seq: self.stamp.seq, at_ms: self.now_ms, reason });
-        if let Some(at) = conflict.remind_at_ms.take() {
-            self.tx.delete(Key::Reminder(at, conflict.id));
-        }
-        self.save(conflict, ConflictEventKind::Closed, reason.name())
-    }
-
-    /// Writes a changed conflict with its event, and says so in the feed.
-    pub(super) fn save(&mut self, mut conflict: Conflict, event: ConflictEventKind, detail: &str) -> Step<()> {
-        conflict.revision += 1;
-        conflict.events.push(ConflictEvent {
-            kind: event,
-            seq: self.stamp.seq,
-            at_ms: self.now_ms,
-            actor: self.operation.actor.clone(),
-            revision: conflict.revision,
-            status: conflict.status,
-            detail: detail.to_owned(),
-        });
-        let places = ScopeRow {
-            live: conflict.status.is_live().then_some(conflict.id),
-            last: Some(conflict.id),
-        };
-        self.tx.put(Key::Scope(conflict.scope.clone()), Row::Scope(places));
-        self.effects.push(Effect {
-            collection: conflict.collection.clone(),
-            record: conflict.scope.record.clone(),
-            field: None,
-            mutation_index: self.mutation_index(),
-            previous_seq: 0,
-            kind: EffectKind::Conflict { event, summary: conflict.summary() },
-        });
-        self.tx.put(Key::Conflict(conflict.id), Row::Conflict(Box::new(conflict)));
-        Ok(())
-    }
-
-    /// This operation's side of a conflict.
-    pub(super) fn my_alternative(
-        &self,
-        mutation: &Mutation,
-        mine: &Contender,
-        state: AlternativeState,
-        hunk: Option<AlternativeHunk>,
-    ) -> Alternative {
-        Alternative {
-            stamp: self.stamp,
-            rank: mine.rank,
-            state,
-            value: mine.value.clone().map(cut),
-            hunk,
-            action: mutation.action.name().into(),
-            dot: self.dot,
-            actor: self.operation.actor.clone(),
-            correlation_id: self.operation.correlation_id.clone(),
-            client_time_ms: self.operation.client_time_ms,
-            committed_at_ms: self.now_ms,
-            author: self.author.clone(),
-            context: self.context.clone(),
-            siblings: siblings(&self.operation.mutations, mutation),
-        }
-    }
-
-    /// The side of an operation that had its place before.
-    pub(super) fn alternative_of(&self, other: &Contender, scope: &Scope) -> Step<Alternative> {
-        let change = self.tx.change(other.stamp.seq)?;
-        let mutation = mutation_on(&change, scope);
-        Ok(Alternative {
-            stamp: other.stamp,
-            rank: other.rank,
-            state: AlternativeState::Head,
-            value: other.value.clone().map(cut),
-            hunk: None,
-            action: mutation.map_or("", |m| m.action.name()).into(),
-            dot: change.dot,
-            actor: change.actor.clone(),
-            correlation_id: change.correlation_id.clone(),
-            client_time_ms: change.client_time_ms,
-            committed_at_ms: change.committed_at_ms,
-            author: change.author.clone(),
-            context: change.context.clone(),
-            siblings: mutation.map(|m| siblings(&change.mutations, m)).unwrap_or_default(),
-        })
-    }
-
-    /// The record's fields as people read them.
-    fn record_for_people(&self, record: &RecordId) -> Step<Vec<(FieldId, Value)>> {
-        let mut fields = Vec::new();
-        for key in self.tx.keys(&Prefix::FieldsOf(record.clone()))? {
-            let Key::Field(_, field) = key else { continue };
-            let Some(row) = self.tx.field(record, &field)? else { continue };
-            let value = match &row.value {
-                FieldValue::Register(heads) | FieldValue::ToOne(heads) => {
-                    heads.first().map_or(Value::Null, |h| h.value.clone())
-                }
-                FieldValue::Text(text) => Value::string(text.as_str()),
-                FieldValue::Counter(heads) => super::counter::counter_value(heads).map_or(Value::Null, Value::Int),
-                FieldValue::Set { .. } | FieldValue::ToMany { .. } => Value::List(self.elements(record, &field)?),
-            };
-            fields.push((field, cut(value)));
-        }
-        Ok(fields)
     }
 }
 
@@ -368,44 +239,5 @@ pub(super) fn add_pairs(conflict: &mut Conflict, against: &[Contender], seq: Seq
         if !conflict.pairs.contains(&pair) {
             conflict.pairs.push(pair);
         }
-    }
-}
-
-/// The mutation of a change that touched a place.
-fn mutation_on<'c>(change: &'c Change, scope: &Scope) -> Option<&'c Mutation> {
-    let effect = match &scope.part {
-        ScopePart::Record => change
-            .effect_on_existence(&scope.record)
-            .or_else(|| change.effects.iter().find(|e| e.record == scope.record)),
-        ScopePart::Field(field) => change.effect_on(&scope.record, field),
-        ScopePart::Link(field, target) => {
-            change.effect_on(&scope.record, field).or_else(|| change.effect_on_existence(target))
-        }
-    }?;
-    change.mutations.get(usize::from(effect.mutation_index))
-}
-
-/// The other mutations of an operation, in words.
-fn siblings(mutations: &[Mutation], of: &Mutation) -> Vec<String> {
-    mutations
-        .iter()
-        .filter(|m| *m != of && !m.record.is_empty())
-        .take(20)
-        .map(|m| match m.action.field() {
-            Some(field) => format!("{} {}.{field}", m.action.name(), m.record),
-            None => format!("{} {}", m.action.name(), m.record),
-        })
-        .collect()
-}
-
-/// A value short enough to keep in a conflict.
-fn cut(value: Value) -> Value {
-    use super::super::limits::CONFLICT_VALUE_BYTES_MAX;
-    match value {
-        Value::String(text) if text.len() > CONFLICT_VALUE_BYTES_MAX => {
-            let end = (0..=CONFLICT_VALUE_BYTES_MAX).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-            Value::string(&text[..end])
-        }
-        other => other,
     }
 }

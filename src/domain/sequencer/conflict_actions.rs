@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use super::super::change::ConflictEventKind;
-use super::super::conflict::{Conflict, ConflictStatus};
-use super::super::ids::ConflictId;
+use super::super::conflict::{CloseReason, Conflict, ConflictStatus, ScopePart};
+use super::super::ids::{ConflictId, RecordId};
 use super::super::limits::DEFER_MS_MAX;
 use super::super::mutants::{Mutant, active};
 use super::super::refusal::Refusal;
-use super::super::state::{Key, Row, Step};
+use super::super::state::{Existence, Key, Prefix, Row, Step};
 use super::settle::Settling;
 
 impl Settling<'_, '_> {
@@ -67,6 +67,32 @@ impl Settling<'_, '_> {
         conflict.assignee = assignee.clone();
         let detail = if assignee.is_empty() { "given back" } else { "given to somebody" };
         self.save(conflict, ConflictEventKind::Assigned, detail)
+    }
+
+    /// Opens again what closed only because the record was deleted: fields whose values still differ, and links
+    /// whose other end is still there.
+    pub(super) fn reopen_with_record(&mut self, record: &RecordId) -> Step<()> {
+        for key in self.tx.keys(&Prefix::ScopesOf(record.clone()))? {
+            let Key::Scope(scope) = key else { continue };
+            let other_end_is_there = match &scope.part {
+                ScopePart::Record => false,
+                ScopePart::Field(_) => true,
+                ScopePart::Link(_, target) => {
+                    self.tx.record(target)?.is_some_and(|r| r.existence == Existence::Alive)
+                }
+            };
+            let (Some(last), None, true) = (self.tx.scope(&scope)?.last, self.tx.scope(&scope)?.live, other_end_is_there)
+            else {
+                continue;
+            };
+            let mut conflict = self.live_conflict(last)?;
+            if conflict.closing.is_some_and(|c| c.reason == CloseReason::Deleted) {
+                conflict.status = ConflictStatus::Open;
+                conflict.closing = None;
+                self.save(conflict, ConflictEventKind::Reopened, "its record is back")?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn reopen(&mut self, id: ConflictId) -> Step<()> {

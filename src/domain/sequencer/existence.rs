@@ -1,17 +1,17 @@
-//! Creating, deleting and restoring records. A concurrent edit wins over a delete, and the clash is kept.
+//! Creating, editing and restoring records, and what that means against a delete: a concurrent edit wins, and the
+//! clash is kept.
 
 use super::super::causality::{Seq, Stamp};
-use super::super::change::{Effect, EffectKind};
-use super::super::conflict::{AlternativeState, CloseReason, ConflictKind, Scope, ScopePart};
-use super::super::change::ConflictEventKind;
-use super::super::ids::{FieldId, RecordId};
+use super::super::change::{ConflictEventKind, Effect, EffectKind, own_value};
+use super::super::conflict::{AlternativeState, CloseReason, Conflict, ConflictKind, Scope, ScopePart};
+use super::super::ids::{ConflictId, RecordId};
 use super::super::mutants::{Mutant, active};
 use super::super::operation::Mutation;
 use super::super::refusal::Refusal;
-use super::super::state::{Existence, ExistenceHead, FieldValue, Key, Prefix, RecordRow, Row, Step};
+use super::super::state::{Existence, ExistenceHead, Key, RecordRow, Row, Step};
 use super::super::value::Value;
 use super::conflict::{Contender, add_pairs, reawaken};
-use super::set::element_row;
+use super::delete::is_about_existence;
 use super::settle::Settling;
 
 impl Settling<'_, '_> {
@@ -24,7 +24,7 @@ impl Settling<'_, '_> {
         }
     }
 
-    fn record_of(&self, mutation: &Mutation) -> Step<RecordRow> {
+    pub(super) fn record_of(&self, mutation: &Mutation) -> Step<RecordRow> {
         let row = self.existing_record(&mutation.record)?;
         if row.collection != mutation.collection {
             let (record, collection) = (mutation.record.clone(), row.collection);
@@ -46,7 +46,7 @@ impl Settling<'_, '_> {
             return Ok(());
         }
         if row.existence == Existence::Deleted {
-            self.put_existence(mutation, RecordRow { existence: Existence::Alive, ..row }, EffectKind::RecordRestored);
+            self.bring_back(&mutation.record, row)?;
         }
         let scope = Scope { record: mutation.record.clone(), part: ScopePart::Record };
         let against: Vec<Contender> = unknown.into_iter().map(deleter).collect();
@@ -59,12 +59,16 @@ impl Settling<'_, '_> {
         let existing = self.tx.record(&mutation.record)?.cloned();
         match existing {
             Some(row) if !matches!(row.existence, Existence::Phantom(_)) => {
-                if self.knows(&row.created) {
+                if self.knows(&row.created) || row.heads.iter().any(|h| self.knows(&h.stamp)) {
                     return Err(Refusal::RecordExists { record: mutation.record.clone() }.into());
                 }
                 self.settlement.merged = true;
                 self.touch_record(mutation)?;
-                let row = self.record_of(mutation)?;
+                let mut row = self.record_of(mutation)?;
+                // A head of its own: a delete that knew only the other creation clashes with this one.
+                if !active(Mutant::SecondCreateForgotten) {
+                    row.heads.push(ExistenceHead { stamp: self.stamp, delete: false });
+                }
                 self.put_existence(mutation, row, EffectKind::Existence);
             }
             _ => {
@@ -96,142 +100,72 @@ impl Settling<'_, '_> {
         Ok(())
     }
 
-    /// Deletes the record, unless somebody edited or linked to it concurrently.
-    pub(super) fn delete(&mut self, mutation: &Mutation) -> Step<()> {
-        let row = self.record_of(mutation)?;
-        let (known, unknown): (Vec<_>, Vec<_>) = row.heads.iter().copied().partition(|h| self.knows(&h.stamp));
-        let was_deleted = row.existence == Existence::Deleted;
-        if was_deleted && known.iter().any(|h| h.delete) {
-            return Err(Refusal::RecordDeleted { record: mutation.record.clone() }.into());
-        }
-        let mut heads = unknown.clone();
-        heads.push(ExistenceHead { stamp: self.stamp, delete: true });
-        let row = RecordRow { heads, ..row };
-        if was_deleted {
-            // Whoever deleted it first knew the edits; two deletes agree.
-            self.settlement.merged = true;
-            self.put_existence(mutation, row, EffectKind::Existence);
-            return Ok(());
-        }
-        let edits = self.edits_unknown_to_delete(mutation, &row, &unknown)?;
-        let links = self.links_unknown_to_delete(mutation)?;
-        self.check_resolves_by_delete(mutation)?;
-        if edits.is_empty() && links.is_empty() {
-            self.put_existence(mutation, RecordRow { existence: Existence::Deleted, ..row }, EffectKind::RecordDeleted);
-            return self.close_by_delete(mutation);
-        }
-        self.put_existence(mutation, row, EffectKind::Existence);
-        if !edits.is_empty() {
-            let scope = Scope { record: mutation.record.clone(), part: ScopePart::Record };
-            self.existence_clash(mutation, scope, ConflictKind::EditDelete, edits)?;
-        }
-        for (scope, link) in links {
-            self.existence_clash(mutation, scope, ConflictKind::Relationship, vec![link])?;
-        }
-        self.note_remaining(mutation)
-    }
-
-    /// Changes of the record's fields, and restores of it, that a delete did not know.
-    fn edits_unknown_to_delete(
-        &self,
-        mutation: &Mutation,
-        row: &RecordRow,
-        unknown_heads: &[ExistenceHead],
-    ) -> Step<Vec<Contender>> {
-        if active(Mutant::DeleteIgnoresEdits) {
-            return Ok(Vec::new());
-        }
-        let mut stamps: Vec<Stamp> = unknown_heads.iter().filter(|h| !h.delete).map(|h| h.stamp).collect();
-        if row.last_seq > self.author.base_seq && row.last_seq != self.stamp.seq {
-            // A concurrent create of the same id touched the record without a head of its own.
-            let change = self.tx.change(row.last_seq)?;
-            let created = change
-                .effect_on_existence(&mutation.record)
-                .is_some_and(|e| matches!(e.kind, EffectKind::RecordCreated));
-            if created && !self.knows(&change.stamp()) {
-                stamps.push(change.stamp());
-            }
-        }
-        for key in self.tx.keys(&Prefix::FieldsOf(mutation.record.clone()))? {
-            let Key::Field(record, field) = key else { continue };
-            let Some(last_seq) = self.tx.field(&record, &field)?.map(|f| f.last_seq) else { continue };
-            let changes = self.unknown_changes(&record, &field, last_seq, mutation)?;
-            stamps.extend(changes.iter().map(|c| c.stamp()));
-        }
-        stamps.sort_unstable();
-        stamps.dedup();
-        Ok(stamps.into_iter().map(|stamp| Contender { stamp, rank: stamp.seq, value: None }).collect())
-    }
-
-    /// Links to the record that a delete did not know.
-    fn links_unknown_to_delete(&self, mutation: &Mutation) -> Step<Vec<(Scope, Contender)>> {
-        let target = &mutation.record;
-        let mut links = Vec::new();
-        for key in self.tx.keys(&Prefix::BacklinksOf(target.clone()))? {
-            let Key::Backlink(_, source, field) = key else { continue };
-            let Some(stamp) = self.newest_unknown_link(&source, &field, target)? else { continue };
-            let scope = Scope { record: source, part: ScopePart::Link(field, target.clone()) };
-            let value = Some(Value::String(target.clone()));
-            links.push((scope, Contender { stamp, rank: stamp.seq, value }));
-        }
-        Ok(links)
-    }
-
-    fn newest_unknown_link(&self, source: &RecordId, field: &FieldId, target: &RecordId) -> Step<Option<Stamp>> {
-        let value = Value::String(target.clone());
-        let stamps: Vec<Stamp> = match self.tx.field(source, field)?.map(|row| &row.value) {
-            Some(FieldValue::ToOne(heads)) => {
-                heads.iter().filter(|h| h.value == value).map(|h| h.stamp).collect()
-            }
-            Some(FieldValue::ToMany { .. }) => {
-                let key = Key::Element(source.clone(), field.clone(), value.element_hash());
-                element_row(self.tx.row(&key)?)?.map(|row| row.additions.clone()).unwrap_or_default()
-            }
-            _ => Vec::new(),
-        };
-        Ok(stamps.into_iter().filter(|s| !self.knows(s)).max())
-    }
-
-    /// Brings a deleted record back, or decides an edit-delete conflict for keeping it.
+    /// Brings a deleted record back, or decides a conflict about its existence for keeping it.
     pub(super) fn restore(&mut self, mutation: &Mutation) -> Step<()> {
         let row = self.record_of(mutation)?;
-        let scope = Scope { record: mutation.record.clone(), part: ScopePart::Record };
-        let resolves = self.resolved_conflict(mutation, &scope)?;
+        let decides = self.decided_by_restore(mutation)?;
         let (known, unknown): (Vec<_>, Vec<_>) = row.heads.iter().copied().partition(|h| self.knows(&h.stamp));
         let was_deleted = row.existence == Existence::Deleted;
-        let mut heads = unknown.clone();
+        let against: Vec<Contender> = unknown.iter().filter(|h| h.delete).map(|h| deleter(h.stamp)).collect();
+        let mut heads = unknown;
         heads.push(ExistenceHead { stamp: self.stamp, delete: false });
-        let effect = if was_deleted { EffectKind::RecordRestored } else { EffectKind::Existence };
         self.settlement.merged |= !was_deleted && known.is_empty();
-        self.put_existence(mutation, RecordRow { existence: Existence::Alive, heads, ..row }, effect);
-        if let (Some(id), Some(live)) = (resolves, self.tx.scope(&scope)?.live) {
-            if id == live {
-                return self.resolve_existence(mutation, live);
-            }
+        let row = RecordRow { heads, ..row };
+        if was_deleted {
+            self.bring_back(&mutation.record, row)?;
+        } else {
+            self.put_existence(mutation, row, EffectKind::Existence);
         }
-        let against: Vec<Contender> =
-            unknown.iter().filter(|h| h.delete).map(|h| deleter(h.stamp)).collect();
-        if against.is_empty() {
-            return Ok(());
+        let scope = Scope { record: mutation.record.clone(), part: ScopePart::Record };
+        if let Some((id, place)) = decides {
+            let same_place: &[Contender] = if place == scope { &against } else { &[] };
+            self.resolve_existence(mutation, id, same_place)?;
         }
         self.existence_clash(mutation, scope, ConflictKind::EditDelete, against)
     }
 
-    /// A decision about an edit-delete or relationship conflict.
-    pub(super) fn resolve_existence(&mut self, mutation: &Mutation, live: super::super::ids::ConflictId) -> Step<()> {
+    /// The live conflict about the record's existence that a restore names, with its place.
+    fn decided_by_restore(&self, mutation: &Mutation) -> Step<Option<(ConflictId, Scope)>> {
+        let Some(id) = mutation.resolves else { return Ok(None) };
+        match self.tx.conflict(id)? {
+            Some(conflict) if is_about_existence(&conflict.scope, &mutation.record) => {
+                Ok(conflict.status.is_live().then(|| (id, conflict.scope.clone())))
+            }
+            _ => Err(Refusal::ConflictNotFound { conflict: id }.into()),
+        }
+    }
+
+    /// A deleted record is there again, and so are the conflicts that ended only because it was deleted.
+    pub(super) fn bring_back(&mut self, record: &RecordId, row: RecordRow) -> Step<()> {
+        let row = RecordRow { existence: Existence::Alive, ..row };
+        self.put_existence_of(record, row, EffectKind::RecordRestored);
+        self.reopen_with_record(record)
+    }
+
+    /// A decision about an edit-delete or relationship conflict. Where it had not seen everything, what it had not
+    /// seen stays in the conflict with it, `against` being what it clashes with.
+    pub(super) fn resolve_existence(
+        &mut self,
+        mutation: &Mutation,
+        live: ConflictId,
+        against: &[Contender],
+    ) -> Step<()> {
         let mut conflict = self.live_conflict(live)?;
-        let unseen = self.unseen(&conflict);
-        if self.knew_opening(&conflict) && unseen.is_empty() {
+        let unseen = self.unseen(mutation, &conflict);
+        let knew_opening = self.knew_opening(mutation, &conflict);
+        if knew_opening && unseen.is_empty() {
             return self.close(conflict, CloseReason::Resolved);
         }
         self.settlement.remaining.push((live, unseen.clone()));
-        if !self.knew_opening(&conflict) {
+        if !knew_opening {
             return Ok(());
         }
         conflict.alternatives.retain(|a| unseen.contains(&a.stamp.seq));
+        self.add_contenders(&mut conflict, against)?;
         let me = Contender { stamp: self.stamp, rank: self.stamp.seq, value: None };
         conflict.alternatives.push(self.my_alternative(mutation, &me, AlternativeState::Head, None));
         self.settlement.conflicts.push(live);
+        reawaken(&mut conflict);
         self.save(conflict, ConflictEventKind::Changed, "a resolution had not seen everything")
     }
 
@@ -250,7 +184,6 @@ impl Settling<'_, '_> {
         if new.is_empty() {
             return Ok(());
         }
-        self.pairs.extend(new.iter().map(|c| (scope.clone(), c.stamp.seq)));
         let me = Contender { stamp: self.stamp, rank: self.stamp.seq, value: self.offered(mutation) };
         let places = self.tx.scope(&scope)?;
         let mut conflict = match places.live {
@@ -260,73 +193,48 @@ impl Settling<'_, '_> {
                 self.new_conflict(mutation, scope.clone(), kind, Vec::new(), parent, (None, true))?
             }
         };
-        for other in &new {
-            if !conflict.alternatives.iter().any(|a| a.stamp == other.stamp) {
-                let mut alternative = self.alternative_of(other, &scope)?;
-                alternative.value = alternative.value.or_else(|| self.offered_by(other.stamp.seq, &scope.record));
-                conflict.alternatives.push(alternative);
-            }
+        if mutation.resolves == Some(conflict.id) && self.knew_opening(mutation, &conflict) {
+            // A decision that had not seen everything: what it had seen is decided.
+            let unseen = self.unseen(mutation, &conflict);
+            let mine = self.stamp;
+            conflict.alternatives.retain(|a| a.stamp == mine || unseen.contains(&a.stamp.seq));
         }
+        self.add_contenders(&mut conflict, &new)?;
         if !conflict.alternatives.iter().any(|a| a.stamp == self.stamp) {
             conflict.alternatives.push(self.my_alternative(mutation, &me, AlternativeState::Head, None));
         }
-        add_pairs(&mut conflict, &new, self.stamp.seq);
         self.settlement.conflicts.push(conflict.id);
         reawaken(&mut conflict);
         let event = if conflict.revision == 0 { ConflictEventKind::Opened } else { ConflictEventKind::Changed };
         self.save(conflict, event, "deleted here, edited or linked there")
     }
 
+    /// Adds the other sides of a clash about existence, with what they offer, and the pairs.
+    fn add_contenders(&mut self, conflict: &mut Conflict, new: &[Contender]) -> Step<()> {
+        for other in new {
+            if !conflict.alternatives.iter().any(|a| a.stamp == other.stamp) {
+                let mut alternative = self.alternative_of(other, &conflict.scope)?;
+                if alternative.value.is_none() && &*alternative.action != "delete" {
+                    alternative.value = self.offered_by(other.stamp.seq, &conflict.scope.record)?;
+                }
+                conflict.alternatives.push(alternative);
+            }
+        }
+        add_pairs(conflict, new, self.stamp.seq);
+        self.pairs.extend(new.iter().map(|c| (conflict.scope.clone(), c.stamp.seq)));
+        Ok(())
+    }
+
     /// What an edit offers against a delete.
     fn offered(&self, mutation: &Mutation) -> Option<Value> {
-        super::super::change::own_value(mutation)
+        own_value(mutation)
     }
 
-    fn offered_by(&self, seq: Seq, record: &RecordId) -> Option<Value> {
-        let change = self.tx.change(seq).ok()?;
-        let effect = change.effects.iter().find(|e| e.record == *record && e.field.is_some())?;
-        super::super::change::own_value(change.mutations.get(usize::from(effect.mutation_index))?)
-    }
-
-    /// A delete may name the edit-delete conflict of its record, or a relationship conflict about it.
-    fn check_resolves_by_delete(&self, mutation: &Mutation) -> Step<()> {
-        let Some(id) = mutation.resolves else { return Ok(()) };
-        let fits = self.tx.conflict(id)?.is_some_and(|c| match &c.scope.part {
-            ScopePart::Record => c.scope.record == mutation.record,
-            ScopePart::Link(_, target) => *target == mutation.record,
-            ScopePart::Field(_) => false,
-        });
-        if fits { Ok(()) } else { Err(Refusal::ConflictNotFound { conflict: id }.into()) }
-    }
-
-    fn note_remaining(&mut self, mutation: &Mutation) -> Step<()> {
-        let Some(id) = mutation.resolves else { return Ok(()) };
-        let conflict = self.live_conflict(id)?;
-        if conflict.status.is_live() {
-            let unseen = self.unseen(&conflict);
-            self.settlement.remaining.push((id, unseen));
-        }
-        Ok(())
-    }
-
-    /// A delete that knew every edit ends the record's conflicts, and those about links to it.
-    fn close_by_delete(&mut self, mutation: &Mutation) -> Step<()> {
-        let mut scopes = Vec::new();
-        for key in self.tx.keys(&Prefix::ScopesOf(mutation.record.clone()))? {
-            let Key::Scope(scope) = key else { continue };
-            scopes.push(scope);
-        }
-        for key in self.tx.keys(&Prefix::BacklinksOf(mutation.record.clone()))? {
-            let Key::Backlink(target, source, field) = key else { continue };
-            scopes.push(Scope { record: source, part: ScopePart::Link(field, target) });
-        }
-        for scope in scopes {
-            let Some(live) = self.tx.scope(&scope)?.live else { continue };
-            let conflict = self.live_conflict(live)?;
-            let decided = conflict.kind == ConflictKind::EditDelete || mutation.resolves == Some(live);
-            self.close(conflict, if decided { CloseReason::Resolved } else { CloseReason::Deleted })?;
-        }
-        Ok(())
+    fn offered_by(&self, seq: Seq, record: &RecordId) -> Step<Option<Value>> {
+        let change = self.tx.change(seq)?;
+        let effect = change.effects.iter().find(|e| e.record == *record && e.field.is_some());
+        let mutation = effect.and_then(|e| change.mutations.get(usize::from(e.mutation_index)));
+        Ok(mutation.and_then(own_value))
     }
 
     /// Writes a record's existence and says so.

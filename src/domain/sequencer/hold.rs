@@ -122,6 +122,9 @@ pub(super) fn hold(
 
 /// The held operations that wait for `dot`, when what it would wait for waits for it.
 fn cycle(tx: &Transaction<'_>, dot: Dot, missing: &WaitOn) -> Step<Option<Vec<Dot>>> {
+    if active(Mutant::CycleUnnoticed) {
+        return Ok(None);
+    }
     let mut members = Vec::new();
     let mut next = missing.clone();
     for _ in 0..WAIT_CHAIN_HOPS_MAX {
@@ -181,9 +184,7 @@ fn examine(tx: &mut Transaction<'_>, dot: Dot, event: &WaitOn, env: Environment)
     };
     tx.delete(Key::Waiter(event.clone(), dot));
     if let Some(missing) = first_missing(tx, &row.operation, dot)? {
-        tx.put(Key::Waiter(missing.clone(), dot), Row::Unit);
-        tx.put(Key::Held(dot), Row::Held(Box::new(HeldRow { waits_on: missing, ..row })));
-        tx.keep();
+        wait_for(tx, dot, row, missing, env)?;
         return Ok(Vec::new());
     }
     tx.delete(Key::Held(dot));
@@ -192,6 +193,24 @@ fn examine(tx: &mut Transaction<'_>, dot: Dot, event: &WaitOn, env: Environment)
     let settled = settle(tx, &row.operation, dot, row.operation_hash, env)?;
     tx.keep();
     Ok(settled.awaited(dot))
+}
+
+/// Lets a held operation wait for the next thing it misses. A circle can close here as well as on arrival.
+fn wait_for(tx: &mut Transaction<'_>, dot: Dot, row: HeldRow, missing: WaitOn, env: Environment) -> Step<()> {
+    let circle = cycle(tx, dot, &missing)?;
+    let expires_at_ms = match &missing {
+        WaitOn::Operation(_) => row.expires_at_ms,
+        WaitOn::Record(_) => env.now_ms + HOLD_RECORD_MS,
+    };
+    tx.put(Key::Waiter(missing.clone(), dot), Row::Unit);
+    tx.put(Key::Held(dot), Row::Held(Box::new(HeldRow { waits_on: missing, expires_at_ms, ..row })));
+    if let Some(members) = circle {
+        for member in members.into_iter().chain([dot]) {
+            evict(tx, member)?;
+        }
+    }
+    tx.keep();
+    Ok(())
 }
 
 /// How much is held altogether, or by the replica of a dot.

@@ -2,13 +2,13 @@
 //! other end alive against a delete their author did not know.
 
 use super::super::causality::Stamp;
-use super::super::change::EffectKind;
 use super::super::conflict::{ConflictKind, Scope, ScopePart};
 use super::super::ids::{FieldId, RecordId};
+use super::super::mutants::{Mutant, active};
 use super::super::operation::Mutation;
 use super::super::refusal::Refusal;
 use super::super::schema::FieldKind;
-use super::super::state::{Existence, Key, RecordRow, Row, Step};
+use super::super::state::{Existence, Key, Row, Step};
 use super::super::value::Value;
 use super::existence::deleter;
 use super::settle::Settling;
@@ -90,7 +90,7 @@ impl Settling<'_, '_> {
             return Ok(mutation.clone());
         }
         if self.tx.scope(&scope)?.live == Some(id) {
-            self.resolve_existence(mutation, id)?;
+            self.resolve_existence(mutation, id, &[])?;
         }
         Ok(Mutation { resolves: None, ..mutation.clone() })
     }
@@ -99,7 +99,8 @@ impl Settling<'_, '_> {
     fn touch_target(&mut self, mutation: &Mutation, field: &FieldId, target: &RecordId) -> Step<()> {
         let row = self.existing_record(target)?;
         let deletes: Vec<Stamp> = row.heads.iter().filter(|h| h.delete).map(|h| h.stamp).collect();
-        let unknown: Vec<Stamp> = deletes.iter().filter(|d| !self.knows(d)).copied().collect();
+        let unknown: Vec<Stamp> =
+            deletes.iter().filter(|d| !self.knows(d) && !active(Mutant::LinkIgnoresDelete)).copied().collect();
         if row.existence == Existence::Deleted && unknown.len() < deletes.len() {
             return Err(Refusal::RecordDeleted { record: target.clone() }.into());
         }
@@ -107,8 +108,7 @@ impl Settling<'_, '_> {
             return Ok(());
         }
         if row.existence == Existence::Deleted {
-            let row = RecordRow { existence: Existence::Alive, ..row };
-            self.put_existence_of(target, row, EffectKind::RecordRestored);
+            self.bring_back(target, row)?;
         }
         let scope = Scope {
             record: mutation.record.clone(),

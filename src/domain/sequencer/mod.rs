@@ -6,18 +6,21 @@
 mod admit;
 mod conflict;
 mod conflict_actions;
+mod conflict_row;
 mod counter;
+mod delete;
 mod existence;
+mod field;
 mod hold;
 mod link;
 mod prefetch;
+#[cfg(test)]
+mod proof;
 mod register;
 mod set;
 mod settle;
 mod text;
 mod upkeep;
-
-
 
 use super::operation::{Operation, Receipt, Rejection, Outcome};
 use super::refusal::Refusal;

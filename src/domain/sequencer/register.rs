@@ -43,6 +43,7 @@ impl Settling<'_, '_> {
         let mut after = if active(Mutant::LastWriterOnly) { Vec::new() } else { unknown };
         after.push(me.clone());
         after.sort_by_key(|h| (h.rank, h.stamp.seq));
+        show_first(spec.provisional, &mut after);
 
         let scope = Scope { record: mutation.record.clone(), part: ScopePart::Field(field.clone()) };
         let contender = |h: &Head| Contender { stamp: h.stamp, rank: h.rank, value: Some(h.value.clone()) };
@@ -59,7 +60,7 @@ impl Settling<'_, '_> {
             },
         )?;
 
-        let shown = provisional(spec.provisional, &after).map(|h| h.value.clone()).unwrap_or(Value::Null);
+        let shown = after.first().map(|h| h.value.clone()).unwrap_or(Value::Null);
         let effect = EffectKind::Register { value: (shown != value).then_some(shown) };
         let heads = after.clone();
         let value = if spec.kind == FieldKind::ToOne { FieldValue::ToOne(heads) } else { FieldValue::Register(heads) };
@@ -117,6 +118,15 @@ pub(super) fn lineage_rank(known: impl Iterator<Item = Seq>, own: Seq) -> Seq {
         return 0;
     }
     known.min().unwrap_or(own)
+}
+
+/// Puts the head that is shown before the others, so that a row shows what the feed said, whatever becomes of the
+/// field's policy.
+fn show_first(rule: Provisional, heads: &mut [Head]) {
+    let shown = provisional(rule, heads).map(|h| h.stamp);
+    if let Some(at) = heads.iter().position(|h| Some(h.stamp) == shown) {
+        heads[..=at].rotate_right(1);
+    }
 }
 
 /// The head that is shown: a pure function of the heads.

@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use super::super::causality::{Author, Seq, Stamp};
-use super::super::change::{Change, Effect, EffectKind};
+use super::super::change::{Change, Effect};
 use super::super::conflict::Scope;
 use super::super::hash::{Hash, chain};
-use super::super::ids::{CollectionId, Dot, FieldId, RecordId};
-use super::super::limits::CHAIN_STEPS_MAX;
+use super::super::ids::{Dot, FieldId, RecordId};
 use super::super::mutants::{Mutant, active};
 use super::super::operation::{
     Action, CausalContext, Identity, Mutation, Operation, Outcome, Rejection, Settlement,
 };
 use super::super::refusal::Refusal;
-use super::super::schema::{Field, FieldKind, Schema};
+use super::super::schema::FieldKind;
 use super::super::state::{
-    Existence, FieldRow, FieldValue, Key, RecordRow, RejectionRow, ReplicaRow, Row, Step, Stop, Transaction,
+    Existence, Key, RecordRow, RejectionRow, ReplicaRow, Row, Step, Stop, Transaction,
 };
 use super::super::value::Value;
 use super::admit::{author_of, replica_row};
@@ -36,13 +35,11 @@ pub(super) fn settle(
     hash: Hash,
     env: Environment,
 ) -> Step<Settled> {
-    let before = tx.head;
     match try_settle(tx, operation, dot, hash, env) {
         Ok(settled) => Ok(settled),
         Err(Stop::Missing(need)) => Err(Stop::Missing(need)),
         Err(Stop::Refused(refusal)) => {
             tx.drop_current();
-            tx.head = before;
             reject(tx, operation, dot, hash, Rejection { refusal, mutation_index: None })
         }
     }
@@ -94,6 +91,33 @@ fn try_settle(
     Ok(settling.finish(hash))
 }
 
+/// A decision is a write of the place in conflict; an action that adds to what is there decides nothing.
+fn check_decides(mutation: &Mutation) -> Step<()> {
+    let decides = match &mutation.action {
+        Action::Delete
+        | Action::Restore
+        | Action::Set { .. }
+        | Action::EditText { .. }
+        | Action::ReplaceText { .. }
+        | Action::AssignCounter { .. }
+        | Action::Link { .. }
+        | Action::Unlink { .. } => true,
+        Action::Create { .. }
+        | Action::Increment { .. }
+        | Action::AddElements { .. }
+        | Action::RemoveElements { .. }
+        | Action::ClearElements { .. }
+        | Action::Defer { .. }
+        | Action::Assign { .. }
+        | Action::Reopen { .. }
+        | Action::Remind { .. } => false,
+    };
+    match mutation.resolves {
+        Some(conflict) if !decides => Err(Refusal::ConflictNotFound { conflict }.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Per replica bases never decrease, and an operation knows at least what the dots it lists knew.
 fn check_context(tx: &Transaction<'_>, author: &Author, replica: &ReplicaRow) -> Step<()> {
     let refuse = |detail: String| Err(Stop::Refused(Refusal::InvalidContext { detail }));
@@ -104,11 +128,18 @@ fn check_context(tx: &Transaction<'_>, author: &Author, replica: &ReplicaRow) ->
         return refuse(format!("base_seq {} is before the replica's last, {}", author.base_seq, replica.last_base));
     }
     for extra in &author.extras {
-        let key = Key::Rejection(extra.replica_no, extra.counter);
-        if tx.row(&key)?.is_some() {
+        // A counter of 0 lists nothing. An extra is nearly always a recent change: only one that is not in memory
+        // is worth asking whether it was rejected.
+        if extra.counter == 0 {
             continue;
         }
-        let base_seq = tx.change_of(extra.replica_no, extra.counter)?.author.base_seq;
+        let known = tx.known_change_of(extra.replica_no, extra.counter);
+        let change = match known {
+            Some(change) => change,
+            None if tx.row(&Key::Rejection(extra.replica_no, extra.counter))?.is_some() => continue,
+            None => tx.change_of(extra.replica_no, extra.counter)?,
+        };
+        let base_seq = change.author.base_seq;
         if base_seq > author.base_seq {
             return refuse(format!("base_seq {} is before that of an extra, {base_seq}", author.base_seq));
         }
@@ -193,6 +224,7 @@ pub(super) struct Settling<'t, 'a> {
 impl Settling<'_, '_> {
     fn apply(&mut self, mutation: &Mutation) -> Step<()> {
         self.mutations.push(mutation.clone());
+        check_decides(mutation)?;
         match &mutation.action {
             Action::Create { fields } => {
                 self.create(mutation)?;
@@ -273,115 +305,6 @@ impl Settling<'_, '_> {
     /// The base that a mutation's comparisons start from.
     pub fn base_for(&self, mutation: &Mutation) -> Seq {
         mutation.observed_seq.map_or(self.author.base_seq, |o| o.min(self.author.base_seq))
-    }
-
-    /// The field's declaration. A field nobody declared gets the kind of the first action that settles on it.
-    pub fn field_spec(&mut self, mutation: &Mutation, field: &FieldId, fits: &[FieldKind]) -> Step<Field> {
-        let schema = self.tx.schema()?;
-        let collection = &mutation.collection;
-        let strict = schema.is_some_and(|s| s.strict);
-        let known = schema.and_then(|s| s.field(collection, field)).copied();
-        if let Some(spec) = known {
-            if fits.contains(&spec.kind) {
-                return Ok(spec);
-            }
-            let action = mutation.action.name().into();
-            return Err(Refusal::KindMismatch { field: field.clone(), kind: spec.kind, action }.into());
-        }
-        if strict {
-            return Err(self.unknown_field(collection, field)?.into());
-        }
-        let Some(kind) = fits.first() else {
-            let detail = format!("no field kind takes {}", mutation.action.name());
-            return Err(Refusal::Inconsistent { detail }.into());
-        };
-        let spec = Field::of(*kind);
-        self.derive_field(collection, field, spec)?;
-        Ok(spec)
-    }
-
-    fn unknown_field(&self, collection: &CollectionId, field: &FieldId) -> Step<Refusal> {
-        let known = self.tx.schema()?.is_some_and(|s| s.collections.contains_key(collection));
-        Ok(if known {
-            Refusal::UnknownField { collection: collection.clone(), field: field.clone() }
-        } else {
-            Refusal::UnknownCollection { collection: collection.clone() }
-        })
-    }
-
-    fn derive_field(&mut self, collection: &CollectionId, field: &FieldId, spec: Field) -> Step<()> {
-        let mut schema = self.tx.schema()?.cloned().unwrap_or_default();
-        let mut change = Schema { strict: schema.strict, ..Schema::default() };
-        change.collections.entry(collection.clone()).or_default().fields.insert(field.clone(), spec);
-        schema.merge(&change).map_err(|error| Refusal::InvalidOperation {
-            field: "field_id".to_owned(),
-            detail: error.to_string(),
-        })?;
-        self.tx.put(Key::Schema, Row::Schema(schema));
-        Ok(())
-    }
-
-    /// A field's row, or that of a field nobody wrote.
-    pub fn field_row(&mut self, record: &RecordId, field: &FieldId, kind: FieldKind) -> Step<FieldRow> {
-        match self.tx.field(record, field)? {
-            Some(row) => Ok(row.clone()),
-            None => {
-                self.tx.mark_fresh_set(record, field);
-                Ok(FieldRow { value: FieldValue::empty(kind), last_seq: 0 })
-            }
-        }
-    }
-
-    /// Writes a field's new state and says so.
-    pub fn put_field(&mut self, mutation: &Mutation, field: &FieldId, row: FieldRow, kind: EffectKind) {
-        let effect = Effect {
-            collection: mutation.collection.clone(),
-            record: mutation.record.clone(),
-            field: Some(field.clone()),
-            mutation_index: self.mutation_index(),
-            previous_seq: row.last_seq,
-            kind,
-        };
-        self.effects.push(effect);
-        let row = FieldRow { last_seq: self.stamp.seq, ..row };
-        self.tx.put(Key::Field(mutation.record.clone(), field.clone()), Row::Field(row));
-    }
-
-    /// Changes of a field that the author did not know, newest first: a walk back through the field's chain, as long
-    /// as the concurrency window.
-    pub fn unknown_changes(
-        &self,
-        record: &RecordId,
-        field: &FieldId,
-        last_seq: Seq,
-        mutation: &Mutation,
-    ) -> Step<Vec<Arc<Change>>> {
-        let base = self.base_for(mutation);
-        let mut unknown = Vec::new();
-        let mut seq = last_seq;
-        for _ in 0..CHAIN_STEPS_MAX {
-            if seq == self.stamp.seq {
-                seq = self.own_previous(record, field);
-                continue;
-            }
-            if seq <= base {
-                break;
-            }
-            let change = self.tx.change(seq)?;
-            seq = change.effect_on(record, field).map_or(0, |e| e.previous_seq);
-            if !self.knows_for(mutation, &change.stamp()) {
-                unknown.push(change);
-            }
-        }
-        Ok(unknown)
-    }
-
-    /// Where the field stood before this operation touched it.
-    pub fn own_previous(&self, record: &RecordId, field: &FieldId) -> Seq {
-        self.effects
-            .iter()
-            .find(|e| e.record == *record && e.field.as_ref() == Some(field))
-            .map_or(0, |e| e.previous_seq)
     }
 
     fn finish(mut self, hash: Hash) -> Settled {

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use super::super::causality::Seq;
+use super::super::causality::{Author, Seq};
 use super::super::change::{Change, ConflictEventKind, EffectKind};
 use super::super::conflict::{AlternativeHunk, AlternativeState, CloseReason, ConflictKind, Scope, ScopePart};
-use super::super::ids::{FieldId, RecordId};
+use super::super::ids::{ConflictId, FieldId, RecordId};
 use super::super::limits::{TEXT_BYTES_MAX, TEXT_WINDOW_OPERATIONS_MAX};
 use super::super::merge::text::{
     Clash, CriticalBase, Hunk, Integrated, SettledHunk, TextError, TextOp, Window, apply_hunks, apply_splices,
@@ -27,8 +27,16 @@ const WINDOW_RECONSIDERED_AT: usize = 128;
 struct TextField {
     row: FieldRow,
     text: String,
-    /// The author's view is the present text.
-    in_step: bool,
+    /// The author knew all changes of the field up to here, and saw none of them suppressed behind its back: as good
+    /// a base for this field as the context's own, and often a later one.
+    known_seq: Seq,
+}
+
+impl TextField {
+    /// Whether the author's view is the present text.
+    fn in_step(&self) -> bool {
+        self.known_seq >= self.row.last_seq
+    }
 }
 
 /// What an author wants: hunks, or a whole new text to be compared with what the author saw.
@@ -61,37 +69,38 @@ impl Settling<'_, '_> {
             FieldValue::Text(text) => text.clone(),
             _ => String::new(),
         };
-        let in_step = self.is_in_step(&mutation.record, field, row.last_seq)?;
-        let before = TextField { row, text, in_step };
+        let known_seq = self.known_seq(&mutation.record, field, row.last_seq)?;
+        let before = TextField { row, text, known_seq };
         let (text, hunks, integrated) = self.integrate(mutation, field, &before, wanted)?;
         if text.len() > TEXT_BYTES_MAX {
             return Err(Refusal::TextTooLarge { limit_bytes: TEXT_BYTES_MAX as u64 }.into());
         }
         self.remember_hunks(field, hunks);
         self.record_overlaps(mutation, field, &before, &integrated)?;
-        let effect = EffectKind::Text { splices: integrated.splices, hunks: integrated.hunks };
+        let effect = EffectKind::Text { splices: integrated.splices, hunks: integrated.hunks, known_seq };
         let row = FieldRow { value: FieldValue::Text(text), ..before.row };
         self.put_field(mutation, field, row, effect);
         Ok(())
     }
 
-    /// Whether the author saw the text as it is: it knew every change, and none of what it saw was suppressed
-    /// behind its back.
-    fn is_in_step(&self, record: &RecordId, field: &FieldId, last_seq: Seq) -> Step<bool> {
+    /// How far without a gap the author knew the changes of a text. Where what it saw was suppressed, its view differs
+    /// from the text although it knew the change, so that ends the run as well.
+    fn known_seq(&self, record: &RecordId, field: &FieldId, last_seq: Seq) -> Step<Seq> {
         let base = self.author.base_seq;
+        let mut known = last_seq.max(base);
         let mut seq = last_seq;
         while seq > base {
             let change = self.tx.change(seq)?;
             if !self.knows(&change.stamp()) {
-                return Ok(false);
+                known = known.min(seq - 1);
             }
             let Some((hunks, previous)) = text_effect(&change, record, field) else { break };
-            if hunks.iter().any(|h| h.suppressed_by.is_some_and(|s| s > base)) {
-                return Ok(false);
+            for suppressor in hunks.iter().filter_map(|h| h.suppressed_by).filter(|s| *s > base) {
+                known = known.min(suppressor - 1);
             }
             seq = previous;
         }
-        Ok(true)
+        Ok(known)
     }
 
     fn integrate(
@@ -104,9 +113,9 @@ impl Settling<'_, '_> {
         let record = &mutation.record;
         let cached = self.tx.take_window(record, field);
         let current = cached.filter(|w| w.last_seq() == before.row.last_seq);
-        // A cached tree is worth extending only while somebody may still be writing from before it.
-        let settled_down = self.author.base_seq >= before.row.last_seq;
-        if before.in_step && (settled_down || current.is_none()) {
+        // Somebody may still be writing from before it: a small tree is cheaper to extend than to rebuild.
+        let small = current.as_ref().is_some_and(|w| w.op_count() < WINDOW_RECONSIDERED_AT);
+        if before.in_step() && !small {
             let hunks = wanted_hunks(wanted, || before.text.clone());
             let mut text = before.text.clone();
             let splices = apply_hunks(&mut text, &hunks).map_err(refuse)?;
@@ -118,9 +127,10 @@ impl Settling<'_, '_> {
             Some(window) => window,
             None => return self.suppress_all(before, wanted),
         };
-        let hunks = wanted_hunks(wanted, || window.view(&self.author));
-        let integrated = window.integrate(&self.author, self.stamp.seq, &hunks).map_err(refuse)?;
-        self.settlement.merged |= !before.in_step;
+        let author = Author { base_seq: before.known_seq, ..self.author.clone() };
+        let hunks = wanted_hunks(wanted, || window.view(&author));
+        let integrated = window.integrate(&author, self.stamp.seq, &hunks).map_err(refuse)?;
+        self.settlement.merged |= !before.in_step();
         let text = apply_splices(&before.text, &integrated.splices).map_err(refuse)?;
         self.tx.put_window(record, field, window);
         Ok((text, hunks, integrated))
@@ -134,12 +144,12 @@ impl Settling<'_, '_> {
         before: &TextField,
         cached: Option<Window>,
     ) -> Step<Option<Window>> {
-        let mut critical = CriticalBase::new(self.author.base_seq);
+        let mut critical = CriticalBase::new(before.known_seq);
         let mut changes: Vec<Arc<Change>> = Vec::new();
         let mut seq = before.row.last_seq;
         // What a cached tree covers was walked when it was built, and it begins at a critical base. It only grows, so
         // now and then (ever more rarely) it is worth looking whether a later base would do.
-        let cached = cached.filter(|w| w.base_seq() <= self.author.base_seq);
+        let cached = cached.filter(|w| w.base_seq() <= before.known_seq);
         let reconsider = |ops: usize| ops >= WINDOW_RECONSIDERED_AT && ops.is_power_of_two();
         let covered = match cached {
             Some(window) if !reconsider(window.op_count()) => return Ok(Some(window)),
@@ -147,7 +157,8 @@ impl Settling<'_, '_> {
         };
         while seq > 0 {
             let change = self.tx.change(seq)?;
-            if !critical.offer(change.seq, change.author.base_seq) {
+            let base_seq = known_seq_of(&change, record, field);
+            if !critical.offer(change.seq, base_seq) {
                 break;
             }
             if changes.len() == TEXT_WINDOW_OPERATIONS_MAX {
@@ -169,7 +180,9 @@ impl Settling<'_, '_> {
         let mut window = Window::new(&text, critical.seq());
         for change in changes.iter().rev() {
             let Some((hunks, _)) = text_effect(change, record, field) else { continue };
-            let op = TextOp { author: change.author.clone(), seq: change.seq, hunks: hunks.to_vec() };
+            let base_seq = known_seq_of(change, record, field);
+            let author = Author { base_seq, ..change.author.clone() };
+            let op = TextOp { author, seq: change.seq, hunks: hunks.to_vec() };
             window.replay(&op).map_err(refuse)?;
         }
         Ok(Some(window))
@@ -217,26 +230,16 @@ impl Settling<'_, '_> {
         integrated: &Integrated,
     ) -> Step<()> {
         let scope = Scope { record: mutation.record.clone(), part: ScopePart::Field(field.clone()) };
-        let mut places = self.tx.scope(&scope)?;
-        let mut parent = self.resolved_conflict(mutation, &scope)?;
-        if let Some(id) = parent.filter(|id| places.live == Some(*id)) {
-            let conflict = self.live_conflict(id)?;
-            let unseen = self.unseen(&conflict);
-            if self.knew_opening(&conflict) && unseen.is_empty() {
-                self.close(conflict, CloseReason::Resolved)?;
-                places.live = None;
-            } else {
-                self.settlement.remaining.push((id, unseen));
-                parent = None;
-            }
-        }
+        let resolves = self.resolved_conflict(mutation, &scope)?;
+        self.resolve_text(mutation, &scope, resolves, integrated)?;
+        let places = self.tx.scope(&scope)?;
         if integrated.clashes.is_empty() {
             return Ok(());
         }
         let mut conflict = match places.live {
             Some(live) => self.live_conflict(live)?,
             None => {
-                let parent = match parent {
+                let parent = match resolves {
                     Some(closed) => Some(closed),
                     None => self.parent_of(places)?,
                 };
@@ -251,6 +254,37 @@ impl Settling<'_, '_> {
         reawaken(&mut conflict);
         let event = if conflict.revision == 0 { ConflictEventKind::Opened } else { ConflictEventKind::Changed };
         self.save(conflict, event, "overlapping edits")
+    }
+
+    /// A decision about a live text conflict: closes it, or leaves what its author had not seen, with the decision.
+    fn resolve_text(
+        &mut self,
+        mutation: &Mutation,
+        scope: &Scope,
+        resolves: Option<ConflictId>,
+        integrated: &Integrated,
+    ) -> Step<()> {
+        let Some(id) = resolves else { return Ok(()) };
+        if self.tx.scope(scope)?.live != Some(id) {
+            return Ok(());
+        }
+        let mut conflict = self.live_conflict(id)?;
+        let unseen = self.unseen(mutation, &conflict);
+        let knew_opening = self.knew_opening(mutation, &conflict);
+        if knew_opening && unseen.is_empty() {
+            return self.close(conflict, CloseReason::Resolved);
+        }
+        self.settlement.remaining.push((id, unseen.clone()));
+        if !knew_opening {
+            return Ok(());
+        }
+        conflict.alternatives.retain(|a| unseen.contains(&a.stamp.seq));
+        let offers: String = integrated.hunks.iter().map(|h| h.hunk.ins.as_str()).collect();
+        let me = Contender { stamp: self.stamp, rank: self.stamp.seq, value: Some(Value::string(offers)) };
+        conflict.alternatives.push(self.my_alternative(mutation, &me, AlternativeState::Head, None));
+        self.settlement.conflicts.push(id);
+        reawaken(&mut conflict);
+        self.save(conflict, ConflictEventKind::Changed, "a resolution had not seen everything")
     }
 
     fn add_overlap(
@@ -308,6 +342,14 @@ fn text_effect<'c>(change: &'c Change, record: &str, field: &str) -> Option<(&'c
     match &effect.kind {
         EffectKind::Text { hunks, .. } => Some((hunks, effect.previous_seq)),
         _ => None,
+    }
+}
+
+/// The base that a change had for a text.
+fn known_seq_of(change: &Change, record: &str, field: &str) -> Seq {
+    match change.effect_on(record, field).map(|e| &e.kind) {
+        Some(EffectKind::Text { known_seq, .. }) => *known_seq,
+        _ => change.author.base_seq,
     }
 }
 

@@ -39,7 +39,7 @@ pub struct ReplicaRow {
     pub last_settled: Counter,
     /// Its last accepted operation.
     pub last_accepted: Counter,
-    /// Base of its last settled operation: bases never decrease.
+    /// Base of its last accepted operation: bases never decrease.
     pub last_base: Seq,
 }
 
@@ -119,7 +119,8 @@ impl FieldValue {
     }
 }
 
-/// A maximal writer of a register: no other head knew it.
+/// A maximal writer of a register: no other head knew it. Of a field's heads the first is the one that is shown,
+/// as the field's policy was when it was last written; the others follow by rank.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     pub stamp: Stamp,

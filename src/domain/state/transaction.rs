@@ -47,10 +47,13 @@ pub type Step<T> = Result<T, Stop>;
 /// A submission in progress.
 pub struct Transaction<'a> {
     base: &'a mut WorkspaceState,
+    /// The head as the current operation sees it; dropping the operation takes it back.
     pub head: WorkspaceHead,
+    kept_head: WorkspaceHead,
     /// Kept operations of this submission.
     pending: Rows,
     pending_changes: Vec<Arc<Change>>,
+    pending_settled: BTreeMap<(ReplicaNo, Counter), Seq>,
     complete: Vec<Prefix>,
     /// The operation being settled.
     current: Rows,
@@ -63,9 +66,11 @@ impl<'a> Transaction<'a> {
     pub fn new(base: &'a mut WorkspaceState) -> Transaction<'a> {
         Transaction {
             head: base.head,
+            kept_head: base.head,
             base,
             pending: Rows::new(),
             pending_changes: Vec::new(),
+            pending_settled: BTreeMap::new(),
             complete: Vec::new(),
             current: Rows::new(),
             current_complete: Vec::new(),
@@ -134,7 +139,7 @@ impl<'a> Transaction<'a> {
 
     /// The change at a position.
     pub fn change(&self, seq: Seq) -> Step<Arc<Change>> {
-        if let Some(change) = self.pending_changes.iter().rev().find(|c| c.seq == seq) {
+        if let Some(change) = self.pending_change(seq) {
             return Ok(change.clone());
         }
         match self.base.changes.get(&seq) {
@@ -146,11 +151,24 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// A change of this submission: they follow each other without a gap.
+    fn pending_change(&self, seq: Seq) -> Option<&Arc<Change>> {
+        let first = self.pending_changes.first()?.seq;
+        self.pending_changes.get(usize::try_from(seq.checked_sub(first)?).ok()?)
+    }
+
+    /// The change an accepted operation became, when it is in memory.
+    pub fn known_change_of(&self, replica_no: ReplicaNo, counter: Counter) -> Option<Arc<Change>> {
+        match self.pending_settled.get(&(replica_no, counter)).or_else(|| self.base.settled_as.get(&(replica_no, counter))) {
+            Some(seq) => self.pending_change(*seq).or_else(|| self.base.changes.get(seq)).cloned(),
+            None => None,
+        }
+    }
+
     /// The change an accepted operation became.
     pub fn change_of(&self, replica_no: ReplicaNo, counter: Counter) -> Step<Arc<Change>> {
-        let author = |c: &&Arc<Change>| c.author.replica_no == replica_no && c.author.counter == counter;
-        if let Some(change) = self.pending_changes.iter().rev().find(author) {
-            return Ok(change.clone());
+        if let Some(change) = self.known_change_of(replica_no, counter) {
+            return Ok(change);
         }
         match self.base.settled_as.get(&(replica_no, counter)) {
             Some(seq) => self.change(*seq),
@@ -180,17 +198,20 @@ impl<'a> Transaction<'a> {
 
     /// Keeps the current operation's writes within the submission.
     pub fn keep(&mut self) {
+        self.kept_head = self.head;
         self.pending.append(&mut self.current);
         self.complete.append(&mut self.current_complete);
     }
 
     /// Appends the current operation to the log.
     pub fn append(&mut self, change: Change) {
+        self.pending_settled.insert((change.author.replica_no, change.author.counter), change.seq);
         self.pending_changes.push(Arc::new(change));
     }
 
-    /// Drops the current operation's writes.
+    /// Drops the current operation's writes, and what it did to the head.
     pub fn drop_current(&mut self) {
+        self.head = self.kept_head;
         self.current.clear();
         self.current_complete.clear();
         self.drop_touched_windows();

@@ -126,7 +126,7 @@ fn effect_to_pb(change: &Change, effect: &Effect) -> Option<pb::Effect> {
             };
             PbEffect::RegisterChanged(pb::RegisterChanged { value: Some(value) })
         }
-        EffectKind::Text { splices, hunks } => PbEffect::TextChanged(pb::TextChanged {
+        EffectKind::Text { splices, hunks, known_seq: _ } => PbEffect::TextChanged(pb::TextChanged {
             splices: splices.iter().map(splice_to_pb).collect(),
             hunks: hunks.iter().map(settled_hunk_to_pb).collect(),
         }),
@@ -289,6 +289,7 @@ mod tests {
             EffectKind::Text {
                 splices: vec![Splice::Retain(1), Splice::Delete("ab".into()), Splice::Insert("x".into())],
                 hunks: vec![SettledHunk { hunk, suppressed_by: Some(8) }],
+                known_seq: 3,
             },
             EffectKind::Counter { value: 5, added: 2 },
             EffectKind::Set { added: vec![Value::Int(1)], removed: vec![Value::Null] },

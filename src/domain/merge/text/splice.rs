@@ -121,12 +121,13 @@ pub(super) fn char_count(text: &str) -> Result<u32, TextError> {
 
 /// Splits behind the first `len` characters; `None` when there are fewer.
 pub(super) fn try_split_chars(text: &str, len: u32) -> Option<(&str, &str)> {
-    let mut chars = text.chars();
-    if let Some(last) = len.checked_sub(1) {
-        chars.nth(usize::try_from(last).ok()?)?;
+    let len = usize::try_from(len).ok()?;
+    let at = str_indices::chars::to_byte_idx(text, len);
+    // Beyond the end it says the end.
+    if at == text.len() && str_indices::chars::count(text) < len {
+        return None;
     }
-    let rest = chars.as_str();
-    Some(text.split_at(text.len() - rest.len()))
+    Some(text.split_at(at))
 }
 
 /// Splits behind the first `len` characters, or behind the last one when there are fewer.
