@@ -8,7 +8,7 @@ use crate::domain::schema::{Collection, Field, FieldKind, Schema};
 use crate::domain::value::Value;
 use crate::engine::Engine;
 
-use super::CliError;
+use super::{CliError, say};
 use super::serve::{configured, start};
 
 /// The example workspace.
@@ -20,7 +20,7 @@ pub(super) async fn run(flags: Flags) -> Result<ExitCode, CliError> {
     let running = start(config).await?;
     seed(running.server.engine()).await?;
     let address = running.server.address();
-    println!("{}", welcome(&address.to_string()));
+    say(&welcome(&address.to_string()));
     running.wait().await
 }
 

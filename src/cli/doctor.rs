@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::config::{Config, DatabaseUrl, Flags};
 use crate::server::open_store;
 
-use super::CliError;
+use super::{CliError, say};
 
 /// Checks everything and prints a line for each; fails if anything needs mending.
 pub(super) async fn run(flags: Flags) -> Result<ExitCode, CliError> {
@@ -93,26 +93,26 @@ struct Report {
 
 impl Report {
     fn good(&mut self, what: &str, detail: &str) {
-        println!("ok    {what}: {detail}");
+        say(&format!("ok    {what}: {detail}"));
     }
 
     fn warn(&mut self, what: &str, detail: &str) {
-        println!("note  {what}: {detail}");
+        say(&format!("note  {what}: {detail}"));
     }
 
     fn bad(&mut self, what: &str, detail: &str) {
         self.bad += 1;
-        println!("BAD   {what}: {detail}");
+        say(&format!("BAD   {what}: {detail}"));
     }
 
     fn finish(self) -> ExitCode {
         match self.bad {
             0 => {
-                println!("a server with this configuration will start");
+                say("a server with this configuration will start");
                 ExitCode::SUCCESS
             }
             count => {
-                println!("{count} to mend");
+                say(&format!("{count} to mend"));
                 ExitCode::FAILURE
             }
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::config::{DatabaseUrl, Flags};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
-use super::CliError;
+use super::{CliError, say};
 use super::serve::configured;
 
 /// Brings the database to this version's schema.
@@ -15,7 +15,7 @@ pub(super) async fn run(flags: Flags) -> Result<ExitCode, CliError> {
         DatabaseUrl::Memory => println!("a database in memory needs no migration"),
         DatabaseUrl::Sqlite(path) => {
             SqliteStore::migrate_only(SqliteOptions::new(path)).await?;
-            println!("{} has this version's schema", path.display());
+            say(&format!("{} has this version's schema", path.display()));
         }
     }
     Ok(ExitCode::SUCCESS)

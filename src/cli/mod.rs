@@ -53,3 +53,10 @@ impl Cli {
         }
     }
 }
+
+/// Prints a line for people. That nobody reads it (a closed pipe) is no reason to stop a server.
+fn say(line: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}

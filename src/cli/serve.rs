@@ -6,13 +6,13 @@ use crate::config::{Config, Flags};
 use crate::server::Server;
 use crate::telemetry;
 
-use super::{CliError, signal};
+use super::{CliError, say, signal};
 
 /// Starts a server and waits for a signal.
 pub(super) async fn run(flags: Flags) -> Result<ExitCode, CliError> {
     let Some(config) = configured(&flags)? else { return Ok(ExitCode::SUCCESS) };
     let running = start(config).await?;
-    println!("syncline listens on http://{}", running.server.address());
+    say(&format!("syncline listens on http://{}", running.server.address()));
     running.wait().await
 }
 

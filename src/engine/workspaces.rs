@@ -35,7 +35,8 @@ impl Engine {
         display_name: &str,
         schema: Schema,
     ) -> Result<WorkspaceStatus, EngineError> {
-        let epoch = self.inner.randomness.number();
+        // 0 stands for a history that is not known yet.
+        let epoch = self.inner.randomness.number().max(1);
         let (id, display_name): (Arc<str>, Arc<str>) = (id.into(), display_name.into());
         let wanted = Schema { version: 0, ..schema };
         let mut declared = Schema::default();
@@ -137,7 +138,8 @@ impl Engine {
 
     /// A workspace's hub, started at the committed head.
     pub(super) async fn hub(&self, ws: WorkspaceNo) -> Result<Arc<Hub>, EngineError> {
-        if let Some(hub) = self.inner.hubs.get(ws) {
+        // One that somebody else has just made shows nothing yet.
+        if let Some(hub) = self.inner.hubs.get(ws).filter(|hub| hub.head().epoch != 0) {
             return Ok(hub);
         }
         // The hub must stand before the head is read: a commit in between then publishes into it.

@@ -54,10 +54,13 @@ impl Process {
             .expect("the program starts");
         let output = child.stdout.take().expect("its output");
         let started = Instant::now();
-        for line in BufReader::new(output).lines() {
+        let mut lines = BufReader::new(output).lines();
+        while let Some(line) = lines.next() {
             let line = line.expect("lines of text");
             if let Some((_, rest)) = line.split_once(marker) {
                 let address = rest.split_whitespace().next().unwrap_or_default().to_owned();
+                // What it says later is read and forgotten.
+                std::thread::spawn(move || lines.count());
                 return Process { child, address };
             }
             assert!(started.elapsed() < START_WITHIN, "the server does not start");

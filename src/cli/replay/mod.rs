@@ -26,7 +26,7 @@ use crate::grpc::pb::record_service_client::RecordServiceClient;
 use crate::grpc::pb::workspace_service_client::WorkspaceServiceClient;
 use crate::server::Server;
 
-use super::CliError;
+use super::{CliError, say};
 use author::Author;
 use trace::Trace;
 
@@ -83,18 +83,18 @@ pub(super) async fn run(args: ReplayArgs) -> Result<ExitCode, CliError> {
 fn report(outcome: &Outcome, json: bool) -> Result<(), CliError> {
     if json {
         let line = serde_json::to_string(outcome).map_err(|error| CliError::Other(error.to_string()))?;
-        println!("{line}");
+        say(&line);
         return Ok(());
     }
     let yes_no = if outcome.final_text_equal { "yes" } else { "no" };
-    println!("authors:               {}", outcome.authors);
-    println!("operations:            {}", outcome.operations);
-    println!("merged:                {}", outcome.merged);
-    println!("conflicts:             {}", outcome.conflicts);
-    println!("rejected:              {}", outcome.rejected);
-    println!("seconds:               {:.2}", outcome.seconds);
-    println!("operations per second: {:.0}", outcome.operations_per_second);
-    println!("final text equal: {yes_no}");
+    say(&format!("authors:               {}", outcome.authors));
+    say(&format!("operations:            {}", outcome.operations));
+    say(&format!("merged:                {}", outcome.merged));
+    say(&format!("conflicts:             {}", outcome.conflicts));
+    say(&format!("rejected:              {}", outcome.rejected));
+    say(&format!("seconds:               {:.2}", outcome.seconds));
+    say(&format!("operations per second: {:.0}", outcome.operations_per_second));
+    say(&format!("final text equal: {yes_no}"));
     Ok(())
 }
 

@@ -20,7 +20,7 @@ pub async fn the_log_is_in_order(store: &dyn Store) {
     assert_eq!(seqs(store, ws, 3, 6, 99).await, [4, 5, 6]);
     assert_eq!(seqs(store, ws, 19, 30, 99).await, [20]);
     for (from, to) in [(20, u64::MAX), (6, 6), (6, 3), (u64::MAX, u64::MAX), (u64::MAX, 0)] {
-        assert_eq!(seqs(store, ws, from, to, 99).await, []);
+        assert_eq!(seqs(store, ws, from, to, 99).await, Vec::<u64>::new());
     }
     let one = reader(store).await.changes(ws, 6, 7, 9).await.unwrap();
     assert_eq!(one, [change(7, 1, 7)]);
@@ -35,7 +35,7 @@ pub async fn the_log_is_read_in_pages(store: &dyn Store) {
         assert_eq!(page, (seen + 1..=seen + expected).collect::<Vec<_>>());
         seen += expected;
     }
-    assert_eq!(seqs(store, ws, 0, 600, 0).await, []);
+    assert_eq!(seqs(store, ws, 0, 600, 0).await, Vec::<u64>::new());
 }
 
 /// An operation leads to its change, with counters of all 64 bits.

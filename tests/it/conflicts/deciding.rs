@@ -1,0 +1,274 @@
+//! Decisions: every kind of conflict, every kind of decision, and those that come too late.
+
+use pb::resolve_conflict_request::Decision;
+use tonic::Code;
+
+use super::{Clash, decide, delete, keep, resolution, resolve, send, unlink};
+use crate::harness::ops::{card, null, person};
+use crate::harness::receipts::{applied, conflicted, duplicate, original, settled};
+use crate::harness::workspace::{register, state};
+use crate::harness::{Feed, IntoValue as _, Kind, Reason, TestServer, fails, fails_with, pb};
+
+#[tokio::test]
+async fn a_register_conflict_is_decided_by_an_alternative_a_value_or_what_is_there() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let clash = Clash::register(&ws, "c1").await;
+    decide(&ws, &clash.id, Decision::AlternativeSeq(clash.second)).await;
+    let decided = Clash::register(&ws, "c2").await;
+    decide(&ws, &decided.id, Decision::Value("both".into_value())).await;
+    let kept = Clash::register(&ws, "c3").await;
+    decide(&ws, &kept.id, keep()).await;
+    let emptied = Clash::register(&ws, "c4").await;
+    decide(&ws, &emptied.id, Decision::Value(null())).await;
+    for (id, title) in
+        [("c1", "by bob".into_value()), ("c2", "both".into_value()), ("c3", "by ada".into_value()), ("c4", null())]
+    {
+        let record = ws.record(id).await;
+        assert_eq!(register(&record, "title"), title, "{id}");
+        assert!(record.live_conflict_ids.is_empty() && record.fields["title"].candidates.is_empty(), "{id}");
+    }
+    assert!(ws.inbox().await.is_empty());
+}
+
+#[tokio::test]
+async fn counters_and_links_are_decided_with_values_of_their_kind() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let base = ws.write(vec![card("c1").create(), person("p1").create(), person("p2").create()]).await;
+    let votes = Clash::of(&ws, base, card("c1").assign("votes", 3), card("c1").assign("votes", 4)).await;
+    fails(resolve(&ws, &votes.id, Decision::Value("five".into_value())).await, Reason::InvalidRequest);
+    decide(&ws, &votes.id, Decision::Value(5.into_value())).await;
+    assert_eq!(state(&ws.record("c1").await, "votes"), pb::field_state::State::Counter(5));
+
+    let base = ws.head_seq().await;
+    let (mut ada, mut bob) = (votes.ada.having_seen(base), votes.bob.having_seen(base));
+    applied(&ws.submit(ada.op(vec![card("c1").link("owner", "p1")])).await);
+    let (_, ids) = conflicted(&ws.submit(bob.op(vec![card("c1").link("owner", "p2")])).await);
+    fails(resolve(&ws, &ids[0], Decision::Value(5.into_value())).await, Reason::InvalidRequest);
+    decide(&ws, &ids[0], Decision::Value("p2".into_value())).await;
+    let owner = |id: &str| pb::field_state::State::TargetRecordId(id.to_owned());
+    assert_eq!(state(&ws.record("c1").await, "owner"), owner("p2"));
+}
+
+#[tokio::test]
+async fn a_counter_keeps_increments_that_nobody_clashed_over() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let base = ws.write(vec![card("c1").create()]).await;
+    let mut clash = Clash::of(&ws, base, card("c1").assign("votes", 10), card("c1").assign("votes", 20)).await;
+    let read = ws.conflict(&clash.id).await;
+    settled(&ws.submit(clash.bob.op(vec![card("c1").increment("votes", 1)])).await);
+    // Decided on what was read before the increment: that stays on top.
+    let request = resolution(&ws, &clash.id, 1, Decision::Value(30.into_value()), read.context);
+    send(&ws, request).await.expect("decided");
+    assert_eq!(state(&ws.record("c1").await, "votes"), pb::field_state::State::Counter(31));
+}
+
+#[tokio::test]
+async fn a_text_conflict_is_decided_by_an_alternative_a_text_or_what_is_there() {
+    let server = TestServer::start().await;
+    for (decision, expected) in [
+        (None, "hello moon!"),
+        (Some(Decision::Text("hello, both of you!".to_owned())), "hello, both of you!"),
+        (Some(keep()), "hello earth!"),
+    ] {
+        let ws = server.workspace(&format!("w-{}", expected.len())).await;
+        let clash = Clash::text(&ws).await;
+        decide(&ws, &clash.id, decision.unwrap_or(Decision::AlternativeSeq(clash.second))).await;
+        assert_eq!(ws.text("c1", "notes").await, expected);
+        assert!(ws.inbox().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn choosing_the_text_that_is_there_changes_nothing_but_the_conflict() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let clash = Clash::text(&ws).await;
+    decide(&ws, &clash.id, Decision::AlternativeSeq(clash.first)).await;
+    assert_eq!(ws.text("c1", "notes").await, "hello earth!");
+}
+
+#[tokio::test]
+async fn an_edit_delete_conflict_is_decided_by_keeping_or_deleting() {
+    let server = TestServer::start().await;
+    for (name, decision, deleted) in [
+        ("keep", Some(keep()), false),
+        ("delete", Some(delete()), true),
+        ("edit-side", None, false),
+        ("delete-side", Some(Decision::AlternativeSeq(2)), true),
+    ] {
+        let ws = server.workspace(name).await;
+        let clash = Clash::edit_delete(&ws).await;
+        decide(&ws, &clash.id, decision.unwrap_or(Decision::AlternativeSeq(clash.second))).await;
+        let record = ws.record("c1").await;
+        assert_eq!((record.deleted, record.live_conflict_ids.len()), (deleted, 0), "{name}");
+        assert_eq!(register(&record, "title"), "by bob".into_value(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_relationship_conflict_is_decided_by_keeping_deleting_or_unlinking() {
+    let server = TestServer::start().await;
+    for (name, decision, owner, deleted) in
+        [("keep", keep(), "p1", false), ("delete", delete(), "", true), ("unlink", unlink(), "", false)]
+    {
+        let ws = server.workspace(name).await;
+        let clash = Clash::relationship(&ws).await;
+        decide(&ws, &clash.id, decision).await;
+        assert_eq!(ws.record("p1").await.deleted, deleted, "{name}");
+        let shown = state(&ws.record("c1").await, "owner");
+        assert_eq!(shown, pb::field_state::State::TargetRecordId(owner.to_owned()), "{name}");
+        assert!(ws.inbox().await.is_empty(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_relationship_conflict_through_a_to_many_field_is_decided_as_well() {
+    let server = TestServer::start().await;
+    for (name, decision, linked, deleted) in
+        [("keep", keep(), true, false), ("delete", delete(), false, true), ("unlink", unlink(), false, false)]
+    {
+        for delete_first in [true, false] {
+            let ws = server.workspace(&format!("{name}-{delete_first}")).await;
+            let base = ws.write(vec![card("c1").create(), card("c2").create()]).await;
+            let (gone, link) = (card("c2").delete(), card("c1").link("blocks", "c2"));
+            let clash = if delete_first {
+                Clash::of(&ws, base, gone, link).await
+            } else {
+                Clash::of(&ws, base, link, gone).await
+            };
+            assert_eq!(ws.summary(&clash.id).await.kind(), pb::ConflictKind::Relationship);
+            decide(&ws, &clash.id, decision.clone()).await;
+            assert_eq!(ws.record("c2").await.deleted, deleted, "{name}");
+            let record_ids = if linked { vec!["c2".to_owned()] } else { vec![] };
+            let shown = state(&ws.record("c1").await, "blocks");
+            assert_eq!(shown, pb::field_state::State::TargetRecordIds(pb::RecordIdList { record_ids }), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_decision_that_does_not_fit_the_conflict_is_refused_and_changes_nothing() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let clash = Clash::register(&ws, "c1").await;
+    let head = ws.head().await;
+    let decisions =
+        [delete(), unlink(), Decision::Text("x".to_owned()), Decision::AlternativeSeq(clash.first - 1)];
+    for decision in decisions {
+        let fault = fails(resolve(&ws, &clash.id, decision).await, Reason::InvalidRequest);
+        assert_eq!(fault.violations[0].0, "decision");
+    }
+    let none = pb::ResolveConflictRequest { decision: None, ..resolution(&ws, &clash.id, 1, keep(), None) };
+    assert_eq!(fails(send(&ws, none).await, Reason::InvalidRequest).violations[0].0, "decision");
+    let nobody = pb::ResolveConflictRequest {
+        request_id: String::new(),
+        actor: "x".repeat(129),
+        ..resolution(&ws, &clash.id, 1, keep(), None)
+    };
+    let fields: Vec<_> = fails(send(&ws, nobody).await, Reason::InvalidRequest).violations;
+    assert_eq!(fields.iter().map(|v| v.0.as_str()).collect::<Vec<_>>(), ["request_id", "actor"]);
+    let nan = Decision::Value(f64::NAN.into_value());
+    fails_with(resolve(&ws, &clash.id, nan).await, Code::InvalidArgument, Reason::InvalidValue);
+    assert_eq!(ws.head().await, head);
+    decide(&ws, &clash.id, keep()).await;
+}
+
+#[tokio::test]
+async fn a_decision_on_an_old_revision_is_aborted_with_the_present_one() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let clash = Clash::register(&ws, "c1").await;
+    let mut eve = ws.replica(3, "eve").having_seen(1);
+    conflicted(&ws.submit(eve.op(vec![card("c1").set("title", "by eve")])).await);
+    let head = ws.head().await;
+    for revision in [0, 1, 3, u64::MAX] {
+        let late = send(&ws, resolution(&ws, &clash.id, revision, keep(), None)).await;
+        let fault = fails(late, Reason::ConflictChanged);
+        assert_eq!((fault.metadata["conflict_id"].as_str(), fault.metadata["revision"].as_str()), (clash.id.as_str(), "2"));
+    }
+    let late = super::defer(&ws, &clash.id, 1, Some(server.in_ms(60_000))).await;
+    fails(late, Reason::ConflictChanged);
+    assert_eq!(ws.head().await, head);
+    decide(&ws, &clash.id, keep()).await;
+}
+
+#[tokio::test]
+async fn a_decision_without_a_context_knows_what_its_revision_knew() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let clash = Clash::register(&ws, "c1").await;
+    // Something else happens to the field's card since.
+    ws.write(vec![card("c1").set("status", "later")]).await;
+    let response = send(&ws, resolution(&ws, &clash.id, 1, Decision::AlternativeSeq(clash.second), None)).await;
+    let conflict = response.expect("decided").conflict.expect("the conflict");
+    assert_eq!(conflict.status(), pb::ConflictStatus::Resolved);
+    assert_eq!(register(&ws.record("c1").await, "title"), "by bob".into_value());
+}
+
+#[tokio::test]
+async fn a_decision_made_with_another_history_is_refused() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let clash = Clash::register(&ws, "c1").await;
+    let read = ws.conflict(&clash.id).await.context.expect("a context");
+    let other = pb::CausalContext { epoch: read.epoch ^ 1, ..read.clone() };
+    let fault = fails(send(&ws, resolution(&ws, &clash.id, 1, keep(), Some(other))).await, Reason::WrongEpoch);
+    assert_eq!(fault.metadata["expected_epoch"], ws.epoch.to_string());
+    let ahead = pb::CausalContext { base_seq: read.base_seq + 10, ..read };
+    let refused = send(&ws, resolution(&ws, &clash.id, 1, keep(), Some(ahead))).await;
+    fails_with(refused, Code::FailedPrecondition, Reason::ContextAhead);
+    decide(&ws, &clash.id, keep()).await;
+}
+
+#[tokio::test]
+async fn a_decision_asked_for_twice_decides_once() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let clash = Clash::register(&ws, "c1").await;
+    let request = resolution(&ws, &clash.id, 1, Decision::AlternativeSeq(clash.second), None);
+    let first = send(&ws, request.clone()).await.expect("decided").receipt.expect("a receipt");
+    let head = ws.head().await;
+    let again = send(&ws, request).await.expect("the same").receipt.expect("a receipt");
+    assert_eq!(duplicate(&again), original(&first));
+    assert_eq!(ws.head().await, head);
+    // Somebody else's decision comes too late.
+    fails(send(&ws, resolution(&ws, &clash.id, 1, keep(), None)).await, Reason::ConflictChanged);
+}
+
+#[tokio::test]
+async fn a_decision_reaches_open_feeds() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let clash = Clash::register(&ws, "c1").await;
+    let mut feeds = [
+        Feed::open(&ws, Kind::Watch, Some(ws.head().await)).await,
+        Feed::open(&ws, Kind::Subscribe, Some(ws.head().await)).await,
+    ];
+    let closed = decide(&ws, &clash.id, Decision::AlternativeSeq(clash.second)).await;
+    for feed in &mut feeds {
+        let change = feed.until(closed.closed_seq.expect("a position")).await.remove(0);
+        assert_eq!(change.actor, "carol");
+        let effects: Vec<_> = change.effects.into_iter().filter_map(|e| e.effect).collect();
+        let value = Some("by bob".into_value());
+        assert!(effects.contains(&pb::effect::Effect::RegisterChanged(pb::RegisterChanged { value })));
+        let event = pb::ConflictEventKind::Closed.into();
+        let told = pb::ConflictChanged { event, conflict: Some(closed.clone()) };
+        assert!(effects.contains(&pb::effect::Effect::ConflictChanged(told)), "{effects:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_decided_conflict_that_comes_up_again_follows_the_first_one() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let mut clash = Clash::register(&ws, "c1").await;
+    decide(&ws, &clash.id, Decision::AlternativeSeq(clash.second)).await;
+    // Ada has seen nothing of it and goes on.
+    let (_, ids) = conflicted(&ws.submit(clash.ada.op(vec![card("c1").set("title", "still ada's")])).await);
+    assert_ne!(ids[0], clash.id);
+    assert_eq!(ws.summary(&ids[0]).await.parent_conflict_id, clash.id);
+    assert_eq!(ws.summary(&clash.id).await.status(), pb::ConflictStatus::Resolved);
+}

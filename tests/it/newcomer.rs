@@ -1,0 +1,88 @@
+//! The README's ten minutes, as it stands there: its shell blocks run against `syncline dev` with grpcurl.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use super::process::{Process, free_port, project};
+
+/// grpcurl, as the test command installed it or from the path.
+fn grpcurl() -> Option<PathBuf> {
+    let ours = project().join(".tools/bin/grpcurl");
+    if ours.exists() {
+        return Some(ours);
+    }
+    let paths = std::env::var_os("PATH")?;
+    std::env::split_paths(&paths).map(|p| p.join("grpcurl")).find(|p| p.exists())
+}
+
+/// The `sh` blocks of the README, in order.
+fn blocks() -> Vec<String> {
+    let text = std::fs::read_to_string(project().join("README.md")).expect("the README");
+    text.split("```sh\n").skip(1).filter_map(|b| b.split("```").next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_readme_leads_a_newcomer_from_two_edits_to_a_resolved_conflict() {
+    let grpcurl = grpcurl().expect("grpcurl: run `make tools`, or put it on the path");
+    let directory = tempfile::tempdir().expect("a directory");
+    let listen = format!("127.0.0.1:{}", free_port());
+    let arguments = ["dev", "--listen", &listen, "--metrics-listen", ""];
+    let mut server = Process::start(&arguments, directory.path(), "ready on http://");
+    assert!(directory.path().join(".syncline").is_dir(), "the database lies under ./.syncline");
+
+    // A feed that is open all the while.
+    let feed_output = directory.path().join("feed");
+    let mut feed = Command::new(&grpcurl)
+        .args(["-plaintext", "-d", r#"{"start":{"workspaceId":"demo"}}"#, &listen])
+        .arg("syncline.v1.ChangeService/Watch")
+        .stdout(std::fs::File::create(&feed_output).expect("a file"))
+        .spawn()
+        .expect("grpcurl runs");
+
+    let blocks = blocks();
+    assert!(blocks.len() >= 5, "the README has its steps");
+    let script = blocks.join("\n").replace("127.0.0.1:7447", &listen);
+    let path = format!(
+        "{}:{}",
+        grpcurl.parent().expect("a folder").display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &script])
+        .env("PATH", path)
+        .output()
+        .expect("bash runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}\n{errors}");
+
+    assert!(said.contains(r#""merged""#) || said.contains(r#""applied""#), "{said}");
+    assert!(
+        said.contains("Today: Write down what must be ready, and tested, and who does it."),
+        "both text edits are in the text: {said}"
+    );
+    assert!(said.contains(r#""counter": "1""#), "the vote counts: {said}");
+    assert!(said.contains("urgent"), "the tag is there: {said}");
+    assert_eq!(said.matches(r#""conflicted""#).count(), 1, "one write clashes: {said}");
+    for part in ["Plan the big launch", "Plan the quiet launch", "Plan the launch", "Ada", "Grace", "baseValue", "linkedRecords", "recentHistory"] {
+        assert!(said.contains(part), "the conflict's context has {part}: {said}");
+    }
+    assert!(said.contains("Plan the launch, quietly"), "{said}");
+    assert!(said.contains("CONFLICT_STATUS_RESOLVED"), "{said}");
+
+    let resolved_in_feed = || {
+        let text = std::fs::read_to_string(&feed_output).unwrap_or_default();
+        text.contains("CONFLICT_EVENT_KIND_CLOSED") && text.contains("Plan the launch, quietly")
+    };
+    let started = std::time::Instant::now();
+    while !resolved_in_feed() {
+        assert!(started.elapsed() < Duration::from_secs(20), "the resolution reaches the open feed");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let status = server.terminate(Duration::from_secs(25)).expect("it stops when asked");
+    assert!(status.success(), "{status}");
+    let _ = feed.wait();
+    let text = std::fs::read_to_string(&feed_output).expect("the feed's output");
+    assert!(text.contains("GO_AWAY_REASON_DRAINING"), "an open feed is told where to resume");
+}
