@@ -15,7 +15,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::config::{LogConfig, LogFormat};
 
-/// Operations that settled. Label `outcome`: applied, merged, conflicted, held, rejected, duplicate.
+/// Operations that were submitted. Label `outcome`: applied, merged, conflicted, held, rejected, duplicate, not_settled.
 pub const OPERATIONS_TOTAL: &str = "syncline_operations_total";
 /// From the arrival of a Submit to its receipts, which are on disk by then.
 pub const SUBMIT_SECONDS: &str = "syncline_submit_seconds";
@@ -37,10 +37,6 @@ pub const CONNECTIONS: &str = "syncline_connections";
 pub const CONFLICTS_OPENED_TOTAL: &str = "syncline_conflicts_opened_total";
 /// Conflicts closed. Label `reason`.
 pub const CONFLICTS_CLOSED_TOTAL: &str = "syncline_conflicts_closed_total";
-/// Conflicts that wait for a decision: open or deferred.
-pub const CONFLICTS_LIVE: &str = "syncline_conflicts_live";
-/// Operations that wait for what they depend on.
-pub const HELD_OPERATIONS: &str = "syncline_held_operations";
 /// Reminders of deferred conflicts that fired.
 pub const REMINDERS_FIRED_TOTAL: &str = "syncline_reminders_fired_total";
 /// Calls that ended. Labels `method` and `code`.
@@ -75,7 +71,7 @@ enum Kind {
 
 /// Every metric with its kind, unit and help.
 const METRICS: &[(&str, Kind, Unit, &str)] = &[
-    (OPERATIONS_TOTAL, Kind::Counter, Unit::Count, "Operations that settled, by outcome."),
+    (OPERATIONS_TOTAL, Kind::Counter, Unit::Count, "Operations that were submitted, by outcome."),
     (SUBMIT_SECONDS, Kind::Histogram, Unit::Seconds, "From the arrival of a Submit to its durable receipts."),
     (COMMIT_BATCH_OPERATIONS, Kind::Histogram, Unit::Count, "Operations in one commit."),
     (COMMIT_SECONDS, Kind::Histogram, Unit::Seconds, "One commit of the database."),
@@ -91,8 +87,6 @@ const METRICS: &[(&str, Kind, Unit, &str)] = &[
     (CONNECTIONS, Kind::Gauge, Unit::Count, "Client connections under a lease, by transport."),
     (CONFLICTS_OPENED_TOTAL, Kind::Counter, Unit::Count, "Conflicts recorded, by kind."),
     (CONFLICTS_CLOSED_TOTAL, Kind::Counter, Unit::Count, "Conflicts closed, by reason."),
-    (CONFLICTS_LIVE, Kind::Gauge, Unit::Count, "Conflicts that wait for a decision."),
-    (HELD_OPERATIONS, Kind::Gauge, Unit::Count, "Operations that wait for what they depend on."),
     (REMINDERS_FIRED_TOTAL, Kind::Counter, Unit::Count, "Reminders of deferred conflicts that fired."),
     (GRPC_CALLS_TOTAL, Kind::Counter, Unit::Count, "Calls that ended, by method and status code."),
     (GRPC_CALL_SECONDS, Kind::Histogram, Unit::Seconds, "Unary calls from arrival to end, by method."),

@@ -48,6 +48,18 @@ pub enum ConflictKind {
     Relationship,
 }
 
+impl ConflictKind {
+    /// The kind in words, as it stands in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            ConflictKind::Register => "register",
+            ConflictKind::TextOverlap => "text_overlap",
+            ConflictKind::EditDelete => "edit_delete",
+            ConflictKind::Relationship => "relationship",
+        }
+    }
+}
+
 /// Where a conflict stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ConflictStatus {

@@ -185,6 +185,11 @@ impl Connections {
     }
 
     fn count(&self) {
-        metrics::gauge!(crate::telemetry::CONNECTIONS).set(lock(&self.connections).len() as f64);
+        let connections = lock(&self.connections);
+        let streams = connections.values().filter(|c| c.transport == Transport::Stream).count();
+        let unary = connections.len() - streams;
+        drop(connections);
+        metrics::gauge!(crate::telemetry::CONNECTIONS, "transport" => "stream").set(streams as f64);
+        metrics::gauge!(crate::telemetry::CONNECTIONS, "transport" => "unary").set(unary as f64);
     }
 }

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::causality::Counter;
-use crate::domain::change::Change;
+use crate::domain::change::{Change, ConflictEventKind, EffectKind};
 use crate::domain::ids::{ConflictId, Dot, WorkspaceNo};
 use crate::domain::operation::{Operation, Outcome, Receipt};
 use crate::domain::schema::{Schema, SchemaError};
@@ -88,7 +89,7 @@ impl Lane {
     }
 
     async fn batch(&mut self, jobs: Vec<Job>) {
-        metrics::histogram!(telemetry::COMMIT_BATCH_OPERATIONS).record(jobs.len() as f64);
+        metrics::histogram!(telemetry::COMMIT_BATCH_OPERATIONS).record(jobs.iter().map(weight).sum::<usize>() as f64);
         let mut answers = Vec::with_capacity(jobs.len());
         let mut touched = BTreeSet::new();
         let written = self.write(jobs, &mut answers, &mut touched).await;
@@ -101,7 +102,7 @@ impl Lane {
                 self.trim();
             }
             Err(error) => {
-                metrics::counter!(telemetry::STORE_ERRORS_TOTAL).increment(1);
+                metrics::counter!(telemetry::STORE_ERRORS_TOTAL, "kind" => kind_of(&error)).increment(1);
                 // What was settled in memory did not happen, or is not known to have: read it again.
                 for ws in touched {
                     self.workspaces.remove(&ws);
@@ -154,6 +155,7 @@ impl Lane {
         mut writer: Box<dyn StoreWriter>,
         touched: &BTreeSet<WorkspaceNo>,
     ) -> Result<Vec<(WorkspaceNo, Vec<Arc<Change>>)>, StoreError> {
+        let started = Instant::now();
         let mut published = Vec::new();
         let mut dirty = false;
         for ws in touched {
@@ -169,6 +171,8 @@ impl Lane {
         }
         if dirty {
             writer.commit().await?;
+            metrics::histogram!(telemetry::COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
+            count_conflicts(&published);
         }
         Ok(published)
     }
@@ -419,6 +423,33 @@ fn finish(rest: Vec<Job>, queue: &mut mpsc::Receiver<Job>) {
     }
     for job in jobs {
         refuse(job)(Err(EngineError::ShuttingDown));
+    }
+}
+
+/// Counts what committed changes did to conflicts.
+fn count_conflicts(published: &[(WorkspaceNo, Vec<Arc<Change>>)]) {
+    for effect in published.iter().flat_map(|(_, changes)| changes).flat_map(|change| &change.effects) {
+        let EffectKind::Conflict { event, summary } = &effect.kind else { continue };
+        match (event, summary.closing) {
+            (ConflictEventKind::Opened, _) => {
+                metrics::counter!(telemetry::CONFLICTS_OPENED_TOTAL, "kind" => summary.kind.name()).increment(1);
+            }
+            (ConflictEventKind::Closed, Some(closing)) => {
+                let reason = closing.reason.name();
+                metrics::counter!(telemetry::CONFLICTS_CLOSED_TOTAL, "reason" => reason).increment(1);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn kind_of(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Database(_) => "database",
+        StoreError::CommitUnknown(_) => "commit_unknown",
+        StoreError::Inconsistent(_) => "inconsistent",
+        StoreError::DiskFull => "disk_full",
+        StoreError::Unusable(_) => "unusable",
     }
 }
 

@@ -60,7 +60,8 @@ impl Changes {
         let after = cursor.map(|c| cursor_from_pb(c, &workspace_id, "start.cursor")).transpose()?;
         let opened = self.engine.open_feed(&workspace_id, after).await.map_err(failed)?;
         metrics::gauge!(telemetry::FEED_SUBSCRIBERS).increment(1);
-        let session = Session { workspace_id, collections, asked: after, _permit: permit, acknowledged: 0 };
+        let engine = self.engine.clone();
+        let session = Session { engine, workspace_id, collections, asked: after, _permit: permit, acknowledged: 0 };
         Ok((session, opened))
     }
 }
@@ -137,6 +138,7 @@ fn mapped<T: Send + 'static>(
 
 /// One feed on one stream.
 struct Session {
+    engine: Engine,
     workspace_id: String,
     collections: Option<BTreeSet<CollectionId>>,
     asked: Option<FeedCursor>,
@@ -258,6 +260,11 @@ impl Session {
             FeedItem::Changes { from_exclusive, changes, head } => {
                 let to = changes.last().map_or(from_exclusive, |c| c.seq);
                 metrics::counter!(telemetry::FEED_CHANGES_DELIVERED_TOTAL).increment(changes.len() as u64);
+                // Of a feed that keeps up; one that catches up on history says nothing about lag.
+                if let Some(first) = changes.first().filter(|_| to == head.seq) {
+                    let lag_ms = self.engine.now_ms().saturating_sub(first.committed_at_ms).max(0);
+                    metrics::histogram!(telemetry::FEED_LAG_SECONDS).record(lag_ms as f64 / 1000.0);
+                }
                 pb::frame::Content::Changes(pb::Changes {
                     from_seq_exclusive: from_exclusive,
                     to_seq_inclusive: to,
