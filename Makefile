@@ -6,7 +6,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: ## Run a server on this machine with an example workspace (http://127.0.0.1:7447)
-	cargo run --locked -- dev
+	scripts/dev.sh
 
 test: ## Run all tests; installs what they need
 	scripts/test.sh

@@ -76,11 +76,11 @@ impl Bench {
         Bench { engine: engine.clone(), workspace, epoch, head, replicas, counters }
     }
 
-    /// The time of one call with so many operations, of writers spread over all replicas.
-    async fn call(&mut self, round: usize, operations: u64) -> Duration {
+    /// The time of one call with so many operations of so many writers, chosen from all replicas ever seen.
+    async fn call(&mut self, round: usize, operations: u64, writers: u64) -> Duration {
         let batch: Vec<Operation> = (0..operations)
             .map(|i| {
-                let number = ((round as u64 * operations + i) * 7_919) % self.replicas;
+                let number = ((round as u64 * writers + i % writers) * 7_919) % self.replicas;
                 let counter = &mut self.counters[number as usize];
                 *counter += 1;
                 operation(self.epoch, self.head, replica(number + 1), *counter)
@@ -116,15 +116,23 @@ async fn main() {
     let mut few = Bench::prepare(&engine, "few", FEW).await;
     let mut many = Bench::prepare(&engine, "many", MANY).await;
     let mut worst: f64 = 0.0;
-    for (name, operations, rounds) in [("one at a time", 1, ROUNDS), ("100 in a call", BATCH, BATCH_ROUNDS)] {
+    let scenarios = [
+        ("one at a time, any writer", 1, 1, ROUNDS, true),
+        ("100 in a call, of 10 writers", BATCH, FEW, BATCH_ROUNDS, true),
+        // Not about replicas ever seen: a call of 100 writers has 100 rows of replicas to write, and few has 10.
+        ("100 in a call, of 100 writers", BATCH, BATCH, BATCH_ROUNDS, false),
+    ];
+    for (name, operations, writers, rounds, barred) in scenarios {
         let (mut with_few, mut with_many) = (Vec::new(), Vec::new());
         for round in 0..rounds {
-            with_few.push(few.call(round, operations).await);
-            with_many.push(many.call(round, operations).await);
+            with_few.push(few.call(round, operations, writers).await);
+            with_many.push(many.call(round, operations, writers).await);
         }
         let (few, many) = (median(with_few), median(with_many));
         let ratio = many.as_secs_f64() / few.as_secs_f64();
-        worst = worst.max(ratio);
+        if barred {
+            worst = worst.max(ratio);
+        }
         println!("{name}: p50 {few:?} with {FEW} replicas, {many:?} with {MANY}; ratio {ratio:.3}");
     }
     engine.stop().await;

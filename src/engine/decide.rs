@@ -3,19 +3,22 @@
 use std::sync::Arc;
 
 use crate::domain::causality::Seq;
-use crate::domain::change::EffectKind;
+use crate::domain::change::{Change, EffectKind};
 use crate::domain::conflict::{Alternative, AlternativeState, Conflict, ConflictKind, ScopePart};
 use crate::domain::ids::{CollectionId, ConflictId, FieldId, RecordId, WorkspaceNo};
 use crate::domain::merge::text::{Hunk, Splice};
 use crate::domain::operation::{
-    Action, CausalContext, Identity, Knowledge, Mutation, Operation, Receipt,
+    Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome, Receipt,
 };
+use crate::domain::refusal::Refusal;
+use crate::domain::schema::Provisional;
+use crate::domain::sequencer::{counter_value, provisional};
 use crate::domain::state::{FieldValue, Key, Row};
 use crate::domain::value::Value;
 use crate::store::{StoreError, StoreReader};
 
 use super::read_conflicts::read_conflict;
-use super::workspaces::committed_head;
+use super::workspaces::{committed_head, read_schema};
 use super::{Engine, EngineError};
 
 /// How a conflict is decided.
@@ -49,7 +52,7 @@ impl Engine {
         decider: Decider,
     ) -> Result<Receipt, EngineError> {
         let ws = self.workspace_no(workspace).await?;
-        if let Some(receipt) = self.decided_before(workspace, &decider).await? {
+        if let Some(receipt) = self.decided_before(workspace, ws, id, &decider).await? {
             return Ok(receipt);
         }
         let mut reader = self.inner.store.reader().await?;
@@ -118,10 +121,27 @@ impl Engine {
     }
 
     /// The receipt of a decision that was made before under the same request id: asking again decides nothing new,
-    /// though the conflict has moved on since.
-    async fn decided_before(&self, workspace: &str, decider: &Decider) -> Result<Option<Receipt>, EngineError> {
+    /// though the conflict has moved on since. A request id that was used for anything else is refused.
+    async fn decided_before(
+        &self,
+        workspace: &str,
+        ws: WorkspaceNo,
+        id: ConflictId,
+        decider: &Decider,
+    ) -> Result<Option<Receipt>, EngineError> {
         let receipts = self.receipts(workspace, &[], std::slice::from_ref(&decider.request_id)).await?;
-        Ok(receipts.into_iter().find(|r| r.dot.is_some()).map(|r| Receipt { duplicate: true, ..r }))
+        let Some(receipt) = receipts.into_iter().find(|r| r.dot.is_some()) else { return Ok(None) };
+        if let Outcome::Settled { seq, .. } = receipt.outcome {
+            let mut reader = self.inner.store.reader().await?;
+            let change = reader.changes(ws, seq - 1, seq, 1).await?.pop();
+            let same = |c: &Change| c.actor == decider.actor && c.mutations.iter().any(|m| m.resolves == Some(id));
+            if !change.is_some_and(|c| same(&c)) {
+                let refusal = Refusal::RequestIdReused { request_id: decider.request_id.clone() };
+                let outcome = Outcome::NotSettled { refusal: Some(refusal), expected_counter: 0 };
+                return Ok(Some(Receipt { outcome, ..receipt }));
+            }
+        }
+        Ok(Some(Receipt { duplicate: true, ..receipt }))
     }
 
     async fn one_receipt(&self, ws: WorkspaceNo, operation: Operation) -> Result<Receipt, EngineError> {
@@ -183,7 +203,7 @@ async fn mutation_for(
             let value = match (decision, chosen) {
                 (_, Some(alternative)) => alternative.value.clone().unwrap_or(Value::Null),
                 (Decision::Value(value), _) => value,
-                (Decision::KeepCurrent, _) => current_value(&row),
+                (Decision::KeepCurrent, _) => current_value(reader, ws, conflict, field, &row, context).await?,
                 _ => return Err(mismatch("choose an alternative, give a value, or keep the current one")),
             };
             Ok(on(collection, record, write(field, &row, value)?))
@@ -258,14 +278,57 @@ async fn collection_of(
     }
 }
 
-fn current_value(row: &FieldValue) -> Value {
+/// The value that is shown. Of a counter, without the increments that the decision's author does not know: an
+/// assignment keeps those on top.
+async fn current_value(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    conflict: &Conflict,
+    field: &FieldId,
+    row: &FieldValue,
+    context: &CausalContext,
+) -> Result<Value, EngineError> {
     match row {
         FieldValue::Register(heads) | FieldValue::ToOne(heads) => {
-            heads.first().map_or(Value::Null, |h| h.value.clone())
+            let schema = read_schema(reader, ws).await?;
+            let rule = schema.field(&conflict.collection, field).map_or(Provisional::Incumbent, |f| f.provisional);
+            Ok(provisional(rule, heads).map_or(Value::Null, |h| h.value.clone()))
         }
-        FieldValue::Counter(heads) => heads.first().map_or(Value::Null, |h| Value::Int(h.value)),
-        _ => Value::Null,
+        FieldValue::Counter(heads) => {
+            let later = later_increments(reader, ws, &conflict.scope.record, field, context.base_seq).await?;
+            Ok(Value::Int(counter_value(heads).unwrap_or(0).saturating_sub(later)))
+        }
+        _ => Ok(Value::Null),
     }
+}
+
+/// The sum of the increments of a counter after a position.
+async fn later_increments(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    record: &RecordId,
+    field: &FieldId,
+    after: Seq,
+) -> Result<i64, EngineError> {
+    let mut sum: i64 = 0;
+    let mut seq = match reader.rows(ws, &[Key::Field(record.clone(), field.clone())]).await?.pop().flatten() {
+        Some(Row::Field(row)) => row.last_seq,
+        _ => 0,
+    };
+    while seq > after {
+        let Some(change) = reader.changes(ws, seq - 1, seq, 1).await?.pop() else { break };
+        let mut previous = 0;
+        for effect in change.effects.iter().filter(|e| e.record == *record && e.field.as_ref() == Some(field)) {
+            if let EffectKind::Counter { added, .. } = effect.kind {
+                sum = sum.saturating_add(added);
+            }
+            if effect.previous_seq < seq {
+                previous = effect.previous_seq;
+            }
+        }
+        seq = previous;
+    }
+    Ok(sum)
 }
 
 /// The action that gives a field of this kind a value.

@@ -29,6 +29,8 @@ const BATCH_OPERATIONS: usize = 1_024;
 const WORKSPACES_MAX: usize = 4_096;
 /// Rows of a working set kept in memory.
 const ROWS_MAX: usize = 200_000;
+/// Rows of all working sets kept in memory.
+const ROWS_TOTAL_MAX: usize = 1_000_000;
 /// Changes of a working set kept in memory.
 const CHANGES_MAX: usize = 16_384;
 /// Order trees of texts kept in memory.
@@ -207,7 +209,8 @@ impl Lane {
     }
 
     fn trim(&mut self) {
-        if self.workspaces.len() > WORKSPACES_MAX {
+        let rows: usize = self.workspaces.values().map(WorkspaceState::row_count).sum();
+        if self.workspaces.len() > WORKSPACES_MAX || rows > ROWS_TOTAL_MAX {
             self.workspaces.clear();
         }
         for state in self.workspaces.values_mut() {

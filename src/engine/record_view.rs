@@ -14,6 +14,15 @@ use crate::store::{Order, StoreError, StoreReader};
 /// Rows read in one page.
 const PAGE_ROWS: usize = 1_000;
 
+/// What becomes of links to deleted records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Links {
+    /// Left out, as readers see a record.
+    Shown,
+    /// Kept, as the feed has them: whoever follows it must show them again when their target is restored.
+    Stored,
+}
+
 /// Reads one record with its fields; `None` when there is none.
 pub(super) async fn read(
     reader: &mut dyn StoreReader,
@@ -22,7 +31,7 @@ pub(super) async fn read(
     record: &RecordId,
 ) -> Result<Option<RecordView>, StoreError> {
     match reader.rows(ws, &[Key::Record(record.clone())]).await?.pop().flatten() {
-        Some(Row::Record(row)) => build(reader, ws, schema, record, row).await,
+        Some(Row::Record(row)) => build(reader, ws, schema, record, row, Links::Shown).await,
         _ => Ok(None),
     }
 }
@@ -34,6 +43,7 @@ pub(super) async fn build(
     schema: &Schema,
     record: &RecordId,
     row: RecordRow,
+    links: Links,
 ) -> Result<Option<RecordView>, StoreError> {
     if matches!(row.existence, Existence::Phantom(_)) {
         return Ok(None);
@@ -50,7 +60,7 @@ pub(super) async fn build(
     for (key, row) in all(reader, ws, Prefix::FieldsOf(record.clone())).await? {
         let (Key::Field(_, field), Row::Field(row)) = (key, row) else { continue };
         view.last_seq = view.last_seq.max(row.last_seq);
-        let field_view = field_view(reader, ws, schema, &view, &field, row).await?;
+        let field_view = field_view(reader, ws, schema, &view, &field, row, links).await?;
         view.fields.insert(field, field_view);
     }
     Ok(Some(view))
@@ -63,6 +73,7 @@ async fn field_view(
     record: &RecordView,
     field: &FieldId,
     row: FieldRow,
+    links: Links,
 ) -> Result<FieldView, StoreError> {
     let last_seq = row.last_seq;
     let rule = schema.field(&record.collection, field).map_or(crate::domain::schema::Provisional::Incumbent, |f| f.provisional);
@@ -78,7 +89,7 @@ async fn field_view(
                 Some(Value::String(target)) => Some(target.clone()),
                 _ => None,
             };
-            let shown = visible(reader, ws, target.into_iter().collect()).await?;
+            let shown = links.of(reader, ws, target.into_iter().collect()).await?;
             FieldStateView::Target(shown.into_iter().next())
         }
         FieldValue::Text(text) => FieldStateView::Text(text),
@@ -97,7 +108,7 @@ async fn field_view(
                     _ => None,
                 })
                 .collect();
-            FieldStateView::Targets(visible(reader, ws, targets).await?)
+            FieldStateView::Targets(links.of(reader, ws, targets).await?)
         }
     };
     Ok(FieldView { state, last_seq, candidates })
@@ -132,6 +143,20 @@ async fn candidates_of(
         });
     }
     Ok(candidates)
+}
+
+impl Links {
+    async fn of(
+        self,
+        reader: &mut dyn StoreReader,
+        ws: WorkspaceNo,
+        targets: Vec<RecordId>,
+    ) -> Result<Vec<RecordId>, StoreError> {
+        match self {
+            Links::Shown => visible(reader, ws, targets).await,
+            Links::Stored => Ok(targets),
+        }
+    }
 }
 
 /// Of link targets, those that are not deleted: a link to a deleted record is kept and not shown.

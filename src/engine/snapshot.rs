@@ -8,7 +8,7 @@ use crate::domain::view::{FeedCursor, RecordView};
 use crate::store::Order;
 
 use super::read::record_bytes;
-use super::record_view;
+use super::record_view::{self, Links};
 use super::workspaces::{committed_head, read_schema};
 use super::{Engine, EngineError};
 
@@ -37,6 +37,8 @@ pub struct Snapshot {
     records_done: bool,
     conflicts_after: Option<Key>,
     sent_count: u64,
+    /// Counted once: it is for a progress bar.
+    estimated_count: Option<u64>,
     done: bool,
 }
 
@@ -52,6 +54,7 @@ impl Engine {
             records_done: false,
             conflicts_after: None,
             sent_count: 0,
+            estimated_count: None,
             done: false,
         })
     }
@@ -74,8 +77,13 @@ impl Snapshot {
             conflicts: Vec::new(),
             complete: false,
             sent_count: 0,
-            estimated_count: reader.count(self.ws, &Prefix::Records).await?,
+            estimated_count: 0,
         };
+        chunk.estimated_count = match self.estimated_count {
+            Some(count) => count,
+            None => reader.count(self.ws, &Prefix::Records).await?,
+        };
+        self.estimated_count = Some(chunk.estimated_count);
         if self.records_done {
             self.conflicts(&mut *reader, &mut chunk).await?;
         } else {
@@ -102,7 +110,7 @@ impl Snapshot {
             if !self.wants(&row.collection) {
                 continue;
             }
-            if let Some(view) = record_view::build(reader, self.ws, &schema, &id, row).await? {
+            if let Some(view) = record_view::build(reader, self.ws, &schema, &id, row, Links::Stored).await? {
                 bytes += record_bytes(&view);
                 chunk.records.push(view);
             }

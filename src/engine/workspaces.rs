@@ -47,8 +47,8 @@ impl Engine {
             .await?;
         let (schema, _) = self.schema(&id).await?;
         if schema.collections != declared.collections || schema.strict != declared.strict {
-            // An unstrict workspace without a declaration derives its schema as it goes: that is no other schema.
-            let derived = !declared.strict && declared.collections.is_empty() && !schema.strict;
+            // An unstrict workspace derives fields as it goes, beside those that are declared: that is no other schema.
+            let derived = !declared.strict && !schema.strict && has_all(&schema, &declared);
             if !derived {
                 return Err(EngineError::WorkspaceExists { id: id.to_string() });
             }
@@ -151,6 +151,15 @@ impl Engine {
         hub.start(hub_head(&head, schema.version));
         Ok(hub)
     }
+}
+
+/// Whether a schema has every collection and field of another one, with the same policies.
+fn has_all(schema: &Schema, declared: &Schema) -> bool {
+    declared.collections.iter().all(|(id, collection)| {
+        schema.collections.get(id).is_some_and(|there| {
+            collection.fields.iter().all(|(field, spec)| there.fields.get(field) == Some(spec))
+        })
+    })
 }
 
 async fn status(reader: &mut dyn StoreReader, info: WorkspaceInfo) -> Result<WorkspaceStatus, EngineError> {

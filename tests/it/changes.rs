@@ -13,7 +13,7 @@ use tonic::Status;
 use crate::harness::feed::{KINDS, only};
 use crate::harness::model::Model;
 use crate::harness::ops::{card, on, person};
-use crate::harness::receipts::{one_conflict, settled};
+use crate::harness::receipts::settled;
 use crate::harness::{Feed, Heard, IntoValue as _, Kind, Reason, TestServer, Workspace, fails, pb, within};
 
 /// `count` changes of one card.
@@ -306,7 +306,7 @@ async fn an_idle_feed_sends_a_checkpoint_after_fifteen_seconds_also_while_paused
     let head = write(&ws, 3).await;
     let mut watch = Feed::open(&ws, Kind::Watch, None).await;
     let mut filtered = Feed::filtered(&ws, Kind::Watch, None, only(&["people"])).await;
-    let mut paused = Feed::open(&ws, Kind::Subscribe, Some(ws.head().await)).await;
+    let paused = Feed::open(&ws, Kind::Subscribe, Some(ws.head().await)).await;
     paused.say(Said::Pause(pb::FeedPause {})).await;
     watch.until(head).await;
     filtered.until(head).await;
@@ -318,6 +318,28 @@ async fn an_idle_feed_sends_a_checkpoint_after_fifteen_seconds_also_while_paused
         }
     };
     tokio::join!(idle(watch), idle(filtered), idle(paused));
+}
+
+#[tokio::test]
+async fn a_feed_that_has_become_old_is_sent_away_and_resumes_exactly() {
+    let settings = [("server.max_stream_age_seconds", "10"), ("database.url", "memory:")];
+    let server = TestServer::with(&settings).await;
+    let ws = server.workspace("w").await;
+    let head = write(&ws, 5).await;
+    let old = |kind| {
+        let ws = ws.clone();
+        async move {
+            let mut feed = Feed::open(&ws, kind, None).await;
+            feed.goes_away(pb::GoAwayReason::MaxAge).await;
+            assert_eq!(feed.position(), head);
+            feed.cursor
+        }
+    };
+    let (watch, subscription) = tokio::join!(old(Kind::Watch), old(Kind::Subscribe));
+    let now = write(&ws, 3).await;
+    for (kind, cursor) in [(Kind::Watch, watch), (Kind::Subscribe, subscription)] {
+        assert_eq!(Feed::open(&ws, kind, Some(cursor)).await.until(now).await.len(), 3);
+    }
 }
 
 #[tokio::test]

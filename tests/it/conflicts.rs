@@ -5,6 +5,8 @@ mod deciding;
 mod life;
 mod listing;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use pb::resolve_conflict_request::Decision;
 use tonic::{Response, Status};
 
@@ -13,9 +15,11 @@ use crate::harness::receipts::{applied, conflicted};
 use crate::harness::workspace::request_id;
 use crate::harness::{IntoValue as _, Replica, Workspace, pb, within};
 
-/// Two authors who had both seen the position.
+/// Two new authors who had both seen the position.
 fn authors(ws: &Workspace, seq: u64) -> (Replica, Replica) {
-    (ws.replica(1, "ada").having_seen(seq), ws.replica(2, "bob").having_seen(seq))
+    static PAIRS: AtomicU64 = AtomicU64::new(500);
+    let n = u128::from(PAIRS.fetch_add(1, Ordering::Relaxed)) * 2;
+    (ws.replica(n, "ada").having_seen(seq), ws.replica(n + 1, "bob").having_seen(seq))
 }
 
 /// A conflict, with the positions of its two sides in their order.

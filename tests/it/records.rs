@@ -122,7 +122,7 @@ async fn records_are_listed_by_id_in_pages_and_deleted_ones_on_demand() {
             let next = page(&ws, request).await;
             assert!(next.records.len() <= 10);
             assert_eq!(next.context.as_ref().map(|c| c.base_seq), Some(27));
-            page_token.clone_from(&next.next_page_token);
+            page_token = next.next_page_token.clone();
             found.extend(ids(next));
             pages += 1;
             if page_token.is_empty() {
@@ -149,7 +149,7 @@ async fn a_page_of_large_records_is_cut_and_goes_on() {
         let next = page(&ws, pb::ListRecordsRequest { page_token, ..Default::default() }).await;
         let bytes = prost::Message::encoded_len(&next);
         assert!(bytes <= 1024 * 1024, "{bytes} bytes in a page");
-        page_token.clone_from(&next.next_page_token);
+        page_token = next.next_page_token.clone();
         found.extend(ids(next));
         if page_token.is_empty() {
             break;

@@ -60,6 +60,19 @@ async fn creating_an_undeclared_workspace_again_is_fine_whatever_was_derived() {
     ws.write(vec![card("c1").create_with([("title", "x".into_value())])]).await;
     let again = create(&server, "w", "", None).await.expect("the existing one");
     assert_eq!(again.head_seq, 1);
+    // The same for one that declared a part.
+    let part = || pb::Schema {
+        strict: false,
+        collections: [("cards".to_owned(), collection([("title", field(Register))]))].into(),
+    };
+    create(&server, "partly", "", Some(part())).await.expect("created");
+    server.existing("partly").await.write(vec![card("c1").create(), card("c1").increment("votes", 1)]).await;
+    assert_eq!(create(&server, "partly", "", Some(part())).await.expect("the existing one").head_seq, 1);
+    let other = pb::Schema {
+        strict: false,
+        collections: [("cards".to_owned(), collection([("title", field(Text))]))].into(),
+    };
+    fails(create(&server, "partly", "", Some(other)).await, Reason::WorkspaceExists);
 }
 
 #[tokio::test]
@@ -111,6 +124,21 @@ async fn the_schema_grows_and_nothing_else_about_it_changes() {
     // Nothing new: the version stays.
     assert_eq!(update(&server, "w", more).await.expect("the same").schema_version, 2);
     ws.write(vec![card("c1").create_with([("due", "tomorrow".into_value())])]).await;
+}
+
+#[tokio::test]
+async fn rules_that_are_left_out_are_returned_spelled_out_and_mean_the_same() {
+    let server = TestServer::start().await;
+    let brief = pb::FieldSchema { kind: Register.into(), ..Default::default() };
+    let with = |spec| pb::Schema {
+        strict: true,
+        collections: [("cards".to_owned(), collection([("title", spec)]))].into(),
+    };
+    let first = create(&server, "w", "", Some(with(brief))).await.expect("created");
+    let ws = server.existing("w").await;
+    assert_eq!(ws.schema().await, (with(field(Register)), 1));
+    assert_eq!(create(&server, "w", "", Some(with(field(Register)))).await.expect("equal"), first);
+    assert_eq!(update(&server, "w", with(brief)).await.expect("nothing new").schema_version, 1);
 }
 
 #[tokio::test]

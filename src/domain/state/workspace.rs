@@ -91,6 +91,11 @@ impl WorkspaceState {
         &self.head
     }
 
+    /// How many rows are in memory.
+    pub fn row_count(&self) -> usize {
+        self.rows.len()
+    }
+
     /// A row, when it is in memory.
     pub fn row(&self, key: &Key) -> Option<&Row> {
         self.rows.get(key)?.as_deref()

@@ -219,7 +219,7 @@ async fn a_delete_against_an_edit_keeps_the_record_and_both_sides() {
     let read = ws.conflict(&clash.id).await;
     assert_eq!(read.conflict.as_ref().map(pb::ConflictSummary::kind), Some(EditDelete));
     assert_eq!(sides(&read), [(clash.first, "ada", "set", true), (clash.second, "bob", "delete", false)]);
-    assert_eq!(read.record_at_opening.map(|r| register(&r, "title")), Some("by ada".into_value()));
+    assert_eq!(read.record_at_opening.as_ref().map(|r| register(r, "title")), Some("by ada".into_value()));
     assert_eq!(pairs(&read), [(clash.first, clash.second)]);
 }
 

@@ -6,7 +6,7 @@ use tonic::Code;
 use super::{Clash, decide, delete, keep, resolution, resolve, send, unlink};
 use crate::harness::ops::{card, null, person};
 use crate::harness::receipts::{applied, conflicted, duplicate, original, settled};
-use crate::harness::workspace::{register, state};
+use crate::harness::workspace::{collection, field, register, state};
 use crate::harness::{Feed, IntoValue as _, Kind, Reason, TestServer, fails, fails_with, pb};
 
 #[tokio::test]
@@ -236,6 +236,80 @@ async fn a_decision_asked_for_twice_decides_once() {
     assert_eq!(ws.head().await, head);
     // Somebody else's decision comes too late.
     fails(send(&ws, resolution(&ws, &clash.id, 1, keep(), None)).await, Reason::ConflictChanged);
+}
+
+#[tokio::test]
+async fn a_request_id_that_was_used_for_something_else_decides_nothing() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let (one, two) = (Clash::register(&ws, "c1").await, Clash::register(&ws, "c2").await);
+    let first = resolution(&ws, &one.id, 1, keep(), None);
+    send(&ws, first.clone()).await.expect("decided");
+    let job = crate::harness::workspace::latest(vec![card("c3").create()]);
+    let Some(pb::operation::Identity::RequestId(written)) = job.identity.clone() else { unreachable!() };
+    applied(&ws.submit(job).await);
+    let head = ws.head().await;
+    for used in [first.request_id, written] {
+        let request = pb::ResolveConflictRequest { request_id: used, ..resolution(&ws, &two.id, 1, keep(), None) };
+        fails_with(send(&ws, request).await, Code::FailedPrecondition, Reason::RequestIdReused);
+    }
+    assert_eq!(ws.head().await, head);
+    assert_eq!(ws.summary(&two.id).await.status(), pb::ConflictStatus::Open);
+    decide(&ws, &two.id, keep()).await;
+}
+
+#[tokio::test]
+async fn keeping_keeps_what_is_shown_whatever_rule_chose_it() {
+    let server = TestServer::start().await;
+    for (name, rule, shown) in [("latest", pb::ProvisionalRule::Latest, 3), ("max", pb::ProvisionalRule::Max, 9)] {
+        let spec = pb::FieldSchema { provisional: rule.into(), ..field(pb::FieldKind::Register) };
+        let schema =
+            pb::Schema { strict: true, collections: [("cards".to_owned(), collection([("title", spec)]))].into() };
+        let ws = server.workspace_of(name, Some(schema)).await;
+        let base = ws.write(vec![card("c1").create()]).await;
+        let clash = Clash::of(&ws, base, card("c1").set("title", 9), card("c1").set("title", 3)).await;
+        assert_eq!(register(&ws.record("c1").await, "title"), shown.into_value());
+        decide(&ws, &clash.id, keep()).await;
+        assert_eq!(register(&ws.record("c1").await, "title"), shown.into_value(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn keeping_a_counter_keeps_its_increments() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let base = ws.write(vec![card("c1").create()]).await;
+    let clash = Clash::of(&ws, base, card("c1").assign("votes", 10), card("c1").assign("votes", 20)).await;
+    let votes = async || state(&ws.record("c1").await, "votes");
+    ws.write(vec![card("c1").increment("votes", 5)]).await;
+    let read = ws.conflict(&clash.id).await;
+    ws.write(vec![card("c1").increment("votes", 100)]).await;
+    assert_eq!(votes().await, pb::field_state::State::Counter(115));
+    // Decided on what was read in between: what is shown stays, whether the decider knew of it or not.
+    send(&ws, resolution(&ws, &clash.id, 1, keep(), read.context)).await.expect("decided");
+    assert_eq!(votes().await, pb::field_state::State::Counter(115));
+    assert_eq!(ws.summary(&clash.id).await.status(), pb::ConflictStatus::Resolved);
+}
+
+#[tokio::test]
+async fn the_suppressed_edit_finds_its_place_after_later_edits() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let clash = Clash::text(&ws).await;
+    ws.write(vec![card("c1").edit("notes", &[(0, 5, "well, hello 🦊"), (12, 0, " Bye.")])]).await;
+    assert_eq!(ws.text("c1", "notes").await, "well, hello 🦊 earth! Bye.");
+    decide(&ws, &clash.id, Decision::AlternativeSeq(clash.second)).await;
+    assert_eq!(ws.text("c1", "notes").await, "well, hello 🦊 moon! Bye.");
+}
+
+#[tokio::test]
+async fn an_overwritten_alternative_can_still_be_chosen() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let clash = Clash::register(&ws, "c1").await;
+    ws.write(vec![card("c1").set("title", "a plain write that knew both")]).await;
+    decide(&ws, &clash.id, Decision::AlternativeSeq(clash.second)).await;
+    assert_eq!(register(&ws.record("c1").await, "title"), "by bob".into_value());
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ async fn conflicts_are_listed_newest_first_in_pages() {
     let ws = server.workspace("w").await;
     let mut expected = Vec::new();
     for n in 0..12 {
-        expected.push(Clash::register_by(&ws, n).await);
+        expected.push(Clash::register(&ws, &format!("c{n}")).await.id);
     }
     expected.reverse();
     assert_eq!(ids(&ws, pb::ListConflictsRequest::default()).await, expected);
@@ -56,25 +56,13 @@ async fn conflicts_are_listed_newest_first_in_pages() {
     }
 }
 
-impl Clash {
-    /// A conflict over the title of the `n`th card, by authors of its own; its id.
-    async fn register_by(ws: &Workspace, n: u128) -> String {
-        let about = card(&format!("c{n}"));
-        let base = ws.write(vec![about.create()]).await;
-        let mut ada = ws.replica(100 + 2 * n, "ada").having_seen(base);
-        let mut bob = ws.replica(101 + 2 * n, "bob").having_seen(base);
-        crate::harness::receipts::applied(&ws.submit(ada.op(vec![about.set("title", "a")])).await);
-        crate::harness::receipts::one_conflict(&ws.submit(bob.op(vec![about.set("title", "b")])).await)
-    }
-}
-
 #[tokio::test]
 async fn conflicts_are_filtered_by_status_kind_place_and_assignee() {
     let server = TestServer::start().await;
     let ws = server.workspace("w").await;
-    let open = Clash::register_by(&ws, 1).await;
-    let deferred = Clash::register_by(&ws, 2).await;
-    let resolved = Clash::register_by(&ws, 3).await;
+    let open = Clash::register(&ws, "c1").await.id;
+    let deferred = Clash::register(&ws, "c2").await.id;
+    let resolved = Clash::register(&ws, "c3").await.id;
     defer(&ws, &deferred, 1, Some(server.in_ms(3_600_000))).await.expect("put aside");
     decide(&ws, &resolved, keep()).await;
     assign(&ws, &open, "dana").await.expect("given");
@@ -120,8 +108,8 @@ async fn conflicts_are_filtered_by_status_kind_place_and_assignee() {
 async fn the_log_has_everything_that_happened_newest_first_in_pages() {
     let server = TestServer::start().await;
     let ws = server.workspace("w").await;
-    let one = Clash::register_by(&ws, 1).await;
-    let two = Clash::register_by(&ws, 2).await;
+    let one = Clash::register(&ws, "c1").await.id;
+    let two = Clash::register(&ws, "c2").await.id;
     assign(&ws, &one, "dana").await.expect("given");
     defer(&ws, &one, 2, Some(server.in_ms(3_600_000))).await.expect("put aside");
     decide(&ws, &one, keep()).await;
@@ -177,10 +165,10 @@ async fn statistics_count_conflicts_and_how_they_ended() {
     let empty = statistics(&ws).await;
     assert_eq!((empty.total_count, empty.median_open_ms, empty.deferred_ever_count), (0, 0, 0));
     let ids = [
-        Clash::register_by(&ws, 1).await,
-        Clash::register_by(&ws, 2).await,
-        Clash::register_by(&ws, 3).await,
-        Clash::register_by(&ws, 4).await,
+        Clash::register(&ws, "c1").await.id,
+        Clash::register(&ws, "c2").await.id,
+        Clash::register(&ws, "c3").await.id,
+        Clash::register(&ws, "c4").await.id,
     ];
     decide(&ws, &ids[0], keep()).await;
     defer(&ws, &ids[1], 1, Some(server.in_ms(3_600_000))).await.expect("put aside");

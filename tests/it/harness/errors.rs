@@ -53,7 +53,7 @@ fn read_comment(comment: &str) -> Documented {
     let (marks, text) = comment.strip_prefix('(').and_then(|c| c.split_once(')')).expect("marks in parentheses");
     let marks: Vec<&str> = marks.split(';').map(str::trim).collect();
     let code = marks.iter().find(|m| !m.starts_with("receipt")).map(|name| code_of(name));
-    let metadata = text.split_once("Metadata: ").map(|(_, keys)| keys).unwrap_or_default();
+    let metadata = text.split_once("Metadata: ").map(|(_, keys)| without_parentheses(keys)).unwrap_or_default();
     Documented {
         code,
         in_receipts: marks.iter().any(|m| m.starts_with("receipt")),
@@ -65,6 +65,21 @@ fn read_comment(comment: &str) -> Documented {
             .filter(|key| !key.is_empty())
             .collect(),
     }
+}
+
+/// A key may be followed by the values it takes.
+fn without_parentheses(keys: &str) -> String {
+    let mut plain = String::new();
+    let mut depth = 0;
+    for letter in keys.chars() {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ if depth == 0 => plain.push(letter),
+            _ => {}
+        }
+    }
+    plain
 }
 
 fn code_of(name: &str) -> Code {

@@ -29,7 +29,6 @@ enum Stream {
 pub enum Heard {
     Changes(Vec<pb::Change>),
     Checkpoint(pb::Checkpoint),
-    Reset(pb::ResetReason),
     GoAway(pb::GoAwayReason),
     /// The stream ended without an error.
     End,
@@ -181,8 +180,7 @@ impl Feed {
                 assert_eq!(cursor.seq_inclusive, self.position(), "go_away names what was sent");
                 Heard::GoAway(go_away.reason())
             }
-            Content::Reset(reset) => Heard::Reset(reset.reason()),
-            Content::Opened(opened) => panic!("opened comes first and once: {opened:?}"),
+            first @ (Content::Opened(_) | Content::Reset(_)) => panic!("comes first or not at all: {first:?}"),
         }
     }
 

@@ -50,9 +50,14 @@ impl Clients {
     }
 }
 
-/// A field of a schema with the default policies.
+/// A field of a schema with the default policies, spelled out as the server returns them.
 pub fn field(kind: pb::FieldKind) -> pb::FieldSchema {
-    pb::FieldSchema { kind: kind.into(), ..Default::default() }
+    pb::FieldSchema {
+        kind: kind.into(),
+        provisional: pb::ProvisionalRule::Incumbent.into(),
+        on_clash: pb::ClashRule::Open.into(),
+        on_dominate: pb::DominateRule::Keep.into(),
+    }
 }
 
 /// A collection of a schema.
