@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use syncline::domain::ids::Dot;
-use syncline::domain::operation::{
-    Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome,
-};
+use syncline::domain::operation::{Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome};
 use syncline::domain::schema::Schema;
 use syncline::domain::value::Value;
 use syncline::engine::{Engine, EngineOptions, SystemClock, SystemRandomness};
@@ -103,7 +101,8 @@ fn median(mut times: Vec<Duration>) -> Duration {
 #[tokio::main]
 async fn main() {
     let directory = tempfile::tempdir().expect("a directory");
-    let store = SqliteStore::open(SqliteOptions::new(directory.path().join("bench.db"))).await.expect("a store");
+    let store =
+        SqliteStore::open(SqliteOptions::new(directory.path().join("bench.db"))).await.expect("a store");
     let engine = Engine::start(
         Arc::new(store),
         EngineOptions::default(),

@@ -83,8 +83,7 @@ impl Server {
             beat_interval_ms: millis(config.heartbeat.interval),
             stream_age_max_ms: millis(config.server.max_stream_age),
         };
-        let engine =
-            Engine::start(store, options, Arc::new(SystemClock), Arc::new(SystemRandomness)).await?;
+        let engine = Engine::start(store, options, Arc::new(SystemClock), Arc::new(SystemRandomness)).await?;
         let stop = CancellationToken::new();
         let listener = Listener::bind(config.server.listen, config.server.max_connections, stop.clone())?;
         let (health, health_service) = tonic_health::server::health_reporter();

@@ -8,8 +8,8 @@ use crate::domain::schema::{Collection, Field, FieldKind, Schema};
 use crate::domain::value::Value;
 use crate::engine::Engine;
 
-use super::{CliError, say};
 use super::serve::{configured, start};
+use super::{CliError, say};
 
 /// The example workspace.
 const WORKSPACE: &str = "demo";
@@ -91,7 +91,14 @@ async fn seed(engine: &Engine) -> Result<(), CliError> {
         operations.push(example(id, vec![on("people", id, Action::Create { fields })]));
     }
     let cards = [
-        ("card-1", "Plan the launch", "Write down what must be ready, and who does it.", "doing", "ada", "plan"),
+        (
+            "card-1",
+            "Plan the launch",
+            "Write down what must be ready, and who does it.",
+            "doing",
+            "ada",
+            "plan",
+        ),
         ("card-2", "Translate the guide", "Start with the first chapter.", "todo", "grace", "docs"),
         ("card-3", "Answer the first users", "Thank them. Ask what was hard.", "todo", "linus", "people"),
         ("card-4", "Choose a name", "Syncline it is.", "done", "ada", "plan"),
@@ -100,7 +107,8 @@ async fn seed(engine: &Engine) -> Result<(), CliError> {
         let fields = vec![("title".into(), Value::string(title)), ("body".into(), Value::string(body))];
         let link = |field: &str, target: &str| Action::Link { field: field.into(), target: target.into() };
         let tags = Action::AddElements { field: "tags".into(), elements: vec![Value::string(tag)] };
-        let actions = vec![Action::Create { fields }, link("column", column), link("assignees", person), tags];
+        let actions =
+            vec![Action::Create { fields }, link("column", column), link("assignees", person), tags];
         operations.push(example(id, actions.into_iter().map(|action| on("cards", id, action)).collect()));
     }
     let blocked = Action::Link { field: "blocked_by".into(), target: "card-1".into() };

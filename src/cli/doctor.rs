@@ -32,14 +32,18 @@ pub(super) async fn run(flags: Flags) -> Result<ExitCode, CliError> {
 fn check_address(report: &mut Report, name: &str, address: SocketAddr) {
     match TcpListener::bind(address) {
         Ok(_) => report.good(name, &format!("{address} is free")),
-        Err(error) => report.bad(name, &format!("{address} cannot be listened on: {error}; is a server running?")),
+        Err(error) => {
+            report.bad(name, &format!("{address} cannot be listened on: {error}; is a server running?"))
+        }
     }
 }
 
 fn check_files(report: &mut Report, config: &Config) {
     let needed = config.files_needed();
     match rlimit::Resource::NOFILE.get() {
-        Ok((_, hard)) if hard >= needed => report.good("open files", &format!("{needed} needed, {hard} allowed")),
+        Ok((_, hard)) if hard >= needed => {
+            report.good("open files", &format!("{needed} needed, {hard} allowed"))
+        }
         Ok((_, hard)) => report.bad(
             "open files",
             &format!("{needed} needed, {hard} allowed; raise the limit or lower server.max_connections"),

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use crate::config::{DatabaseUrl, Flags};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
-use super::{CliError, say};
 use super::serve::configured;
+use super::{CliError, say};
 
 /// Brings the database to this version's schema.
 pub(super) async fn run(flags: Flags) -> Result<ExitCode, CliError> {

@@ -50,7 +50,10 @@ impl Change {
             &*e.record == record
                 && matches!(
                     e.kind,
-                    EffectKind::RecordCreated | EffectKind::RecordDeleted | EffectKind::RecordRestored | EffectKind::Existence
+                    EffectKind::RecordCreated
+                        | EffectKind::RecordDeleted
+                        | EffectKind::RecordRestored
+                        | EffectKind::Existence
                 )
         })
     }
@@ -79,13 +82,28 @@ pub enum EffectKind {
     /// The record's existence was touched without a visible change (a delete that clashed, …).
     Existence,
     /// A register or to-one field; without a value: the mutation's own value took effect.
-    Register { value: Option<Value> },
+    Register {
+        value: Option<Value>,
+    },
     /// With the position up to which the author knew this text without a gap.
-    Text { splices: Vec<Splice>, hunks: Vec<SettledHunk>, known_seq: Seq },
+    Text {
+        splices: Vec<Splice>,
+        hunks: Vec<SettledHunk>,
+        known_seq: Seq,
+    },
     /// The counter's value, and what this change added (an assignment adds nothing).
-    Counter { value: i64, added: i64 },
-    Set { added: Vec<Value>, removed: Vec<Value> },
-    Conflict { event: ConflictEventKind, summary: ConflictSummary },
+    Counter {
+        value: i64,
+        added: i64,
+    },
+    Set {
+        added: Vec<Value>,
+        removed: Vec<Value>,
+    },
+    Conflict {
+        event: ConflictEventKind,
+        summary: ConflictSummary,
+    },
 }
 
 /// What happened to a conflict.

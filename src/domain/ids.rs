@@ -54,10 +54,8 @@ impl FromStr for ConflictId {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let (seq, index) = text.strip_prefix('c').and_then(|t| t.split_once('-')).ok_or(())?;
-        let id = ConflictId {
-            opened_seq: seq.parse().map_err(|_| ())?,
-            index: index.parse().map_err(|_| ())?,
-        };
+        let id =
+            ConflictId { opened_seq: seq.parse().map_err(|_| ())?, index: index.parse().map_err(|_| ())? };
         // One spelling per id: "+1" and "01" parse as numbers but are not ids.
         (id.to_string() == text).then_some(id).ok_or(())
     }

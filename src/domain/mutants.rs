@@ -4,28 +4,62 @@
 /// A rule that can be broken on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mutant {
+    /// Engine: dots listed beyond the base are not known.
     IgnoreExtras,
+    /// Engine: an author does not know its own earlier operations.
     ForgetOwnChain,
+    /// Engine: what an operation lists need not have settled.
     NoHold,
+    /// Engine: a write replaces heads it did not know.
     LastWriterOnly,
+    /// Engine: lineages have no rank.
     NewcomerTakesOver,
+    /// Engine: a decision need not have seen all alternatives.
     CloseUnseen,
+    /// Engine: a decision need not have seen the conflict open.
+    OpeningUnseen,
+    /// Engine: overwritten alternatives are not offered any more.
     ForgetShadows,
+    /// Engine: a clash where a conflict is live opens another one.
     SecondLiveConflict,
+    /// Engine: a removal drops additions it did not know.
     RemoveWins,
+    /// Engine: an assignment drops increments it did not know.
     AssignForgetsIncrements,
+    /// Engine: a delete takes effect over edits it did not know.
     DeleteIgnoresEdits,
+    /// Engine: an edit does not see deletes its author did not know.
     EditIgnoresDelete,
-    SettleAgain,
-    RejectionBlocks,
-    ReusedDotIsDuplicate,
-    BaseMayDecrease,
-    ReleaseOnlyFirst,
-    ReminderStays,
+    /// Engine: the second of two concurrent creations leaves no mark.
     SecondCreateForgotten,
+    /// Engine: a delete takes effect over links it did not know.
     DeleteIgnoresLinks,
+    /// Engine: a link does not see deletes of its target that its author did not know.
     LinkIgnoresDelete,
+    /// Engine: that a value was read earlier than its author's base makes no difference.
+    ObservedIgnored,
+    /// Engine: of a field's heads the incumbent comes first, whatever its policy shows.
+    ShownByPolicyNow,
+    /// Engine: an operation that has settled settles again.
+    SettleAgain,
+    /// Engine: a rejected operation leaves the writes of its first mutations.
+    HalfRejected,
+    /// Engine: a rejection does not use up its counter.
+    RejectionBlocks,
+    /// Engine: a settled dot with another content is taken for a resubmission.
+    ReusedDotIsDuplicate,
+    /// Engine: a replica's base may go back.
+    BaseMayDecrease,
+    /// Engine: an operation's base may lie before that of what it lists.
+    ExtraBaseUnchecked,
+    /// Engine: a replica's number is not kept between two questions for it.
+    ReplicaNumberedTwice,
+    /// Engine: only one of those that wait is released.
+    ReleaseOnlyFirst,
+    /// Engine: operations may wait for each other.
     CycleUnnoticed,
+    /// Engine: a reminder that fired is due again.
+    ReminderStays,
 
     /// Text: an insertion always goes just before the next known character.
     NaiveRightNeighbour,

@@ -87,25 +87,67 @@ pub struct Mutation {
 /// What a mutation does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
-    Create { fields: Vec<(FieldId, Value)> },
+    Create {
+        fields: Vec<(FieldId, Value)>,
+    },
     Delete,
     Restore,
-    Set { field: FieldId, value: Value },
-    EditText { field: FieldId, hunks: Vec<Hunk> },
-    ReplaceText { field: FieldId, text: String },
-    Increment { field: FieldId, by: i64 },
-    AssignCounter { field: FieldId, value: i64 },
-    AddElements { field: FieldId, elements: Vec<Value> },
-    RemoveElements { field: FieldId, elements: Vec<Value> },
-    ClearElements { field: FieldId },
-    Link { field: FieldId, target: RecordId },
+    Set {
+        field: FieldId,
+        value: Value,
+    },
+    EditText {
+        field: FieldId,
+        hunks: Vec<Hunk>,
+    },
+    ReplaceText {
+        field: FieldId,
+        text: String,
+    },
+    Increment {
+        field: FieldId,
+        by: i64,
+    },
+    AssignCounter {
+        field: FieldId,
+        value: i64,
+    },
+    AddElements {
+        field: FieldId,
+        elements: Vec<Value>,
+    },
+    RemoveElements {
+        field: FieldId,
+        elements: Vec<Value>,
+    },
+    ClearElements {
+        field: FieldId,
+    },
+    Link {
+        field: FieldId,
+        target: RecordId,
+    },
     /// Without a target: whatever a to-one field links to.
-    Unlink { field: FieldId, target: Option<RecordId> },
-    Defer { conflict: ConflictId, revision: u64, remind_at_ms: i64 },
-    Assign { conflict: ConflictId, assignee: Arc<str> },
-    Reopen { conflict: ConflictId },
+    Unlink {
+        field: FieldId,
+        target: Option<RecordId>,
+    },
+    Defer {
+        conflict: ConflictId,
+        revision: u64,
+        remind_at_ms: i64,
+    },
+    Assign {
+        conflict: ConflictId,
+        assignee: Arc<str>,
+    },
+    Reopen {
+        conflict: ConflictId,
+    },
     /// Only the server: a deferral ran out.
-    Remind { conflict: ConflictId },
+    Remind {
+        conflict: ConflictId,
+    },
 }
 
 impl Action {
@@ -171,11 +213,20 @@ pub struct Receipt {
 /// An operation's outcome. `Settled` and `Rejected` are terminal and never change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    Settled { seq: Seq, settlement: Settlement },
+    Settled {
+        seq: Seq,
+        settlement: Settlement,
+    },
     Rejected(Rejection),
-    Held { missing: WaitOn, expected_counter: Counter },
+    Held {
+        missing: WaitOn,
+        expected_counter: Counter,
+    },
     /// Neither settled nor stored.
-    NotSettled { refusal: Option<Refusal>, expected_counter: Counter },
+    NotSettled {
+        refusal: Option<Refusal>,
+        expected_counter: Counter,
+    },
 }
 
 /// How an accepted operation settled.

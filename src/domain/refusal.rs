@@ -27,7 +27,9 @@ pub enum Refusal {
     UnknownField { collection: CollectionId, field: FieldId },
     #[error("{action} does not fit field {field}, which is of kind {kind:?}")]
     KindMismatch { field: FieldId, kind: FieldKind, action: Arc<str> },
-    #[error("the context knows position {base_seq}, but the head is {head_seq}; keep the operation and reconcile")]
+    #[error(
+        "the context knows position {base_seq}, but the head is {head_seq}; keep the operation and reconcile"
+    )]
     ContextAhead { base_seq: Seq, head_seq: Seq },
     #[error("the context belongs to another history of the workspace; take a snapshot and submit again")]
     WrongEpoch { epoch: Epoch, expected_epoch: Epoch },
@@ -55,7 +57,9 @@ pub enum Refusal {
     CollectionMismatch { record: RecordId, collection: CollectionId },
     #[error("hunk {hunk_index}: {detail}")]
     InvalidTextEdit { hunk_index: u32, detail: String },
-    #[error("the edit at {position} (deleting {delete_count}) reaches outside of the author's text of {text_length} characters")]
+    #[error(
+        "the edit at {position} (deleting {delete_count}) reaches outside of the author's text of {text_length} characters"
+    )]
     PositionOutOfBounds { position: u32, delete_count: u32, text_length: u32 },
     #[error("the text would exceed {limit_bytes} bytes")]
     TextTooLarge { limit_bytes: u64 },

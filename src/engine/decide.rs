@@ -105,18 +105,19 @@ impl Engine {
         self.act(workspace, conflict, Action::Reopen { conflict }, decider).await
     }
 
-    async fn act(&self, workspace: &str, id: ConflictId, action: Action, decider: Decider) -> Result<Receipt, EngineError> {
+    async fn act(
+        &self,
+        workspace: &str,
+        id: ConflictId,
+        action: Action,
+        decider: Decider,
+    ) -> Result<Receipt, EngineError> {
         let ws = self.workspace_no(workspace).await?;
         let mut reader = self.inner.store.reader().await?;
         read_conflict(&mut *reader, ws, id).await?;
         drop(reader);
-        let mutation = Mutation {
-            collection: "".into(),
-            record: "".into(),
-            action,
-            observed_seq: None,
-            resolves: None,
-        };
+        let mutation =
+            Mutation { collection: "".into(), record: "".into(), action, observed_seq: None, resolves: None };
         self.one_receipt(ws, operation(decider, Knowledge::Latest, mutation)).await
     }
 
@@ -134,7 +135,8 @@ impl Engine {
         if let Outcome::Settled { seq, .. } = receipt.outcome {
             let mut reader = self.inner.store.reader().await?;
             let change = reader.changes(ws, seq - 1, seq, 1).await?.pop();
-            let same = |c: &Change| c.actor == decider.actor && c.mutations.iter().any(|m| m.resolves == Some(id));
+            let same =
+                |c: &Change| c.actor == decider.actor && c.mutations.iter().any(|m| m.resolves == Some(id));
             if !change.is_some_and(|c| same(&c)) {
                 let refusal = Refusal::RequestIdReused { request_id: decider.request_id.clone() };
                 let outcome = Outcome::NotSettled { refusal: Some(refusal), expected_counter: 0 };
@@ -203,7 +205,9 @@ async fn mutation_for(
             let value = match (decision, chosen) {
                 (_, Some(alternative)) => alternative.value.clone().unwrap_or(Value::Null),
                 (Decision::Value(value), _) => value,
-                (Decision::KeepCurrent, _) => current_value(reader, ws, conflict, field, &row, context).await?,
+                (Decision::KeepCurrent, _) => {
+                    current_value(reader, ws, conflict, field, &row, context).await?
+                }
                 _ => return Err(mismatch("choose an alternative, give a value, or keep the current one")),
             };
             Ok(on(collection, record, write(field, &row, value)?))
@@ -212,7 +216,9 @@ async fn mutation_for(
             let field = field.clone();
             let action = match (decision, chosen) {
                 (Decision::Text(text), _) => Action::ReplaceText { field, text },
-                (Decision::Value(Value::String(text)), _) => Action::ReplaceText { field, text: text.to_string() },
+                (Decision::Value(Value::String(text)), _) => {
+                    Action::ReplaceText { field, text: text.to_string() }
+                }
                 (_, Some(alternative)) => {
                     let text = with_alternative(reader, ws, conflict, &field, alternative, context).await?;
                     match text {
@@ -246,10 +252,14 @@ async fn mutation_for(
                 return Ok(on(&target_collection, target, Action::Delete));
             }
             let (field, target) = (field.clone(), target.clone());
-            Ok(on(collection, record, match decision {
-                Decision::Unlink => Action::Unlink { field, target: Some(target) },
-                _ => Action::Link { field, target },
-            }))
+            Ok(on(
+                collection,
+                record,
+                match decision {
+                    Decision::Unlink => Action::Unlink { field, target: Some(target) },
+                    _ => Action::Link { field, target },
+                },
+            ))
         }
         _ => Err(mismatch("the conflict's kind and place do not fit each other")),
     }
@@ -291,7 +301,8 @@ async fn current_value(
     match row {
         FieldValue::Register(heads) | FieldValue::ToOne(heads) => {
             let schema = read_schema(reader, ws).await?;
-            let rule = schema.field(&conflict.collection, field).map_or(Provisional::Incumbent, |f| f.provisional);
+            let rule =
+                schema.field(&conflict.collection, field).map_or(Provisional::Incumbent, |f| f.provisional);
             Ok(provisional(rule, heads).map_or(Value::Null, |h| h.value.clone()))
         }
         FieldValue::Counter(heads) => {
@@ -318,7 +329,8 @@ async fn later_increments(
     while seq > after {
         let Some(change) = reader.changes(ws, seq - 1, seq, 1).await?.pop() else { break };
         let mut previous = 0;
-        for effect in change.effects.iter().filter(|e| e.record == *record && e.field.as_ref() == Some(field)) {
+        for effect in change.effects.iter().filter(|e| e.record == *record && e.field.as_ref() == Some(field))
+        {
             if let EffectKind::Counter { added, .. } = effect.kind {
                 sum = sum.saturating_add(added);
             }
@@ -387,7 +399,9 @@ async fn with_alternative(
 
 /// Where, next to a place, the text that won there stands now, as far as it is still whole.
 fn rival_range(conflict: &Conflict, chosen: &Alternative, text: &[char], at: usize) -> (usize, usize) {
-    for rival in conflict.alternatives.iter().filter(|a| a.state == AlternativeState::Head && a.stamp != chosen.stamp) {
+    for rival in
+        conflict.alternatives.iter().filter(|a| a.state == AlternativeState::Head && a.stamp != chosen.stamp)
+    {
         let Some(hunk) = &rival.hunk else { continue };
         let wanted: Vec<char> = hunk.hunk.ins.chars().collect();
         if wanted.is_empty() {

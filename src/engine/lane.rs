@@ -43,13 +43,38 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 
 /// Work for the lane.
 pub(super) enum Job {
-    Submit { ws: WorkspaceNo, operations: Vec<Operation>, reply: Reply<(Vec<Receipt>, u64)> },
-    Abandon { ws: WorkspaceNo, dot: Dot, reply: Reply<Result<Receipt, Counter>> },
-    UpdateSchema { ws: WorkspaceNo, change: Schema, reply: Reply<Result<Schema, SchemaError>> },
-    CreateWorkspace { id: Arc<str>, display_name: Arc<str>, epoch: u64, schema: Schema, reply: Reply<WorkspaceNo> },
-    Remind { ws: WorkspaceNo, conflicts: Vec<ConflictId>, reply: Reply<usize> },
+    Submit {
+        ws: WorkspaceNo,
+        operations: Vec<Operation>,
+        reply: Reply<(Vec<Receipt>, u64)>,
+    },
+    Abandon {
+        ws: WorkspaceNo,
+        dot: Dot,
+        reply: Reply<Result<Receipt, Counter>>,
+    },
+    UpdateSchema {
+        ws: WorkspaceNo,
+        change: Schema,
+        reply: Reply<Result<Schema, SchemaError>>,
+    },
+    CreateWorkspace {
+        id: Arc<str>,
+        display_name: Arc<str>,
+        epoch: u64,
+        schema: Schema,
+        reply: Reply<WorkspaceNo>,
+    },
+    Remind {
+        ws: WorkspaceNo,
+        conflicts: Vec<ConflictId>,
+        reply: Reply<usize>,
+    },
     /// Expired holds, cut-off cascades, expired request ids.
-    Sweep { ws: WorkspaceNo, reply: Reply<()> },
+    Sweep {
+        ws: WorkspaceNo,
+        reply: Reply<()>,
+    },
     Stop,
 }
 
@@ -91,7 +116,8 @@ impl Lane {
     }
 
     async fn batch(&mut self, jobs: Vec<Job>) {
-        metrics::histogram!(telemetry::COMMIT_BATCH_OPERATIONS).record(jobs.iter().map(weight).sum::<usize>() as f64);
+        metrics::histogram!(telemetry::COMMIT_BATCH_OPERATIONS)
+            .record(jobs.iter().map(weight).sum::<usize>() as f64);
         let mut answers = Vec::with_capacity(jobs.len());
         let mut touched = BTreeSet::new();
         let written = self.write(jobs, &mut answers, &mut touched).await;
@@ -276,7 +302,11 @@ impl Work<'_> {
         }
     }
 
-    async fn submit(&mut self, ws: WorkspaceNo, operations: &[Operation]) -> Result<(Vec<Receipt>, u64), StoreError> {
+    async fn submit(
+        &mut self,
+        ws: WorkspaceNo,
+        operations: &[Operation],
+    ) -> Result<(Vec<Receipt>, u64), StoreError> {
         let env = self.env;
         let mut receipts = Vec::with_capacity(operations.len());
         for operation in operations {
@@ -288,7 +318,11 @@ impl Work<'_> {
         Ok((receipts, head))
     }
 
-    async fn update_schema(&mut self, ws: WorkspaceNo, change: &Schema) -> Result<Result<Schema, SchemaError>, StoreError> {
+    async fn update_schema(
+        &mut self,
+        ws: WorkspaceNo,
+        change: &Schema,
+    ) -> Result<Result<Schema, SchemaError>, StoreError> {
         self.touched.insert(ws);
         let state = open(&mut self.lane.workspaces, ws, self.writer).await?;
         load::rows(writer_as_reader(self.writer), ws, state, vec![Key::Schema]).await?;
@@ -303,7 +337,13 @@ impl Work<'_> {
         Ok(Ok(schema))
     }
 
-    async fn create(&mut self, id: &str, display_name: &str, epoch: u64, schema: Schema) -> Result<WorkspaceNo, StoreError> {
+    async fn create(
+        &mut self,
+        id: &str,
+        display_name: &str,
+        epoch: u64,
+        schema: Schema,
+    ) -> Result<WorkspaceNo, StoreError> {
         if let Some(existing) = self.writer.workspace(id).await? {
             return Ok(existing.no);
         }
@@ -390,7 +430,10 @@ pub(super) fn hub_head(head: &WorkspaceHead, schema_version: u64) -> Head {
     Head { epoch: head.epoch, seq: head.head_seq, chain: head.chain, schema_version }
 }
 
-fn answer<T: Send + 'static>(reply: Reply<T>, settled: Result<T, StoreError>) -> Result<Answer, (Answer, StoreError)> {
+fn answer<T: Send + 'static>(
+    reply: Reply<T>,
+    settled: Result<T, StoreError>,
+) -> Result<Answer, (Answer, StoreError)> {
     match settled {
         Ok(value) => Ok(Box::new(move |committed| drop(reply.send(committed.map(|()| value))))),
         Err(error) => Err((fail(reply), error)),
@@ -435,7 +478,8 @@ fn count_conflicts(published: &[(WorkspaceNo, Vec<Arc<Change>>)]) {
         let EffectKind::Conflict { event, summary } = &effect.kind else { continue };
         match (event, summary.closing) {
             (ConflictEventKind::Opened, _) => {
-                metrics::counter!(telemetry::CONFLICTS_OPENED_TOTAL, "kind" => summary.kind.name()).increment(1);
+                metrics::counter!(telemetry::CONFLICTS_OPENED_TOTAL, "kind" => summary.kind.name())
+                    .increment(1);
             }
             (ConflictEventKind::Closed, Some(closing)) => {
                 let reason = closing.reason.name();

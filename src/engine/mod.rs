@@ -119,7 +119,11 @@ impl Engine {
         self.submit_to(ws, operations).await
     }
 
-    async fn submit_to(&self, ws: WorkspaceNo, operations: Vec<Operation>) -> Result<(Vec<Receipt>, u64), EngineError> {
+    async fn submit_to(
+        &self,
+        ws: WorkspaceNo,
+        operations: Vec<Operation>,
+    ) -> Result<(Vec<Receipt>, u64), EngineError> {
         self.enqueue(|reply| Job::Submit { ws, operations, reply }).await
     }
 

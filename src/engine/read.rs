@@ -65,7 +65,11 @@ pub(super) fn context_of(head: &WorkspaceHead) -> CausalContext {
 
 impl Engine {
     /// One record, and what the read stands for.
-    pub async fn record(&self, workspace: &str, record: &str) -> Result<(RecordView, CausalContext), EngineError> {
+    pub async fn record(
+        &self,
+        workspace: &str,
+        record: &str,
+    ) -> Result<(RecordView, CausalContext), EngineError> {
         let ws = self.workspace_no(workspace).await?;
         let mut reader = self.inner.store.reader().await?;
         let head = committed_head(&mut *reader, ws).await?;
@@ -99,12 +103,15 @@ impl Engine {
         let mut bytes = 0;
         loop {
             let from = last.clone().map(|record| Key::Member(collection.clone(), record));
-            let members = reader.range(ws, &prefix, from.as_ref(), RECORDS_PER_READ, Order::Ascending).await?;
+            let members =
+                reader.range(ws, &prefix, from.as_ref(), RECORDS_PER_READ, Order::Ascending).await?;
             for (key, _) in members.rows {
                 let Key::Member(_, record) = key else { continue };
                 last = Some(record.clone());
                 scanned += 1;
-                let Some(view) = record_view::read(&mut *reader, ws, &schema, &record).await? else { continue };
+                let Some(view) = record_view::read(&mut *reader, ws, &schema, &record).await? else {
+                    continue;
+                };
                 let wanted = (include_deleted || !view.deleted) && filters.iter().all(|f| accepts(f, &view));
                 if wanted {
                     bytes += record_bytes(&view);
@@ -225,7 +232,8 @@ pub(super) async fn history(
     before: Option<Seq>,
     limit: usize,
 ) -> Result<Option<Vec<Arc<Change>>>, StoreError> {
-    let Some(Row::Record(row)) = reader.rows(ws, &[Key::Record(record.clone())]).await?.pop().flatten() else {
+    let Some(Row::Record(row)) = reader.rows(ws, &[Key::Record(record.clone())]).await?.pop().flatten()
+    else {
         return Ok(None);
     };
     let mut next: BinaryHeap<Seq> = BinaryHeap::from([row.last_seq]);
@@ -246,7 +254,14 @@ pub(super) async fn history(
         newest_done = seq;
         let Some(change) = reader.changes(ws, seq - 1, seq, 1).await?.pop() else { break };
         // Several effects of one change may continue several chains.
-        next.extend(change.effects.iter().filter(|e| e.record == *record).map(|e| e.previous_seq).filter(|p| *p < seq));
+        next.extend(
+            change
+                .effects
+                .iter()
+                .filter(|e| e.record == *record)
+                .map(|e| e.previous_seq)
+                .filter(|p| *p < seq),
+        );
         if before.is_none_or(|b| seq < b) {
             changes.push(Arc::new(change));
         }

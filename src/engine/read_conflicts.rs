@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::domain::causality::Seq;
 use crate::domain::change::Change;
-use crate::domain::conflict::{Conflict, ConflictEvent, ConflictKind, ConflictStatus, ConflictSummary, Scope, ScopePart};
+use crate::domain::conflict::{
+    Conflict, ConflictEvent, ConflictKind, ConflictStatus, ConflictSummary, Scope, ScopePart,
+};
 use crate::domain::ids::{ConflictId, FieldId, RecordId, WorkspaceNo};
 use crate::domain::operation::CausalContext;
 use crate::domain::state::{FieldValue, Key, Prefix, Row};
@@ -82,8 +84,9 @@ impl Engine {
         let mut scanned = 0;
         loop {
             let from = last.map(Key::Conflict);
-            let page =
-                reader.range(ws, &Prefix::Conflicts, from.as_ref(), CONFLICTS_PER_READ, Order::Descending).await?;
+            let page = reader
+                .range(ws, &Prefix::Conflicts, from.as_ref(), CONFLICTS_PER_READ, Order::Descending)
+                .await?;
             for (_, row) in page.rows {
                 let Row::Conflict(conflict) = row else { continue };
                 last = Some(conflict.id);
@@ -123,7 +126,11 @@ impl Engine {
     }
 
     /// A conflict as it is listed.
-    pub async fn conflict_summary(&self, workspace: &str, id: ConflictId) -> Result<ConflictSummary, EngineError> {
+    pub async fn conflict_summary(
+        &self,
+        workspace: &str,
+        id: ConflictId,
+    ) -> Result<ConflictSummary, EngineError> {
         let ws = self.workspace_no(workspace).await?;
         let mut reader = self.inner.store.reader().await?;
         Ok(read_conflict(&mut *reader, ws, id).await?.summary())

@@ -76,7 +76,9 @@ async fn field_view(
     links: Links,
 ) -> Result<FieldView, StoreError> {
     let last_seq = row.last_seq;
-    let rule = schema.field(&record.collection, field).map_or(crate::domain::schema::Provisional::Incumbent, |f| f.provisional);
+    let rule = schema
+        .field(&record.collection, field)
+        .map_or(crate::domain::schema::Provisional::Incumbent, |f| f.provisional);
     let mut candidates = Vec::new();
     let state = match row.value {
         FieldValue::Register(heads) => {
@@ -98,7 +100,9 @@ async fn field_view(
             candidates = candidates_of(reader, ws, &plain, plain.first()).await?;
             FieldStateView::Counter(counter_value(&heads).unwrap_or(0))
         }
-        FieldValue::Set { .. } => FieldStateView::Elements(elements(reader, ws, &record.record, field).await?),
+        FieldValue::Set { .. } => {
+            FieldStateView::Elements(elements(reader, ws, &record.record, field).await?)
+        }
         FieldValue::ToMany { .. } => {
             let targets: Vec<RecordId> = elements(reader, ws, &record.record, field)
                 .await?

@@ -1,9 +1,9 @@
 //! Snapshots: all records for a client that has no position. Read in pages while writes go on; each record says as of
 //! which position it was read, so that the feed completes it.
 
+use crate::domain::conflict::ConflictSummary;
 use crate::domain::ids::{ConflictId, RecordId, WorkspaceNo};
 use crate::domain::state::{Key, Prefix, Row};
-use crate::domain::conflict::ConflictSummary;
 use crate::domain::view::{FeedCursor, RecordView};
 use crate::store::Order;
 
@@ -94,10 +94,15 @@ impl Snapshot {
         Ok(Some(chunk))
     }
 
-    async fn records(&mut self, reader: &mut dyn crate::store::StoreReader, chunk: &mut Chunk) -> Result<(), EngineError> {
+    async fn records(
+        &mut self,
+        reader: &mut dyn crate::store::StoreReader,
+        chunk: &mut Chunk,
+    ) -> Result<(), EngineError> {
         let schema = read_schema(reader, self.ws).await?;
         let after = self.after.clone().map(Key::Record);
-        let page = reader.range(self.ws, &Prefix::Records, after.as_ref(), CHUNK_RECORDS, Order::Ascending).await?;
+        let page =
+            reader.range(self.ws, &Prefix::Records, after.as_ref(), CHUNK_RECORDS, Order::Ascending).await?;
         let mut bytes = 0;
         self.records_done = !page.more;
         for (key, row) in page.rows {
@@ -119,7 +124,11 @@ impl Snapshot {
         Ok(())
     }
 
-    async fn conflicts(&mut self, reader: &mut dyn crate::store::StoreReader, chunk: &mut Chunk) -> Result<(), EngineError> {
+    async fn conflicts(
+        &mut self,
+        reader: &mut dyn crate::store::StoreReader,
+        chunk: &mut Chunk,
+    ) -> Result<(), EngineError> {
         let page = reader
             .range(self.ws, &Prefix::Scopes, self.conflicts_after.as_ref(), CHUNK_RECORDS, Order::Ascending)
             .await?;

@@ -43,8 +43,14 @@ impl Engine {
         declared.merge(&wanted)?;
         let job_schema = declared.clone();
         let job_id = id.clone();
-        self.enqueue(|reply| Job::CreateWorkspace { id: job_id, display_name, epoch, schema: job_schema, reply })
-            .await?;
+        self.enqueue(|reply| Job::CreateWorkspace {
+            id: job_id,
+            display_name,
+            epoch,
+            schema: job_schema,
+            reply,
+        })
+        .await?;
         let (schema, _) = self.schema(&id).await?;
         if schema.collections != declared.collections || schema.strict != declared.strict {
             // An unstrict workspace derives fields as it goes, beside those that are declared: that is no other schema.
@@ -59,15 +65,17 @@ impl Engine {
     /// One workspace.
     pub async fn workspace(&self, id: &str) -> Result<WorkspaceStatus, EngineError> {
         let mut reader = self.inner.store.reader().await?;
-        let info = reader
-            .workspace(id)
-            .await?
-            .ok_or_else(|| EngineError::UnknownWorkspace { id: id.to_owned() })?;
+        let info =
+            reader.workspace(id).await?.ok_or_else(|| EngineError::UnknownWorkspace { id: id.to_owned() })?;
         status(&mut *reader, info).await
     }
 
     /// Workspaces by id, after `after`.
-    pub async fn workspaces(&self, after: Option<&str>, limit: usize) -> Result<Vec<WorkspaceStatus>, EngineError> {
+    pub async fn workspaces(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<WorkspaceStatus>, EngineError> {
         let mut reader = self.inner.store.reader().await?;
         let mut all = Vec::new();
         for info in reader.workspaces(after, limit).await? {
@@ -180,7 +188,10 @@ pub(super) async fn committed_head(
 }
 
 /// The schema that a reader's snapshot shows.
-pub(super) async fn read_schema(reader: &mut dyn StoreReader, ws: WorkspaceNo) -> Result<Schema, EngineError> {
+pub(super) async fn read_schema(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+) -> Result<Schema, EngineError> {
     Ok(match reader.rows(ws, &[Key::Schema]).await?.pop().flatten() {
         Some(Row::Schema(schema)) => schema,
         _ => Schema::default(),

@@ -2,7 +2,10 @@
 //! goes on over the same connection.
 
 mod calls;
+mod content;
 mod operations;
+
+use std::collections::BTreeMap;
 
 use crate::harness::ops::card;
 use crate::harness::receipts::applied;
@@ -45,4 +48,9 @@ impl Clumsy {
         let operation = self.ada.op(mutations);
         self.ws.submit(operation).await
     }
+}
+
+/// A receipt's metadata by key.
+fn parts<const N: usize>(metadata: &BTreeMap<String, String>, keys: [&str; N]) -> [String; N] {
+    keys.map(|key| metadata[key].clone())
 }

@@ -43,7 +43,8 @@ impl Clash {
     /// Ada and Bob set the title of a card.
     async fn register(ws: &Workspace, record_id: &str) -> Clash {
         let base = ws.write(vec![card(record_id).create_with([("title", "base".into_value())])]).await;
-        Clash::of(ws, base, card(record_id).set("title", "by ada"), card(record_id).set("title", "by bob")).await
+        Clash::of(ws, base, card(record_id).set("title", "by ada"), card(record_id).set("title", "by bob"))
+            .await
     }
 
     /// Ada and Bob replace the same word.
@@ -67,7 +68,11 @@ impl Clash {
 }
 
 /// A decision on the conflict as it stands, made on a fresh read.
-async fn resolve(ws: &Workspace, id: &str, decision: Decision) -> Result<pb::ResolveConflictResponse, Status> {
+async fn resolve(
+    ws: &Workspace,
+    id: &str,
+    decision: Decision,
+) -> Result<pb::ResolveConflictResponse, Status> {
     let read = ws.conflict(id).await;
     let revision = read.conflict.expect("a summary").revision;
     send(ws, resolution(ws, id, revision, decision, read.context)).await
@@ -91,8 +96,13 @@ fn resolution(
     }
 }
 
-async fn send(ws: &Workspace, request: pb::ResolveConflictRequest) -> Result<pb::ResolveConflictResponse, Status> {
-    within("ResolveConflict", ws.clients.conflicts().resolve_conflict(request)).await.map(Response::into_inner)
+async fn send(
+    ws: &Workspace,
+    request: pb::ResolveConflictRequest,
+) -> Result<pb::ResolveConflictResponse, Status> {
+    within("ResolveConflict", ws.clients.conflicts().resolve_conflict(request))
+        .await
+        .map(Response::into_inner)
 }
 
 /// A decision that has to close the conflict.
@@ -160,7 +170,12 @@ async fn reopen(ws: &Workspace, id: &str) -> Result<pb::ConflictSummary, Status>
     Ok(response.into_inner().conflict.expect("the conflict"))
 }
 
-async fn events(ws: &Workspace, id: &str, page_size: u32, page_token: &str) -> pb::ListConflictEventsResponse {
+async fn events(
+    ws: &Workspace,
+    id: &str,
+    page_size: u32,
+    page_token: &str,
+) -> pb::ListConflictEventsResponse {
     let request = pb::ListConflictEventsRequest {
         workspace_id: ws.id.clone(),
         conflict_id: id.to_owned(),

@@ -40,7 +40,8 @@ impl Link {
         for message in messages {
             say.send(message).await.expect("room");
         }
-        let opened = within("KeepAlive", ws.clients.connections().keep_alive(ReceiverStream::new(said))).await?;
+        let opened =
+            within("KeepAlive", ws.clients.connections().keep_alive(ReceiverStream::new(said))).await?;
         Ok(Link { say, heard: opened.into_inner() })
     }
 
@@ -137,7 +138,8 @@ async fn a_beat_that_expects_an_answer_is_answered_at_once() {
     for beat_id in 2..6 {
         let head = ws.write(vec![card(&format!("c{beat_id}")).create()]).await;
         link.beat(beat(beat_id, None, 0)).await;
-        let answer = tokio::time::timeout(Duration::from_secs(5), link.next()).await.expect("an answer at once");
+        let answer =
+            tokio::time::timeout(Duration::from_secs(5), link.next()).await.expect("an answer at once");
         assert_eq!(answer.beat.map(|b| b.echo_beat_id), Some(beat_id));
         assert_eq!(answer.server.map(|s| s.head_seq), Some(head), "the client knows its lag");
     }
@@ -153,7 +155,8 @@ async fn everybody_who_is_connected_is_listed_by_pages() {
     let mut elsewhere = Link::open(&other, start(&other, "", "elsewhere"), None).await;
     let opened = pb::BeatRequest { start: Some(start(&ws, "", "browser")), ..Default::default() };
     let browser = unary(&ws, opened).await.expect("a connection");
-    let mut expected = vec![phone.next().await.connection_id, reader.next().await.connection_id, browser.connection_id];
+    let mut expected =
+        vec![phone.next().await.connection_id, reader.next().await.connection_id, browser.connection_id];
     elsewhere.next().await;
     expected.sort();
 
@@ -179,8 +182,15 @@ async fn everybody_who_is_connected_is_listed_by_pages() {
         }
     }
     assert_eq!(paged, expected);
-    let request = pb::ListConnectionsRequest { page_token: "other:1".to_owned(), workspace_id: ws.id.clone(), page_size: 0 };
-    fails(within("ListConnections", ws.clients.connections().list_connections(request)).await, Reason::InvalidPageToken);
+    let request = pb::ListConnectionsRequest {
+        page_token: "other:1".to_owned(),
+        workspace_id: ws.id.clone(),
+        page_size: 0,
+    };
+    fails(
+        within("ListConnections", ws.clients.connections().list_connections(request)).await,
+        Reason::InvalidPageToken,
+    );
 }
 
 #[tokio::test]

@@ -57,10 +57,8 @@ async fn kill_again_and_again(kills: usize) {
     let writers: Vec<_> = (0..WRITERS)
         .map(|_| tokio::spawn(write(address.clone(), epoch, acknowledged.clone(), stop.clone())))
         .collect();
-    let feeds: Vec<_> = deliveries
-        .iter()
-        .map(|delivered| tokio::spawn(follow(address.clone(), delivered.clone())))
-        .collect();
+    let feeds: Vec<_> =
+        deliveries.iter().map(|delivered| tokio::spawn(follow(address.clone(), delivered.clone()))).collect();
 
     for _ in 0..kills {
         tokio::time::sleep(Duration::from_millis(random.random_range(10..120))).await;
@@ -156,9 +154,8 @@ fn settled(receipt: pb::Receipt) -> (u64, u64) {
         outcome = stored.stored.and_then(|s| s.outcome).expect("a stored outcome");
     }
     match outcome {
-        pb::receipt::Outcome::Applied(pb::Applied { seq }) | pb::receipt::Outcome::Merged(pb::Merged { seq }) => {
-            (counter, seq)
-        }
+        pb::receipt::Outcome::Applied(pb::Applied { seq })
+        | pb::receipt::Outcome::Merged(pb::Merged { seq }) => (counter, seq),
         other => panic!("counter {counter} came to {other:?}"),
     }
 }
@@ -227,7 +224,11 @@ async fn check(address: &str, acknowledged: &Acknowledged, deliveries: &[Deliver
     let request = pb::GetRecordRequest { workspace_id: WORKSPACE.to_owned(), record_id: "r".to_owned() };
     let answer = RecordServiceClient::new(channel(address)).get_record(request).await.expect("the record");
     let count = answer.into_inner().record.expect("a record").fields.remove("count").and_then(|f| f.state);
-    assert_eq!(count, Some(pb::field_state::State::Counter(submitted as i64)), "every increment counted once");
+    assert_eq!(
+        count,
+        Some(pb::field_state::State::Counter(submitted as i64)),
+        "every increment counted once"
+    );
     println!("{submitted} operations, head {head}");
 }
 

@@ -41,7 +41,12 @@ async fn write(ws: Workspace, seed: u64, count: usize) -> u64 {
 }
 
 /// Follows the feed through cuts until the writers are done and everything was heard.
-async fn follow(ws: Workspace, kind: Kind, seed: u64, end: watch::Receiver<Option<u64>>) -> (Vec<pb::Change>, usize) {
+async fn follow(
+    ws: Workspace,
+    kind: Kind,
+    seed: u64,
+    end: watch::Receiver<Option<u64>>,
+) -> (Vec<pb::Change>, usize) {
     let mut random = StdRng::seed_from_u64(seed);
     let mut changes: Vec<pb::Change> = Vec::new();
     let mut cursor: Option<pb::Cursor> = None;
@@ -76,10 +81,7 @@ async fn two_feeds_cut_and_resumed_at_random_deliver_the_same_changes_once_and_i
         let ws = server.workspace("w").await;
         ws.write(vec![card("c1").create()]).await;
         let (told, end) = watch::channel(None);
-        let feeds = [
-            (Kind::Subscribe, seed * 10 + 1),
-            (Kind::Watch, seed * 10 + 2),
-        ];
+        let feeds = [(Kind::Subscribe, seed * 10 + 1), (Kind::Watch, seed * 10 + 2)];
         let mut tasks = Vec::new();
         for (kind, feed_seed) in feeds {
             // Each over a connection of its own.
@@ -144,7 +146,8 @@ async fn feeds_go_on_exactly_through_restarts_of_the_server() {
             ws = server.existing("w").await;
         }
         let head = settled(&ws.submit(ada.op(vec![card("c1").increment("votes", 1)])).await);
-        for ((kind, cursor), heard) in [Kind::Subscribe, Kind::Watch].into_iter().zip(cursors).zip(&mut heard) {
+        for ((kind, cursor), heard) in [Kind::Subscribe, Kind::Watch].into_iter().zip(cursors).zip(&mut heard)
+        {
             heard.extend(Feed::open(&ws, kind, cursor).await.until(head).await);
             let positions: Vec<u64> = heard.iter().map(|c| c.seq).collect();
             assert_eq!(positions, (1..=head).collect::<Vec<_>>(), "seed {seed} {kind:?}");

@@ -41,8 +41,10 @@ async fn message<T: prost::Message + Default>(response: &mut Response) -> T {
 async fn a_browser_makes_unary_calls() {
     let server = TestServer::in_memory().await;
     let ws = server.workspace("w").await;
-    let submit =
-        pb::SubmitRequest { workspace_id: ws.id.clone(), operations: vec![latest(vec![card("c1").create()])] };
+    let submit = pb::SubmitRequest {
+        workspace_id: ws.id.clone(),
+        operations: vec![latest(vec![card("c1").create()])],
+    };
     let mut response = grpc_web(server.address(), SUBMIT, &submit.encode_to_vec()).await;
     assert_eq!(response.status, 200);
     assert!(response.header("content-type").is_some_and(|t| t.starts_with("application/grpc-web")));

@@ -201,11 +201,9 @@ async fn a_restart_keeps_held_operations_and_releases_them_later() {
     let mut bob = ws.replica(2, "bob").having_seen(base);
     let lost = ada.op(vec![card("c1").set("title", "first")]);
     let second = ada.op(vec![card("c1").set("title", "second")]);
-    let dependent = pb::Operation { depends_on: vec![ada.last()], ..bob.op(vec![card("c1").set("status", "third")]) };
-    let waiting = pb::Operation {
-        await_records: true,
-        ..bob.op(vec![card("c9").set("title", "fourth")])
-    };
+    let dependent =
+        pb::Operation { depends_on: vec![ada.last()], ..bob.op(vec![card("c1").set("status", "third")]) };
+    let waiting = pb::Operation { await_records: true, ..bob.op(vec![card("c9").set("title", "fourth")]) };
     let before = ws.submit_all(vec![second.clone(), dependent.clone(), waiting.clone()]).await;
     for receipt in &before {
         held(receipt);
@@ -247,7 +245,8 @@ async fn a_chain_of_held_operations_is_released_as_a_whole_in_causal_order() {
         let extras = previous.iter().filter(|dot| dot.replica_id != author.id).cloned().collect();
         let context = pb::CausalContext { extras, ..author.context.clone() };
         previous = Some(author.last());
-        operations.push(pb::Operation { knowledge: Some(pb::operation::Knowledge::Context(context)), ..operation });
+        operations
+            .push(pb::Operation { knowledge: Some(pb::operation::Knowledge::Context(context)), ..operation });
     }
     let first = operations.remove(0);
     for receipt in ws.submit_all(operations.iter().rev().cloned().collect()).await {

@@ -6,7 +6,24 @@ use super::process::project;
 
 /// Module, and what its files must never name.
 const FORBIDDEN: &[(&str, &[&str])] = &[
-    ("domain", &["tokio", "tonic", "prost", "sqlx", "tracing", "metrics", "crate::engine", "crate::store", "crate::grpc", "crate::config", "crate::telemetry", "std::time", "rand"]),
+    (
+        "domain",
+        &[
+            "tokio",
+            "tonic",
+            "prost",
+            "sqlx",
+            "tracing",
+            "metrics",
+            "crate::engine",
+            "crate::store",
+            "crate::grpc",
+            "crate::config",
+            "crate::telemetry",
+            "std::time",
+            "rand",
+        ],
+    ),
     ("store", &["tonic", "prost", "crate::engine", "crate::grpc", "crate::config", "crate::telemetry"]),
     ("engine", &["tonic", "prost", "sqlx", "crate::grpc", "crate::config", "crate::server"]),
     ("grpc", &["sqlx", "crate::store", "crate::config", "crate::server"]),
@@ -62,7 +79,9 @@ fn files_of(directory: &Path) -> Vec<PathBuf> {
             if !is_test {
                 files.extend(files_of(&path));
             }
-        } else if path.extension().is_some_and(|e| e == "rs") && path.file_name().is_some_and(|n| n != "tests.rs") {
+        } else if path.extension().is_some_and(|e| e == "rs")
+            && path.file_name().is_some_and(|n| n != "tests.rs")
+        {
             files.push(path);
         }
     }

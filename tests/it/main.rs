@@ -1,21 +1,22 @@
 //! Everything that tests the server from outside of its modules, in one binary.
 
-mod store_contract;
-mod crash;
-mod layering;
-mod newcomer;
-mod process;
-mod replay;
 mod bad_input;
 mod changes;
 mod conflicts;
 mod connections;
+mod crash;
 mod feeds;
 mod grpc_web;
 mod harness;
 mod invariants;
+mod layering;
+mod newcomer;
 mod operations;
+mod process;
 mod reasons;
 mod records;
+mod replay;
+mod snapshots;
 mod stock_services;
+mod store_contract;
 mod workspaces;

@@ -65,7 +65,16 @@ fn the_readme_leads_a_newcomer_from_two_edits_to_a_resolved_conflict() {
     assert!(said.contains(r#""counter": "1""#), "the vote counts: {said}");
     assert!(said.contains("urgent"), "the tag is there: {said}");
     assert_eq!(said.matches(r#""conflicted""#).count(), 1, "one write clashes: {said}");
-    for part in ["Plan the big launch", "Plan the quiet launch", "Plan the launch", "Ada", "Grace", "baseValue", "linkedRecords", "recentHistory"] {
+    for part in [
+        "Plan the big launch",
+        "Plan the quiet launch",
+        "Plan the launch",
+        "Ada",
+        "Grace",
+        "baseValue",
+        "linkedRecords",
+        "recentHistory",
+    ] {
         assert!(said.contains(part), "the conflict's context has {part}: {said}");
     }
     assert!(said.contains("Plan the launch, quietly"), "{said}");

@@ -2,7 +2,8 @@
 
 use crate::harness::ops::{card, observed, on_conflict, person, resolving};
 use crate::harness::receipts::{
-    applied, conflicted, duplicate, held, merged, one_conflict, original, refused, rejected, settled, unknown, waits_for,
+    applied, conflicted, duplicate, held, merged, one_conflict, original, refused, rejected, settled,
+    unknown, waits_for,
 };
 use crate::harness::workspace::{latest, register, request_id, state};
 use crate::harness::{IntoValue as _, Reason, TestServer, fails, pb};
@@ -105,7 +106,8 @@ async fn two_values_for_one_field_conflict_and_both_are_kept() {
     assert_eq!(record.live_conflict_ids, conflicts);
     let field = &record.fields["title"];
     assert_eq!(field.state, Some(pb::field_state::State::RegisterValue("mine".into_value())));
-    let candidates: Vec<_> = field.candidates.iter().map(|c| (c.seq, c.dot.clone(), c.value.clone())).collect();
+    let candidates: Vec<_> =
+        field.candidates.iter().map(|c| (c.seq, c.dot.clone(), c.value.clone())).collect();
     assert_eq!(
         candidates,
         [
@@ -183,8 +185,7 @@ async fn what_depends_on_a_rejected_operation_is_rejected() {
     let mut ada = ws.replica(1, "ada");
     let mut bob = ws.replica(2, "bob");
     let poisonous = ada.op(vec![card("nowhere").set("title", "x")]);
-    let dependent =
-        pb::Operation { depends_on: vec![ada.last()], ..bob.op(vec![card("c1").create()]) };
+    let dependent = pb::Operation { depends_on: vec![ada.last()], ..bob.op(vec![card("c1").create()]) };
     waits_for(&ws.submit(dependent).await, &ada.last());
     rejected(&ws.submit(poisonous).await, Reason::RecordNotFound);
     let receipt = ws.receipts(vec![bob.last()]).await.remove(0);
@@ -222,8 +223,7 @@ async fn an_operation_that_awaits_a_record_is_held_until_the_record_is_created()
     assert_eq!(settled(&released[0]), 2);
     assert_eq!(register(&ws.record("c1").await, "title"), "x".into_value());
     // The target of a link as well.
-    let link =
-        pb::Operation { await_records: true, ..ada.op(vec![card("c1").link("owner", "p1")]) };
+    let link = pb::Operation { await_records: true, ..ada.op(vec![card("c1").link("owner", "p1")]) };
     let receipt = ws.submit(link).await;
     assert_eq!(held(&receipt).missing, Some(pb::held::Missing::RecordId("p1".to_owned())));
     assert_eq!(ws.apply(bob.op(vec![person("p1").create()])).await, 3);
@@ -442,7 +442,8 @@ async fn a_replica_decides_conflicts_with_operations_of_its_own() {
     assert_eq!(ws.summary(&id).await.assignee, "ada");
     settled(&ws.submit(ada.op(vec![resolving(card("c1").set("title", "a"), &id)])).await);
     assert_eq!(ws.summary(&id).await.status(), pb::ConflictStatus::Resolved);
-    let reopen = on_conflict(pb::mutation::Action::ReopenConflict(pb::ReopenAction { conflict_id: id.clone() }));
+    let reopen =
+        on_conflict(pb::mutation::Action::ReopenConflict(pb::ReopenAction { conflict_id: id.clone() }));
     settled(&ws.submit(ada.op(vec![reopen.clone()])).await);
     assert_eq!(ws.summary(&id).await.status(), pb::ConflictStatus::Open);
     rejected(&ws.submit(ada.op(vec![reopen])).await, Reason::ConflictLive);

@@ -8,8 +8,14 @@ use crate::harness::errors::all_documented;
 
 /// What no request can bring about in a test of this kind.
 const NOT_FROM_OUTSIDE: [(&str, &str); 2] = [
-    ("OVERLOADED", "needs 20,000 open streams, or 8,192 waiting jobs; src/grpc/status pins code, metadata and delay"),
-    ("INTERNAL", "would be a fault of the server; src/grpc/status and src/grpc/layer pin what it says and hides"),
+    (
+        "OVERLOADED",
+        "needs 20,000 open streams, or 8,192 waiting jobs; src/grpc/status pins code, metadata and delay",
+    ),
+    (
+        "INTERNAL",
+        "would be a fault of the server; src/grpc/status and src/grpc/layer pin what it says and hides",
+    ),
 ];
 
 fn sources(directory: &Path, into: &mut String) {

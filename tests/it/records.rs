@@ -8,18 +8,18 @@ use pb::field_filter::Condition;
 use pb::field_state::State;
 
 async fn page(ws: &Workspace, request: pb::ListRecordsRequest) -> pb::ListRecordsResponse {
-    let request = pb::ListRecordsRequest {
-        workspace_id: ws.id.clone(),
-        collection_id: "cards".to_owned(),
-        ..request
-    };
+    let request =
+        pb::ListRecordsRequest { workspace_id: ws.id.clone(), collection_id: "cards".to_owned(), ..request };
     answer(within("ListRecords", ws.clients.records().list_records(request)).await)
 }
 
 async fn ids_where(ws: &Workspace, filters: Vec<(&str, Condition)>) -> Vec<String> {
     let filters = filters
         .into_iter()
-        .map(|(field_id, condition)| pb::FieldFilter { field_id: field_id.to_owned(), condition: Some(condition) })
+        .map(|(field_id, condition)| pb::FieldFilter {
+            field_id: field_id.to_owned(),
+            condition: Some(condition),
+        })
         .collect();
     ids(page(ws, pb::ListRecordsRequest { filters, ..Default::default() }).await)
 }
@@ -28,7 +28,12 @@ fn ids(page: pb::ListRecordsResponse) -> Vec<String> {
     page.records.into_iter().map(|r| r.record_id).collect()
 }
 
-async fn history(ws: &Workspace, record_id: &str, page_size: u32, page_token: &str) -> pb::ListRecordHistoryResponse {
+async fn history(
+    ws: &Workspace,
+    record_id: &str,
+    page_size: u32,
+    page_token: &str,
+) -> pb::ListRecordHistoryResponse {
     let request = pb::ListRecordHistoryRequest {
         workspace_id: ws.id.clone(),
         record_id: record_id.to_owned(),
@@ -55,7 +60,10 @@ async fn a_record_shows_a_field_of_every_kind() {
     ])
     .await;
     let (record, context) = ws.read("c1").await;
-    assert_eq!((record.collection_id.as_str(), record.record_id.as_str(), record.deleted), ("cards", "c1", false));
+    assert_eq!(
+        (record.collection_id.as_str(), record.record_id.as_str(), record.deleted),
+        ("cards", "c1", false)
+    );
     assert_eq!((record.created_seq, record.last_seq), (created + 1, created + 1));
     assert_eq!((context.epoch, context.base_seq, context.extras.len()), (ws.epoch, created + 1, 0));
     let state = |field: &str| crate::harness::workspace::state(&record, field);
@@ -65,7 +73,10 @@ async fn a_record_shows_a_field_of_every_kind() {
     let State::Elements(tags) = state("tags") else { panic!("no set") };
     assert_eq!(tags.values.len(), 4);
     assert_eq!(state("owner"), State::TargetRecordId("p1".to_owned()));
-    assert_eq!(state("blocks"), State::TargetRecordIds(pb::RecordIdList { record_ids: vec!["c2".to_owned()] }));
+    assert_eq!(
+        state("blocks"),
+        State::TargetRecordIds(pb::RecordIdList { record_ids: vec!["c2".to_owned()] })
+    );
     assert!(record.fields.values().all(|f| f.last_seq == created + 1 && f.candidates.is_empty()));
 }
 
@@ -118,7 +129,8 @@ async fn records_are_listed_by_id_in_pages_and_deleted_ones_on_demand() {
         let mut page_token = String::new();
         let mut pages = 0;
         loop {
-            let request = pb::ListRecordsRequest { page_size: 10, page_token, include_deleted, ..Default::default() };
+            let request =
+                pb::ListRecordsRequest { page_size: 10, page_token, include_deleted, ..Default::default() };
             let next = page(&ws, request).await;
             assert!(next.records.len() <= 10);
             assert_eq!(next.context.as_ref().map(|c| c.base_seq), Some(27));
@@ -188,7 +200,10 @@ async fn records_are_filtered_by_their_fields() {
     assert_eq!(ids_where(&ws, vec![("tags", Condition::Contains("green".into_value()))]).await, ["c2"]);
     assert_eq!(ids_where(&ws, vec![("blocks", Condition::Contains("c1".into_value()))]).await, ["c2", "c3"]);
     assert_eq!(ids_where(&ws, vec![("notes", Condition::ContainsText("on gr".to_owned()))]).await, ["c2"]);
-    assert_eq!(ids_where(&ws, vec![("title", Condition::ContainsText("re".to_owned()))]).await, ["c1", "c2", "c3"]);
+    assert_eq!(
+        ids_where(&ws, vec![("title", Condition::ContainsText("re".to_owned()))]).await,
+        ["c1", "c2", "c3"]
+    );
     let both = vec![("title", equals("red".into_value())), ("votes", equals(3.into_value()))];
     assert_eq!(ids_where(&ws, both).await, ["c3"], "all of them must hold");
 
@@ -206,7 +221,9 @@ async fn the_history_of_a_record_has_its_own_changes_newest_first_by_pages() {
     expected.push(ws.apply(ada.op(vec![card("c1").create(), card("c2").create()])).await);
     for n in 0..12_i64 {
         let about = if n % 3 == 0 { card("c2") } else { card("c1") };
-        let seq = settled(&ws.submit(ada.op(vec![about.set(if n % 2 == 0 { "title" } else { "status" }, n)])).await);
+        let seq = settled(
+            &ws.submit(ada.op(vec![about.set(if n % 2 == 0 { "title" } else { "status" }, n)])).await,
+        );
         if n % 3 != 0 {
             expected.push(seq);
         }
@@ -218,7 +235,10 @@ async fn the_history_of_a_record_has_its_own_changes_newest_first_by_pages() {
     assert_eq!(whole.changes.iter().map(|c| c.seq).collect::<Vec<_>>(), expected);
     assert!(whole.next_page_token.is_empty());
     for change in &whole.changes {
-        assert!(!change.effects.is_empty() && change.effects.iter().all(|e| e.record_id == "c1"), "{change:?}");
+        assert!(
+            !change.effects.is_empty() && change.effects.iter().all(|e| e.record_id == "c1"),
+            "{change:?}"
+        );
         assert_eq!(change.actor, "ada");
     }
     let mut paged = Vec::new();

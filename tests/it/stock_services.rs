@@ -2,13 +2,13 @@
 
 use tokio_stream::StreamExt as _;
 use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
-use tonic_health::pb::HealthCheckRequest;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-use tonic_reflection::pb::v1::ServerReflectionRequest;
 
 use crate::harness::{TestServer, within};
 
@@ -37,7 +37,12 @@ async fn ask(channel: Channel, request: MessageRequest) -> MessageResponse {
         .await
         .expect("a stream")
         .into_inner();
-    within("an answer", answers.next()).await.expect("one").expect("an answer").message_response.expect("content")
+    within("an answer", answers.next())
+        .await
+        .expect("one")
+        .expect("an answer")
+        .message_response
+        .expect("content")
 }
 
 #[tokio::test]

@@ -18,11 +18,16 @@ async fn create(
 ) -> Result<pb::Workspace, Status> {
     let request =
         pb::CreateWorkspaceRequest { workspace_id: id.to_owned(), display_name: name.to_owned(), schema };
-    let created = within("CreateWorkspace", server.clients().await.workspaces().create_workspace(request)).await?;
+    let created =
+        within("CreateWorkspace", server.clients().await.workspaces().create_workspace(request)).await?;
     Ok(created.into_inner().workspace.expect("a workspace"))
 }
 
-async fn update(server: &TestServer, id: &str, schema: pb::Schema) -> Result<pb::UpdateSchemaResponse, Status> {
+async fn update(
+    server: &TestServer,
+    id: &str,
+    schema: pb::Schema,
+) -> Result<pb::UpdateSchemaResponse, Status> {
     let request = pb::UpdateSchemaRequest { workspace_id: id.to_owned(), schema: Some(schema) };
     let updated = within("UpdateSchema", server.clients().await.workspaces().update_schema(request)).await?;
     Ok(updated.into_inner())
@@ -98,7 +103,10 @@ async fn workspaces_are_listed_by_id_in_pages_and_each_is_for_itself() {
     let expected = [("0", 0), ("alpha", 1), ("bravo-2", 0), ("charlie", 0), ("delta", 0)];
     assert_eq!(found, expected.map(|(id, head)| (id.to_owned(), head)));
     let request = pb::ListWorkspacesRequest { page_size: 2, page_token: "nonsense".to_owned() };
-    fails(within("ListWorkspaces", clients.workspaces().list_workspaces(request)).await, Reason::InvalidPageToken);
+    fails(
+        within("ListWorkspaces", clients.workspaces().list_workspaces(request)).await,
+        Reason::InvalidPageToken,
+    );
     // The same record id in two workspaces is two records.
     let other = server.existing("delta").await;
     fails(other.try_read("c1").await, Reason::RecordNotFound);
@@ -112,8 +120,11 @@ async fn the_schema_grows_and_nothing_else_about_it_changes() {
     assert_eq!(ws.schema().await, (schema(), 1));
     let more = pb::Schema {
         strict: true,
-        collections: [("cards".to_owned(), collection([("due", field(Register))])), ("boards".to_owned(), collection([]))]
-            .into(),
+        collections: [
+            ("cards".to_owned(), collection([("due", field(Register))])),
+            ("boards".to_owned(), collection([])),
+        ]
+        .into(),
     };
     let updated = update(&server, "w", more.clone()).await.expect("updated");
     assert_eq!(updated.schema_version, 2);
@@ -147,7 +158,8 @@ async fn the_kind_of_a_field_never_changes() {
     let ws = server.workspace("w").await;
     let change = pb::Schema {
         strict: false,
-        collections: [("cards".to_owned(), collection([("extra", field(Register)), ("title", field(Text))]))].into(),
+        collections: [("cards".to_owned(), collection([("extra", field(Register)), ("title", field(Text))]))]
+            .into(),
     };
     let fault = fails(update(&server, "w", change).await, Reason::SchemaConflict);
     assert_eq!(fault.metadata["field_id"], "title");
@@ -215,7 +227,8 @@ async fn an_undeclared_workspace_derives_its_schema_from_what_settles() {
     assert!(!derived.strict && version > 0);
     let kinds: BTreeMap<&str, pb::FieldKind> =
         derived.collections["cards"].fields.iter().map(|(id, f)| (id.as_str(), f.kind())).collect();
-    let expected = [("blocks", ToMany), ("notes", Text), ("tags", Set), ("title", Register), ("votes", Counter)];
+    let expected =
+        [("blocks", ToMany), ("notes", Text), ("tags", Set), ("title", Register), ("votes", Counter)];
     assert_eq!(kinds, expected.into());
     let receipt = ws.submit(latest(vec![card("c1").set("votes", 1)])).await;
     rejected(&receipt, Reason::KindMismatch);
@@ -302,11 +315,17 @@ async fn every_method_says_that_a_workspace_is_unknown() {
     nowhere.id = "nowhere".to_owned();
     let id = || "nowhere".to_owned();
     let clients = nowhere.clients.clone();
-    let (workspaces, records, conflicts) = (|| clients.workspaces(), || clients.records(), || clients.conflicts());
+    let (workspaces, records, conflicts) =
+        (|| clients.workspaces(), || clients.records(), || clients.conflicts());
     let mut errors: Vec<Status> = Vec::new();
     macro_rules! call {
         ($client:expr, $method:ident, $request:expr) => {
-            errors.push(within(stringify!($method), $client.$method($request)).await.err().expect(stringify!($method)))
+            errors.push(
+                within(stringify!($method), $client.$method($request))
+                    .await
+                    .err()
+                    .expect(stringify!($method)),
+            )
         };
     }
     call!(workspaces(), get_workspace, pb::GetWorkspaceRequest { workspace_id: id() });
@@ -316,15 +335,22 @@ async fn every_method_says_that_a_workspace_is_unknown() {
     let vector = pb::GetVersionVectorRequest { workspace_id: id(), ..Default::default() };
     call!(workspaces(), get_version_vector, vector);
     call!(records(), get_record, pb::GetRecordRequest { workspace_id: id(), record_id: "c1".to_owned() });
-    let list =
-        pb::ListRecordsRequest { workspace_id: id(), collection_id: "cards".to_owned(), ..Default::default() };
+    let list = pb::ListRecordsRequest {
+        workspace_id: id(),
+        collection_id: "cards".to_owned(),
+        ..Default::default()
+    };
     call!(records(), list_records, list);
     let history =
         pb::ListRecordHistoryRequest { workspace_id: id(), record_id: "c1".to_owned(), ..Default::default() };
     call!(records(), list_record_history, history);
     call!(conflicts(), list_conflicts, pb::ListConflictsRequest { workspace_id: id(), ..Default::default() });
     let conflict_id = || "c1-0".to_owned();
-    call!(conflicts(), get_conflict, pb::GetConflictRequest { workspace_id: id(), conflict_id: conflict_id() });
+    call!(
+        conflicts(),
+        get_conflict,
+        pb::GetConflictRequest { workspace_id: id(), conflict_id: conflict_id() }
+    );
     let events = pb::ListConflictEventsRequest { workspace_id: id(), ..Default::default() };
     call!(conflicts(), list_conflict_events, events);
     call!(conflicts(), get_conflict_statistics, pb::GetConflictStatisticsRequest { workspace_id: id() });
@@ -376,8 +402,9 @@ async fn every_method_says_that_a_workspace_is_unknown() {
     );
     errors.push(nowhere.try_submit(vec![latest(vec![card("c1").create()])]).await.expect_err("Submit"));
     errors.push(nowhere.abandon(nowhere.replica(1, "").dot(1)).await.expect_err("AbandonCounter"));
-    let subscribed =
-        crate::harness::Feed::try_open(&nowhere, crate::harness::Kind::Subscribe, None, None).await.map(|_| ());
+    let subscribed = crate::harness::Feed::try_open(&nowhere, crate::harness::Kind::Subscribe, None, None)
+        .await
+        .map(|_| ());
     errors.push(subscribed.expect_err("Subscribe"));
     for error in errors {
         assert_eq!(fails(Err::<(), _>(error), Reason::UnknownWorkspace).metadata["workspace_id"], "nowhere");

@@ -109,7 +109,10 @@ impl Author {
                 mutations: vec![pb::Mutation {
                     collection_id: COLLECTION.to_owned(),
                     record_id: RECORD.to_owned(),
-                    action: Some(pb::mutation::Action::EditText(pb::EditText { field_id: FIELD.to_owned(), hunks })),
+                    action: Some(pb::mutation::Action::EditText(pb::EditText {
+                        field_id: FIELD.to_owned(),
+                        hunks,
+                    })),
                     ..Default::default()
                 }],
                 ..Default::default()
@@ -118,7 +121,8 @@ impl Author {
         while !operations.is_empty() {
             let rest = operations.split_off(operations.len().min(OPERATIONS_PER_CALL));
             let workspace_id = self.workspace.clone();
-            let answer = self.operations.submit(pb::SubmitRequest { workspace_id, operations }).await?.into_inner();
+            let answer =
+                self.operations.submit(pb::SubmitRequest { workspace_id, operations }).await?.into_inner();
             self.refuse_lost(&answer.receipts)?;
             operations = rest;
         }
@@ -170,8 +174,11 @@ impl Author {
             return Ok(0);
         }
         let dot = pb::Dot { replica_id: self.replica.to_string(), counter: self.submitted };
-        let request =
-            pb::GetReceiptsRequest { workspace_id: workspace.to_owned(), dots: vec![dot], request_ids: Vec::new() };
+        let request = pb::GetReceiptsRequest {
+            workspace_id: workspace.to_owned(),
+            dots: vec![dot],
+            request_ids: Vec::new(),
+        };
         let answer = self.operations.get_receipts(request).await?.into_inner();
         match answer.receipts.into_iter().next().and_then(|r| r.outcome) {
             Some(pb::receipt::Outcome::Applied(pb::Applied { seq }))
@@ -185,14 +192,16 @@ impl Author {
     /// Follows the feed up to a position.
     pub(super) async fn catch_up(&mut self, seq: u64) -> Result<(), CliError> {
         while self.feed_seq < seq {
-            let message = self.feed.next().await.ok_or_else(|| CliError::Other("the feed ended".to_owned()))??;
+            let message =
+                self.feed.next().await.ok_or_else(|| CliError::Other("the feed ended".to_owned()))??;
             let Some(frame) = message.frame else { continue };
             if let Some(cursor) = &frame.cursor {
                 self.epoch = cursor.epoch;
             }
             let Some(pb::frame::Content::Changes(changes)) = frame.content else { continue };
             if changes.from_seq_exclusive != self.feed_seq {
-                let detail = format!("the feed jumps from {} to {}", self.feed_seq, changes.from_seq_exclusive);
+                let detail =
+                    format!("the feed jumps from {} to {}", self.feed_seq, changes.from_seq_exclusive);
                 return Err(CliError::Other(detail));
             }
             self.feed_seq = changes.to_seq_inclusive;

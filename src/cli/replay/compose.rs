@@ -12,7 +12,10 @@ pub(super) struct Patch {
 /// A stretch of the text so far.
 enum Piece {
     /// Characters of the original text.
-    Original { start: u32, length: u32 },
+    Original {
+        start: u32,
+        length: u32,
+    },
     Inserted(Vec<char>),
 }
 
@@ -87,7 +90,11 @@ fn hunks(pieces: Vec<Piece>) -> Vec<Hunk> {
             Piece::Original { length: 0, .. } => {}
             Piece::Original { start, length } => {
                 if start > position || !inserted.is_empty() {
-                    hunks.push(Hunk { pos: position, del: start - position, ins: std::mem::take(&mut inserted) });
+                    hunks.push(Hunk {
+                        pos: position,
+                        del: start - position,
+                        ins: std::mem::take(&mut inserted),
+                    });
                 }
                 position = start + length;
             }
@@ -112,7 +119,8 @@ mod tests {
 
     #[test]
     fn patches_in_sequence_become_hunks_of_the_first_text() {
-        let patches = [patch(0, 1, "J"), patch(5, 0, ","), patch(7, 5, "wörld"), patch(12, 0, "!"), patch(12, 1, "?")];
+        let patches =
+            [patch(0, 1, "J"), patch(5, 0, ","), patch(7, 5, "wörld"), patch(12, 0, "!"), patch(12, 1, "?")];
         let mut expected: Vec<char> = "Hello world".chars().collect();
         for p in &patches {
             let range = p.position as usize..(p.position + p.deleted) as usize;

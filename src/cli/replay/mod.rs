@@ -131,7 +131,8 @@ struct TemporaryDirectory {
 impl TemporaryDirectory {
     fn create() -> Result<TemporaryDirectory, CliError> {
         let path = std::env::temp_dir().join(format!("syncline-replay-{}", fresh_id()));
-        std::fs::create_dir(&path).map_err(|error| CliError::Other(format!("{}: {error}", path.display())))?;
+        std::fs::create_dir(&path)
+            .map_err(|error| CliError::Other(format!("{}: {error}", path.display())))?;
         Ok(TemporaryDirectory { path })
     }
 }
@@ -220,7 +221,8 @@ fn progress(length: u64, quiet: bool) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(length);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} operations, {per_sec}, {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} operations, {per_sec}, {eta} left")
+    {
         bar.set_style(style);
     }
     bar
@@ -234,7 +236,10 @@ async fn prepare(channel: &Channel, workspace: &str) -> Result<u64, CliError> {
         .create_workspace(pb::CreateWorkspaceRequest {
             workspace_id: workspace.to_owned(),
             display_name: "Replay".to_owned(),
-            schema: Some(pb::Schema { strict: true, collections: [(COLLECTION.to_owned(), collection)].into() }),
+            schema: Some(pb::Schema {
+                strict: true,
+                collections: [(COLLECTION.to_owned(), collection)].into(),
+            }),
         })
         .await?;
     let create = pb::Mutation {
@@ -262,7 +267,8 @@ async fn final_text(channel: &Channel, workspace: &str) -> Result<String, CliErr
         .get_record(pb::GetRecordRequest { workspace_id: workspace.to_owned(), record_id: RECORD.to_owned() })
         .await?
         .into_inner();
-    let state = answer.record.and_then(|mut record| record.fields.remove(FIELD)).and_then(|field| field.state);
+    let state =
+        answer.record.and_then(|mut record| record.fields.remove(FIELD)).and_then(|field| field.state);
     Ok(match state {
         Some(pb::field_state::State::Text(text)) => text,
         _ => String::new(),

@@ -55,10 +55,13 @@ impl Trace {
             .take(TRACE_BYTES_MAX)
             .read_to_string(&mut text)
             .map_err(|error| failed(format!("not a gzipped text: {error}")))?;
-        let file: File =
-            serde_json::from_str(&text).map_err(|error| failed(format!("not a trace of a session: {error}")))?;
+        let file: File = serde_json::from_str(&text)
+            .map_err(|error| failed(format!("not a trace of a session: {error}")))?;
         if !file.kind.is_empty() && file.kind != "concurrent" {
-            return Err(failed(format!("a trace of kind {:?}; only \"concurrent\" ones can be replayed", file.kind)));
+            return Err(failed(format!(
+                "a trace of kind {:?}; only \"concurrent\" ones can be replayed",
+                file.kind
+            )));
         }
         Trace::from_file(file).map_err(failed)
     }
@@ -76,15 +79,22 @@ impl Trace {
                     .ok_or_else(|| format!("transaction {index} names a parent that comes later"))?;
                 known.iter_mut().zip(of_parent).for_each(|(k, p)| *k = (*k).max(*p));
             }
-            let count = own.get_mut(agent).ok_or_else(|| format!("transaction {index} has an unknown author"))?;
+            let count =
+                own.get_mut(agent).ok_or_else(|| format!("transaction {index} has an unknown author"))?;
             if known[agent] != *count {
-                return Err(format!("the author of transaction {index} does not know all its own earlier ones"));
+                return Err(format!(
+                    "the author of transaction {index} does not know all its own earlier ones"
+                ));
             }
             *count += 1;
             let mut after = known.clone();
             after[agent] += 1;
             known_after.push(after);
-            let patches = patches.into_iter().map(|(position, deleted, inserted)| Patch { position, deleted, inserted });
+            let patches = patches.into_iter().map(|(position, deleted, inserted)| Patch {
+                position,
+                deleted,
+                inserted,
+            });
             transactions.push(Recorded { author: agent, hunks: compose(patches), known });
         }
         Ok(Trace { authors: file.num_agents, final_text: file.end_content, transactions })

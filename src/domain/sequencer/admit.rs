@@ -32,10 +32,8 @@ fn foreign_context(tx: &Transaction<'_>, operation: &Operation) -> Option<Refusa
     if context.epoch != tx.head.epoch {
         return Some(Refusal::WrongEpoch { epoch: context.epoch, expected_epoch: tx.head.epoch });
     }
-    (context.base_seq > tx.head.head_seq).then_some(Refusal::ContextAhead {
-        base_seq: context.base_seq,
-        head_seq: tx.head.head_seq,
-    })
+    (context.base_seq > tx.head.head_seq)
+        .then_some(Refusal::ContextAhead { base_seq: context.base_seq, head_seq: tx.head.head_seq })
 }
 
 fn expected_counter(tx: &Transaction<'_>, operation: &Operation) -> Step<Counter> {
@@ -78,7 +76,13 @@ fn submit_dot(
     Ok(receipt(operation, Some(dot), outcome))
 }
 
-fn duplicate(tx: &Transaction<'_>, operation: &Operation, dot: Dot, hash: Hash, last: Counter) -> Step<Receipt> {
+fn duplicate(
+    tx: &Transaction<'_>,
+    operation: &Operation,
+    dot: Dot,
+    hash: Hash,
+    last: Counter,
+) -> Step<Receipt> {
     let (stored_hash, outcome) = stored_outcome(tx, dot)?;
     // An abandoned counter has no content of its own: what was meant to have it may still arrive.
     let abandoned = matches!(&outcome, Outcome::Rejected(r) if r.refusal == Refusal::Abandoned);
@@ -162,15 +166,17 @@ pub(super) fn last_settled(tx: &Transaction<'_>, replica: ReplicaId) -> Step<Cou
 }
 
 /// The author as the comparison rule needs it, once everything it knew has settled.
-pub(super) fn author_of(tx: &mut Transaction<'_>, operation: &Operation, dot: Dot) -> Step<(Author, CausalContext)> {
+pub(super) fn author_of(
+    tx: &mut Transaction<'_>,
+    operation: &Operation,
+    dot: Dot,
+) -> Step<(Author, CausalContext)> {
     let replica = replica_row(tx, dot.replica)?;
     let context = match &operation.knowledge {
         Knowledge::Context(context) => context.clone(),
-        Knowledge::Latest => CausalContext {
-            epoch: tx.head.epoch,
-            base_seq: tx.head.head_seq,
-            extras: Vec::new(),
-        },
+        Knowledge::Latest => {
+            CausalContext { epoch: tx.head.epoch, base_seq: tx.head.head_seq, extras: Vec::new() }
+        }
     };
     let mut extras = Vec::with_capacity(context.extras.len());
     for extra in &context.extras {
@@ -195,7 +201,9 @@ pub(super) fn replica_row(tx: &mut Transaction<'_>, id: ReplicaId) -> Step<Repli
     let row = ReplicaRow { no, last_settled: 0, last_accepted: 0, last_base: 0 };
     tx.put(Key::ReplicaNumber(no), Row::ReplicaNumber(id));
     // Asked again while its first operation settles, it must have the number already.
-    tx.put(Key::Replica(id), Row::Replica(row.clone()));
+    if !active(Mutant::ReplicaNumberedTwice) {
+        tx.put(Key::Replica(id), Row::Replica(row.clone()));
+    }
     Ok(row)
 }
 

@@ -7,8 +7,7 @@
 use super::super::causality::{Seq, Stamp};
 use super::super::change::ConflictEventKind;
 use super::super::conflict::{
-    AlternativeState, CloseReason, Conflict, ConflictEvent, ConflictKind,
-    ConflictStatus, Scope,
+    AlternativeState, CloseReason, Conflict, ConflictEvent, ConflictKind, ConflictStatus, Scope,
 };
 use super::super::ids::ConflictId;
 use super::super::mutants::{Mutant, active};
@@ -44,17 +43,17 @@ pub(super) struct Clash {
 impl Settling<'_, '_> {
     /// Records what a write of a register, counter base or to-one link means for the conflict of its place.
     pub(super) fn record_clash(&mut self, mutation: &Mutation, clash: Clash) -> Step<()> {
-        self.note_pairs(&clash.scope, &clash.against);
+        let pairs = self.new_pairs(&clash.scope, &clash.against);
         let resolves = self.resolved_conflict(mutation, &clash.scope)?;
         let places = self.tx.scope(&clash.scope)?;
         let Some(live) = places.live.filter(|_| !active(Mutant::SecondLiveConflict)) else {
-            return self.open_if_clashing(mutation, clash, places, resolves);
+            return self.open_if_clashing(mutation, clash, pairs, (places, resolves));
         };
         let mut conflict = self.live_conflict(live)?;
-        add_pairs(&mut conflict, &clash.against, self.stamp.seq);
         if resolves == Some(live) && self.knew_opening(mutation, &conflict) {
-            return self.resolve(mutation, conflict, clash, places);
+            return self.resolve(mutation, conflict, clash, pairs);
         }
+        add_pairs(&mut conflict, &pairs, self.stamp.seq);
         if resolves == Some(live) {
             let unseen = conflict.alternatives.iter().map(|a| a.stamp.seq).collect();
             self.settlement.remaining.push((live, unseen));
@@ -62,10 +61,12 @@ impl Settling<'_, '_> {
         self.write_in_conflict(mutation, conflict, clash)
     }
 
-    fn note_pairs(&mut self, scope: &Scope, against: &[Contender]) {
-        for other in against {
-            self.pairs.push((scope.clone(), other.stamp.seq));
-        }
+    /// Those of the contenders with which this operation has not clashed here before, by another of its mutations.
+    pub(super) fn new_pairs(&mut self, scope: &Scope, against: &[Contender]) -> Vec<Contender> {
+        let known = |seq: Seq| self.pairs.iter().any(|(place, s)| place == scope && *s == seq);
+        let new: Vec<Contender> = against.iter().filter(|c| !known(c.stamp.seq)).cloned().collect();
+        self.pairs.extend(new.iter().map(|c| (scope.clone(), c.stamp.seq)));
+        new
     }
 
     /// The conflict a mutation resolves, checked to be about this place.
@@ -86,9 +87,10 @@ impl Settling<'_, '_> {
 
     /// Whether the author had seen the conflict open, or open again.
     pub(super) fn knew_opening(&self, mutation: &Mutation, conflict: &Conflict) -> bool {
-        let opening = |e: &&ConflictEvent| matches!(e.kind, ConflictEventKind::Opened | ConflictEventKind::Reopened);
+        let opening =
+            |e: &&ConflictEvent| matches!(e.kind, ConflictEventKind::Opened | ConflictEventKind::Reopened);
         let opened_seq = conflict.events.iter().rev().find(opening).map_or(conflict.id.opened_seq, |e| e.seq);
-        opened_seq <= self.base_for(mutation) || opened_seq == self.stamp.seq
+        opened_seq <= self.base_for(mutation) || opened_seq == self.stamp.seq || active(Mutant::OpeningUnseen)
     }
 
     /// Positions of the alternatives that the author had not seen.
@@ -96,8 +98,12 @@ impl Settling<'_, '_> {
         if active(Mutant::CloseUnseen) {
             return Vec::new();
         }
-        let mut unseen: Vec<Seq> =
-            conflict.alternatives.iter().filter(|a| !self.knows_for(mutation, &a.stamp)).map(|a| a.stamp.seq).collect();
+        let mut unseen: Vec<Seq> = conflict
+            .alternatives
+            .iter()
+            .filter(|a| !self.knows_for(mutation, &a.stamp))
+            .map(|a| a.stamp.seq)
+            .collect();
         unseen.dedup();
         unseen
     }
@@ -106,8 +112,8 @@ impl Settling<'_, '_> {
         &mut self,
         mutation: &Mutation,
         clash: Clash,
-        places: ScopeRow,
-        resolves: Option<ConflictId>,
+        pairs: Vec<Contender>,
+        (places, resolves): (ScopeRow, Option<ConflictId>),
     ) -> Step<()> {
         if clash.against.is_empty() {
             return Ok(());
@@ -131,7 +137,7 @@ impl Settling<'_, '_> {
         if clash.spec.kind != FieldKind::Counter {
             conflict.provisional = clash.spec.provisional;
         }
-        add_pairs(&mut conflict, &clash.against, self.stamp.seq);
+        add_pairs(&mut conflict, &pairs, self.stamp.seq);
         if clash.spec.on_clash == OnClash::Settle {
             self.settlement.merged = true;
             return self.close(conflict, CloseReason::Policy);
@@ -148,14 +154,22 @@ impl Settling<'_, '_> {
     }
 
     /// A resolution by someone who knew the opening: closes, or leaves what was not seen.
-    fn resolve(&mut self, mutation: &Mutation, mut conflict: Conflict, clash: Clash, places: ScopeRow) -> Step<()> {
+    fn resolve(
+        &mut self,
+        mutation: &Mutation,
+        mut conflict: Conflict,
+        clash: Clash,
+        pairs: Vec<Contender>,
+    ) -> Step<()> {
         let unseen = self.unseen(mutation, &conflict);
         if unseen.is_empty() {
             let id = conflict.id;
             self.close(conflict, CloseReason::Resolved)?;
             // A head with an equal value may have stayed out of the alternatives: against it this is a new clash.
-            return self.open_if_clashing(mutation, clash, ScopeRow { live: None, ..places }, Some(id));
+            let places = self.tx.scope(&clash.scope)?;
+            return self.open_if_clashing(mutation, clash, pairs, (places, Some(id)));
         }
+        add_pairs(&mut conflict, &pairs, self.stamp.seq);
         conflict.alternatives.retain(|a| unseen.contains(&a.stamp.seq));
         self.add_heads(&mut conflict, &clash)?;
         let mine = self.my_alternative(mutation, &clash.mine, AlternativeState::Head, None);

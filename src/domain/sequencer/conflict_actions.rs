@@ -81,10 +81,8 @@ impl Settling<'_, '_> {
                     self.tx.record(target)?.is_some_and(|r| r.existence == Existence::Alive)
                 }
             };
-            let (Some(last), None, true) = (self.tx.scope(&scope)?.last, self.tx.scope(&scope)?.live, other_end_is_there)
-            else {
-                continue;
-            };
+            let places = self.tx.scope(&scope)?;
+            let (Some(last), None, true) = (places.last, places.live, other_end_is_there) else { continue };
             let mut conflict = self.live_conflict(last)?;
             if conflict.closing.is_some_and(|c| c.reason == CloseReason::Deleted) {
                 conflict.status = ConflictStatus::Open;

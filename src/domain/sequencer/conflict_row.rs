@@ -2,8 +2,8 @@
 
 use super::super::change::{Change, ConflictEventKind, Effect, EffectKind};
 use super::super::conflict::{
-    Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent, ConflictKind,
-    ConflictStatus, Scope, ScopePart,
+    Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent,
+    ConflictKind, ConflictStatus, Scope, ScopePart,
 };
 use super::super::ids::{ConflictId, FieldId, RecordId};
 use super::super::operation::Mutation;
@@ -60,7 +60,12 @@ impl Settling<'_, '_> {
     }
 
     /// Writes a changed conflict with its event, and says so in the feed.
-    pub(super) fn save(&mut self, mut conflict: Conflict, event: ConflictEventKind, detail: &str) -> Step<()> {
+    pub(super) fn save(
+        &mut self,
+        mut conflict: Conflict,
+        event: ConflictEventKind,
+        detail: &str,
+    ) -> Step<()> {
         conflict.revision += 1;
         conflict.events.push(ConflictEvent {
             kind: event,
@@ -71,10 +76,8 @@ impl Settling<'_, '_> {
             status: conflict.status,
             detail: detail.to_owned(),
         });
-        let places = ScopeRow {
-            live: conflict.status.is_live().then_some(conflict.id),
-            last: Some(conflict.id),
-        };
+        let places =
+            ScopeRow { live: conflict.status.is_live().then_some(conflict.id), last: Some(conflict.id) };
         self.tx.put(Key::Scope(conflict.scope.clone()), Row::Scope(places));
         self.effects.push(Effect {
             collection: conflict.collection.clone(),
@@ -148,8 +151,12 @@ impl Settling<'_, '_> {
                     heads.first().map_or(Value::Null, |h| h.value.clone())
                 }
                 FieldValue::Text(text) => Value::string(text.as_str()),
-                FieldValue::Counter(heads) => super::counter::counter_value(heads).map_or(Value::Null, Value::Int),
-                FieldValue::Set { .. } | FieldValue::ToMany { .. } => Value::List(self.elements(record, &field)?),
+                FieldValue::Counter(heads) => {
+                    super::counter::counter_value(heads).map_or(Value::Null, Value::Int)
+                }
+                FieldValue::Set { .. } | FieldValue::ToMany { .. } => {
+                    Value::List(self.elements(record, &field)?)
+                }
             };
             fields.push((field, cut(value)));
         }

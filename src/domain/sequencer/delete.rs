@@ -18,7 +18,8 @@ impl Settling<'_, '_> {
     pub(super) fn delete(&mut self, mutation: &Mutation) -> Step<()> {
         let row = self.record_of(mutation)?;
         self.check_resolves_by_delete(mutation)?;
-        let (known, unknown): (Vec<_>, Vec<_>) = row.heads.iter().copied().partition(|h| self.knows(&h.stamp));
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            row.heads.iter().copied().partition(|h| self.knows(&h.stamp));
         let was_deleted = row.existence == Existence::Deleted;
         let decides = self.is_live(mutation.resolves)?;
         if was_deleted && known.iter().any(|h| h.delete) && !decides {
@@ -36,7 +37,11 @@ impl Settling<'_, '_> {
         let edits = self.edits_unknown_to_delete(mutation, &unknown)?;
         let links = self.links_unknown_to_delete(mutation)?;
         if edits.is_empty() && links.is_empty() {
-            self.put_existence(mutation, RecordRow { existence: Existence::Deleted, ..row }, EffectKind::RecordDeleted);
+            self.put_existence(
+                mutation,
+                RecordRow { existence: Existence::Deleted, ..row },
+                EffectKind::RecordDeleted,
+            );
             return self.close_by_delete(mutation);
         }
         self.put_existence(mutation, row, EffectKind::Existence);
@@ -51,7 +56,11 @@ impl Settling<'_, '_> {
     }
 
     /// Changes of the record's fields, and creations and restores of it, that a delete did not know.
-    fn edits_unknown_to_delete(&self, mutation: &Mutation, unknown_heads: &[ExistenceHead]) -> Step<Vec<Contender>> {
+    fn edits_unknown_to_delete(
+        &self,
+        mutation: &Mutation,
+        unknown_heads: &[ExistenceHead],
+    ) -> Step<Vec<Contender>> {
         if active(Mutant::DeleteIgnoresEdits) {
             return Ok(Vec::new());
         }
@@ -83,7 +92,10 @@ impl Settling<'_, '_> {
                 .map(|stamp| Contender { stamp, rank: stamp.seq, value: value.clone() })
                 .collect();
             if !contenders.is_empty() {
-                links.push((Scope { record: source, part: ScopePart::Link(field, target.clone()) }, contenders));
+                links.push((
+                    Scope { record: source, part: ScopePart::Link(field, target.clone()) },
+                    contenders,
+                ));
             }
         }
         Ok(links)

@@ -37,8 +37,11 @@ impl Settling<'_, '_> {
     pub(super) fn touch_record(&mut self, mutation: &Mutation) -> Step<()> {
         let row = self.record_of(mutation)?;
         let deletes: Vec<Stamp> = row.heads.iter().filter(|h| h.delete).map(|h| h.stamp).collect();
-        let unknown: Vec<Stamp> =
-            deletes.iter().filter(|d| !self.knows(d) && !active(Mutant::EditIgnoresDelete)).copied().collect();
+        let unknown: Vec<Stamp> = deletes
+            .iter()
+            .filter(|d| !self.knows(d) && !active(Mutant::EditIgnoresDelete))
+            .copied()
+            .collect();
         if row.existence == Existence::Deleted && unknown.len() < deletes.len() {
             return Err(Refusal::RecordDeleted { record: mutation.record.clone() }.into());
         }
@@ -90,10 +93,8 @@ impl Settling<'_, '_> {
     }
 
     fn check_collection(&self, mutation: &Mutation) -> Step<()> {
-        let strict_without = self
-            .tx
-            .schema()?
-            .is_some_and(|s| s.strict && !s.collections.contains_key(&mutation.collection));
+        let strict_without =
+            self.tx.schema()?.is_some_and(|s| s.strict && !s.collections.contains_key(&mutation.collection));
         if strict_without {
             return Err(Refusal::UnknownCollection { collection: mutation.collection.clone() }.into());
         }
@@ -104,7 +105,8 @@ impl Settling<'_, '_> {
     pub(super) fn restore(&mut self, mutation: &Mutation) -> Step<()> {
         let row = self.record_of(mutation)?;
         let decides = self.decided_by_restore(mutation)?;
-        let (known, unknown): (Vec<_>, Vec<_>) = row.heads.iter().copied().partition(|h| self.knows(&h.stamp));
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            row.heads.iter().copied().partition(|h| self.knows(&h.stamp));
         let was_deleted = row.existence == Existence::Deleted;
         let against: Vec<Contender> = unknown.iter().filter(|h| h.delete).map(|h| deleter(h.stamp)).collect();
         let mut heads = unknown;
@@ -161,7 +163,8 @@ impl Settling<'_, '_> {
             return Ok(());
         }
         conflict.alternatives.retain(|a| unseen.contains(&a.stamp.seq));
-        self.add_contenders(&mut conflict, against)?;
+        let new = self.new_pairs(&conflict.scope, against);
+        self.add_contenders(&mut conflict, &new)?;
         let me = Contender { stamp: self.stamp, rank: self.stamp.seq, value: None };
         conflict.alternatives.push(self.my_alternative(mutation, &me, AlternativeState::Head, None));
         self.settlement.conflicts.push(live);
@@ -177,10 +180,7 @@ impl Settling<'_, '_> {
         kind: ConflictKind,
         against: Vec<Contender>,
     ) -> Step<()> {
-        let new: Vec<Contender> = against
-            .into_iter()
-            .filter(|c| !self.pairs.iter().any(|(s, seq)| *s == scope && *seq == c.stamp.seq))
-            .collect();
+        let new = self.new_pairs(&scope, &against);
         if new.is_empty() {
             return Ok(());
         }
@@ -205,7 +205,8 @@ impl Settling<'_, '_> {
         }
         self.settlement.conflicts.push(conflict.id);
         reawaken(&mut conflict);
-        let event = if conflict.revision == 0 { ConflictEventKind::Opened } else { ConflictEventKind::Changed };
+        let event =
+            if conflict.revision == 0 { ConflictEventKind::Opened } else { ConflictEventKind::Changed };
         self.save(conflict, event, "deleted here, edited or linked there")
     }
 
@@ -221,7 +222,6 @@ impl Settling<'_, '_> {
             }
         }
         add_pairs(conflict, new, self.stamp.seq);
-        self.pairs.extend(new.iter().map(|c| (conflict.scope.clone(), c.stamp.seq)));
         Ok(())
     }
 

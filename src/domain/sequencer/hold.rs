@@ -3,18 +3,19 @@
 //! Each held operation watches one missing dependency; when that settles, it is examined again. Nothing is
 //! scanned, and a settled operation nobody waits for costs one look at the total.
 
+use super::super::hash::Hash;
 use super::super::ids::{Dot, RecordId};
 use super::super::limits::{
     HELD_BYTES_PER_REPLICA_MAX, HELD_BYTES_PER_WORKSPACE_MAX, HELD_PER_REPLICA_MAX, HELD_PER_WORKSPACE_MAX,
     HOLD_OPERATION_MS, HOLD_RECORD_MS, RELEASE_CASCADE_MAX, WAIT_CHAIN_HOPS_MAX,
 };
-use super::super::hash::Hash;
 use super::super::mutants::{Mutant, active};
 use super::super::operation::{Action, Knowledge, Operation, Outcome, WaitOn};
 use super::super::refusal::Refusal;
 use super::super::state::{Existence, HeldRow, HoldUsage, Key, Prefix, Row, Step, Transaction, read};
 use super::Environment;
 use super::admit::last_settled;
+use super::prefetch::needs_of;
 use super::settle::settle;
 
 /// A held operation.
@@ -158,7 +159,13 @@ pub(super) fn release(tx: &mut Transaction<'_>, settled: Vec<WaitOn>, env: Envir
         if usage(tx, None)?.count == 0 {
             return Ok(());
         }
-        for key in tx.keys(&Prefix::WaitersOn(event.clone()))? {
+        if released > 0 {
+            // Every settled operation is asked for; what is missing then starts the whole submission anew.
+            tx.need_range(&Prefix::Waiters)?;
+        }
+        let waiters = tx.keys(&Prefix::WaitersOn(event.clone()))?;
+        foresee(tx, &waiters)?;
+        for key in waiters {
             let Key::Waiter(_, waiter) = key else { continue };
             if released == RELEASE_CASCADE_MAX {
                 tx.put(Key::Wake(event.clone()), Row::Unit);
@@ -170,6 +177,19 @@ pub(super) fn release(tx: &mut Transaction<'_>, settled: Vec<WaitOn>, env: Envir
             if active(Mutant::ReleaseOnlyFirst) {
                 break;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Reads what releasing these operations will surely read, before any of them settles: a miss starts the whole
+/// submission anew, which is cheap now and dear later.
+fn foresee(tx: &Transaction<'_>, waiters: &[Key]) -> Step<()> {
+    for key in waiters.iter().take(RELEASE_CASCADE_MAX) {
+        let Key::Waiter(_, waiter) = key else { continue };
+        let Some(row) = held(tx, *waiter)? else { continue };
+        for key in needs_of(&row.operation) {
+            tx.row(&key)?;
         }
     }
     Ok(())

@@ -36,7 +36,12 @@ impl Settling<'_, '_> {
     }
 
     /// Removes a link.
-    pub(super) fn unlink(&mut self, mutation: &Mutation, field: &FieldId, target: Option<&RecordId>) -> Step<()> {
+    pub(super) fn unlink(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        target: Option<&RecordId>,
+    ) -> Step<()> {
         let spec = self.field_spec(mutation, field, &[FieldKind::ToMany, FieldKind::ToOne])?;
         self.check_observed(mutation, spec.kind)?;
         self.touch_record(mutation)?;
@@ -77,11 +82,14 @@ impl Settling<'_, '_> {
 
     /// Where the mutation resolves the relationship conflict of this very link, that is settled here; what is left
     /// for the field's own rules does not name a conflict any more.
-    fn decide_relationship(&mut self, mutation: &Mutation, field: &FieldId, target: &RecordId) -> Step<Mutation> {
-        let scope = Scope {
-            record: mutation.record.clone(),
-            part: ScopePart::Link(field.clone(), target.clone()),
-        };
+    fn decide_relationship(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        target: &RecordId,
+    ) -> Step<Mutation> {
+        let scope =
+            Scope { record: mutation.record.clone(), part: ScopePart::Link(field.clone(), target.clone()) };
         let Some(id) = mutation.resolves else { return Ok(mutation.clone()) };
         let Some(conflict) = self.tx.conflict(id)? else {
             return Err(Refusal::ConflictNotFound { conflict: id }.into());
@@ -99,8 +107,11 @@ impl Settling<'_, '_> {
     fn touch_target(&mut self, mutation: &Mutation, field: &FieldId, target: &RecordId) -> Step<()> {
         let row = self.existing_record(target)?;
         let deletes: Vec<Stamp> = row.heads.iter().filter(|h| h.delete).map(|h| h.stamp).collect();
-        let unknown: Vec<Stamp> =
-            deletes.iter().filter(|d| !self.knows(d) && !active(Mutant::LinkIgnoresDelete)).copied().collect();
+        let unknown: Vec<Stamp> = deletes
+            .iter()
+            .filter(|d| !self.knows(d) && !active(Mutant::LinkIgnoresDelete))
+            .copied()
+            .collect();
         if row.existence == Existence::Deleted && unknown.len() < deletes.len() {
             return Err(Refusal::RecordDeleted { record: target.clone() }.into());
         }
@@ -110,10 +121,8 @@ impl Settling<'_, '_> {
         if row.existence == Existence::Deleted {
             self.bring_back(target, row)?;
         }
-        let scope = Scope {
-            record: mutation.record.clone(),
-            part: ScopePart::Link(field.clone(), target.clone()),
-        };
+        let scope =
+            Scope { record: mutation.record.clone(), part: ScopePart::Link(field.clone(), target.clone()) };
         let against = unknown.into_iter().map(deleter).collect();
         self.existence_clash(mutation, scope, ConflictKind::Relationship, against)
     }
@@ -127,11 +136,10 @@ impl Settling<'_, '_> {
         after: &[super::super::state::Head],
     ) {
         for head in before {
-            if let Value::String(target) = &head.value {
-                if !after.iter().any(|h| h.value == head.value) {
-                    let key = Key::Backlink(target.clone(), mutation.record.clone(), field.clone());
-                    self.tx.delete(key);
-                }
+            if let Value::String(target) = &head.value
+                && !after.iter().any(|h| h.value == head.value)
+            {
+                self.tx.delete(Key::Backlink(target.clone(), mutation.record.clone(), field.clone()));
             }
         }
     }

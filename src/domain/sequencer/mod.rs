@@ -22,7 +22,7 @@ mod settle;
 mod text;
 mod upkeep;
 
-use super::operation::{Operation, Receipt, Rejection, Outcome};
+use super::operation::{Operation, Outcome, Receipt, Rejection};
 use super::refusal::Refusal;
 use super::state::{Need, Step, Stop, Transaction, WorkspaceState};
 

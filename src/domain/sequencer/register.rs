@@ -43,7 +43,9 @@ impl Settling<'_, '_> {
         let mut after = if active(Mutant::LastWriterOnly) { Vec::new() } else { unknown };
         after.push(me.clone());
         after.sort_by_key(|h| (h.rank, h.stamp.seq));
-        show_first(spec.provisional, &mut after);
+        if !active(Mutant::ShownByPolicyNow) {
+            show_first(spec.provisional, &mut after);
+        }
 
         let scope = Scope { record: mutation.record.clone(), part: ScopePart::Field(field.clone()) };
         let contender = |h: &Head| Contender { stamp: h.stamp, rank: h.rank, value: Some(h.value.clone()) };
@@ -63,7 +65,11 @@ impl Settling<'_, '_> {
         let shown = after.first().map(|h| h.value.clone()).unwrap_or(Value::Null);
         let effect = EffectKind::Register { value: (shown != value).then_some(shown) };
         let heads = after.clone();
-        let value = if spec.kind == FieldKind::ToOne { FieldValue::ToOne(heads) } else { FieldValue::Register(heads) };
+        let value = if spec.kind == FieldKind::ToOne {
+            FieldValue::ToOne(heads)
+        } else {
+            FieldValue::Register(heads)
+        };
         self.put_field(mutation, field, FieldRow { value, ..row }, effect);
         Ok((before, after))
     }
@@ -101,7 +107,8 @@ impl Settling<'_, '_> {
 
 /// The value a field showed after a change.
 fn shown_value(change: &super::super::change::Change, record: &str, field: &str) -> Option<Value> {
-    let effect = change.effects.iter().rev().find(|e| &*e.record == record && e.field.as_deref() == Some(field))?;
+    let effect =
+        change.effects.iter().rev().find(|e| &*e.record == record && e.field.as_deref() == Some(field))?;
     match &effect.kind {
         EffectKind::Register { value: Some(value) } => Some(value.clone()),
         EffectKind::Register { value: None } => {

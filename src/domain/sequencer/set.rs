@@ -20,7 +20,12 @@ pub(super) struct SetChange {
 
 impl Settling<'_, '_> {
     /// Adds elements to a set.
-    pub(super) fn add_elements(&mut self, mutation: &Mutation, field: &FieldId, elements: &[Value]) -> Step<()> {
+    pub(super) fn add_elements(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        elements: &[Value],
+    ) -> Step<()> {
         self.field_spec(mutation, field, &[FieldKind::Set])?;
         self.touch_record(mutation)?;
         self.change_set(mutation, field, FieldKind::Set, |settling, change| {
@@ -29,7 +34,12 @@ impl Settling<'_, '_> {
     }
 
     /// Removes elements from a set: the additions the author knew.
-    pub(super) fn remove_elements(&mut self, mutation: &Mutation, field: &FieldId, elements: &[Value]) -> Step<()> {
+    pub(super) fn remove_elements(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        elements: &[Value],
+    ) -> Step<()> {
         self.field_spec(mutation, field, &[FieldKind::Set])?;
         self.touch_record(mutation)?;
         self.change_set(mutation, field, FieldKind::Set, |settling, change| {
@@ -73,7 +83,8 @@ impl Settling<'_, '_> {
         if count > SET_ELEMENTS_MAX {
             return Err(Refusal::SetTooLarge { field: field.clone(), limit: SET_ELEMENTS_MAX }.into());
         }
-        let value = if kind == FieldKind::ToMany { FieldValue::ToMany { count } } else { FieldValue::Set { count } };
+        let value =
+            if kind == FieldKind::ToMany { FieldValue::ToMany { count } } else { FieldValue::Set { count } };
         let effect = EffectKind::Set { added: change.added, removed: change.removed };
         self.put_field(mutation, field, FieldRow { value, ..row }, effect);
         Ok(())

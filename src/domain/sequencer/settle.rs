@@ -82,7 +82,9 @@ fn try_settle(
             Ok(()) => {}
             Err(Stop::Missing(need)) => return Err(Stop::Missing(need)),
             Err(Stop::Refused(refusal)) => {
-                settling.tx.drop_current();
+                if !active(Mutant::HalfRejected) {
+                    settling.tx.drop_current();
+                }
                 let rejection = Rejection { refusal, mutation_index: u32::try_from(index).ok() };
                 return reject(settling.tx, operation, dot, hash, rejection);
             }
@@ -125,7 +127,10 @@ fn check_context(tx: &Transaction<'_>, author: &Author, replica: &ReplicaRow) ->
         return Ok(());
     }
     if author.base_seq < replica.last_base && !active(Mutant::BaseMayDecrease) {
-        return refuse(format!("base_seq {} is before the replica's last, {}", author.base_seq, replica.last_base));
+        return refuse(format!(
+            "base_seq {} is before the replica's last, {}",
+            author.base_seq, replica.last_base
+        ));
     }
     for extra in &author.extras {
         // A counter of 0 lists nothing. An extra is nearly always a recent change: only one that is not in memory
@@ -140,7 +145,7 @@ fn check_context(tx: &Transaction<'_>, author: &Author, replica: &ReplicaRow) ->
             None => tx.change_of(extra.replica_no, extra.counter)?,
         };
         let base_seq = change.author.base_seq;
-        if base_seq > author.base_seq {
+        if base_seq > author.base_seq && !active(Mutant::ExtraBaseUnchecked) {
             return refuse(format!("base_seq {} is before that of an extra, {base_seq}", author.base_seq));
         }
     }
@@ -248,7 +253,9 @@ impl Settling<'_, '_> {
             Action::ClearElements { field } => self.clear_elements(mutation, field),
             Action::Link { field, target } => self.link(mutation, field, target),
             Action::Unlink { field, target } => self.unlink(mutation, field, target.as_ref()),
-            Action::Defer { conflict, revision, remind_at_ms } => self.defer(*conflict, *revision, *remind_at_ms),
+            Action::Defer { conflict, revision, remind_at_ms } => {
+                self.defer(*conflict, *revision, *remind_at_ms)
+            }
             Action::Assign { conflict, assignee } => self.assign(*conflict, assignee),
             Action::Reopen { conflict } => self.reopen(*conflict),
             Action::Remind { conflict } => self.remind(*conflict),
@@ -297,8 +304,10 @@ impl Settling<'_, '_> {
     /// As [`Settling::knows`], from where the mutation's value was read.
     pub fn knows_for(&self, mutation: &Mutation, w: &Stamp) -> bool {
         match mutation.observed_seq {
-            Some(observed) => w.seq == self.stamp.seq || self.author.knows_since(observed, w),
-            None => self.knows(w),
+            Some(observed) if !active(Mutant::ObservedIgnored) => {
+                w.seq == self.stamp.seq || self.author.knows_since(observed, w)
+            }
+            _ => self.knows(w),
         }
     }
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use super::super::causality::{Author, Seq};
 use super::super::change::{Change, ConflictEventKind, EffectKind};
-use super::super::conflict::{AlternativeHunk, AlternativeState, CloseReason, ConflictKind, Scope, ScopePart};
+use super::super::conflict::{
+    AlternativeHunk, AlternativeState, CloseReason, ConflictKind, Scope, ScopePart,
+};
 use super::super::ids::{ConflictId, FieldId, RecordId};
 use super::super::limits::{TEXT_BYTES_MAX, TEXT_WINDOW_OPERATIONS_MAX};
 use super::super::merge::text::{
-    Clash, CriticalBase, Hunk, Integrated, SettledHunk, TextError, TextOp, Window, apply_hunks, apply_splices,
-    diff, undo_splices, validate_hunks,
+    Clash, CriticalBase, Hunk, Integrated, SettledHunk, Splice, TextError, TextOp, Window, apply_hunks,
+    apply_splices, diff, undo_splices, validate_hunks,
 };
 use super::super::operation::{Action, Mutation};
 use super::super::refusal::Refusal;
@@ -189,7 +191,11 @@ impl Settling<'_, '_> {
     }
 
     /// An edit from so long ago that its place cannot be found any more: all of it is kept in the conflict.
-    fn suppress_all(&mut self, before: &TextField, wanted: Wanted<'_>) -> Step<(String, Vec<Hunk>, Integrated)> {
+    fn suppress_all(
+        &mut self,
+        before: &TextField,
+        wanted: Wanted<'_>,
+    ) -> Step<(String, Vec<Hunk>, Integrated)> {
         let hunks = match wanted {
             Wanted::Hunks(hunks) => hunks.to_vec(),
             Wanted::Text(text) => {
@@ -244,7 +250,8 @@ impl Settling<'_, '_> {
                     None => self.parent_of(places)?,
                 };
                 let base = Some(Value::string(before.text.as_str()));
-                self.new_conflict(mutation, scope.clone(), ConflictKind::TextOverlap, Vec::new(), parent, (base, false))?
+                let kind = ConflictKind::TextOverlap;
+                self.new_conflict(mutation, scope.clone(), kind, Vec::new(), parent, (base, false))?
             }
         };
         for clash in &integrated.clashes {
@@ -252,7 +259,8 @@ impl Settling<'_, '_> {
         }
         self.settlement.conflicts.push(conflict.id);
         reawaken(&mut conflict);
-        let event = if conflict.revision == 0 { ConflictEventKind::Opened } else { ConflictEventKind::Changed };
+        let event =
+            if conflict.revision == 0 { ConflictEventKind::Opened } else { ConflictEventKind::Changed };
         self.save(conflict, event, "overlapping edits")
     }
 
@@ -353,7 +361,7 @@ fn known_seq_of(change: &Change, record: &str, field: &str) -> Seq {
     }
 }
 
-fn text_splices<'c>(change: &'c Change, record: &str, field: &str) -> Option<&'c [super::super::merge::text::Splice]> {
+fn text_splices<'c>(change: &'c Change, record: &str, field: &str) -> Option<&'c [Splice]> {
     match &change.effect_on(record, field)?.kind {
         EffectKind::Text { splices, .. } => Some(splices),
         _ => None,
@@ -364,19 +372,21 @@ fn text_splices<'c>(change: &'c Change, record: &str, field: &str) -> Option<&'c
 fn partner_hunk(change: &Change, scope: &Scope) -> Option<AlternativeHunk> {
     let field = scope.field()?;
     let (hunks, _) = text_effect(change, &scope.record, field)?;
-    let (index, settled) = hunks.iter().enumerate().find(|(_, h)| h.suppressed_by.is_none()).or(hunks.iter().enumerate().next())?;
+    let mut numbered = hunks.iter().enumerate();
+    let (index, settled) = numbered.clone().find(|(_, h)| h.suppressed_by.is_none()).or(numbered.next())?;
     let replaced = text_splices(change, &scope.record, field)
         .map(|splices| {
             splices
                 .iter()
                 .filter_map(|s| match s {
-                    super::super::merge::text::Splice::Delete(text) => Some(text.as_str()),
+                    Splice::Delete(text) => Some(text.as_str()),
                     _ => None,
                 })
                 .collect::<String>()
         })
         .unwrap_or_default();
-    Some(AlternativeHunk { index: u16::try_from(index).unwrap_or(u16::MAX), hunk: settled.hunk.clone(), replaced, trunk_position: settled.hunk.pos })
+    let index = u16::try_from(index).unwrap_or(u16::MAX);
+    Some(AlternativeHunk { index, hunk: settled.hunk.clone(), replaced, trunk_position: settled.hunk.pos })
 }
 
 fn refuse(error: TextError) -> Refusal {

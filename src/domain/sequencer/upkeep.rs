@@ -13,7 +13,11 @@ use super::settle::{reject, settle};
 use super::{Environment, hold, run};
 
 /// Settles a lost counter as an explicit no-op. `Err(expected)` when it is not the next one.
-pub fn abandon(state: &mut WorkspaceState, dot: Dot, env: Environment) -> Result<Result<Receipt, Counter>, Need> {
+pub fn abandon(
+    state: &mut WorkspaceState,
+    dot: Dot,
+    env: Environment,
+) -> Result<Result<Receipt, Counter>, Need> {
     let operation = blank(Identity::Dot(dot), "");
     let attempt = run(state, |tx| {
         let last = last_settled(tx, dot.replica)?;
@@ -119,7 +123,9 @@ pub fn remind(state: &mut WorkspaceState, conflict: ConflictId, env: Environment
 }
 
 fn is_due(tx: &Transaction<'_>, id: ConflictId, env: Environment) -> Step<bool> {
-    Ok(tx.conflict(id)?.is_some_and(|c| c.status.is_live() && c.remind_at_ms.is_some_and(|at| at <= env.now_ms)))
+    Ok(tx
+        .conflict(id)?
+        .is_some_and(|c| c.status.is_live() && c.remind_at_ms.is_some_and(|at| at <= env.now_ms)))
 }
 
 fn blank(identity: Identity, correlation_id: &str) -> Operation {

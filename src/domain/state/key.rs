@@ -96,19 +96,17 @@ impl Prefix {
             Prefix::FieldsOf(record) => Key::Field(record.clone(), none),
             Prefix::ElementsOf(record, field) => Key::Element(record.clone(), field.clone(), Hash::default()),
             Prefix::BacklinksOf(target) => Key::Backlink(target.clone(), none.clone(), none),
-            Prefix::ScopesOf(record) => Key::Scope(Scope {
-                record: record.clone(),
-                part: super::super::conflict::ScopePart::Record,
-            }),
+            Prefix::ScopesOf(record) => {
+                Key::Scope(Scope { record: record.clone(), part: super::super::conflict::ScopePart::Record })
+            }
             Prefix::WaitersOn(on) => Key::Waiter(on.clone(), nil),
             Prefix::Waiters => Key::Waiter(WaitOn::Operation(nil), nil),
             Prefix::Wakes => Key::Wake(WaitOn::Operation(nil)),
             Prefix::Replicas => Key::Replica(nil.replica),
             Prefix::Conflicts => Key::Conflict(ConflictId { opened_seq: 0, index: 0 }),
-            Prefix::Scopes => Key::Scope(Scope {
-                record: none,
-                part: super::super::conflict::ScopePart::Record,
-            }),
+            Prefix::Scopes => {
+                Key::Scope(Scope { record: none, part: super::super::conflict::ScopePart::Record })
+            }
             Prefix::Reminders => Key::Reminder(i64::MIN, ConflictId { opened_seq: 0, index: 0 }),
             Prefix::HeldOperations => Key::Held(nil),
             Prefix::Requests => Key::Request(none),

@@ -87,10 +87,14 @@ pub enum FieldValue {
     Text(String),
     Counter(Vec<CounterHead>),
     /// Elements have rows of their own.
-    Set { count: u64 },
+    Set {
+        count: u64,
+    },
     /// Targets are string values or null.
     ToOne(Vec<Head>),
-    ToMany { count: u64 },
+    ToMany {
+        count: u64,
+    },
 }
 
 impl FieldValue {

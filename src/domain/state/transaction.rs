@@ -95,14 +95,17 @@ impl<'a> Transaction<'a> {
         self.complete.iter().chain(&self.current_complete).any(|prefix| prefix.contains(key))
     }
 
+    /// Asks for a range, where what follows will read many parts of it.
+    pub fn need_range(&self, prefix: &Prefix) -> Step<()> {
+        let known = self.base.is_complete(prefix)
+            || self.complete.contains(prefix)
+            || self.current_complete.contains(prefix);
+        if known { Ok(()) } else { Err(Stop::Missing(Need::Range(prefix.clone()))) }
+    }
+
     /// The keys of a range, in order.
     pub fn keys(&self, prefix: &Prefix) -> Step<Vec<Key>> {
-        if !self.base.is_complete(prefix)
-            && !self.complete.contains(prefix)
-            && !self.current_complete.contains(prefix)
-        {
-            return Err(Stop::Missing(Need::Range(prefix.clone())));
-        }
+        self.need_range(prefix)?;
         let start = prefix.start();
         let mut found: BTreeMap<&Key, bool> = BTreeMap::new();
         for layer in [&self.base.rows, &self.pending, &self.current] {
@@ -144,9 +147,9 @@ impl<'a> Transaction<'a> {
         }
         match self.base.changes.get(&seq) {
             Some(change) => Ok(change.clone()),
-            None if self.base.resident || seq > self.base.head.head_seq => Err(Stop::Refused(inconsistent(
-                format!("no change at position {seq}"),
-            ))),
+            None if self.base.resident || seq > self.base.head.head_seq => {
+                Err(Stop::Refused(inconsistent(format!("no change at position {seq}"))))
+            }
             None => Err(Stop::Missing(Need::ChangesUpTo(seq))),
         }
     }
@@ -159,7 +162,8 @@ impl<'a> Transaction<'a> {
 
     /// The change an accepted operation became, when it is in memory.
     pub fn known_change_of(&self, replica_no: ReplicaNo, counter: Counter) -> Option<Arc<Change>> {
-        match self.pending_settled.get(&(replica_no, counter)).or_else(|| self.base.settled_as.get(&(replica_no, counter))) {
+        let dot = (replica_no, counter);
+        match self.pending_settled.get(&dot).or_else(|| self.base.settled_as.get(&dot)) {
             Some(seq) => self.pending_change(*seq).or_else(|| self.base.changes.get(seq)).cloned(),
             None => None,
         }
@@ -290,7 +294,10 @@ impl<'a> Transaction<'a> {
 }
 
 /// Takes a row as the kind its key promises.
-pub(in super::super) fn read<'r, T>(row: Option<&'r Row>, pick: impl FnOnce(&'r Row) -> Option<&'r T>) -> Step<Option<&'r T>> {
+pub(in super::super) fn read<'r, T>(
+    row: Option<&'r Row>,
+    pick: impl FnOnce(&'r Row) -> Option<&'r T>,
+) -> Step<Option<&'r T>> {
     match row {
         None => Ok(None),
         Some(row) => match pick(row) {

@@ -162,7 +162,13 @@ impl WorkspaceState {
         self.settled_as.insert((change.author.replica_no, change.author.counter), change.seq);
     }
 
-    pub(super) fn absorb(&mut self, head: WorkspaceHead, rows: Rows, complete: Vec<Prefix>, changes: Vec<Arc<Change>>) {
+    pub(super) fn absorb(
+        &mut self,
+        head: WorkspaceHead,
+        rows: Rows,
+        complete: Vec<Prefix>,
+        changes: Vec<Arc<Change>>,
+    ) {
         self.head = head;
         for (key, row) in rows {
             self.dirty.insert(key.clone());

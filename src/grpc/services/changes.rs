@@ -15,7 +15,8 @@ use crate::domain::view::FeedCursor;
 use crate::engine::feed::{Feed, FeedItem, GoAwayReason, Opened, ResetReason};
 use crate::engine::{Engine, snapshot};
 use crate::grpc::convert::{
-    change_to_pb, collections_from_pb, cursor_from_pb, cursor_to_pb, label_from_pb, record_to_pb, summary_to_pb,
+    change_to_pb, collections_from_pb, cursor_from_pb, cursor_to_pb, label_from_pb, record_to_pb,
+    summary_to_pb,
 };
 use crate::grpc::pb;
 use crate::grpc::pb::change_service_server::ChangeService;
@@ -61,7 +62,8 @@ impl Changes {
         let opened = self.engine.open_feed(&workspace_id, after).await.map_err(failed)?;
         metrics::gauge!(telemetry::FEED_SUBSCRIBERS).increment(1);
         let engine = self.engine.clone();
-        let session = Session { engine, workspace_id, collections, asked: after, _permit: permit, acknowledged: 0 };
+        let session =
+            Session { engine, workspace_id, collections, asked: after, _permit: permit, acknowledged: 0 };
         Ok((session, opened))
     }
 }
@@ -268,7 +270,10 @@ impl Session {
                 pb::frame::Content::Changes(pb::Changes {
                     from_seq_exclusive: from_exclusive,
                     to_seq_inclusive: to,
-                    changes: changes.iter().filter_map(|c| change_to_pb(c, self.collections.as_ref())).collect(),
+                    changes: changes
+                        .iter()
+                        .filter_map(|c| change_to_pb(c, self.collections.as_ref()))
+                        .collect(),
                     head_seq: head.seq,
                     schema_version: head.schema_version,
                 })

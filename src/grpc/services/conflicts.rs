@@ -8,10 +8,10 @@ use crate::domain::operation::{Outcome, Receipt};
 use crate::domain::schema::Provisional;
 use crate::engine::{ConflictContext, Decider, Decision, Engine};
 use crate::grpc::convert::{
-    alternatives_to_pb, conflict_event_to_pb, conflict_filter_from_pb, conflict_id_from_pb, conflict_kind_to_pb,
-    conflict_status_to_pb, context_from_pb, context_to_pb, label_from_pb, pairs_to_pb, receipt_to_pb,
-    record_change_to_pb, record_to_pb, request_id_from_pb, summary_to_pb,
-    timestamp_from_pb, value_from_pb, value_to_pb,
+    alternatives_to_pb, conflict_event_to_pb, conflict_filter_from_pb, conflict_id_from_pb,
+    conflict_kind_to_pb, conflict_status_to_pb, context_from_pb, context_to_pb, label_from_pb, pairs_to_pb,
+    receipt_to_pb, record_change_to_pb, record_to_pb, request_id_from_pb, summary_to_pb, timestamp_from_pb,
+    value_from_pb, value_to_pb,
 };
 use crate::grpc::pb;
 use crate::grpc::pb::conflict_service_server::ConflictService;
@@ -67,9 +67,10 @@ fn decision(decided: Option<Decided>) -> Result<Decision, Failure> {
         Some(Decided::KeepCurrent(pb::KeepCurrent {})) => Ok(Decision::KeepCurrent),
         Some(Decided::Delete(pb::DeleteInstead {})) => Ok(Decision::Delete),
         Some(Decided::Unlink(pb::UnlinkInstead {})) => Ok(Decision::Unlink),
-        None => {
-            Err(Failure::invalid_request(vec![FieldViolation::new("decision", "exactly one decision must be set")]))
-        }
+        None => Err(Failure::invalid_request(vec![FieldViolation::new(
+            "decision",
+            "exactly one decision must be set",
+        )])),
     }
 }
 
@@ -96,7 +97,8 @@ impl ConflictService for Conflicts {
             None => None,
         };
         let limit = page_size(size, 50, 200);
-        let (found, next) = self.engine.conflicts(&workspace_id, &filter, before, limit).await.map_err(failed)?;
+        let (found, next) =
+            self.engine.conflicts(&workspace_id, &filter, before, limit).await.map_err(failed)?;
         Ok(Response::new(pb::ListConflictsResponse {
             conflicts: found.iter().map(summary_to_pb).collect(),
             next_page_token: next.map(|id| page_token("conflicts", id)).unwrap_or_default(),
@@ -212,9 +214,10 @@ impl ConflictService for Conflicts {
         let limit = page_size(size, 100, 500);
         let (events, more) =
             self.engine.conflict_events(&workspace_id, of, before, limit).await.map_err(failed)?;
-        let next = events.last().filter(|_| more).map(|(id, event)| {
-            page_token("events", format_args!("{}/{}/{id}", event.seq, event.revision))
-        });
+        let next = events
+            .last()
+            .filter(|_| more)
+            .map(|(id, event)| page_token("events", format_args!("{}/{}/{id}", event.seq, event.revision)));
         Ok(Response::new(pb::ListConflictEventsResponse {
             events: events.iter().map(|(id, event)| conflict_event_to_pb(*id, event)).collect(),
             next_page_token: next.unwrap_or_default(),
@@ -233,7 +236,10 @@ impl ConflictService for Conflicts {
             by_status: found
                 .by_status
                 .into_iter()
-                .map(|(status, count)| pb::StatusCount { status: conflict_status_to_pb(status).into(), count })
+                .map(|(status, count)| pb::StatusCount {
+                    status: conflict_status_to_pb(status).into(),
+                    count,
+                })
                 .collect(),
             by_kind: found
                 .by_kind

@@ -39,7 +39,11 @@ impl Connections {
     }
 
     /// Opens a connection as its start message describes it.
-    async fn open(&self, start: pb::ConnectionStart, transport: Transport) -> Result<(Uuid, Arc<str>), Status> {
+    async fn open(
+        &self,
+        start: pb::ConnectionStart,
+        transport: Transport,
+    ) -> Result<(Uuid, Arc<str>), Status> {
         let pb::ConnectionStart { workspace_id, replica_id, client_name, actor } = start;
         note_workspace(&workspace_id);
         let invalid = |violation| Status::from(Failure::invalid_request(vec![violation]));
@@ -131,7 +135,8 @@ impl ConnectionService for Connections {
         &self,
         request: Request<pb::ListConnectionsRequest>,
     ) -> Result<Response<pb::ListConnectionsResponse>, Status> {
-        let pb::ListConnectionsRequest { workspace_id, page_size: size, page_token: token } = request.into_inner();
+        let pb::ListConnectionsRequest { workspace_id, page_size: size, page_token: token } =
+            request.into_inner();
         note_workspace(&workspace_id);
         self.engine.head(&workspace_id).await.map_err(failed)?;
         let limit = page_size(size, 100, 1_000);
@@ -237,7 +242,8 @@ impl Session {
         self.heard = beat_id;
         self.heard_at = now;
         let taken = Beat { seq, round_trip_us };
-        self.quality = self.engine.connections().beat(self.id, taken, self.engine.now_ms()).map_err(failed)?;
+        self.quality =
+            self.engine.connections().beat(self.id, taken, self.engine.now_ms()).map_err(failed)?;
         Ok(())
     }
 
@@ -254,7 +260,11 @@ impl Session {
     }
 }
 
-async fn server_state(engine: &Engine, workspace: &str, quality: LinkQuality) -> Result<pb::ServerState, Status> {
+async fn server_state(
+    engine: &Engine,
+    workspace: &str,
+    quality: LinkQuality,
+) -> Result<pb::ServerState, Status> {
     let head = engine.head(workspace).await.map_err(failed)?;
     Ok(pb::ServerState {
         head_seq: head.seq,

@@ -45,9 +45,9 @@ impl From<EngineError> for Failure {
             EngineError::UnknownConnection { id } => Failure::unknown_connection(id),
             EngineError::Overloaded => Failure::overloaded(OVERLOADED_RETRY),
             EngineError::ShuttingDown => Failure::shutting_down(),
-            EngineError::Store(StoreFailure::Unavailable | StoreFailure::Unknown | StoreFailure::DiskFull) => {
-                Failure::store_unavailable()
-            }
+            EngineError::Store(
+                StoreFailure::Unavailable | StoreFailure::Unknown | StoreFailure::DiskFull,
+            ) => Failure::store_unavailable(),
             EngineError::Store(StoreFailure::Inconsistent) => Failure::internal(&error),
         }
     }

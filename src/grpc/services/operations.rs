@@ -29,7 +29,10 @@ impl Operations {
 
 #[tonic::async_trait]
 impl OperationService for Operations {
-    async fn submit(&self, request: Request<pb::SubmitRequest>) -> Result<Response<pb::SubmitResponse>, Status> {
+    async fn submit(
+        &self,
+        request: Request<pb::SubmitRequest>,
+    ) -> Result<Response<pb::SubmitResponse>, Status> {
         let started = Instant::now();
         let pb::SubmitRequest { workspace_id, operations } = request.into_inner();
         note_workspace(&workspace_id);

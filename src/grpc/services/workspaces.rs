@@ -7,7 +7,8 @@ use crate::domain::schema::Schema;
 use crate::domain::view::FeedCursor;
 use crate::engine::{Engine, WorkspaceStatus};
 use crate::grpc::convert::{
-    cursor_to_pb, dot_to_pb, label_from_pb, schema_from_pb, schema_to_pb, workspace_id_from_pb, workspace_to_pb,
+    cursor_to_pb, dot_to_pb, label_from_pb, schema_from_pb, schema_to_pb, workspace_id_from_pb,
+    workspace_to_pb,
 };
 use crate::grpc::pb;
 use crate::grpc::pb::workspace_service_server::WorkspaceService;
@@ -107,7 +108,8 @@ impl WorkspaceService for Workspaces {
         &self,
         request: Request<pb::GetVersionVectorRequest>,
     ) -> Result<Response<pb::GetVersionVectorResponse>, Status> {
-        let pb::GetVersionVectorRequest { workspace_id, page_size: size, page_token: token } = request.into_inner();
+        let pb::GetVersionVectorRequest { workspace_id, page_size: size, page_token: token } =
+            request.into_inner();
         note_workspace(&workspace_id);
         let after = parsed_token("vector", &token)?;
         let limit = page_size(size, 1_000, 10_000);
@@ -127,7 +129,10 @@ impl WorkspaceService for Workspaces {
         }))
     }
 
-    async fn get_head(&self, request: Request<pb::GetHeadRequest>) -> Result<Response<pb::GetHeadResponse>, Status> {
+    async fn get_head(
+        &self,
+        request: Request<pb::GetHeadRequest>,
+    ) -> Result<Response<pb::GetHeadResponse>, Status> {
         let pb::GetHeadRequest { workspace_id } = request.into_inner();
         note_workspace(&workspace_id);
         let head = self.engine.head(&workspace_id).await.map_err(failed)?;

@@ -49,7 +49,8 @@ async fn bytes_that_are_no_message_are_refused_by_every_method() {
 #[tokio::test]
 async fn a_request_that_was_damaged_on_its_way_is_answered_one_way_or_the_other() {
     let mut client = Clumsy::new().await;
-    let operation = client.ada.op_at(2, vec![card("c1").set("title", "x"), card("c1").edit("notes", &[(0, 0, "y")])]);
+    let operation =
+        client.ada.op_at(2, vec![card("c1").set("title", "x"), card("c1").edit("notes", &[(0, 0, "y")])]);
     let request = pb::SubmitRequest { workspace_id: "elsewhere".to_owned(), operations: vec![operation] };
     let whole = request.encode_to_vec();
     for seed in 0..300 {
@@ -64,7 +65,8 @@ async fn a_request_that_was_damaged_on_its_way_is_answered_one_way_or_the_other(
                 bytes[at] = random.random();
             }
         }
-        let status = raw::call(&client.ws.clients.channel, SUBMIT, bytes).await.expect_err("no such workspace");
+        let status =
+            raw::call(&client.ws.clients.channel, SUBMIT, bytes).await.expect_err("no such workspace");
         let reason = fault(&status).reason;
         let expected = ["MALFORMED_MESSAGE", "UNKNOWN_WORKSPACE", "INVALID_REQUEST"];
         assert!(expected.contains(&reason.as_str()), "seed {seed}: {reason}");
@@ -75,7 +77,10 @@ async fn a_request_that_was_damaged_on_its_way_is_answered_one_way_or_the_other(
 #[tokio::test]
 async fn a_message_above_its_limit_is_refused_and_one_at_the_limit_is_taken() {
     let mut client = Clumsy::new().await;
-    let request = pb::SubmitRequest { workspace_id: "w".to_owned(), operations: vec![latest(vec![card("c2").create()])] };
+    let request = pb::SubmitRequest {
+        workspace_id: "w".to_owned(),
+        operations: vec![latest(vec![card("c2").create()])],
+    };
     let padded = |bytes: usize| {
         // An unknown field is skipped, and fills the message.
         let mut message = request.encode_to_vec();
@@ -141,7 +146,10 @@ async fn ten_thousand_operations_in_a_call_are_too_many() {
         let size: usize = operations.iter().map(|o| o.encoded_len() + 4).sum();
         assert!(size < MESSAGE_BYTES_MAX, "{size} bytes: refused for another reason");
         let fault = fails(client.ws.try_submit(operations).await, Reason::TooManyOperations);
-        assert_eq!((fault.metadata["limit"].as_str(), &fault.metadata["count"]), ("1000", &count.to_string()));
+        assert_eq!(
+            (fault.metadata["limit"].as_str(), &fault.metadata["count"]),
+            ("1000", &count.to_string())
+        );
     }
     assert_eq!(fields_at_fault(client.ws.try_submit(vec![]).await), ["operations"]);
     let ask = |count: u64| pb::GetReceiptsRequest {
@@ -152,7 +160,8 @@ async fn ten_thousand_operations_in_a_call_are_too_many() {
     let operations = client.ws.clients.operations();
     let asked = within("GetReceipts", operations.clone().get_receipts(ask(1_001))).await;
     fails(asked, Reason::TooManyOperations);
-    let asked = within("GetReceipts", operations.clone().get_receipts(ask(1_000))).await.map(Response::into_inner);
+    let asked =
+        within("GetReceipts", operations.clone().get_receipts(ask(1_000))).await.map(Response::into_inner);
     assert_eq!(asked.expect("receipts").receipts.len(), 1_000);
     client.goes_on().await;
 }
@@ -215,15 +224,24 @@ async fn an_operation_without_a_usable_identity_or_knowledge_fails_its_call_with
         (pb::Operation { knowledge: None, ..good(&client) }, &["operations[1]"]),
         (pb::Operation { identity: dot(&id, 0), ..good(&client) }, &["operations[1].dot.counter"]),
         (pb::Operation { identity: dot("", 1), ..good(&client) }, &["operations[1].dot.replica_id"]),
-        (pb::Operation { identity: dot(&id.to_uppercase(), 1), ..good(&client) }, &["operations[1].dot.replica_id"]),
-        (pb::Operation { identity: dot(&id.replace('-', ""), 1), ..good(&client) }, &["operations[1].dot.replica_id"]),
+        (
+            pb::Operation { identity: dot(&id.to_uppercase(), 1), ..good(&client) },
+            &["operations[1].dot.replica_id"],
+        ),
+        (
+            pb::Operation { identity: dot(&id.replace('-', ""), 1), ..good(&client) },
+            &["operations[1].dot.replica_id"],
+        ),
         (
             pb::Operation { identity: dot("00000000-0000-0000-0000-000000000000", 1), ..good(&client) },
             &["operations[1].dot.replica_id"],
         ),
         (pb::Operation { identity: request(""), ..good(&client) }, &["operations[1].request_id"]),
         (pb::Operation { identity: request("with space"), ..good(&client) }, &["operations[1].request_id"]),
-        (pb::Operation { identity: request(&"r".repeat(65)), ..good(&client) }, &["operations[1].request_id"]),
+        (
+            pb::Operation { identity: request(&"r".repeat(65)), ..good(&client) },
+            &["operations[1].request_id"],
+        ),
         (pb::Operation { knowledge: latest, ..good(&client) }, &["operations[1].latest"]),
         (
             pb::Operation { knowledge: with_context(&client, many.clone()), ..good(&client) },
@@ -257,14 +275,18 @@ async fn a_page_token_a_filter_and_a_label_of_no_known_form_are_refused() {
     };
     let cards = || "cards".to_owned();
     assert_eq!(fields_at_fault(list(pb::ListRecordsRequest::default()).await), ["collection_id"]);
-    let bad_token =
-        pb::ListRecordsRequest { collection_id: cards(), page_token: "bogus".to_owned(), ..Default::default() };
+    let bad_token = pb::ListRecordsRequest {
+        collection_id: cards(),
+        page_token: "bogus".to_owned(),
+        ..Default::default()
+    };
     fails(list(bad_token).await, Reason::InvalidPageToken);
     let empty = pb::FieldFilter { field_id: "a b".to_owned(), condition: None };
     let filters = vec![empty.clone(), pb::FieldFilter { field_id: "title".to_owned(), condition: None }];
     let filtered = pb::ListRecordsRequest { collection_id: cards(), filters, ..Default::default() };
     assert_eq!(fields_at_fault(list(filtered).await), ["filters[0].field_id", "filters[1]"]);
-    let many = pb::ListRecordsRequest { collection_id: cards(), filters: vec![empty; 11], ..Default::default() };
+    let many =
+        pb::ListRecordsRequest { collection_id: cards(), filters: vec![empty; 11], ..Default::default() };
     assert_eq!(fields_at_fault(list(many).await), ["filters"]);
     let read = client.ws.try_read("no good id").await;
     assert_eq!(fields_at_fault(read), ["record_id"]);
@@ -287,12 +309,11 @@ async fn a_page_token_a_filter_and_a_label_of_no_known_form_are_refused() {
         let opened = within("Snapshot", ws.clients.changes().snapshot(snapshot)).await.map(|_| ());
         assert_eq!(fields_at_fault(opened), [field]);
     }
-    let start = pb::FeedStart {
-        workspace_id: "w".to_owned(),
-        client_name: "x".repeat(129),
-        ..Default::default()
-    };
-    let opened = within("Watch", ws.clients.changes().watch(pb::WatchRequest { start: Some(start) })).await.map(|_| ());
+    let start =
+        pb::FeedStart { workspace_id: "w".to_owned(), client_name: "x".repeat(129), ..Default::default() };
+    let opened = within("Watch", ws.clients.changes().watch(pb::WatchRequest { start: Some(start) }))
+        .await
+        .map(|_| ());
     assert_eq!(fields_at_fault(opened), ["start.client_name"]);
     client.goes_on().await;
 }
@@ -330,14 +351,21 @@ async fn a_value_of_an_enum_that_nobody_knows_is_refused() {
         (pb::ListConflictsRequest { statuses: vec![0, 6], ..Default::default() }, "statuses[1]", "6"),
     ] {
         let request = pb::ListConflictsRequest { workspace_id: "w".to_owned(), ..request };
-        let fault = fails(within("ListConflicts", conflicts.clone().list_conflicts(request)).await, Reason::UnknownEnumValue);
+        let fault = fails(
+            within("ListConflicts", conflicts.clone().list_conflicts(request)).await,
+            Reason::UnknownEnumValue,
+        );
         assert_eq!((fault.metadata["field"].as_str(), fault.metadata["value"].as_str()), (field, value));
     }
     let mut unknown = schema();
-    let title = unknown.collections.get_mut("cards").and_then(|c| c.fields.get_mut("title")).expect("the title");
+    let title =
+        unknown.collections.get_mut("cards").and_then(|c| c.fields.get_mut("title")).expect("the title");
     title.kind = 42;
     let request = pb::UpdateSchemaRequest { workspace_id: "w".to_owned(), schema: Some(unknown) };
-    let fault = fails(within("UpdateSchema", client.ws.clients.workspaces().update_schema(request)).await, Reason::UnknownFieldKind);
+    let fault = fails(
+        within("UpdateSchema", client.ws.clients.workspaces().update_schema(request)).await,
+        Reason::UnknownFieldKind,
+    );
     assert_eq!(fault.metadata["field_id"], "title");
     client.goes_on().await;
 }
@@ -359,7 +387,10 @@ async fn a_schema_of_too_many_collections_or_fields_is_refused() {
     let misnamed = pb::Schema { strict: true, collections };
     for schema in [wide, deep, misnamed] {
         let request = pb::UpdateSchemaRequest { workspace_id: "w".to_owned(), schema: Some(schema) };
-        fails(within("UpdateSchema", client.ws.clients.workspaces().update_schema(request)).await, Reason::InvalidRequest);
+        fails(
+            within("UpdateSchema", client.ws.clients.workspaces().update_schema(request)).await,
+            Reason::InvalidRequest,
+        );
     }
     assert_eq!(client.ws.schema().await, (schema(), 1));
     client.goes_on().await;

@@ -1,5 +1,7 @@
 //! What one reads of a conflict: everything needed to decide it.
 
+use std::slice;
+
 use pb::AlternativeState::{Head, Suppressed};
 use pb::ConflictKind::{EditDelete, Register, Relationship, TextOverlap};
 
@@ -89,13 +91,17 @@ async fn three_concurrent_values_are_one_conflict_with_every_pair() {
     let clash = Clash::register(&ws, "c1").await;
     let mut eve = ws.replica(3, "eve").having_seen(1);
     let (third, ids) = conflicted(&ws.submit(eve.op(vec![card("c1").set("title", "by eve")])).await);
-    assert_eq!(ids, [clash.id.clone()]);
+    assert_eq!(ids, slice::from_ref(&clash.id));
     let read = ws.conflict(&clash.id).await;
     let summary = read.conflict.clone().expect("a summary");
     assert_eq!((summary.revision, summary.alternative_count), (2, 3));
     assert_eq!(
         sides(&read),
-        [(clash.first, "ada", "set", true), (clash.second, "bob", "set", false), (third, "eve", "set", false)]
+        [
+            (clash.first, "ada", "set", true),
+            (clash.second, "bob", "set", false),
+            (third, "eve", "set", false)
+        ]
     );
     let mut found = pairs(&read);
     found.sort_unstable();
@@ -148,7 +154,11 @@ async fn a_text_conflict_keeps_the_suppressed_edit_with_what_it_replaced() {
     let server = TestServer::start().await;
     let ws = server.workspace("w").await;
     let clash = Clash::text(&ws).await;
-    assert_eq!(ws.text("c1", "notes").await, "hello earth!", "the edit that was ordered first is in the text");
+    assert_eq!(
+        ws.text("c1", "notes").await,
+        "hello earth!",
+        "the edit that was ordered first is in the text"
+    );
     let read = ws.conflict(&clash.id).await;
     let summary = read.conflict.clone().expect("a summary");
     assert_eq!((summary.kind(), summary.field_id.as_str()), (TextOverlap, "notes"));
@@ -179,7 +189,8 @@ async fn the_feed_says_which_hunks_were_suppressed() {
     let server = TestServer::start().await;
     let ws = server.workspace("w").await;
     let clash = Clash::text(&ws).await;
-    let changes = crate::harness::Feed::open(&ws, crate::harness::Kind::Watch, None).await.until(clash.second).await;
+    let changes =
+        crate::harness::Feed::open(&ws, crate::harness::Kind::Watch, None).await.until(clash.second).await;
     let change = changes.last().expect("bob's");
     assert_eq!(change.outcome(), pb::ChangeOutcome::Conflicted);
     let text = change.effects.iter().find_map(|e| match &e.effect {
@@ -202,7 +213,10 @@ async fn an_edit_against_a_delete_keeps_the_record_and_both_sides() {
     assert_eq!(register(&record, "title"), "by bob".into_value());
     let read = ws.conflict(&clash.id).await;
     let summary = read.conflict.clone().expect("a summary");
-    assert_eq!((summary.kind(), summary.field_id.as_str(), summary.record_id.as_str()), (EditDelete, "", "c1"));
+    assert_eq!(
+        (summary.kind(), summary.field_id.as_str(), summary.record_id.as_str()),
+        (EditDelete, "", "c1")
+    );
     assert_eq!(sides(&read), [(clash.second, "bob", "set", true), (clash.first, "ada", "delete", false)]);
     assert_eq!(read.alternatives[0].value, Some("by bob".into_value()));
     assert_eq!(read.alternatives[1].value, None, "a delete offers nothing");

@@ -21,9 +21,12 @@ async fn a_register_conflict_is_decided_by_an_alternative_a_value_or_what_is_the
     decide(&ws, &kept.id, keep()).await;
     let emptied = Clash::register(&ws, "c4").await;
     decide(&ws, &emptied.id, Decision::Value(null())).await;
-    for (id, title) in
-        [("c1", "by bob".into_value()), ("c2", "both".into_value()), ("c3", "by ada".into_value()), ("c4", null())]
-    {
+    for (id, title) in [
+        ("c1", "by bob".into_value()),
+        ("c2", "both".into_value()),
+        ("c3", "by ada".into_value()),
+        ("c4", null()),
+    ] {
         let record = ws.record(id).await;
         assert_eq!(register(&record, "title"), title, "{id}");
         assert!(record.live_conflict_ids.is_empty() && record.fields["title"].candidates.is_empty(), "{id}");
@@ -56,7 +59,8 @@ async fn a_counter_keeps_increments_that_nobody_clashed_over() {
     let server = TestServer::start().await;
     let ws = server.workspace("w").await;
     let base = ws.write(vec![card("c1").create()]).await;
-    let mut clash = Clash::of(&ws, base, card("c1").assign("votes", 10), card("c1").assign("votes", 20)).await;
+    let mut clash =
+        Clash::of(&ws, base, card("c1").assign("votes", 10), card("c1").assign("votes", 20)).await;
     let read = ws.conflict(&clash.id).await;
     settled(&ws.submit(clash.bob.op(vec![card("c1").increment("votes", 1)])).await);
     // Decided on what was read before the increment: that stays on top.
@@ -144,7 +148,11 @@ async fn a_relationship_conflict_through_a_to_many_field_is_decided_as_well() {
             assert_eq!(ws.record("c2").await.deleted, deleted, "{name}");
             let record_ids = if linked { vec!["c2".to_owned()] } else { vec![] };
             let shown = state(&ws.record("c1").await, "blocks");
-            assert_eq!(shown, pb::field_state::State::TargetRecordIds(pb::RecordIdList { record_ids }), "{name}");
+            assert_eq!(
+                shown,
+                pb::field_state::State::TargetRecordIds(pb::RecordIdList { record_ids }),
+                "{name}"
+            );
         }
     }
 }
@@ -187,7 +195,10 @@ async fn a_decision_on_an_old_revision_is_aborted_with_the_present_one() {
     for revision in [0, 1, 3, u64::MAX] {
         let late = send(&ws, resolution(&ws, &clash.id, revision, keep(), None)).await;
         let fault = fails(late, Reason::ConflictChanged);
-        assert_eq!((fault.metadata["conflict_id"].as_str(), fault.metadata["revision"].as_str()), (clash.id.as_str(), "2"));
+        assert_eq!(
+            (fault.metadata["conflict_id"].as_str(), fault.metadata["revision"].as_str()),
+            (clash.id.as_str(), "2")
+        );
     }
     let late = super::defer(&ws, &clash.id, 1, Some(server.in_ms(60_000))).await;
     fails(late, Reason::ConflictChanged);
@@ -202,7 +213,8 @@ async fn a_decision_without_a_context_knows_what_its_revision_knew() {
     let clash = Clash::register(&ws, "c1").await;
     // Something else happens to the field's card since.
     ws.write(vec![card("c1").set("status", "later")]).await;
-    let response = send(&ws, resolution(&ws, &clash.id, 1, Decision::AlternativeSeq(clash.second), None)).await;
+    let response =
+        send(&ws, resolution(&ws, &clash.id, 1, Decision::AlternativeSeq(clash.second), None)).await;
     let conflict = response.expect("decided").conflict.expect("the conflict");
     assert_eq!(conflict.status(), pb::ConflictStatus::Resolved);
     assert_eq!(register(&ws.record("c1").await, "title"), "by bob".into_value());
@@ -215,7 +227,8 @@ async fn a_decision_made_with_another_history_is_refused() {
     let clash = Clash::register(&ws, "c1").await;
     let read = ws.conflict(&clash.id).await.context.expect("a context");
     let other = pb::CausalContext { epoch: read.epoch ^ 1, ..read.clone() };
-    let fault = fails(send(&ws, resolution(&ws, &clash.id, 1, keep(), Some(other))).await, Reason::WrongEpoch);
+    let fault =
+        fails(send(&ws, resolution(&ws, &clash.id, 1, keep(), Some(other))).await, Reason::WrongEpoch);
     assert_eq!(fault.metadata["expected_epoch"], ws.epoch.to_string());
     let ahead = pb::CausalContext { base_seq: read.base_seq + 10, ..read };
     let refused = send(&ws, resolution(&ws, &clash.id, 1, keep(), Some(ahead))).await;
@@ -250,7 +263,8 @@ async fn a_request_id_that_was_used_for_something_else_decides_nothing() {
     applied(&ws.submit(job).await);
     let head = ws.head().await;
     for used in [first.request_id, written] {
-        let request = pb::ResolveConflictRequest { request_id: used, ..resolution(&ws, &two.id, 1, keep(), None) };
+        let request =
+            pb::ResolveConflictRequest { request_id: used, ..resolution(&ws, &two.id, 1, keep(), None) };
         fails_with(send(&ws, request).await, Code::FailedPrecondition, Reason::RequestIdReused);
     }
     assert_eq!(ws.head().await, head);
@@ -261,10 +275,14 @@ async fn a_request_id_that_was_used_for_something_else_decides_nothing() {
 #[tokio::test]
 async fn keeping_keeps_what_is_shown_whatever_rule_chose_it() {
     let server = TestServer::start().await;
-    for (name, rule, shown) in [("latest", pb::ProvisionalRule::Latest, 3), ("max", pb::ProvisionalRule::Max, 9)] {
+    for (name, rule, shown) in
+        [("latest", pb::ProvisionalRule::Latest, 3), ("max", pb::ProvisionalRule::Max, 9)]
+    {
         let spec = pb::FieldSchema { provisional: rule.into(), ..field(pb::FieldKind::Register) };
-        let schema =
-            pb::Schema { strict: true, collections: [("cards".to_owned(), collection([("title", spec)]))].into() };
+        let schema = pb::Schema {
+            strict: true,
+            collections: [("cards".to_owned(), collection([("title", spec)]))].into(),
+        };
         let ws = server.workspace_of(name, Some(schema)).await;
         let base = ws.write(vec![card("c1").create()]).await;
         let clash = Clash::of(&ws, base, card("c1").set("title", 9), card("c1").set("title", 3)).await;

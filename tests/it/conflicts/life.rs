@@ -1,5 +1,6 @@
 //! A conflict's life beside decisions: put aside, reminded, assigned, opened again, gone by itself, settled by a policy.
 
+use std::slice;
 use std::time::Duration;
 
 use pb::ConflictEventKind as Event;
@@ -34,7 +35,7 @@ async fn a_conflict_put_aside_reminds_once_and_says_so_in_the_feed() {
     let deferred = defer(&ws, &clash.id, 1, Some(at)).await.expect("put aside");
     assert_eq!((deferred.status(), deferred.revision, deferred.defer_count), (Status::Deferred, 2, 1));
     assert_eq!(deferred.remind_time, Some(at));
-    assert_eq!(ws.inbox().await, [deferred.clone()], "still in the inbox");
+    assert_eq!(ws.inbox().await, slice::from_ref(&deferred), "still in the inbox");
 
     let mut told = Vec::new();
     while told.len() < 2 {
@@ -147,7 +148,10 @@ async fn a_conflict_is_given_to_somebody_and_taken_back() {
     fails(assign(&ws, &clash.id, &"x".repeat(129)).await, Reason::InvalidRequest);
     decide(&ws, &clash.id, keep()).await;
     let fault = fails(assign(&ws, &clash.id, "dana").await, Reason::ConflictNotLive);
-    assert_eq!((fault.metadata["conflict_id"].as_str(), fault.metadata["status"].as_str()), (clash.id.as_str(), "resolved"));
+    assert_eq!(
+        (fault.metadata["conflict_id"].as_str(), fault.metadata["status"].as_str()),
+        (clash.id.as_str(), "resolved")
+    );
     let late = defer(&ws, &clash.id, 4, Some(server.in_ms(1_000))).await;
     fails(late, Reason::ConflictNotLive);
 }
@@ -161,7 +165,7 @@ async fn a_closed_conflict_is_opened_again_and_decided_again() {
     decide(&ws, &clash.id, keep()).await;
     let open = reopen(&ws, &clash.id).await.expect("open again");
     assert_eq!((open.status(), open.closed_seq, open.close_reason.as_str()), (Status::Open, None, ""));
-    assert_eq!(ws.record("c1").await.live_conflict_ids, [clash.id.clone()]);
+    assert_eq!(ws.record("c1").await.live_conflict_ids, slice::from_ref(&clash.id));
     decide(&ws, &clash.id, pb::resolve_conflict_request::Decision::AlternativeSeq(clash.second)).await;
     assert_eq!(register(&ws.record("c1").await, "title"), "by bob".into_value());
     let kinds: Vec<_> = ws.conflict(&clash.id).await.events.iter().map(pb::ConflictEvent::kind).collect();

@@ -1,6 +1,7 @@
 //! Lists of conflicts, the log of what happened to them, and how they ended.
 
 use std::collections::BTreeMap;
+use std::slice;
 
 use super::{Clash, assign, decide, defer, events, keep, reopen};
 use crate::harness::ops::{card, on};
@@ -78,12 +79,15 @@ async fn conflicts_are_filtered_by_status_kind_place_and_assignee() {
         ..Default::default()
     };
     assert_eq!(ids(&ws, with(&[])).await, [&other, &deferred, &open].map(Clone::clone));
-    assert_eq!(ids(&ws, with(&[Status::Resolved])).await, [resolved.clone()]);
-    assert_eq!(ids(&ws, with(&[Status::Deferred])).await, [deferred.clone()]);
-    assert_eq!(ids(&ws, with(&[Status::Resolved, Status::Deferred])).await, [&resolved, &deferred].map(Clone::clone));
+    assert_eq!(ids(&ws, with(&[Status::Resolved])).await, slice::from_ref(&resolved));
+    assert_eq!(ids(&ws, with(&[Status::Deferred])).await, slice::from_ref(&deferred));
+    assert_eq!(
+        ids(&ws, with(&[Status::Resolved, Status::Deferred])).await,
+        [&resolved, &deferred].map(Clone::clone)
+    );
     assert_eq!(ids(&ws, with(&[Status::Unspecified])).await.len(), 4, "any");
     let kind = |kind: pb::ConflictKind| pb::ListConflictsRequest { kind: kind.into(), ..Default::default() };
-    assert_eq!(ids(&ws, kind(pb::ConflictKind::EditDelete)).await, [other.clone()]);
+    assert_eq!(ids(&ws, kind(pb::ConflictKind::EditDelete)).await, slice::from_ref(&other));
     assert_eq!(ids(&ws, kind(pb::ConflictKind::Register)).await, [&deferred, &open].map(Clone::clone));
     assert!(ids(&ws, kind(pb::ConflictKind::TextOverlap)).await.is_empty());
     let people = pb::ListConflictsRequest { collection_id: "people".to_owned(), ..Default::default() };
@@ -117,7 +121,8 @@ async fn the_log_has_everything_that_happened_newest_first_in_pages() {
 
     let of_one = events(&ws, &one, 0, "").await.events;
     use pb::ConflictEventKind::{Assigned, Closed, Deferred, Opened, Reopened};
-    let told: Vec<_> = of_one.iter().rev().map(|e| (e.kind(), e.actor.as_str(), e.revision, e.status())).collect();
+    let told: Vec<_> =
+        of_one.iter().rev().map(|e| (e.kind(), e.actor.as_str(), e.revision, e.status())).collect();
     assert_eq!(
         told,
         [

@@ -50,10 +50,12 @@ pub fn all_documented() -> &'static BTreeMap<i32, (String, Documented)> {
 }
 
 fn read_comment(comment: &str) -> Documented {
-    let (marks, text) = comment.strip_prefix('(').and_then(|c| c.split_once(')')).expect("marks in parentheses");
+    let (marks, text) =
+        comment.strip_prefix('(').and_then(|c| c.split_once(')')).expect("marks in parentheses");
     let marks: Vec<&str> = marks.split(';').map(str::trim).collect();
     let code = marks.iter().find(|m| !m.starts_with("receipt")).map(|name| code_of(name));
-    let metadata = text.split_once("Metadata: ").map(|(_, keys)| without_parentheses(keys)).unwrap_or_default();
+    let metadata =
+        text.split_once("Metadata: ").map(|(_, keys)| without_parentheses(keys)).unwrap_or_default();
     Documented {
         code,
         in_receipts: marks.iter().any(|m| m.starts_with("receipt")),
@@ -99,7 +101,11 @@ fn code_of(name: &str) -> Code {
 
 /// What is documented of a reason.
 pub fn documented(reason: Reason) -> Documented {
-    all_documented().get(&i32::from(reason)).unwrap_or_else(|| panic!("{reason:?} is not documented")).1.clone()
+    all_documented()
+        .get(&i32::from(reason))
+        .unwrap_or_else(|| panic!("{reason:?} is not documented"))
+        .1
+        .clone()
 }
 
 /// An error as it came.
@@ -139,7 +145,8 @@ pub fn fault(status: &Status) -> Fault {
 /// The call failed for this reason, exactly as documented: code, metadata, violations or a delay where apt.
 #[track_caller]
 pub fn fails<T: std::fmt::Debug>(result: Result<T, Status>, reason: Reason) -> Fault {
-    let code = documented(reason).code.unwrap_or_else(|| panic!("{reason:?} is documented for receipts only"));
+    let code =
+        documented(reason).code.unwrap_or_else(|| panic!("{reason:?} is documented for receipts only"));
     fails_with(result, code, reason)
 }
 

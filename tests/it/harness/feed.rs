@@ -120,7 +120,10 @@ impl Feed {
         let cursor = frame.cursor.expect("a cursor in every frame");
         match frame.content.expect("content") {
             Content::Opened(opened) => {
-                assert_eq!(cursor.seq_inclusive, asked.seq_inclusive, "the feed begins where it was asked to");
+                assert_eq!(
+                    cursor.seq_inclusive, asked.seq_inclusive,
+                    "the feed begins where it was asked to"
+                );
                 assert!(opened.head_seq >= cursor.seq_inclusive, "a head behind the cursor");
                 feed.head_seq = opened.head_seq;
                 feed.opened = opened;
@@ -180,7 +183,9 @@ impl Feed {
                 assert_eq!(cursor.seq_inclusive, self.position(), "go_away names what was sent");
                 Heard::GoAway(go_away.reason())
             }
-            first @ (Content::Opened(_) | Content::Reset(_)) => panic!("comes first or not at all: {first:?}"),
+            first @ (Content::Opened(_) | Content::Reset(_)) => {
+                panic!("comes first or not at all: {first:?}")
+            }
         }
     }
 

@@ -73,7 +73,8 @@ impl Model {
         if let Kind::ConflictChanged(changed) = kind {
             let conflict = changed.conflict.clone().expect("a conflict");
             // Revisions only grow, so that a snapshot's newer picture stays.
-            let newer = self.conflicts.get(&conflict.conflict_id).is_none_or(|c| c.revision <= conflict.revision);
+            let newer =
+                self.conflicts.get(&conflict.conflict_id).is_none_or(|c| c.revision <= conflict.revision);
             if newer {
                 self.conflicts.insert(conflict.conflict_id.clone(), conflict);
             }
@@ -131,8 +132,11 @@ impl Model {
         let card = self.records.get(id).unwrap_or_else(|| panic!("the client has no record {id}"));
         assert_eq!((&card.collection_id, card.deleted), (&record.collection_id, record.deleted), "{id}");
         let alive = |target: &str| self.records.get(target).is_some_and(|r| !r.deleted);
-        let theirs: BTreeMap<String, Shown> =
-            record.fields.iter().map(|(f, state)| (f.clone(), Shown::of(f, &field_of(state), &alive))).collect();
+        let theirs: BTreeMap<String, Shown> = record
+            .fields
+            .iter()
+            .map(|(f, state)| (f.clone(), Shown::of(f, &field_of(state), &alive)))
+            .collect();
         assert_eq!(self.shown(id), theirs, "{id}: what the client has, what the server has");
     }
 
@@ -174,9 +178,8 @@ impl Shown {
 
 fn field_of(field: &pb::FieldState) -> Field {
     let text = |id: &String| pb::Value { kind: Some(pb::value::Kind::StringValue(id.clone())) };
-    let set = |values: Vec<pb::Value>| {
-        Field::Set(values.into_iter().map(|v| (v.encode_to_vec(), v)).collect())
-    };
+    let set =
+        |values: Vec<pb::Value>| Field::Set(values.into_iter().map(|v| (v.encode_to_vec(), v)).collect());
     match field.state.as_ref().expect("a state") {
         State::RegisterValue(value) => Field::Register(value.clone()),
         State::Text(text) => Field::Text(text.clone()),

@@ -49,9 +49,8 @@ pub fn null() -> pb::Value {
 
 /// `levels` lists around null.
 pub fn nested(levels: usize) -> pb::Value {
-    (0..levels).fold(null(), |inner, _| {
-        value(pb::value::Kind::ListValue(pb::ListValue { values: vec![inner] }))
-    })
+    (0..levels)
+        .fold(null(), |inner, _| value(pb::value::Kind::ListValue(pb::ListValue { values: vec![inner] })))
 }
 
 /// A record that mutations are about.

@@ -56,7 +56,8 @@ impl TestServer {
     }
 
     async fn run(&mut self) {
-        let flags = self.settings.iter().fold(Flags::new(Preset::SERVE), |f, (name, value)| f.with(name, value));
+        let flags =
+            self.settings.iter().fold(Flags::new(Preset::SERVE), |f, (name, value)| f.with(name, value));
         let config = Config::load(&flags, std::iter::empty(), None).unwrap_or_else(|e| panic!("{e}"));
         let server = Server::build(config).await.unwrap_or_else(|e| panic!("{e}"));
         let shutdown = CancellationToken::new();

@@ -35,7 +35,8 @@ pub async fn request(
 ) -> Response {
     within("an HTTP response", async {
         let mut socket = TcpStream::connect(address).await.expect("a connection");
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n", body.len());
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -43,7 +44,8 @@ pub async fn request(
         socket.write_all(&[head.as_bytes(), body].concat()).await.expect("sent");
         let mut socket = BufReader::new(socket);
         let first = line(&mut socket).await;
-        let status = first.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("{first}"));
+        let status =
+            first.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("{first}"));
         let mut headers = Vec::new();
         loop {
             let line = line(&mut socket).await;
@@ -99,7 +101,8 @@ impl Response {
             return length > 0;
         }
         let size = line(&mut self.socket).await;
-        let size = usize::from_str_radix(size.trim(), 16).unwrap_or_else(|_| panic!("a chunk's size: {size}"));
+        let size =
+            usize::from_str_radix(size.trim(), 16).unwrap_or_else(|_| panic!("a chunk's size: {size}"));
         let mut chunk = vec![0; size];
         self.socket.read_exact(&mut chunk).await.expect("a chunk");
         line(&mut self.socket).await;

@@ -171,8 +171,7 @@ impl Workspace {
 
     /// A read of a record, which may fail.
     pub async fn try_read(&self, record_id: &str) -> Result<pb::GetRecordResponse, Status> {
-        let request =
-            pb::GetRecordRequest { workspace_id: self.id.clone(), record_id: record_id.to_owned() };
+        let request = pb::GetRecordRequest { workspace_id: self.id.clone(), record_id: record_id.to_owned() };
         within("GetRecord", self.clients.records().get_record(request)).await.map(Response::into_inner)
     }
 
@@ -238,7 +237,8 @@ impl Workspace {
         loop {
             let request =
                 pb::ListConflictsRequest { workspace_id: self.id.clone(), page_token, ..Default::default() };
-            let page = answer(within("ListConflicts", self.clients.conflicts().list_conflicts(request)).await);
+            let page =
+                answer(within("ListConflicts", self.clients.conflicts().list_conflicts(request)).await);
             ids.extend(page.conflicts.into_iter().map(|c| c.conflict_id));
             page_token = page.next_page_token;
             if page_token.is_empty() {

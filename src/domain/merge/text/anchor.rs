@@ -33,10 +33,7 @@ pub(super) fn anchor(tree: &Tree, sight: &Sight, left: Option<usize>) -> Anchor 
         let place = tree.spans[index].first();
         if below(place) || mutants::active(Mutant::NaiveRightNeighbour) {
             // Directly before it: behind all its earlier left children.
-            return Anchor {
-                parent: Some(place),
-                index,
-            };
+            return Anchor { parent: Some(place), index };
         }
     }
 
@@ -44,13 +41,6 @@ pub(super) fn anchor(tree: &Tree, sight: &Sight, left: Option<usize>) -> Anchor 
     let end = right.unwrap_or(tree.spans.len());
     let unknown = &tree.spans[start..end];
     let inside = unknown.partition_point(|span| below(span.first()));
-    let index = if mutants::active(Mutant::YoungerSiblingLeft) {
-        start
-    } else {
-        start + inside
-    };
-    Anchor {
-        parent: left,
-        index,
-    }
+    let index = if mutants::active(Mutant::YoungerSiblingLeft) { start } else { start + inside };
+    Anchor { parent: left, index }
 }

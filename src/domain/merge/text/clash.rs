@@ -64,12 +64,7 @@ pub(super) fn partners(
 }
 
 /// A clash as far as it can be told before the operation is entered: all but its place in the trunk.
-pub(super) fn describe(
-    tree: &Tree,
-    hunk_index: usize,
-    partners: Vec<Seq>,
-    footprint: &Footprint,
-) -> Clash {
+pub(super) fn describe(tree: &Tree, hunk_index: usize, partners: Vec<Seq>, footprint: &Footprint) -> Clash {
     let deleted = match footprint.deleted {
         Some((first, last)) => &tree.spans[first..=last],
         None => &[],
@@ -79,11 +74,7 @@ pub(super) fn describe(
     Clash {
         hunk_index,
         partners,
-        deleted: deleted
-            .iter()
-            .filter(|span| span.seen)
-            .map(|span| tree.text_of(span))
-            .collect(),
+        deleted: deleted.iter().filter(|span| span.seen).map(|span| tree.text_of(span)).collect(),
         before: excerpt_before(tree, &tree.spans[..behind_left]),
         after: excerpt_after(tree, &tree.spans[right..]),
         trunk_pos: 0,
@@ -129,16 +120,11 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     /// The deletions of a span that are in force and that the author did not know of.
-    fn unknown_deletions<'a>(
-        &'a self,
-        span: &'a Span,
-    ) -> impl Iterator<Item = (usize, &'a Deletion)> + 'a {
+    fn unknown_deletions<'a>(&'a self, span: &'a Span) -> impl Iterator<Item = (usize, &'a Deletion)> + 'a {
         span.deletions
             .iter()
             .map(|&index| (index, &self.tree.deletions[index]))
-            .filter(|(_, deletion)| {
-                deletion.suppressed_by.is_none() && !self.sight.knows(Some(deletion.op))
-            })
+            .filter(|(_, deletion)| deletion.suppressed_by.is_none() && !self.sight.knows(Some(deletion.op)))
     }
 
     /// c1: somebody else deleted this too. Two plain deletions agree; otherwise there are two replacements

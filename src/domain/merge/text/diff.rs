@@ -19,10 +19,7 @@ pub fn diff(old: &str, new: &str) -> Vec<Hunk> {
 
     let work = len_u64(old).saturating_mul(len_u64(new));
     if old.is_empty() || new.is_empty() || work > DIFF_WORK_LIMIT {
-        return Gap { old: 0, new: 0 }
-            .hunk(prefix, old, new, old.len(), new.len())
-            .into_iter()
-            .collect();
+        return Gap { old: 0, new: 0 }.hunk(prefix, old, new, old.len(), new.len()).into_iter().collect();
     }
 
     // One hunk per stretch between characters that stay, which also keeps hunks from touching.
@@ -34,10 +31,7 @@ pub fn diff(old: &str, new: &str) -> Vec<Hunk> {
         }
         let (kept_old, kept_new) = (op.old_range(), op.new_range());
         hunks.extend(gap.hunk(prefix, old, new, kept_old.start, kept_new.start));
-        gap = Gap {
-            old: kept_old.end,
-            new: kept_new.end,
-        };
+        gap = Gap { old: kept_old.end, new: kept_new.end };
     }
     hunks.extend(gap.hunk(prefix, old, new, old.len(), new.len()));
     hunks
@@ -72,10 +66,7 @@ impl Gap {
     }
 }
 
-fn common_len<'a>(
-    old: impl Iterator<Item = &'a char>,
-    new: impl Iterator<Item = &'a char>,
-) -> usize {
+fn common_len<'a>(old: impl Iterator<Item = &'a char>, new: impl Iterator<Item = &'a char>) -> usize {
     old.zip(new).take_while(|(a, b)| a == b).count()
 }
 

@@ -30,29 +30,22 @@ impl fmt::Display for TextError {
             Self::EmptyHunk { index } => {
                 write!(f, "hunk {index} neither deletes nor inserts anything")
             }
-            Self::NotSorted { index } => write!(
-                f,
-                "hunk {index} overlaps, touches or precedes the hunk before it"
-            ),
-            Self::OutOfBounds { pos, del, view_len } => write!(
-                f,
-                "a hunk at {pos} deleting {del} does not fit a text of {view_len} characters"
-            ),
+            Self::NotSorted { index } => {
+                write!(f, "hunk {index} overlaps, touches or precedes the hunk before it")
+            }
+            Self::OutOfBounds { pos, del, view_len } => {
+                write!(f, "a hunk at {pos} deleting {del} does not fit a text of {view_len} characters")
+            }
             Self::TooLong => write!(f, "the text is longer than a position can express"),
             Self::OutOfOrder { seq, last_seq } => {
                 write!(f, "operation {seq} does not follow operation {last_seq}")
             }
-            Self::StaleBase {
-                base_seq,
-                window_base_seq,
-            } => write!(
-                f,
-                "base {base_seq} lies before the window's base {window_base_seq}"
-            ),
-            Self::SpliceLength { index } => write!(
-                f,
-                "the effect does not cover the text: its splice {index} does not fit"
-            ),
+            Self::StaleBase { base_seq, window_base_seq } => {
+                write!(f, "base {base_seq} lies before the window's base {window_base_seq}")
+            }
+            Self::SpliceLength { index } => {
+                write!(f, "the effect does not cover the text: its splice {index} does not fit")
+            }
             Self::SpliceContent { index } => {
                 write!(f, "splice {index} of the effect mentions other text")
             }

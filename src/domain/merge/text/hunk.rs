@@ -73,11 +73,9 @@ pub(super) fn check_bounds<'a>(
 ) -> Result<(), TextError> {
     // Sorted and disjoint: the last one reaches farthest.
     match hunks.next_back() {
-        Some(hunk) if hunk.end().is_none_or(|end| end > view_len) => Err(TextError::OutOfBounds {
-            pos: hunk.pos,
-            del: hunk.del,
-            view_len,
-        }),
+        Some(hunk) if hunk.end().is_none_or(|end| end > view_len) => {
+            Err(TextError::OutOfBounds { pos: hunk.pos, del: hunk.del, view_len })
+        }
         _ => Ok(()),
     }
 }

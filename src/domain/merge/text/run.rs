@@ -17,11 +17,7 @@ impl RunText {
     pub(super) fn new(text: String) -> Self {
         if text.is_ascii() {
             let char_len = saturating_u32(text.len());
-            return Self {
-                text,
-                char_len,
-                marks: Vec::new(),
-            };
+            return Self { text, char_len, marks: Vec::new() };
         }
         let mut marks = Vec::new();
         let mut char_len = 0u32;
@@ -31,11 +27,7 @@ impl RunText {
             }
             char_len = char_len.saturating_add(1);
         }
-        Self {
-            text,
-            char_len,
-            marks,
-        }
+        Self { text, char_len, marks }
     }
 
     pub(super) fn char_len(&self) -> u32 {
@@ -56,11 +48,7 @@ impl RunText {
         if self.marks.is_empty() {
             return to_usize(pos);
         }
-        let mark = self
-            .marks
-            .get(to_usize(pos / MARK_CHARS))
-            .copied()
-            .unwrap_or(self.text.len());
+        let mark = self.marks.get(to_usize(pos / MARK_CHARS)).copied().unwrap_or(self.text.len());
         let mut chars = self.text.get(mark..).unwrap_or_default().chars();
         if let Some(last) = (pos % MARK_CHARS).checked_sub(1) {
             chars.nth(to_usize(last));

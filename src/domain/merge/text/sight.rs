@@ -20,21 +20,11 @@ impl Sight {
         let in_effect = |op: usize, suppressed_by: Option<Seq>| {
             known_ops[op] && suppression_is_unseen(author, &ops[op], suppressed_by)
         };
-        let inserted = tree
-            .runs
-            .iter()
-            .map(|run| run.op.is_none_or(|op| in_effect(op, run.suppressed_by)))
-            .collect();
-        let deleted = tree
-            .deletions
-            .iter()
-            .map(|deletion| in_effect(deletion.op, deletion.suppressed_by))
-            .collect();
-        Self {
-            known_ops,
-            inserted,
-            deleted,
-        }
+        let inserted =
+            tree.runs.iter().map(|run| run.op.is_none_or(|op| in_effect(op, run.suppressed_by))).collect();
+        let deleted =
+            tree.deletions.iter().map(|deletion| in_effect(deletion.op, deletion.suppressed_by)).collect();
+        Self { known_ops, inserted, deleted }
     }
 
     /// Whether the author knew this operation of the window; everybody knows the base text.

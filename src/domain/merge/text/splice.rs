@@ -47,28 +47,19 @@ fn walk(text: &str, splices: &[Splice], direction: Direction) -> Result<String, 
     for (index, splice) in splices.iter().enumerate() {
         match (splice, direction) {
             (Splice::Retain(len), _) => {
-                let (kept, behind) =
-                    try_split_chars(rest, *len).ok_or(TextError::SpliceLength { index })?;
+                let (kept, behind) = try_split_chars(rest, *len).ok_or(TextError::SpliceLength { index })?;
                 result.push_str(kept);
                 rest = behind;
             }
-            (Splice::Insert(new), Direction::Forward)
-            | (Splice::Delete(new), Direction::Backward) => result.push_str(new),
-            (Splice::Delete(old), Direction::Forward)
-            | (Splice::Insert(old), Direction::Backward) => {
-                rest = rest
-                    .strip_prefix(old.as_str())
-                    .ok_or(TextError::SpliceContent { index })?;
+            (Splice::Insert(new), Direction::Forward) | (Splice::Delete(new), Direction::Backward) => {
+                result.push_str(new)
+            }
+            (Splice::Delete(old), Direction::Forward) | (Splice::Insert(old), Direction::Backward) => {
+                rest = rest.strip_prefix(old.as_str()).ok_or(TextError::SpliceContent { index })?;
             }
         }
     }
-    if rest.is_empty() {
-        Ok(result)
-    } else {
-        Err(TextError::SpliceLength {
-            index: splices.len(),
-        })
-    }
+    if rest.is_empty() { Ok(result) } else { Err(TextError::SpliceLength { index: splices.len() }) }
 }
 
 /// Builds an effect; neighbours of one kind become one splice and empty ones disappear.

@@ -63,25 +63,16 @@ pub(super) struct Span {
 
 impl Span {
     pub(super) fn first(&self) -> Place {
-        Place {
-            run: self.run,
-            offset: self.start,
-        }
+        Place { run: self.run, offset: self.start }
     }
 
     pub(super) fn last(&self) -> Place {
-        Place {
-            run: self.run,
-            offset: self.start + self.len - 1,
-        }
+        Place { run: self.run, offset: self.start + self.len - 1 }
     }
 
     /// Cuts the span behind its first `len` characters and returns them; the rest stays.
     fn take_front(&mut self, len: u32) -> Span {
-        let front = Span {
-            len,
-            ..self.clone()
-        };
+        let front = Span { len, ..self.clone() };
         self.start += len;
         self.len -= len;
         front
@@ -104,11 +95,7 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn new(base_text: &str) -> Self {
-        let mut tree = Self {
-            runs: Vec::new(),
-            deletions: Vec::new(),
-            spans: Vec::new(),
-        };
+        let mut tree = Self { runs: Vec::new(), deletions: Vec::new(), spans: Vec::new() };
         // One right-child chain from the root.
         let base = tree.add_run(Run {
             text: RunText::new(base_text.to_owned()),
@@ -132,11 +119,7 @@ impl Tree {
             deletions: Vec::new(),
             in_trunk,
             seen: false,
-            change: if in_trunk {
-                Change::Entered
-            } else {
-                Change::None
-            },
+            change: if in_trunk { Change::Entered } else { Change::None },
         };
         self.runs.push(run);
         span

@@ -52,12 +52,7 @@ impl Window {
     pub fn new(text_at_base: &str, base_seq: Seq) -> Self {
         let tree = Tree::new(text_at_base);
         let char_count = tree.spans.iter().map(|span| u64::from(span.len)).sum();
-        Self {
-            base_seq,
-            ops: Vec::new(),
-            tree,
-            char_count,
-        }
+        Self { base_seq, ops: Vec::new(), tree, char_count }
     }
 
     /// The critical base the window starts from.
@@ -95,12 +90,7 @@ impl Window {
     /// Those of [`validate_hunks`](super::validate_hunks) and [`TextError::OutOfBounds`] for hunks that do
     /// not fit the author's view; [`TextError::OutOfOrder`], [`TextError::StaleBase`] and
     /// [`TextError::TooLong`]. The window is unchanged then.
-    pub fn integrate(
-        &mut self,
-        author: &Author,
-        seq: Seq,
-        hunks: &[Hunk],
-    ) -> Result<Integrated, TextError> {
+    pub fn integrate(&mut self, author: &Author, seq: Seq, hunks: &[Hunk]) -> Result<Integrated, TextError> {
         let hunk_refs: Vec<&Hunk> = hunks.iter().collect();
         let (sight, footprints) = self.locate(author, seq, &hunk_refs)?;
 
@@ -127,16 +117,9 @@ impl Window {
         let hunks = hunks
             .iter()
             .zip(decisions)
-            .map(|(hunk, suppressed_by)| SettledHunk {
-                hunk: hunk.clone(),
-                suppressed_by,
-            })
+            .map(|(hunk, suppressed_by)| SettledHunk { hunk: hunk.clone(), suppressed_by })
             .collect();
-        Ok(Integrated {
-            splices: self.effect(),
-            hunks,
-            clashes,
-        })
+        Ok(Integrated { splices: self.effect(), hunks, clashes })
     }
 
     /// The text as this author sees it before its operation.
@@ -172,10 +155,7 @@ impl Window {
             return Err(TextError::OutOfOrder { seq, last_seq });
         }
         if author.base_seq < self.base_seq {
-            return Err(TextError::StaleBase {
-                base_seq: author.base_seq,
-                window_base_seq: self.base_seq,
-            });
+            return Err(TextError::StaleBase { base_seq: author.base_seq, window_base_seq: self.base_seq });
         }
         hunk::validate(hunks.iter().copied())?;
         let mut char_count = self.char_count;
@@ -189,10 +169,7 @@ impl Window {
         let sight = Sight::new(author, &self.ops, &self.tree);
         let mut view_len = 0;
         let mut cuts = Vec::new();
-        let mut bounds = hunks
-            .iter()
-            .flat_map(|hunk| [hunk.pos, hunk.pos + hunk.del])
-            .peekable();
+        let mut bounds = hunks.iter().flat_map(|hunk| [hunk.pos, hunk.pos + hunk.del]).peekable();
         for (index, span) in self.tree.spans.iter_mut().enumerate() {
             span.change = Change::None;
             span.seen = sight.sees(span);
@@ -201,14 +178,9 @@ impl Window {
             }
             while let Some(bound) = bounds.next_if(|bound| *bound < view_len + span.len) {
                 let offset = bound.saturating_sub(view_len);
-                let is_new = cuts
-                    .last()
-                    .is_none_or(|cut: &Cut| cut.span != index || cut.offset != offset);
+                let is_new = cuts.last().is_none_or(|cut: &Cut| cut.span != index || cut.offset != offset);
                 if offset > 0 && is_new {
-                    cuts.push(Cut {
-                        span: index,
-                        offset,
-                    });
+                    cuts.push(Cut { span: index, offset });
                 }
             }
             view_len += span.len;
@@ -221,9 +193,7 @@ impl Window {
 
     /// The hunks' footprints, once every bound of a hunk is the end of a span.
     fn footprints(&self, hunks: &[&Hunk]) -> Vec<Footprint> {
-        let mut seen = (self.tree.spans.iter().enumerate())
-            .filter(|(_, span)| span.seen)
-            .peekable();
+        let mut seen = (self.tree.spans.iter().enumerate()).filter(|(_, span)| span.seen).peekable();
         let mut pos = 0;
         let mut left = None;
         let mut footprints = Vec::with_capacity(hunks.len());
@@ -237,11 +207,7 @@ impl Window {
                 pos += span.len;
                 deleted = Some((deleted.map_or(index, |(first, _)| first), index));
             }
-            footprints.push(Footprint {
-                left,
-                deleted,
-                right: seen.peek().map(|(index, _)| *index),
-            });
+            footprints.push(Footprint { left, deleted, right: seen.peek().map(|(index, _)| *index) });
         }
         footprints
     }
@@ -257,24 +223,13 @@ impl Window {
         decisions: &[Option<Seq>],
     ) -> Vec<usize> {
         let op = self.ops.len();
-        self.ops.push(Stamp {
-            seq,
-            replica_no: author.replica_no,
-            counter: author.counter,
-        });
+        self.ops.push(Stamp { seq, replica_no: author.replica_no, counter: author.counter });
         let mut places = Vec::with_capacity(hunks.len());
         let mut arrivals = Vec::new();
         for ((hunk, footprint), &suppressed_by) in hunks.iter().zip(footprints).zip(decisions) {
             let mut place = footprint.deleted.map_or(0, |(first, _)| first);
             if let Some(range) = footprint.deleted {
-                self.mark_deleted(
-                    range,
-                    Deletion {
-                        op,
-                        replaces: !hunk.ins.is_empty(),
-                        suppressed_by,
-                    },
-                );
+                self.mark_deleted(range, Deletion { op, replaces: !hunk.ins.is_empty(), suppressed_by });
             }
             if !hunk.ins.is_empty() {
                 // Runs of this very operation are not in the list yet. They could not matter: between two
@@ -332,10 +287,7 @@ impl Window {
     /// Number of trunk characters before a span.
     fn trunk_pos(&self, index: usize) -> u32 {
         let spans = self.tree.spans.iter().take(index);
-        spans
-            .filter(|span| span.in_trunk)
-            .map(|span| span.len)
-            .sum()
+        spans.filter(|span| span.in_trunk).map(|span| span.len).sum()
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Check;
-use super::fold::{Confirmed, Place};
+use super::fold::{Confirmed, Place, Shown};
 use super::server::EPOCH;
 use super::truth::{Made, Truth};
 use crate::domain::causality::{Author, Counter, Extra, ReplicaNo, Seq};
@@ -14,7 +14,7 @@ use crate::domain::change::{Change, EffectKind};
 use crate::domain::hash::{CHAIN_START, Hash, chain};
 use crate::domain::ids::{Dot, ReplicaId};
 use crate::domain::limits::EXTRAS_MAX;
-use crate::domain::merge::text::{Hunk, TextOp, Window, diff};
+use crate::domain::merge::text::{Hunk, TextOp, Window, apply_hunks, diff};
 use crate::domain::operation::{Action, CausalContext, Identity, Knowledge, Mutation, Operation};
 use crate::domain::value::Value;
 
@@ -67,7 +67,11 @@ impl Client {
 
     /// Writes an operation. Text edits on top of pending ones depend on them: were those rejected, the positions
     /// would mean nothing.
-    pub(super) fn write(&mut self, mutations: Vec<Mutation>, depends_on: Vec<Dot>) -> Result<Rc<Made>, String> {
+    pub(super) fn write(
+        &mut self,
+        mutations: Vec<Mutation>,
+        depends_on: Vec<Dot>,
+    ) -> Result<Rc<Made>, String> {
         let mut seen_texts = BTreeMap::new();
         let mut needed: BTreeSet<Dot> = depends_on.into_iter().collect();
         for place in mutations.iter().filter_map(text_place) {
@@ -120,8 +124,8 @@ impl Client {
             if self.chain != change.chain {
                 return Err(format!("the chain broke at {}", change.seq));
             }
-            let early = truth.of(&change.dot)?.known.iter().find(|d| !self.known.contains(d) && !truth.rejected.contains(d));
-            if let Some(missing) = early {
+            let unheard = |d: &&Dot| !self.known.contains(d) && !truth.rejected.contains(d);
+            if let Some(missing) = truth.of(&change.dot)?.known.iter().find(unheard) {
                 return Err(format!("{} was delivered before {missing}, which its author knew", change.dot));
             }
             self.confirmed.apply(change)?;
@@ -146,7 +150,10 @@ impl Client {
         for dot in truth.made.keys().filter(|dot| !truth.rejected.contains(dot)) {
             let received = self.feed.iter().any(|c| c.dot == *dot);
             if (received || self.represents(dot)) != self.known.contains(dot) {
-                return Err(format!("{dot} is known: {}, in the context: {received}", self.known.contains(dot)));
+                return Err(format!(
+                    "{dot} is known: {}, in the context: {received}",
+                    self.known.contains(dot)
+                ));
             }
         }
         Ok(())
@@ -182,6 +189,33 @@ impl Client {
             Some(missing) => Err(format!("imported {} without {missing}", made.dot)),
             None => self.check_compaction(truth),
         }
+    }
+
+    /// Its own texts show what it just wrote (invariant 41), whatever the others do.
+    pub(super) fn check_shows(&self, made: &Made) -> Check {
+        for mutation in &made.operation.mutations {
+            let Some(place) = text_place(mutation) else { continue };
+            let seen = made.seen_texts.get(&place).map_or("", String::as_str);
+            let mut wanted = seen.to_owned();
+            apply_hunks(&mut wanted, &hunks_of(mutation, seen)).map_err(|e| e.to_string())?;
+            let shown = self.text(&place)?;
+            if shown != wanted {
+                return Err(format!("{} wrote {wanted:?}, and sees {shown:?}", made.dot));
+            }
+        }
+        Ok(())
+    }
+
+    /// With nothing pending, what is shown is what is confirmed (invariant 23).
+    pub(super) fn check_settled(&self) -> Check {
+        for (place, confirmed) in &self.confirmed.fields {
+            let Shown::Text(confirmed) = confirmed else { continue };
+            let shown = self.text(place)?;
+            if shown != *confirmed {
+                return Err(format!("{place:?} shows {shown:?}, {confirmed:?} is confirmed"));
+            }
+        }
+        Ok(())
     }
 
     /// A rejection ends a pending operation.
@@ -231,7 +265,8 @@ impl Client {
         }
         for (seq, made) in (PENDING_SEQ..).zip(self.shown_pending()) {
             let author = self.author(Some(made));
-            for mutation in made.operation.mutations.iter().filter(|m| text_place(m).as_ref() == Some(place)) {
+            for mutation in made.operation.mutations.iter().filter(|m| text_place(m).as_ref() == Some(place))
+            {
                 let seen = made.seen_texts.get(place).map_or("", String::as_str);
                 window.integrate(&author, seq, &hunks_of(mutation, seen)).map_err(failed)?;
             }

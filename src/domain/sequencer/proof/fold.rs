@@ -62,14 +62,17 @@ impl Confirmed {
         let place = (effect.record.clone(), field);
         let shown = match &effect.kind {
             EffectKind::Register { value } => {
-                let mutation = change.mutations.get(usize::from(effect.mutation_index)).ok_or("no mutation")?;
+                let mutation =
+                    change.mutations.get(usize::from(effect.mutation_index)).ok_or("no mutation")?;
                 let value = value.clone().or_else(|| own_value(mutation));
                 Shown::Value(value.ok_or("a register's effect without a value")?)
             }
             EffectKind::Counter { value, .. } => Shown::Counter(*value),
             EffectKind::Text { splices, .. } => {
                 let before = self.text(&place);
-                Shown::Text(apply_splices(before, splices).map_err(|e| format!("effect of {}: {e}", change.seq))?)
+                Shown::Text(
+                    apply_splices(before, splices).map_err(|e| format!("effect of {}: {e}", change.seq))?,
+                )
             }
             EffectKind::Set { added, removed } => {
                 let mut set = match self.fields.remove(&place) {
@@ -121,7 +124,9 @@ impl Confirmed {
                             Shown::Value(heads.first().map_or(Value::Null, |h| h.value.clone()))
                         }
                         FieldValue::Text(text) => Shown::Text(text.clone()),
-                        FieldValue::Counter(heads) => Shown::Counter(counter_value(heads).unwrap_or(i64::MIN)),
+                        FieldValue::Counter(heads) => {
+                            Shown::Counter(counter_value(heads).unwrap_or(i64::MIN))
+                        }
                         FieldValue::Set { .. } | FieldValue::ToMany { .. } => Shown::Set(BTreeSet::new()),
                     };
                     state.fields.insert(place, shown);
@@ -157,7 +162,10 @@ impl Confirmed {
         }
         for id in self.conflicts.keys().chain(other.conflicts.keys()) {
             if self.conflicts.get(id) != other.conflicts.get(id) {
-                return differs(format!("{:?}", self.conflicts.get(id)), format!("{:?}", other.conflicts.get(id)));
+                return differs(
+                    format!("{:?}", self.conflicts.get(id)),
+                    format!("{:?}", other.conflicts.get(id)),
+                );
             }
         }
         Ok(())

@@ -9,7 +9,9 @@ use super::truth::Truth;
 use super::values::spec_in;
 use crate::domain::causality::Seq;
 use crate::domain::change::{Change, ConflictEventKind, EffectKind};
-use crate::domain::conflict::{Alternative, AlternativeState, CloseReason, Conflict, ConflictKind, Scope, ScopePart};
+use crate::domain::conflict::{
+    Alternative, AlternativeState, CloseReason, Conflict, ConflictKind, Scope, ScopePart,
+};
 use crate::domain::ids::ConflictId;
 use crate::domain::operation::Mutation;
 use crate::domain::schema::OnClash;
@@ -82,7 +84,13 @@ fn knows(truth: &Truth, shelf: &Shelf, o: &Change, seq: Seq) -> Result<bool, Str
     truth.knows(o, shelf.change(seq).ok_or_else(|| format!("no change {seq}"))?)
 }
 
-fn knows_for(truth: &Truth, shelf: &Shelf, o: &Change, m: Option<&Mutation>, seq: Seq) -> Result<bool, String> {
+fn knows_for(
+    truth: &Truth,
+    shelf: &Shelf,
+    o: &Change,
+    m: Option<&Mutation>,
+    seq: Seq,
+) -> Result<bool, String> {
     match m {
         Some(m) => truth.knows_for(o, m, shelf.change(seq).ok_or_else(|| format!("no change {seq}"))?),
         None => knows(truth, shelf, o, seq),
@@ -102,19 +110,26 @@ fn check_kept(truth: &Truth, shelf: &Shelf, o: &Change, before: &Conflict, after
     let decision = o.mutations.iter().find(|m| m.resolves == Some(after.id));
     for a in &lost {
         if !knows_for(truth, shelf, o, decision, a.stamp.seq)? {
-            return Err(format!("{} lost {} by {}, which did not know it\n{:?}\n{:?}\n{:?}", after.id, a.dot, o.dot, o.mutations,before.alternatives.iter().map(|a|(a.stamp.seq,a.state,&a.value)).collect::<Vec<_>>(),after.alternatives.iter().map(|a|(a.stamp.seq,a.state,&a.value)).collect::<Vec<_>>()));
+            return Err(format!(
+                "{} lost {} by {}, which did not know it: {:?}",
+                after.id, a.dot, o.dot, o.mutations
+            ));
         }
     }
     let writes = o
         .mutations
         .iter()
-        .filter(|m| m.record == after.scope.record && m.action.field() == after.scope.field() && m.resolves != Some(after.id))
+        .filter(|m| m.record == after.scope.record && m.action.field() == after.scope.field())
+        .filter(|m| m.resolves != Some(after.id))
         .count();
     let heads = lost.iter().filter(|a| a.state == AlternativeState::Head).count();
     let stands_in = after.alternatives.iter().any(|a| a.stamp.seq == o.seq);
     if decision.is_none() && (heads < lost.len() || heads > writes || !stands_in) {
         let dots: Vec<String> = lost.iter().map(|a| a.dot.to_string()).collect();
-        return Err(format!("{} lost {dots:?} to {}, which decided nothing\n{:?}\n{:?}\n{:?}", after.id,  o.dot, o.mutations,before.alternatives.iter().map(|a|(a.stamp.seq,a.rank,a.state,&a.value)).collect::<Vec<_>>(),after.alternatives.iter().map(|a|(a.stamp.seq,a.rank,a.state,&a.value)).collect::<Vec<_>>()));
+        return Err(format!(
+            "{} lost {dots:?} to {}, which decided nothing: {:?}",
+            after.id, o.dot, o.mutations
+        ));
     }
     Ok(())
 }
@@ -168,7 +183,9 @@ pub(super) fn check_cover(shelf: &Shelf) -> Check {
     for (key, row) in &shelf.rows {
         let (Key::Field(record, field), Row::Field(row)) = (key, &**row) else { continue };
         let values: Vec<Value> = match &row.value {
-            FieldValue::Register(heads) | FieldValue::ToOne(heads) => heads.iter().map(|h| h.value.clone()).collect(),
+            FieldValue::Register(heads) | FieldValue::ToOne(heads) => {
+                heads.iter().map(|h| h.value.clone()).collect()
+            }
             FieldValue::Counter(heads) => heads.iter().map(|h| Value::Int(h.value)).collect(),
             _ => continue,
         };
@@ -176,7 +193,8 @@ pub(super) fn check_cover(shelf: &Shelf) -> Check {
         if values.iter().all(|v| Some(v) == values.first()) || is_settled_by_rule(shelf, record, field) {
             continue;
         }
-        let conflict = live.get(&scope).ok_or_else(|| format!("{scope:?} holds {values:?} without a conflict"))?;
+        let conflict =
+            live.get(&scope).ok_or_else(|| format!("{scope:?} holds {values:?} without a conflict"))?;
         let offered = |v: &Value| conflict.alternatives.iter().any(|a| a.value.as_ref() == Some(v));
         if let Some(value) = values.iter().find(|v| !offered(v)) {
             return Err(format!("{} does not offer {value:?}", conflict.id));
@@ -187,7 +205,9 @@ pub(super) fn check_cover(shelf: &Shelf) -> Check {
 
 /// Deleted records have no conflicts to decide, and some fields let the server choose.
 fn is_settled_by_rule(shelf: &Shelf, record: &str, field: &str) -> bool {
-    let Some(Row::Record(row)) = shelf.rows.get(&Key::Record(record.into())).map(|r| &**r) else { return true };
+    let Some(Row::Record(row)) = shelf.rows.get(&Key::Record(record.into())).map(|r| &**r) else {
+        return true;
+    };
     let spec = spec_in(shelf, &row.collection, field);
     row.existence != Existence::Alive || spec.is_some_and(|s| s.on_clash == OnClash::Settle)
 }

@@ -92,7 +92,9 @@ impl<'a> Reference<'a> {
                 self.edit(o, record)?;
                 self.write(o, mutation, field, Value::Int(*value))
             }
-            Action::EditText { .. } | Action::ReplaceText { .. } | Action::Increment { .. } => self.edit(o, record),
+            Action::EditText { .. } | Action::ReplaceText { .. } | Action::Increment { .. } => {
+                self.edit(o, record)
+            }
             Action::AddElements { field, elements } => {
                 self.edit(o, record)?;
                 elements.iter().try_for_each(|e| self.add(o, record, field, e))
@@ -110,16 +112,24 @@ impl<'a> Reference<'a> {
             Action::Unlink { field, target } => {
                 self.edit(o, record)?;
                 match target {
-                    Some(target) if &**field == "many" => self.remove(o, record, field, &target_value(target)),
+                    Some(target) if &**field == "many" => {
+                        self.remove(o, record, field, &target_value(target))
+                    }
                     _ => self.write(o, mutation, field, Value::Null),
                 }
             }
-            Action::Defer { .. } | Action::Assign { .. } | Action::Reopen { .. } | Action::Remind { .. } => Ok(()),
+            Action::Defer { .. } | Action::Assign { .. } | Action::Reopen { .. } | Action::Remind { .. } => {
+                Ok(())
+            }
         }
     }
 
     fn elements_of(&self, record: &RecordId, field: &str) -> Vec<Value> {
-        self.elements.keys().filter(|(r, f, _)| r == record && f == field).map(|(_, _, v)| v.clone()).collect()
+        self.elements
+            .keys()
+            .filter(|(r, f, _)| r == record && f == field)
+            .map(|(_, _, v)| v.clone())
+            .collect()
     }
 
     /// A write of a register: it stands beside the writers it did not know.
@@ -277,7 +287,13 @@ impl<'a> Reference<'a> {
         Ok(unknown)
     }
 
-    fn link(&mut self, o: &Change, mutation: &Mutation, field: &str, target: &RecordId) -> Result<(), String> {
+    fn link(
+        &mut self,
+        o: &Change,
+        mutation: &Mutation,
+        field: &str,
+        target: &RecordId,
+    ) -> Result<(), String> {
         self.edit(o, &mutation.record)?;
         let part = ScopePart::Link(field.into(), target.clone());
         self.against_deletes(o, target, Scope { record: mutation.record.clone(), part })?;

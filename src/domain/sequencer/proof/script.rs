@@ -13,7 +13,8 @@ use crate::domain::schema::{Collection, Field, FieldKind, OnClash, OnDominate, P
 use crate::domain::value::Value;
 
 pub(super) const COLLECTION: &str = "things";
-pub(super) const RECORDS: [&str; 3] = ["r0", "r1", "r2"];
+/// The first two are there from the beginning.
+pub(super) const RECORDS: [&str; 8] = ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7"];
 const REGISTERS: [&str; 6] = ["plain", "latest", "least", "most", "settled", "yielding"];
 
 /// Registers of every policy, and one field of every other kind. "free" is left for the first action to fix.
@@ -61,13 +62,22 @@ impl Theme {
         }
     }
 
+    /// On how many records it goes on.
+    fn records(self) -> usize {
+        match self {
+            Theme::Existence => RECORDS.len(),
+            Theme::Everything => 4,
+            _ => 3,
+        }
+    }
+
     /// Weights of: register, increment, assignment, set, text, link, create, delete, restore, conflict.
     fn weights(self) -> [u32; 10] {
         match self {
             Theme::Registers => [60, 0, 0, 0, 0, 0, 2, 2, 1, 35],
             Theme::Numbers => [0, 35, 25, 25, 0, 0, 2, 2, 1, 10],
             Theme::Texts => [2, 0, 0, 0, 80, 0, 2, 2, 1, 13],
-            Theme::Existence => [12, 6, 0, 6, 4, 4, 14, 25, 15, 14],
+            Theme::Existence => [12, 4, 0, 4, 4, 4, 24, 26, 12, 12],
             Theme::Links => [2, 0, 0, 0, 0, 55, 4, 16, 8, 15],
             Theme::Everything => [15, 8, 6, 10, 12, 15, 6, 8, 5, 15],
         }
@@ -130,14 +140,17 @@ impl Script<'_> {
             roll -= weights[kind];
             kind += 1;
         }
-        let record = RECORDS[self.dice.random_range(0..RECORDS.len())];
+        let record = self.record();
         Ok(match kind {
             0 => {
                 let field = REGISTERS[self.dice.random_range(0..REGISTERS.len())];
                 let value = self.dice.random_range(0..3);
                 self.observing(set(record, field, value))
             }
-            1 => mutation(record, Action::Increment { field: "count".into(), by: self.dice.random_range(-3..9) }),
+            1 => mutation(
+                record,
+                Action::Increment { field: "count".into(), by: self.dice.random_range(-3..9) },
+            ),
             2 => {
                 let value = self.dice.random_range(0..3);
                 self.observing(mutation(record, Action::AssignCounter { field: "count".into(), value }))
@@ -155,17 +168,40 @@ impl Script<'_> {
                 let text = Value::string(self.write_something(1));
                 let fields = vec![("plain".into(), value), ("text".into(), text)];
                 let fields = if self.dice.random_bool(0.5) { fields } else { Vec::new() };
-                mutation(record, Action::Create { fields })
+                mutation(self.new_record(), Action::Create { fields })
             }
             7 => mutation(record, Action::Delete),
-            8 => mutation(record, Action::Restore),
+            8 => mutation(RECORDS[self.dice.random_range(0..self.theme.records())], Action::Restore),
             _ => self.about_conflict(record)?,
         })
     }
 
+    /// Mostly a record that is there, as far as the client has heard.
+    fn record(&mut self) -> &'static str {
+        let all = &RECORDS[..self.theme.records()];
+        let confirmed = &self.client.confirmed;
+        let there: Vec<&str> =
+            all.iter().copied().filter(|r| confirmed.is_alive(&RecordId::from(*r))).collect();
+        if there.is_empty() || self.dice.random_bool(0.12) {
+            return all[self.dice.random_range(0..all.len())];
+        }
+        there[self.dice.random_range(0..there.len())]
+    }
+
+    /// One that is not.
+    fn new_record(&mut self) -> &'static str {
+        let all = &RECORDS[..self.theme.records()];
+        let new: Vec<&str> = all
+            .iter()
+            .copied()
+            .filter(|r| !self.client.confirmed.records.contains_key(&RecordId::from(*r)))
+            .collect();
+        if new.is_empty() { self.record() } else { new[self.dice.random_range(0..new.len())] }
+    }
+
     /// Now and then a value was read some time before it is written.
     fn observing(&mut self, mutation: Mutation) -> Mutation {
-        let observed = self.dice.random_bool(0.1).then(|| self.dice.random_range(0..=self.client.base_seq));
+        let observed = self.dice.random_bool(0.2).then(|| self.dice.random_range(0..=self.client.base_seq));
         Mutation { observed_seq: observed, ..mutation }
     }
 
@@ -180,7 +216,7 @@ impl Script<'_> {
     }
 
     fn link_action(&mut self) -> Action {
-        let target: RecordId = RECORDS[self.dice.random_range(0..RECORDS.len())].into();
+        let target: RecordId = self.record().into();
         let field: FieldId = ["one", "many"][self.dice.random_range(0..2)].into();
         match self.dice.random_range(0..20) {
             0..13 => Action::Link { field, target },
@@ -211,8 +247,10 @@ impl Script<'_> {
                 break;
             }
             let pos = self.dice.random_range(from..=len);
-            let del = if self.dice.random_bool(0.5) { 0 } else { self.dice.random_range(0..=4.min(len - pos)) };
-            let ins_len = if del > 0 && self.dice.random_bool(0.3) { 0 } else { self.dice.random_range(1..=3) };
+            let del =
+                if self.dice.random_bool(0.5) { 0 } else { self.dice.random_range(0..=4.min(len - pos)) };
+            let ins_len =
+                if del > 0 && self.dice.random_bool(0.3) { 0 } else { self.dice.random_range(1..=3) };
             let ins = self.write_something(ins_len);
             hunks.push(Hunk { pos, del, ins });
             from = pos + del + 1;
@@ -232,11 +270,11 @@ impl Script<'_> {
         let id = conflict.id;
         Ok(match self.dice.random_range(0..20) {
             0 => on_conflict(Action::Assign { conflict: id, assignee: "somebody".into() }),
-            1..4 => {
-                let remind_at_ms = self.now_ms + self.dice.random_range(0..5_000);
+            1..6 => {
+                let remind_at_ms = self.now_ms + self.dice.random_range(0..2_000);
                 on_conflict(Action::Defer { conflict: id, revision: conflict.revision, remind_at_ms })
             }
-            4 => on_conflict(Action::Reopen { conflict: id }),
+            6 => on_conflict(Action::Reopen { conflict: id }),
             _ => self.decision(&conflict)?,
         })
     }
@@ -245,7 +283,9 @@ impl Script<'_> {
         let keep = self.dice.random_bool(0.5);
         let value = self.dice.random_range(0..3);
         let more = self.write_something(1);
-        decide(self.client, conflict, keep, value, |text| if keep { text.to_owned() } else { format!("{text}{more}") })
+        decide(self.client, conflict, keep, value, |text| {
+            if keep { text.to_owned() } else { format!("{text}{more}") }
+        })
     }
 }
 
@@ -260,13 +300,23 @@ pub(super) fn decide(
     let scope = &conflict.scope;
     let record = scope.record.clone();
     let action = match (conflict.kind, &scope.part) {
-        (ConflictKind::EditDelete, _) => if keep { Action::Restore } else { Action::Delete },
+        (ConflictKind::EditDelete, _) => {
+            if keep {
+                Action::Restore
+            } else {
+                Action::Delete
+            }
+        }
         (_, ScopePart::Link(_, target)) if !client.confirmed.is_alive(&record) => {
             let action = if keep { Action::Restore } else { Action::Delete };
             return Ok(resolving(mutation(target, action), conflict.id));
         }
-        (_, ScopePart::Link(field, target)) if keep => Action::Link { field: field.clone(), target: target.clone() },
-        (_, ScopePart::Link(field, target)) => Action::Unlink { field: field.clone(), target: Some(target.clone()) },
+        (_, ScopePart::Link(field, target)) if keep && client.confirmed.is_alive(target) => {
+            Action::Link { field: field.clone(), target: target.clone() }
+        }
+        (_, ScopePart::Link(field, target)) => {
+            Action::Unlink { field: field.clone(), target: Some(target.clone()) }
+        }
         (ConflictKind::TextOverlap, ScopePart::Field(field)) => {
             let shown = client.text(&(record.clone(), field.clone()))?;
             let text = rewrite(&shown);

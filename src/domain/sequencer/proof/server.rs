@@ -58,14 +58,17 @@ impl Shelf {
                 state.learn_rows([(key, row)]);
             }
             Need::Range(prefix) => {
-                let rows: Vec<(Key, Row)> = self.range(&prefix).map(|(k, r)| (k.clone(), r.clone())).collect();
+                let rows: Vec<(Key, Row)> =
+                    self.range(&prefix).map(|(k, r)| (k.clone(), r.clone())).collect();
                 self.reads += rows.len() as u64;
                 state.learn_range(prefix, rows);
             }
             Need::ChangesUpTo(seq) => self.lend(state, seq)?,
             Need::ChangeOf(replica_no, counter) => match self.settled_as.get(&(replica_no, counter)) {
                 Some(seq) => self.lend(state, *seq)?,
-                None => return Err(format!("asked for {replica_no}:{counter}, which never settled as a change")),
+                None => {
+                    return Err(format!("asked for {replica_no}:{counter}, which never settled as a change"));
+                }
             },
         }
         Ok(())
@@ -81,7 +84,10 @@ impl Shelf {
     }
 
     pub(super) fn range<'s>(&'s self, prefix: &'s Prefix) -> impl Iterator<Item = (&'s Key, &'s Row)> + 's {
-        self.rows.range(prefix.start()..).take_while(|(key, _)| prefix.contains(key)).map(|(key, row)| (key, &**row))
+        self.rows
+            .range(prefix.start()..)
+            .take_while(|(key, _)| prefix.contains(key))
+            .map(|(key, row)| (key, &**row))
     }
 
     pub(super) fn change(&self, seq: Seq) -> Option<&Arc<Change>> {
@@ -100,6 +106,8 @@ pub(super) struct Server {
     pub shelf: Shelf,
     cold_shelf: Shelf,
     pub now_ms: i64,
+    /// Whether the cold server forgets between steps what it has read.
+    pub forgetful: bool,
     dice: StdRng,
 }
 
@@ -111,6 +119,7 @@ impl Server {
             shelf: Shelf::default(),
             cold_shelf: Shelf::default(),
             now_ms: 1_000_000,
+            forgetful: true,
             dice: StdRng::seed_from_u64(seed ^ 0x5eed),
         };
         server.step(|state, _| {
@@ -126,7 +135,8 @@ impl Server {
         step: impl Fn(&mut WorkspaceState, Environment) -> Result<T, Need>,
     ) -> Result<(T, Flush), String> {
         let env = Environment { now_ms: self.now_ms };
-        let said = step(&mut self.resident, env).map_err(|need| format!("a resident state lacks {need:?}"))?;
+        let said =
+            step(&mut self.resident, env).map_err(|need| format!("a resident state lacks {need:?}"))?;
         let wrote = self.resident.flush();
         let cold_said = self.cold_step(&step, env)?;
         let cold_wrote = self.cold.flush();
@@ -167,6 +177,7 @@ impl Server {
     /// The cold server forgets: nothing, some, all, or it starts again.
     fn forget(&mut self) {
         match self.dice.random_range(0..10) {
+            _ if !self.forgetful => {}
             0..3 => self.cold.trim(0, 0, 0),
             3..5 => self.cold.trim(40, 3, 1),
             5 => self.cold = WorkspaceState::new(*self.cold.head()),
@@ -200,10 +211,5 @@ impl Server {
 
     pub(super) fn head(&self) -> &WorkspaceHead {
         self.resident.head()
-    }
-
-    /// Rows and changes the cold server had to read so far.
-    pub(super) fn reads(&self) -> u64 {
-        self.cold_shelf.reads
     }
 }

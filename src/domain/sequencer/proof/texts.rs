@@ -7,9 +7,9 @@ use super::client::text_op;
 use super::fold::{Confirmed, Place, Shown};
 use super::server::Shelf;
 use super::truth::Truth;
-use crate::domain::change::Change;
+use crate::domain::change::{Change, EffectKind};
 use crate::domain::conflict::{Conflict, ScopePart};
-use crate::domain::merge::text::{SettledHunk, Window, apply_hunks};
+use crate::domain::merge::text::{SettledHunk, Splice, Window, apply_hunks};
 use crate::domain::operation::{Action, Mutation};
 use crate::domain::state::{Prefix, Row};
 use crate::domain::value::Value;
@@ -38,12 +38,25 @@ fn check_views(truth: &Truth, shelf: &Shelf, place: &Place, shown: &str) -> Chec
             return Err(format!("{} was written on {seen:?}, the server takes it for {view:?}", change.dot));
         }
         check_meant(made.operation.mutations.as_slice(), place, &view, &op.hunks)?;
-        window.replay(&op).map_err(|e| format!("replay of {}: {e}", change.seq))?;
+        let hunks: Vec<_> = op.hunks.iter().map(|h| h.hunk.clone()).collect();
+        let whole =
+            window.integrate(&op.author, op.seq, &hunks).map_err(|e| format!("{}: {e}", change.seq))?;
+        // Decided on a part of the history, it is decided as on the whole.
+        if whole.hunks != op.hunks || Some(&whole.splices) != splices(change, place) {
+            return Err(format!("{} came to {change:?}, on the whole history to {whole:?}", change.dot));
+        }
     }
     if window.text() != shown {
         return Err(format!("{place:?} is {shown:?}, by its history {:?}", window.text()));
     }
     Ok(())
+}
+
+fn splices<'c>(change: &'c Change, place: &Place) -> Option<&'c Vec<Splice>> {
+    match &change.effect_on(&place.0, &place.1)?.kind {
+        EffectKind::Text { splices, .. } => Some(splices),
+        _ => None,
+    }
 }
 
 /// A replacement's hunks turn what the author saw into what it wanted.
@@ -66,7 +79,8 @@ fn check_characters(truth: &Truth, shelf: &Shelf, place: &Place, shown: &str) ->
     let mut deleted: BTreeSet<char> = BTreeSet::new();
     for change in &shelf.changes {
         let Some(op) = text_op(change, place) else { continue };
-        let seen: Vec<char> = truth.of(&change.dot)?.seen_texts.get(place).map_or("", |s| s).chars().collect();
+        let seen: Vec<char> =
+            truth.of(&change.dot)?.seen_texts.get(place).map_or("", |s| s).chars().collect();
         for hunk in op.hunks.iter().filter(|h| h.suppressed_by.is_none()) {
             deleted.extend(seen.iter().skip(hunk.hunk.pos as usize).take(hunk.hunk.del as usize));
         }
@@ -84,7 +98,13 @@ fn check_characters(truth: &Truth, shelf: &Shelf, place: &Place, shown: &str) ->
     Ok(())
 }
 
-fn is_held(truth: &Truth, shelf: &Shelf, place: &Place, author: &Change, index: usize) -> Result<bool, String> {
+fn is_held(
+    truth: &Truth,
+    shelf: &Shelf,
+    place: &Place,
+    author: &Change,
+    index: usize,
+) -> Result<bool, String> {
     for (_, row) in shelf.range(&Prefix::Conflicts) {
         let Row::Conflict(conflict) = row else { continue };
         if conflict.scope.record != place.0 || conflict.scope.part != ScopePart::Field(place.1.clone()) {

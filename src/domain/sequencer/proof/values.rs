@@ -8,14 +8,14 @@ use super::fold::{Confirmed, Place, Shown};
 use super::reference::{Reference, Writer};
 use super::server::Shelf;
 use super::truth::Truth;
-use crate::domain::causality::SERVER_REPLICA_NO;
+use crate::domain::causality::{ReplicaNo, SERVER_REPLICA_NO};
 use crate::domain::change::Change;
 use crate::domain::hash::{CHAIN_START, chain};
 use crate::domain::limits::EXTRAS_MAX;
 use crate::domain::operation::{Action, Mutation};
-use crate::domain::schema::{Field, FieldKind, Provisional};
+use crate::domain::schema::{Field, Provisional};
 use crate::domain::sequencer::register::provisional;
-use crate::domain::state::{CounterHead, Existence, FieldValue, Head, Key, Row};
+use crate::domain::state::{CounterHead, Existence, FieldValue, Head, Key, Prefix, Row};
 use crate::domain::value::Value;
 
 /// Invariants 1, 5, 6, 7, 9, 17, 19, 21: the log itself.
@@ -31,7 +31,8 @@ pub(super) fn check_log(truth: &Truth, shelf: &Shelf) -> Check {
         if before != o.chain || o.operation_hash != truth.of(&o.dot)?.operation.content_hash() {
             return Err(format!("the chain at {} is not that of the operations", o.seq));
         }
-        let (counter, base) = last.insert(o.dot.replica, (o.dot.counter, o.author.base_seq)).unwrap_or((0, 0));
+        let (counter, base) =
+            last.insert(o.dot.replica, (o.dot.counter, o.author.base_seq)).unwrap_or((0, 0));
         if o.dot.counter <= counter {
             return Err(format!("{} settled after counter {counter}", o.dot));
         }
@@ -55,7 +56,10 @@ fn check_knowledge(truth: &Truth, shelf: &Shelf, o: &Change) -> Check {
         let vector = made.vector.get(&w.dot.replica).is_some_and(|c| w.dot.counter <= *c);
         // The server's replica has many authors: a vector says nothing of them.
         if explicit != rule || (explicit != vector && !w.dot.replica.is_nil()) {
-            return Err(format!("{} knows {}: truly {explicit}, by the rule {rule}, by vector {vector}", o.dot, w.dot));
+            return Err(format!(
+                "{} knows {}: truly {explicit}, by the rule {rule}, by vector {vector}",
+                o.dot, w.dot
+            ));
         }
     }
     match shelf.changes[o.seq as usize - 1..].iter().find(|later| made.known.contains(&later.dot)) {
@@ -79,6 +83,30 @@ fn check_counters(truth: &Truth, shelf: &Shelf) -> Check {
     Ok(())
 }
 
+/// Replicas that ever settled an operation are numbered 1, 2, 3, …, and found by number.
+pub(super) fn check_numbers(shelf: &Shelf, replica_count: ReplicaNo) -> Check {
+    let named: BTreeSet<_> = shelf
+        .range(&Prefix::Replicas)
+        .filter_map(|(key, row)| match (key, row) {
+            (Key::Replica(id), Row::Replica(row)) if row.no != SERVER_REPLICA_NO => Some((row.no, *id)),
+            _ => None,
+        })
+        .collect();
+    let numbered: BTreeSet<_> = shelf
+        .rows
+        .iter()
+        .filter_map(|(key, row)| match (key, &**row) {
+            (Key::ReplicaNumber(no), Row::ReplicaNumber(id)) if *no != SERVER_REPLICA_NO => Some((*no, *id)),
+            _ => None,
+        })
+        .collect();
+    let dense = named.iter().map(|(no, _)| *no).eq(1..=replica_count);
+    if named != numbered || !dense {
+        return Err(format!("{replica_count} replicas: {named:?}, by number {numbered:?}"));
+    }
+    Ok(())
+}
+
 /// Runs the reference over the log.
 pub(super) fn reference<'a>(truth: &'a Truth, log: &'a [Arc<Change>]) -> Result<Reference<'a>, String> {
     let mut reference = Reference::new(truth, log);
@@ -87,16 +115,25 @@ pub(super) fn reference<'a>(truth: &'a Truth, log: &'a [Arc<Change>]) -> Result<
 }
 
 /// Head sets, ranks, the value shown (invariant 39), and existence are the reference's.
-pub(super) fn check_rows(reference: &Reference<'_>, shelf: &Shelf, spec: impl Fn(&str) -> Option<Field>) -> Check {
+pub(super) fn check_rows(
+    reference: &Reference<'_>,
+    shelf: &Shelf,
+    spec: impl Fn(&str) -> Option<Field>,
+) -> Check {
     for (place, wanted) in &reference.writers {
-        let Some(Row::Field(row)) = shelf.rows.get(&Key::Field(place.0.clone(), place.1.clone())).map(|r| &**r) else {
+        let Some(Row::Field(row)) =
+            shelf.rows.get(&Key::Field(place.0.clone(), place.1.clone())).map(|r| &**r)
+        else {
             return Err(format!("{place:?} has no row"));
         };
         let mut got: Vec<Writer> = match &row.value {
             FieldValue::Register(heads) | FieldValue::ToOne(heads) => {
                 let rule = spec(&place.1).map_or(Provisional::Incumbent, |s| s.provisional);
                 check_shown(place, rule, heads)?;
-                heads.iter().map(|h| Writer { seq: h.stamp.seq, rank: h.rank, value: h.value.clone() }).collect()
+                heads
+                    .iter()
+                    .map(|h| Writer { seq: h.stamp.seq, rank: h.rank, value: h.value.clone() })
+                    .collect()
             }
             FieldValue::Counter(heads) => heads.iter().map(counter_writer).collect(),
             other => return Err(format!("{place:?} is {other:?}")),
@@ -136,7 +173,12 @@ fn check_shown(place: &Place, rule: Provisional, heads: &[Head]) -> Check {
 }
 
 /// Invariant 24: a counter is its incumbent assignment and the increments that one did not know.
-pub(super) fn check_counts(truth: &Truth, reference: &Reference<'_>, shelf: &Shelf, state: &Confirmed) -> Check {
+pub(super) fn check_counts(
+    truth: &Truth,
+    reference: &Reference<'_>,
+    shelf: &Shelf,
+    state: &Confirmed,
+) -> Check {
     for (place, shown) in &state.fields {
         let Shown::Counter(shown) = shown else { continue };
         let start = Writer { seq: 0, rank: 0, value: Value::Int(0) };
@@ -147,7 +189,9 @@ pub(super) fn check_counts(truth: &Truth, reference: &Reference<'_>, shelf: &She
             _ => return Err(format!("{place:?} is assigned {:?}", incumbent.value)),
         };
         for o in &shelf.changes {
-            for (index, mutation) in on(o, place).filter(|(_, m)| matches!(m.action, Action::Increment { .. })) {
+            for (index, mutation) in
+                on(o, place).filter(|(_, m)| matches!(m.action, Action::Increment { .. }))
+            {
                 if let Action::Increment { by, .. } = mutation.action
                     && !assignment_knew(truth, shelf, incumbent, place, o, index)?
                 {
@@ -163,7 +207,10 @@ pub(super) fn check_counts(truth: &Truth, reference: &Reference<'_>, shelf: &She
 }
 
 fn on<'c>(o: &'c Change, place: &Place) -> impl Iterator<Item = (usize, &'c Mutation)> {
-    o.mutations.iter().enumerate().filter(move |(_, m)| m.record == place.0 && m.action.field() == Some(&place.1))
+    o.mutations
+        .iter()
+        .enumerate()
+        .filter(move |(_, m)| m.record == place.0 && m.action.field() == Some(&place.1))
 }
 
 fn assignment_knew(
@@ -175,7 +222,8 @@ fn assignment_knew(
     index: usize,
 ) -> Result<bool, String> {
     let Some(assigning) = shelf.change(assignment.seq) else { return Ok(false) };
-    let assigned = on(assigning, place).filter(|(_, m)| matches!(m.action, Action::AssignCounter { .. })).last();
+    let assigned =
+        on(assigning, place).filter(|(_, m)| matches!(m.action, Action::AssignCounter { .. })).last();
     let (at, mutation) = assigned.ok_or("an assignment without a mutation")?;
     if assigning.seq == o.seq { Ok(index < at) } else { truth.knows_for(assigning, mutation, o) }
 }
@@ -262,9 +310,4 @@ pub(super) fn spec_in(shelf: &Shelf, collection: &str, field: &str) -> Option<Fi
         Some(Row::Schema(schema)) => schema.field(collection, field).copied(),
         _ => None,
     }
-}
-
-/// Whether a clash on the field opens a conflict that somebody has to decide.
-pub(super) fn is_a_set(spec: Option<Field>) -> bool {
-    spec.is_some_and(|s| matches!(s.kind, FieldKind::Set | FieldKind::ToMany))
 }

@@ -74,10 +74,7 @@ impl From<Integrated> for Decision {
         let clashes = integrated.clashes.iter();
         Self {
             suppressed_by: integrated.hunks.iter().map(|h| h.suppressed_by).collect(),
-            partners: clashes
-                .clone()
-                .map(|c| (c.hunk_index, c.partners.clone()))
-                .collect(),
+            partners: clashes.clone().map(|c| (c.hunk_index, c.partners.clone())).collect(),
             deleted: clashes.map(|c| c.deleted.clone()).collect(),
             splices: Some(integrated.splices),
         }
@@ -85,20 +82,11 @@ impl From<Integrated> for Decision {
 }
 
 fn hunk(pos: u32, del: u32, ins: &str) -> Hunk {
-    Hunk {
-        pos,
-        del,
-        ins: ins.to_owned(),
-    }
+    Hunk { pos, del, ins: ins.to_owned() }
 }
 
 fn author(replica_no: u32, counter: u64, base_seq: Seq) -> Author {
-    Author {
-        replica_no,
-        counter,
-        base_seq,
-        extras: Vec::new(),
-    }
+    Author { replica_no, counter, base_seq, extras: Vec::new() }
 }
 
 fn settled(hunks: &[Hunk], suppressed_by: &[Option<Seq>]) -> Vec<SettledHunk> {
@@ -106,27 +94,19 @@ fn settled(hunks: &[Hunk], suppressed_by: &[Option<Seq>]) -> Vec<SettledHunk> {
         .iter()
         .cloned()
         .zip(suppressed_by.iter().copied())
-        .map(|(hunk, suppressed_by)| SettledHunk {
-            hunk,
-            suppressed_by,
-        })
+        .map(|(hunk, suppressed_by)| SettledHunk { hunk, suppressed_by })
         .collect()
 }
 
 /// Number of seeds: `weight` times the unit, which the environment may set.
 fn run_count(weight: u64) -> u64 {
-    let unit = std::env::var("SYNCLINE_MODEL_RUNS")
-        .ok()
-        .and_then(|runs| runs.parse().ok())
-        .unwrap_or(100);
+    let unit = std::env::var("SYNCLINE_MODEL_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(100);
     unit * weight
 }
 
 /// Runs a check over seeds and reports the first that fails, with the command that repeats it.
 fn for_seeds(test: &str, weight: u64, check: impl Fn(u64) -> Result<(), String>) {
-    let only: Option<u64> = std::env::var("SYNCLINE_MODEL_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
+    let only: Option<u64> = std::env::var("SYNCLINE_MODEL_SEED").ok().and_then(|seed| seed.parse().ok());
     let seeds = only.map_or(0..run_count(weight), |seed| seed..seed + 1);
     for seed in seeds {
         if let Err(problem) = check(seed) {

@@ -12,9 +12,7 @@ type Check = fn(u64) -> Result<(), String>;
 /// The promises, checked without the reference model.
 const PROMISES: [(&str, Check); 4] = [
     ("sessions", |seed| check_session::<Window>(seed, false)),
-    ("sessions with extras", |seed| {
-        check_session::<Window>(seed, true)
-    }),
+    ("sessions with extras", |seed| check_session::<Window>(seed, true)),
     ("runs", check_contiguous_runs::<Window>),
     ("pairs", |seed| check_symmetry::<Window>(seed).map(|_| ())),
 ];
@@ -60,9 +58,7 @@ fn broken<R>(mutant: Mutant, trial: impl FnOnce() -> R) -> R {
 }
 
 fn first_noticed(mutant: Mutant, checks: &[(&str, Check)]) -> Option<u64> {
-    broken(mutant, || {
-        (0..SEEDS).find(|&seed| checks.iter().any(|(_, check)| check(seed).is_err()))
-    })
+    broken(mutant, || (0..SEEDS).find(|&seed| checks.iter().any(|(_, check)| check(seed).is_err())))
 }
 
 /// Without this, a check that always fails would notice everything.
@@ -98,9 +94,7 @@ fn table_of_mutants() {
     for mutant in BREAK_A_PROMISE.iter().chain(&DIFFER_FROM_THE_REFERENCE) {
         let mut line = format!("{mutant:?}:");
         for (name, check) in PROMISES.iter().chain([&REFERENCE]) {
-            let caught = broken(*mutant, || {
-                (0..SEEDS).filter(|&seed| check(seed).is_err()).count()
-            });
+            let caught = broken(*mutant, || (0..SEEDS).filter(|&seed| check(seed).is_err()).count());
             line += &format!(" {name} {caught},");
         }
         let all: Vec<_> = PROMISES.iter().chain([&REFERENCE]).copied().collect();

@@ -24,18 +24,10 @@ fn random_author(rng: &mut StdRng, counters: &mut [u64], base: Seq, head: Seq) -
         .filter(|other| *other != replica_no)
         .filter_map(|other| {
             let counter = rng.random_range(0..=counters[other as usize]);
-            (counter > 0 && rng.random_bool(0.3)).then_some(Extra {
-                replica_no: other,
-                counter,
-            })
+            (counter > 0 && rng.random_bool(0.3)).then_some(Extra { replica_no: other, counter })
         })
         .collect();
-    Author {
-        replica_no,
-        counter: counters[replica_no as usize],
-        base_seq,
-        extras,
-    }
+    Author { replica_no, counter: counters[replica_no as usize], base_seq, extras }
 }
 
 /// One random history through both; every observable thing must agree.
@@ -55,10 +47,7 @@ pub(super) fn check(seed: u64) -> Result<(), String> {
         let author = random_author(&mut rng, &mut counters, base_seq, seq - 1);
         let view = model.seen_by(&author);
         if window.view(&author) != view {
-            return Err(format!(
-                "view of {seq}: {:?}, should be {view:?}",
-                window.view(&author)
-            ));
+            return Err(format!("view of {seq}: {:?}, should be {view:?}", window.view(&author)));
         }
         let view_len = view.chars().count() as u32;
         if window.view_len(&author) != view_len {
@@ -75,11 +64,7 @@ pub(super) fn check(seed: u64) -> Result<(), String> {
             return Err(format!("operation {seq}: {got:?}, should be {wanted:?}"));
         }
         if window.characters() != model.all_characters() {
-            return Err(format!(
-                "order after {seq}: {:?}, should be {:?}",
-                window.text(),
-                model.trunk()
-            ));
+            return Err(format!("order after {seq}: {:?}, should be {:?}", window.text(), model.trunk()));
         }
         if window.text() != model.trunk() {
             return Err(format!("trunk after {seq}"));

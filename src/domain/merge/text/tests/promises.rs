@@ -24,9 +24,7 @@ fn check_convergence<E: Engine>(server: &Server<E>, clients: Vec<Client>) -> Res
         let (shown, text) = (client.overlay(server)?, server.text());
         if shown != text {
             let who = client.replica_no;
-            return Err(format!(
-                "client {who} shows {shown:?}, the trunk is {text:?}"
-            ));
+            return Err(format!("client {who} shows {shown:?}, the trunk is {text:?}"));
         }
     }
     Ok(())
@@ -45,10 +43,7 @@ fn check_partners<E: Engine>(server: &Server<E>) -> Result<(), String> {
             });
             let only_ground = suppresses_known_text && !author.extras.is_empty();
             if partner <= author.base_seq || (known && !only_ground) {
-                return Err(format!(
-                    "operation {} clashes with {partner}",
-                    logged.op.seq
-                ));
+                return Err(format!("operation {} clashes with {partner}", logged.op.seq));
             }
         }
     }
@@ -79,24 +74,18 @@ fn check_replay<E: Engine>(server: &Server<E>) -> Result<(), String> {
         let seq = logged.op.seq;
         let earlier = &server.log[..seq as usize - 1];
         let descending = earlier.iter().rev();
-        let start = critical_base(
-            logged.op.author.base_seq,
-            descending.map(|z| (z.op.seq, z.op.author.base_seq)),
-        );
+        let start =
+            critical_base(logged.op.author.base_seq, descending.map(|z| (z.op.seq, z.op.author.base_seq)));
         let mut doc = E::open(&server.texts[start as usize], start);
         let fail = |error| format!("replay for {seq} from {start}: {error}");
         for z in &earlier[start as usize..] {
             doc.repeat(&z.op).map_err(fail)?;
         }
-        let decision = doc
-            .decide(&logged.op.author, seq, &logged.edit.hunks)
-            .map_err(fail)?;
+        let decision = doc.decide(&logged.op.author, seq, &logged.edit.hunks).map_err(fail)?;
         let wanted = &server.texts[seq as usize];
         if decision != logged.decision || doc.trunk() != *wanted {
             let text = doc.trunk();
-            return Err(format!(
-                "replay for {seq} from {start}: {text:?}, should be {wanted:?}"
-            ));
+            return Err(format!("replay for {seq} from {start}: {text:?}, should be {wanted:?}"));
         }
     }
     Ok(())
@@ -111,10 +100,7 @@ pub(super) fn check_contiguous_runs<E: Engine>(seed: u64) -> Result<(), String> 
     let mut clients: Vec<Client> = (1..=rng.random_range(2..=3)).map(Client::new).collect();
     let deliver = rng.random_bool(0.5);
     // Backward typing after somebody else's text arrived may split a run, by nature of the order.
-    let forward: Vec<bool> = clients
-        .iter()
-        .map(|_| deliver || rng.random_bool(0.5))
-        .collect();
+    let forward: Vec<bool> = clients.iter().map(|_| deliver || rng.random_bool(0.5)).collect();
     let mut queues: Vec<Vec<Edit>> = clients.iter().map(|_| Vec::new()).collect();
     let mut typed = vec![0; clients.len()];
     while typed.iter().any(|n| *n < 4) || queues.iter().any(|queue| !queue.is_empty()) {
@@ -145,10 +131,7 @@ pub(super) fn check_contiguous_runs<E: Engine>(seed: u64) -> Result<(), String> 
         }
     }
     let text = server.text();
-    match RUNS[..clients.len()]
-        .iter()
-        .find(|run| !text.contains(**run))
-    {
+    match RUNS[..clients.len()].iter().find(|run| !text.contains(**run)) {
         Some(run) => Err(format!("{run} is divided in {text:?}")),
         None => Ok(()),
     }
@@ -190,16 +173,12 @@ fn touching(a: &[Hunk], b: &[Hunk]) -> bool {
 
 #[test]
 fn sessions_keep_their_promises() {
-    for_seeds("sessions_keep_their_promises", 3, |seed| {
-        check_session::<Window>(seed, false)
-    });
+    for_seeds("sessions_keep_their_promises", 3, |seed| check_session::<Window>(seed, false));
 }
 
 #[test]
 fn sessions_with_extras_keep_their_promises() {
-    for_seeds("sessions_with_extras_keep_their_promises", 3, |seed| {
-        check_session::<Window>(seed, true)
-    });
+    for_seeds("sessions_with_extras_keep_their_promises", 3, |seed| check_session::<Window>(seed, true));
 }
 
 /// The checks themselves: were the reference model wrong, agreeing with it would mean little.
@@ -214,9 +193,7 @@ fn the_reference_model_keeps_the_promises() {
 
 #[test]
 fn concurrent_runs_are_not_interleaved() {
-    for_seeds("concurrent_runs_are_not_interleaved", 5, |seed| {
-        check_contiguous_runs::<Window>(seed)
-    });
+    for_seeds("concurrent_runs_are_not_interleaved", 5, |seed| check_contiguous_runs::<Window>(seed));
 }
 
 #[test]
@@ -236,21 +213,14 @@ fn the_fast_path_agrees_with_the_window() {
         let (mut server, clients) = random_session::<Window>(seed, false)?;
         let mut rng = StdRng::seed_from_u64(seed);
         for _ in 0..3 {
-            let author = Author {
-                base_seq: server.head(),
-                ..clients[0].next_author()
-            };
+            let author = Author { base_seq: server.head(), ..clients[0].next_author() };
             let mut text = server.text().to_owned();
             let hunks = super::session::random_hunks(&mut rng, text.chars().count() as u32);
             let effect = crate::domain::merge::text::apply_hunks(&mut text, &hunks)
                 .map_err(|error| error.to_string())?;
             let seq: Seq = server.head() + 1;
             let seen = server.text().to_owned();
-            server.submit(Edit {
-                author,
-                hunks,
-                seen,
-            })?;
+            server.submit(Edit { author, hunks, seen })?;
             let logged = &server.log[seq as usize - 1];
             if logged.decision.splices.as_ref() != Some(&effect) || text != server.text() {
                 let wanted = &logged.decision.splices;

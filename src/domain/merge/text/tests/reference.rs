@@ -109,8 +109,7 @@ impl Doc {
 
     fn visible_to(&self, index: usize, author: &Author) -> bool {
         let e = &self.elements[index];
-        let inserted =
-            e.op.is_none_or(|op| self.in_effect(op, e.suppressed_by, author));
+        let inserted = e.op.is_none_or(|op| self.in_effect(op, e.suppressed_by, author));
         let mut deletions = e.deletions.iter();
         inserted && !deletions.any(|&(op, _, sup)| self.in_effect(op, sup, author))
     }
@@ -229,12 +228,8 @@ impl Engine for Doc {
     fn decide(&mut self, author: &Author, seq: Seq, hunks: &[Hunk]) -> Result<Decision, TextError> {
         let order = self.walk();
         let view = self.view(author);
-        let mut decision = Decision {
-            suppressed_by: Vec::new(),
-            partners: Vec::new(),
-            deleted: Vec::new(),
-            splices: None,
-        };
+        let mut decision =
+            Decision { suppressed_by: Vec::new(), partners: Vec::new(), deleted: Vec::new(), splices: None };
         let mut plan = Vec::new();
         for (h, hunk) in hunks.iter().enumerate() {
             let (left, deleted, partners) = self.partners(author, &order, &view, hunk);
@@ -244,30 +239,21 @@ impl Engine for Doc {
                 decision.partners.push((h, partners.into_iter().collect()));
                 decision.deleted.push(self.string(&deleted));
             }
-            plan.push(Planned {
-                left,
-                deleted,
-                suppressed_by,
-            });
+            plan.push(Planned { left, deleted, suppressed_by });
         }
 
         let op = self.ops.len();
         for (h, planned) in plan.into_iter().enumerate() {
-            let Planned {
-                left,
-                deleted,
-                suppressed_by,
-            } = planned;
+            let Planned { left, deleted, suppressed_by } = planned;
             for d in deleted {
                 self.elements[d].deletions.push((op, h, suppressed_by));
             }
             let behind_left = order.iter().position(|&e| e == left).expect("left") + 1;
             // The right origin: the next element its author knew, tombstones included.
-            let right = order[behind_left..].iter().copied().find(|&e| {
-                self.elements[e]
-                    .op
-                    .is_none_or(|other| self.known(other, author))
-            });
+            let right = order[behind_left..]
+                .iter()
+                .copied()
+                .find(|&e| self.elements[e].op.is_none_or(|other| self.known(other, author)));
             let mut at = match right {
                 Some(right) if self.is_descendant(right, left) => (right, Side::Left),
                 _ => (left, Side::Right),
@@ -278,11 +264,7 @@ impl Engine for Doc {
             }
         }
         self.ops.push(Settled {
-            stamp: Stamp {
-                seq,
-                replica_no: author.replica_no,
-                counter: author.counter,
-            },
+            stamp: Stamp { seq, replica_no: author.replica_no, counter: author.counter },
             hunks: hunks.to_vec(),
         });
         Ok(decision)
@@ -313,11 +295,7 @@ impl Engine for Doc {
                 ch: self.elements[e].ch,
                 inserted_by: self.elements[e].op.map(seq),
                 suppressed_by: self.elements[e].suppressed_by,
-                deletions: self.elements[e]
-                    .deletions
-                    .iter()
-                    .map(|&(op, _, sup)| (seq(op), sup))
-                    .collect(),
+                deletions: self.elements[e].deletions.iter().map(|&(op, _, sup)| (seq(op), sup)).collect(),
                 in_trunk: self.in_trunk(e),
             })
             .collect()

@@ -27,11 +27,7 @@ pub(super) struct Logged {
 
 impl Logged {
     pub(super) fn stamp(&self) -> Stamp {
-        Stamp {
-            seq: self.op.seq,
-            replica_no: self.op.author.replica_no,
-            counter: self.op.author.counter,
-        }
+        Stamp { seq: self.op.seq, replica_no: self.op.author.replica_no, counter: self.op.author.counter }
     }
 }
 
@@ -67,9 +63,7 @@ impl<E: Engine> Server<E> {
         let view = self.doc.seen_by(&edit.author);
         if view != edit.seen {
             let seen = &edit.seen;
-            return Err(format!(
-                "operation {seq} was made on {seen:?}, the server thinks {view:?}"
-            ));
+            return Err(format!("operation {seq} was made on {seen:?}, the server thinks {view:?}"));
         }
         let decision = self
             .doc
@@ -79,22 +73,15 @@ impl<E: Engine> Server<E> {
         if let Some(splices) = &decision.splices {
             let applied = apply_splices(&old, splices);
             if applied.as_ref() != Ok(&new) {
-                return Err(format!(
-                    "effect {seq} gives {applied:?}, the trunk is {new:?}"
-                ));
+                return Err(format!("effect {seq} gives {applied:?}, the trunk is {new:?}"));
             }
             let undone = undo_splices(&new, splices);
             if undone.as_ref() != Ok(&old) {
-                return Err(format!(
-                    "effect {seq} undone gives {undone:?}, it was {old:?}"
-                ));
+                return Err(format!("effect {seq} undone gives {undone:?}, it was {old:?}"));
             }
         }
-        let op = TextOp {
-            author: edit.author.clone(),
-            seq,
-            hunks: settled(&edit.hunks, &decision.suppressed_by),
-        };
+        let op =
+            TextOp { author: edit.author.clone(), seq, hunks: settled(&edit.hunks, &decision.suppressed_by) };
         self.texts.push(new);
         self.log.push(Logged { edit, op, decision });
         Ok(())
@@ -112,13 +99,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(replica_no: u32) -> Self {
-        Self {
-            replica_no,
-            base_seq: 0,
-            counter: 0,
-            extras: Vec::new(),
-            pending: Vec::new(),
-        }
+        Self { replica_no, base_seq: 0, counter: 0, extras: Vec::new(), pending: Vec::new() }
     }
 
     pub(super) fn base_seq(&self) -> Seq {
@@ -151,8 +132,7 @@ impl Client {
             if logged.op.seq <= self.base_seq {
                 doc.repeat(&logged.op).map_err(replayed)?;
             } else {
-                doc.decide(&logged.op.author, logged.op.seq, &logged.edit.hunks)
-                    .map_err(replayed)?;
+                doc.decide(&logged.op.author, logged.op.seq, &logged.edit.hunks).map_err(replayed)?;
             }
         }
         let settled_count = (server.log.iter())
@@ -162,28 +142,19 @@ impl Client {
             if edit.author.counter <= settled_count && !self.extras.is_empty() {
                 continue;
             }
-            doc.decide(&edit.author, seq, &edit.hunks)
-                .map_err(replayed)?;
+            doc.decide(&edit.author, seq, &edit.hunks).map_err(replayed)?;
         }
         Ok(doc.seen_by(&me))
     }
 
     pub(super) fn write(&mut self, seen: String, hunks: Vec<Hunk>) -> Edit {
-        let edit = Edit {
-            author: self.next_author(),
-            hunks,
-            seen,
-        };
+        let edit = Edit { author: self.next_author(), hunks, seen };
         self.counter += 1;
         self.pending.push(edit.clone());
         edit
     }
 
-    pub(super) fn edit<E: Engine>(
-        &mut self,
-        rng: &mut StdRng,
-        server: &Server<E>,
-    ) -> Result<Edit, String> {
+    pub(super) fn edit<E: Engine>(&mut self, rng: &mut StdRng, server: &Server<E>) -> Result<Edit, String> {
         let seen = self.overlay(server)?;
         let hunks = random_hunks(rng, seen.chars().count() as u32);
         Ok(self.write(seen, hunks))
@@ -198,8 +169,7 @@ impl Client {
                 logged.op.author.replica_no == replica_no && logged.op.author.counter >= counter
             })
         };
-        self.pending
-            .retain(|edit| !confirmed(self.replica_no, edit.author.counter));
+        self.pending.retain(|edit| !confirmed(self.replica_no, edit.author.counter));
         self.extras.retain(|e| !confirmed(e.replica_no, e.counter));
     }
 
@@ -219,10 +189,7 @@ impl Client {
         }
         let dot = candidates[rng.random_range(0..candidates.len())];
         self.extras.retain(|e| e.replica_no != dot.replica_no);
-        self.extras.push(Extra {
-            replica_no: dot.replica_no,
-            counter: dot.counter,
-        });
+        self.extras.push(Extra { replica_no: dot.replica_no, counter: dot.counter });
     }
 }
 
@@ -236,16 +203,8 @@ pub(super) fn random_hunks(rng: &mut StdRng, len: u32) -> Vec<Hunk> {
         }
         let pos = rng.random_range(from..=len);
         let kind = rng.random_range(0..10);
-        let end = if kind < 5 {
-            pos
-        } else {
-            len.min(pos + rng.random_range(1..=4))
-        };
-        let ins = if kind >= 8 && end > pos {
-            String::new()
-        } else {
-            random_text(rng, 3)
-        };
+        let end = if kind < 5 { pos } else { len.min(pos + rng.random_range(1..=4)) };
+        let ins = if kind >= 8 && end > pos { String::new() } else { random_text(rng, 3) };
         hunks.push(hunk(pos, end - pos, &ins));
         from = end + 1;
     }
@@ -255,9 +214,7 @@ pub(super) fn random_hunks(rng: &mut StdRng, len: u32) -> Vec<Hunk> {
 pub(super) fn random_text(rng: &mut StdRng, max_len: u32) -> String {
     const ALPHABET: [char; 12] = ['a', 'b', 'c', 'd', 'e', 'f', 'g', ' ', ' ', 'é', '漢', '🎈'];
     let len = rng.random_range(1..=max_len);
-    (0..len)
-        .map(|_| ALPHABET[rng.random_range(0..ALPHABET.len())])
-        .collect()
+    (0..len).map(|_| ALPHABET[rng.random_range(0..ALPHABET.len())]).collect()
 }
 
 /// A random session until everything is settled; `with_extras` lets clients learn of operations beyond

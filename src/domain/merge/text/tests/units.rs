@@ -22,24 +22,12 @@ fn deleted(text: &str) -> Splice {
 fn hunks_must_do_something_and_not_touch() {
     assert_eq!(validate_hunks(&[]), Ok(()));
     assert_eq!(validate_hunks(&[hunk(0, 2, ""), hunk(3, 0, "x")]), Ok(()));
-    assert_eq!(
-        validate_hunks(&[hunk(0, 1, ""), hunk(4, 0, "")]),
-        Err(TextError::EmptyHunk { index: 1 })
-    );
+    assert_eq!(validate_hunks(&[hunk(0, 1, ""), hunk(4, 0, "")]), Err(TextError::EmptyHunk { index: 1 }));
     for second in [hunk(0, 1, "x"), hunk(1, 1, "x"), hunk(2, 1, "x")] {
-        assert_eq!(
-            validate_hunks(&[hunk(0, 2, "y"), second]),
-            Err(TextError::NotSorted { index: 1 })
-        );
+        assert_eq!(validate_hunks(&[hunk(0, 2, "y"), second]), Err(TextError::NotSorted { index: 1 }));
     }
-    assert_eq!(
-        validate_hunks(&[hunk(3, 0, "x"), hunk(3, 0, "y")]),
-        Err(TextError::NotSorted { index: 1 })
-    );
-    assert_eq!(
-        validate_hunks(&[hunk(u32::MAX, 1, "")]),
-        Err(TextError::TooLong)
-    );
+    assert_eq!(validate_hunks(&[hunk(3, 0, "x"), hunk(3, 0, "y")]), Err(TextError::NotSorted { index: 1 }));
+    assert_eq!(validate_hunks(&[hunk(u32::MAX, 1, "")]), Err(TextError::TooLong));
 }
 
 #[test]
@@ -62,16 +50,9 @@ fn applying_hunks_returns_the_effect_and_counts_characters() {
 fn hunks_beyond_the_text_change_nothing() {
     for bad in [hunk(4, 0, "x"), hunk(2, 2, ""), hunk(9, 1, "x")] {
         let (pos, del) = (bad.pos, bad.del);
-        let error = TextError::OutOfBounds {
-            pos,
-            del,
-            view_len: 3,
-        };
+        let error = TextError::OutOfBounds { pos, del, view_len: 3 };
         let mut text = "añb".to_owned();
-        assert_eq!(
-            apply_hunks(&mut text, std::slice::from_ref(&bad)),
-            Err(error)
-        );
+        assert_eq!(apply_hunks(&mut text, std::slice::from_ref(&bad)), Err(error));
         assert_eq!(text, "añb");
 
         let mut window = Window::new("añb", 4);
@@ -103,11 +84,7 @@ fn a_refused_operation_leaves_the_window_as_it_was() {
         .into_iter()
         .map(|(seq, author, hunks)| {
             let none = vec![None; hunks.len()];
-            let op = TextOp {
-                author: author.clone(),
-                seq,
-                hunks: settled(&hunks, &none),
-            };
+            let op = TextOp { author: author.clone(), seq, hunks: settled(&hunks, &none) };
             let error = window.integrate(&author, seq, &hunks).expect_err("refused");
             assert_eq!(window.replay(&op), Err(error));
             let after = (window.characters(), window.last_seq(), window.op_count());
@@ -116,24 +93,11 @@ fn a_refused_operation_leaves_the_window_as_it_was() {
         })
         .collect();
     let wanted = [
-        TextError::OutOfOrder {
-            seq: 11,
-            last_seq: 11,
-        },
-        TextError::OutOfOrder {
-            seq: 10,
-            last_seq: 11,
-        },
-        TextError::StaleBase {
-            base_seq: 9,
-            window_base_seq: 10,
-        },
+        TextError::OutOfOrder { seq: 11, last_seq: 11 },
+        TextError::OutOfOrder { seq: 10, last_seq: 11 },
+        TextError::StaleBase { base_seq: 9, window_base_seq: 10 },
         TextError::NotSorted { index: 1 },
-        TextError::OutOfBounds {
-            pos: 6,
-            del: 1,
-            view_len: 6,
-        },
+        TextError::OutOfBounds { pos: 6, del: 1, view_len: 6 },
         TextError::EmptyHunk { index: 0 },
     ];
     assert_eq!(errors, wanted);
@@ -145,9 +109,7 @@ fn a_refused_operation_leaves_the_window_as_it_was() {
 #[test]
 fn an_operation_without_hunks_only_counts() {
     let mut window = Window::new("", 0);
-    let outcome = window
-        .integrate(&author(1, 1, 0), 3, &[])
-        .expect("accepted");
+    let outcome = window.integrate(&author(1, 1, 0), 3, &[]).expect("accepted");
     assert_eq!((outcome.splices, window.last_seq()), (vec![], 3));
     assert_eq!(window.view_len(&author(2, 1, 0)), 0);
 }
@@ -158,9 +120,7 @@ fn a_clash_tells_its_story() {
     let replaced = window.integrate(&author(1, 1, 0), 1, &[hunk(4, 5, "slow")]);
     assert!(replaced.is_ok());
     let hunks = [hunk(0, 3, "A"), hunk(4, 5, "swift"), hunk(16, 3, "dog")];
-    let outcome = window
-        .integrate(&author(2, 1, 0), 2, &hunks)
-        .expect("accepted");
+    let outcome = window.integrate(&author(2, 1, 0), 2, &hunks).expect("accepted");
     assert_eq!(window.text(), "A slow brown dog");
     assert_eq!(outcome.hunks, settled(&hunks, &[None, Some(1), None]));
     let [clash] = outcome.clashes.as_slice() else {
@@ -178,9 +138,7 @@ fn a_clash_tells_its_story() {
     assert_eq!(window.view(&author(2, 2, 0)), "A swift brown dog");
     assert_eq!(window.view(&author(2, 2, 1)), "A slow brown dog");
     // What is written into the suppressed text meanwhile is suppressed with it.
-    let into = window
-        .integrate(&author(2, 2, 0), 3, &[hunk(7, 0, "!")])
-        .expect("accepted");
+    let into = window.integrate(&author(2, 2, 0), 3, &[hunk(7, 0, "!")]).expect("accepted");
     assert_eq!(into.hunks[0].suppressed_by, Some(1));
     assert_eq!(into.splices, [Splice::Retain(16)]);
 }
@@ -202,18 +160,11 @@ fn excerpts_are_bounded_and_leave_out_what_the_author_did_not_see() {
 #[test]
 fn deletions_of_the_same_text_agree() {
     let mut window = Window::new("abcdef", 0);
-    assert!(
-        window
-            .integrate(&author(1, 1, 0), 1, &[hunk(1, 3, "")])
-            .is_ok()
-    );
+    assert!(window.integrate(&author(1, 1, 0), 1, &[hunk(1, 3, "")]).is_ok());
     let outcome = window.integrate(&author(2, 1, 0), 2, &[hunk(2, 3, "")]);
     let outcome = outcome.expect("accepted");
     assert!(outcome.clashes.is_empty());
-    assert_eq!(
-        outcome.splices,
-        [Splice::Retain(1), deleted("e"), Splice::Retain(1)]
-    );
+    assert_eq!(outcome.splices, [Splice::Retain(1), deleted("e"), Splice::Retain(1)]);
     assert_eq!(window.text(), "af");
 }
 
@@ -221,31 +172,16 @@ fn deletions_of_the_same_text_agree() {
 #[test]
 fn operations_of_the_server_replica_do_not_know_each_other() {
     let mut window = Window::new("ab", 0);
-    assert!(
-        window
-            .integrate(&author(0, 1, 0), 1, &[hunk(1, 0, "x")])
-            .is_ok()
-    );
+    assert!(window.integrate(&author(0, 1, 0), 1, &[hunk(1, 0, "x")]).is_ok());
     assert_eq!(window.view(&author(0, 2, 0)), "ab");
     assert_eq!(window.view(&author(0, 2, 1)), "axb");
-    let extra = Author {
-        extras: vec![Extra {
-            replica_no: 0,
-            counter: 1,
-        }],
-        ..author(3, 1, 0)
-    };
+    let extra = Author { extras: vec![Extra { replica_no: 0, counter: 1 }], ..author(3, 1, 0) };
     assert_eq!(window.view(&extra), "axb");
 }
 
 #[test]
 fn effects_apply_and_undo_on_their_own_text_only() {
-    let effect = [
-        Splice::Retain(1),
-        deleted("ñ"),
-        inserted("n"),
-        Splice::Retain(1),
-    ];
+    let effect = [Splice::Retain(1), deleted("ñ"), inserted("n"), Splice::Retain(1)];
     assert_eq!(apply_splices("año", &effect), Ok("ano".to_owned()));
     assert_eq!(undo_splices("ano", &effect), Ok("año".to_owned()));
     let content = TextError::SpliceContent { index: 1 };
@@ -287,9 +223,7 @@ fn a_difference_leads_from_one_text_to_the_other() {
         let letters = rng.random_range(1..6);
         let mut text = |max: usize| -> String {
             let len = rng.random_range(0..=max);
-            (0..len)
-                .map(|_| ['a', 'é', '🦊', 'b', 'c'][rng.random_range(0..letters.min(5))])
-                .collect()
+            (0..len).map(|_| ['a', 'é', '🦊', 'b', 'c'][rng.random_range(0..letters.min(5))]).collect()
         };
         let (old, new) = (text(30), text(30));
         let hunks = diff(&old, &new);
@@ -326,15 +260,7 @@ fn slices_of_a_run_are_found_by_character() {
         let chars: Vec<char> = text.chars().collect();
         let run = RunText::new(text.clone());
         assert_eq!(run.char_len(), 1000);
-        for (start, len) in [
-            (0, 1000),
-            (0, 0),
-            (127, 2),
-            (128, 128),
-            (255, 258),
-            (999, 1),
-            (1000, 0),
-        ] {
+        for (start, len) in [(0, 1000), (0, 0), (127, 2), (128, 128), (255, 258), (999, 1), (1000, 0)] {
             let wanted: String = chars[start..start + len].iter().collect();
             assert_eq!(run.slice(start as u32, len as u32), wanted);
         }
