@@ -144,11 +144,10 @@ impl Snapshot {
             .collect();
         let keys: Vec<Key> = live.into_iter().map(Key::Conflict).collect();
         for row in reader.rows(self.ws, &keys).await?.into_iter().flatten() {
-            if let Row::Conflict(conflict) = row {
-                if self.wants(&conflict.collection) {
+            if let Row::Conflict(conflict) = row
+                && self.wants(&conflict.collection) {
                     chunk.conflicts.push(conflict.summary());
                 }
-            }
         }
         Ok(())
     }

@@ -193,7 +193,7 @@ fn the_reference_model_keeps_the_promises() {
 
 #[test]
 fn concurrent_runs_are_not_interleaved() {
-    for_seeds("concurrent_runs_are_not_interleaved", 5, |seed| check_contiguous_runs::<Window>(seed));
+    for_seeds("concurrent_runs_are_not_interleaved", 5, check_contiguous_runs::<Window>);
 }
 
 #[test]
