@@ -54,10 +54,11 @@ fn check_files(report: &mut Report, config: &Config) {
 
 async fn check_database(report: &mut Report, config: &Config) {
     if let DatabaseUrl::Sqlite(path) = &config.database.url
-        && !path.exists() {
-            report.good("database", &format!("{} does not exist yet; it will be created", path.display()));
-            return;
-        }
+        && !path.exists()
+    {
+        report.good("database", &format!("{} does not exist yet; it will be created", path.display()));
+        return;
+    }
     let store = match open_store(config).await {
         Ok(store) => store,
         Err(error) => return report.bad("database", &error.to_string()),

@@ -13,7 +13,7 @@ use crate::domain::operation::{
 use crate::domain::refusal::Refusal;
 use crate::domain::schema::Provisional;
 use crate::domain::sequencer::{counter_value, provisional};
-use crate::domain::state::{FieldValue, Key, Row};
+use crate::domain::state::{Existence, FieldValue, Key, Row};
 use crate::domain::value::Value;
 use crate::store::{StoreError, StoreReader};
 
@@ -251,13 +251,21 @@ async fn mutation_for(
                 let target_collection = collection_of(reader, ws, target).await?;
                 return Ok(on(&target_collection, target, Action::Delete));
             }
+            // Where one end is gone already, keeping means to give up the link, or to keep the other end.
+            let keeps = !matches!(decision, Decision::Unlink);
+            if keeps && !is_alive(reader, ws, record).await? {
+                let target_collection = collection_of(reader, ws, target).await?;
+                return Ok(on(&target_collection, target, Action::Restore));
+            }
+            let keeps = keeps && is_alive(reader, ws, target).await?;
             let (field, target) = (field.clone(), target.clone());
             Ok(on(
                 collection,
                 record,
-                match decision {
-                    Decision::Unlink => Action::Unlink { field, target: Some(target) },
-                    _ => Action::Link { field, target },
+                if keeps {
+                    Action::Link { field, target }
+                } else {
+                    Action::Unlink { field, target: Some(target) }
                 },
             ))
         }
@@ -275,6 +283,15 @@ async fn field_row(
         Some(Row::Field(row)) => Ok(row.value),
         _ => Err(StoreError::Inconsistent(format!("field {field} of a conflict is missing")).into()),
     }
+}
+
+async fn is_alive(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    record: &RecordId,
+) -> Result<bool, EngineError> {
+    let row = reader.rows(ws, &[Key::Record(record.clone())]).await?.pop().flatten();
+    Ok(matches!(row, Some(Row::Record(row)) if row.existence == Existence::Alive))
 }
 
 async fn collection_of(

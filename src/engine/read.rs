@@ -13,7 +13,7 @@ use crate::domain::view::{FieldCondition, FieldFilter, FieldStateView, RecordVie
 use crate::store::{Order, StoreError, StoreReader};
 
 use super::record_view::{self, all, id};
-use super::workspaces::{committed_head, read_schema};
+use super::workspaces::committed_head;
 use super::{Engine, EngineError};
 
 /// Records looked at for one page of a filtered list; a page may come out short and still have a next one.
@@ -73,9 +73,8 @@ impl Engine {
         let ws = self.workspace_no(workspace).await?;
         let mut reader = self.inner.store.reader().await?;
         let head = committed_head(&mut *reader, ws).await?;
-        let schema = read_schema(&mut *reader, ws).await?;
         let record = id(record);
-        match record_view::read(&mut *reader, ws, &schema, &record).await? {
+        match record_view::read(&mut *reader, ws, &record).await? {
             Some(view) => Ok((view, context_of(&head))),
             None => Err(EngineError::RecordNotFound { record }),
         }
@@ -94,7 +93,6 @@ impl Engine {
         let ws = self.workspace_no(workspace).await?;
         let mut reader = self.inner.store.reader().await?;
         let head = committed_head(&mut *reader, ws).await?;
-        let schema = read_schema(&mut *reader, ws).await?;
         let collection: CollectionId = id(collection);
         let prefix = Prefix::MembersOf(collection.clone());
         let mut page = RecordPage::default();
@@ -109,7 +107,7 @@ impl Engine {
                 let Key::Member(_, record) = key else { continue };
                 last = Some(record.clone());
                 scanned += 1;
-                let Some(view) = record_view::read(&mut *reader, ws, &schema, &record).await? else {
+                let Some(view) = record_view::read(&mut *reader, ws, &record).await? else {
                     continue;
                 };
                 let wanted = (include_deleted || !view.deleted) && filters.iter().all(|f| accepts(f, &view));

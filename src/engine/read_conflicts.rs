@@ -16,7 +16,7 @@ use crate::store::{Order, StoreError, StoreReader};
 
 use super::read::{context_of, history};
 use super::record_view::{self, all};
-use super::workspaces::{committed_head, read_schema};
+use super::workspaces::committed_head;
 use super::{Engine, EngineError};
 
 /// Conflicts read at once.
@@ -110,18 +110,17 @@ impl Engine {
         let mut reader = self.inner.store.reader().await?;
         let reader = &mut *reader;
         let head = committed_head(reader, ws).await?;
-        let schema = read_schema(reader, ws).await?;
         let conflict = read_conflict(reader, ws, id).await?;
         let record_id = conflict.scope.record.clone();
-        let record = record_view::read(reader, ws, &schema, &record_id).await?;
+        let record = record_view::read(reader, ws, &record_id).await?;
         let mut linked = Vec::new();
         for (id, field, incoming) in links_of(reader, ws, &conflict.scope, record.as_ref()).await? {
-            if let Some(record) = record_view::read(reader, ws, &schema, &id).await? {
+            if let Some(record) = record_view::read(reader, ws, &id).await? {
                 linked.push(Linked { record, field, incoming });
             }
         }
         let recent = history(reader, ws, &record_id, None, RECENT_HISTORY).await?.unwrap_or_default();
-        let provisional_seq = provisional_seq(reader, ws, &conflict, &schema).await?;
+        let provisional_seq = provisional_seq(reader, ws, &conflict).await?;
         Ok(ConflictContext { conflict, provisional_seq, record, linked, recent, context: context_of(&head) })
     }
 
@@ -243,20 +242,14 @@ async fn provisional_seq(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,
     conflict: &Conflict,
-    schema: &crate::domain::schema::Schema,
 ) -> Result<Option<Seq>, StoreError> {
     let ScopePart::Field(field) = &conflict.scope.part else {
         return Ok(conflict.alternatives.iter().find(|a| &*a.action != "delete").map(|a| a.stamp.seq));
     };
     let key = Key::Field(conflict.scope.record.clone(), field.clone());
-    let rule = schema
-        .field(&conflict.collection, field)
-        .map_or(crate::domain::schema::Provisional::Incumbent, |f| f.provisional);
     Ok(match reader.rows(ws, &[key]).await?.pop().flatten() {
         Some(Row::Field(row)) => match row.value {
-            FieldValue::Register(heads) | FieldValue::ToOne(heads) => {
-                crate::domain::sequencer::provisional(rule, &heads).map(|h| h.stamp.seq)
-            }
+            FieldValue::Register(heads) | FieldValue::ToOne(heads) => heads.first().map(|h| h.stamp.seq),
             FieldValue::Counter(heads) => heads.first().map(|h| h.stamp.seq),
             _ => conflict
                 .alternatives

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::ids::{ConflictId, FieldId, RecordId, WorkspaceNo};
-use crate::domain::schema::Schema;
-use crate::domain::sequencer::{counter_value, provisional};
+use crate::domain::sequencer::counter_value;
 use crate::domain::state::{CounterHead, Existence, FieldRow, FieldValue, Head, Key, Prefix, RecordRow, Row};
 use crate::domain::value::Value;
 use crate::domain::view::{CandidateView, FieldStateView, FieldView, RecordView};
@@ -27,11 +26,10 @@ pub(super) enum Links {
 pub(super) async fn read(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,
-    schema: &Schema,
     record: &RecordId,
 ) -> Result<Option<RecordView>, StoreError> {
     match reader.rows(ws, &[Key::Record(record.clone())]).await?.pop().flatten() {
-        Some(Row::Record(row)) => build(reader, ws, schema, record, row, Links::Shown).await,
+        Some(Row::Record(row)) => build(reader, ws, record, row, Links::Shown).await,
         _ => Ok(None),
     }
 }
@@ -40,7 +38,6 @@ pub(super) async fn read(
 pub(super) async fn build(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,
-    schema: &Schema,
     record: &RecordId,
     row: RecordRow,
     links: Links,
@@ -60,7 +57,7 @@ pub(super) async fn build(
     for (key, row) in all(reader, ws, Prefix::FieldsOf(record.clone())).await? {
         let (Key::Field(_, field), Row::Field(row)) = (key, row) else { continue };
         view.last_seq = view.last_seq.max(row.last_seq);
-        let field_view = field_view(reader, ws, schema, &view, &field, row, links).await?;
+        let field_view = field_view(reader, ws, &view, &field, row, links).await?;
         view.fields.insert(field, field_view);
     }
     Ok(Some(view))
@@ -69,25 +66,22 @@ pub(super) async fn build(
 async fn field_view(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,
-    schema: &Schema,
     record: &RecordView,
     field: &FieldId,
     row: FieldRow,
     links: Links,
 ) -> Result<FieldView, StoreError> {
     let last_seq = row.last_seq;
-    let rule = schema
-        .field(&record.collection, field)
-        .map_or(crate::domain::schema::Provisional::Incumbent, |f| f.provisional);
     let mut candidates = Vec::new();
+    // The head that is shown stands first: that was decided when it was written.
     let state = match row.value {
         FieldValue::Register(heads) => {
-            candidates = candidates_of(reader, ws, &heads, provisional(rule, &heads)).await?;
-            FieldStateView::Register(provisional(rule, &heads).map_or(Value::Null, |h| h.value.clone()))
+            candidates = candidates_of(reader, ws, &heads, heads.first()).await?;
+            FieldStateView::Register(heads.first().map_or(Value::Null, |h| h.value.clone()))
         }
         FieldValue::ToOne(heads) => {
-            candidates = candidates_of(reader, ws, &heads, provisional(rule, &heads)).await?;
-            let target = match provisional(rule, &heads).map(|h| &h.value) {
+            candidates = candidates_of(reader, ws, &heads, heads.first()).await?;
+            let target = match heads.first().map(|h| &h.value) {
                 Some(Value::String(target)) => Some(target.clone()),
                 _ => None,
             };

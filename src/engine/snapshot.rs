@@ -9,7 +9,7 @@ use crate::store::Order;
 
 use super::read::record_bytes;
 use super::record_view::{self, Links};
-use super::workspaces::{committed_head, read_schema};
+use super::workspaces::committed_head;
 use super::{Engine, EngineError};
 
 /// Records in a chunk.
@@ -99,7 +99,6 @@ impl Snapshot {
         reader: &mut dyn crate::store::StoreReader,
         chunk: &mut Chunk,
     ) -> Result<(), EngineError> {
-        let schema = read_schema(reader, self.ws).await?;
         let after = self.after.clone().map(Key::Record);
         let page =
             reader.range(self.ws, &Prefix::Records, after.as_ref(), CHUNK_RECORDS, Order::Ascending).await?;
@@ -115,7 +114,7 @@ impl Snapshot {
             if !self.wants(&row.collection) {
                 continue;
             }
-            if let Some(view) = record_view::build(reader, self.ws, &schema, &id, row, Links::Stored).await? {
+            if let Some(view) = record_view::build(reader, self.ws, &id, row, Links::Stored).await? {
                 bytes += record_bytes(&view);
                 chunk.records.push(view);
             }
@@ -145,9 +144,10 @@ impl Snapshot {
         let keys: Vec<Key> = live.into_iter().map(Key::Conflict).collect();
         for row in reader.rows(self.ws, &keys).await?.into_iter().flatten() {
             if let Row::Conflict(conflict) = row
-                && self.wants(&conflict.collection) {
-                    chunk.conflicts.push(conflict.summary());
-                }
+                && self.wants(&conflict.collection)
+            {
+                chunk.conflicts.push(conflict.summary());
+            }
         }
         Ok(())
     }

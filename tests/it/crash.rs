@@ -55,7 +55,10 @@ async fn kill_again_and_again(kills: usize) {
     let acknowledged = Acknowledged::default();
     let deliveries: Vec<Delivered> = (0..2).map(|_| Delivered::default()).collect();
     let writers: Vec<_> = (0..WRITERS)
-        .map(|_| tokio::spawn(write(address.clone(), epoch, acknowledged.clone(), stop.clone())))
+        .map(|index| {
+            let replica = Uuid::from_u64_pair(seed.max(1), index as u64 + 1);
+            tokio::spawn(write(address.clone(), epoch, replica, acknowledged.clone(), stop.clone()))
+        })
         .collect();
     let feeds: Vec<_> =
         deliveries.iter().map(|delivered| tokio::spawn(follow(address.clone(), delivered.clone()))).collect();
@@ -94,9 +97,14 @@ async fn create_record(address: &str) {
 }
 
 /// Writes until told to stop, retrying every call until it is answered; returns how many operations it made.
-async fn write(address: String, epoch: u64, acknowledged: Acknowledged, stop: Arc<AtomicBool>) -> u64 {
+async fn write(
+    address: String,
+    epoch: u64,
+    replica: Uuid,
+    acknowledged: Acknowledged,
+    stop: Arc<AtomicBool>,
+) -> u64 {
     let mut client = OperationServiceClient::new(channel(&address));
-    let replica = Uuid::new_v4();
     let (mut counter, mut base_seq) = (0, 0);
     while !stop.load(Ordering::SeqCst) {
         let counters = counter + 1..=counter + OPERATIONS_PER_CALL;
@@ -216,7 +224,7 @@ async fn check(address: &str, acknowledged: &Acknowledged, deliveries: &[Deliver
     }
     let by_dot: HashMap<(Uuid, u64), u64> = log.iter().map(|(seq, dot)| (*dot, *seq)).collect();
     assert_eq!(by_dot.len(), log.len(), "no operation twice");
-    let acknowledged = acknowledged.lock().expect("no panic");
+    let acknowledged = acknowledged.lock().expect("no panic").clone();
     assert_eq!(acknowledged.len() as u64, submitted, "every operation was acknowledged in the end");
     for (dot, seq) in acknowledged.iter() {
         assert_eq!(by_dot.get(dot), Some(seq), "acknowledged and in the log at that position");
