@@ -11,14 +11,13 @@ use crate::domain::operation::{
     Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome, Receipt,
 };
 use crate::domain::refusal::Refusal;
-use crate::domain::schema::Provisional;
-use crate::domain::sequencer::{counter_value, provisional};
+use crate::domain::sequencer::counter_value;
 use crate::domain::state::{Existence, FieldValue, Key, Row};
 use crate::domain::value::Value;
 use crate::store::{StoreError, StoreReader};
 
 use super::read_conflicts::read_conflict;
-use super::workspaces::{committed_head, read_schema};
+use super::workspaces::committed_head;
 use super::{Engine, EngineError};
 
 /// How a conflict is decided.
@@ -316,11 +315,9 @@ async fn current_value(
     context: &CausalContext,
 ) -> Result<Value, EngineError> {
     match row {
+        // The shown one stands first.
         FieldValue::Register(heads) | FieldValue::ToOne(heads) => {
-            let schema = read_schema(reader, ws).await?;
-            let rule =
-                schema.field(&conflict.collection, field).map_or(Provisional::Incumbent, |f| f.provisional);
-            Ok(provisional(rule, heads).map_or(Value::Null, |h| h.value.clone()))
+            Ok(heads.first().map_or(Value::Null, |h| h.value.clone()))
         }
         FieldValue::Counter(heads) => {
             let later = later_increments(reader, ws, &conflict.scope.record, field, context.base_seq).await?;

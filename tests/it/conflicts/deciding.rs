@@ -287,6 +287,15 @@ async fn keeping_keeps_what_is_shown_whatever_rule_chose_it() {
         let base = ws.write(vec![card("c1").create()]).await;
         let clash = Clash::of(&ws, base, card("c1").set("title", 9), card("c1").set("title", 3)).await;
         assert_eq!(register(&ws.record("c1").await, "title"), shown.into_value());
+        // Another rule is for later writes.
+        let spec = field(pb::FieldKind::Register);
+        let schema = pb::Schema {
+            strict: true,
+            collections: [("cards".to_owned(), collection([("title", spec)]))].into(),
+        };
+        let request = pb::UpdateSchemaRequest { workspace_id: ws.id.clone(), schema: Some(schema) };
+        ws.clients.workspaces().update_schema(request).await.expect("another rule");
+        assert_eq!(register(&ws.record("c1").await, "title"), shown.into_value());
         decide(&ws, &clash.id, keep()).await;
         assert_eq!(register(&ws.record("c1").await, "title"), shown.into_value(), "{name}");
     }
