@@ -26,11 +26,13 @@ impl Settling<'_, '_> {
     ) -> Step<Conflict> {
         let id = ConflictId { opened_seq: self.stamp.seq, index: self.next_conflict };
         self.next_conflict += 1;
+        // Not the mutation's: a delete clashes with links that other records hold.
+        let of_record = self.tx.record(&scope.record)?.map(|r| r.collection.clone());
         Ok(Conflict {
             id,
             kind,
             record_at_opening: self.record_for_people(&scope.record)?,
-            collection: mutation.collection.clone(),
+            collection: of_record.unwrap_or_else(|| mutation.collection.clone()),
             scope,
             status: ConflictStatus::Open,
             revision: 0,

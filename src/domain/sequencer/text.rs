@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::super::causality::{Author, Seq};
+use super::super::causality::{Author, SERVER_REPLICA_NO, Seq};
 use super::super::change::{Change, ConflictEventKind, EffectKind};
 use super::super::conflict::{
     AlternativeHunk, AlternativeState, CloseReason, ConflictKind, Scope, ScopePart,
@@ -41,6 +41,15 @@ impl TextField {
     }
 }
 
+/// A text with an edit in it.
+struct Merged {
+    text: String,
+    hunks: Vec<Hunk>,
+    integrated: Integrated,
+    /// For a clash: the text both sides started from, and whether that could still be found out.
+    base: (Option<Value>, bool),
+}
+
 /// What an author wants: hunks, or a whole new text to be compared with what the author saw.
 enum Wanted<'m> {
     Hunks(&'m [Hunk]),
@@ -73,12 +82,12 @@ impl Settling<'_, '_> {
         };
         let known_seq = self.known_seq(&mutation.record, field, row.last_seq)?;
         let before = TextField { row, text, known_seq };
-        let (text, hunks, integrated) = self.integrate(mutation, field, &before, wanted)?;
+        let Merged { text, hunks, integrated, base } = self.integrate(mutation, field, &before, wanted)?;
         if text.len() > TEXT_BYTES_MAX {
             return Err(Refusal::TextTooLarge { limit_bytes: TEXT_BYTES_MAX as u64 }.into());
         }
         self.remember_hunks(field, hunks);
-        self.record_overlaps(mutation, field, &before, &integrated)?;
+        self.record_overlaps(mutation, field, base, &integrated)?;
         let effect = EffectKind::Text { splices: integrated.splices, hunks: integrated.hunks, known_seq };
         let row = FieldRow { value: FieldValue::Text(text), ..before.row };
         self.put_field(mutation, field, row, effect);
@@ -111,7 +120,7 @@ impl Settling<'_, '_> {
         field: &FieldId,
         before: &TextField,
         wanted: Wanted<'_>,
-    ) -> Step<(String, Vec<Hunk>, Integrated)> {
+    ) -> Step<Merged> {
         let record = &mutation.record;
         let cached = self.tx.take_window(record, field);
         let current = cached.filter(|w| w.last_seq() == before.row.last_seq);
@@ -123,7 +132,8 @@ impl Settling<'_, '_> {
             let splices = apply_hunks(&mut text, &hunks).map_err(refuse)?;
             let settled =
                 hunks.iter().map(|h| SettledHunk { hunk: h.clone(), suppressed_by: None }).collect();
-            return Ok((text, hunks, Integrated { splices, hunks: settled, clashes: Vec::new() }));
+            let integrated = Integrated { splices, hunks: settled, clashes: Vec::new() };
+            return Ok(Merged { text, hunks, integrated, base: (None, true) });
         }
         let mut window = match self.window_for(record, field, before, current)? {
             Some(window) => window,
@@ -134,8 +144,24 @@ impl Settling<'_, '_> {
         let integrated = window.integrate(&author, self.stamp.seq, &hunks).map_err(refuse)?;
         self.settlement.merged |= !before.in_step();
         let text = apply_splices(&before.text, &integrated.splices).map_err(refuse)?;
+        let base = self.common_base(&window, &integrated)?;
         self.tx.put_window(record, field, window);
-        Ok((text, hunks, integrated))
+        Ok(Merged { text, hunks, integrated, base })
+    }
+
+    /// The text that both sides of a clash started from: as everybody saw it who knew what both of them knew.
+    fn common_base(&self, window: &Window, integrated: &Integrated) -> Step<(Option<Value>, bool)> {
+        let mut base_seq = self.author.base_seq;
+        for seq in integrated.clashes.iter().flat_map(|c| &c.partners) {
+            base_seq = base_seq.min(self.tx.change(*seq)?.author.base_seq);
+        }
+        if integrated.clashes.is_empty() {
+            return Ok((None, true));
+        }
+        let exact = base_seq >= window.base_seq();
+        let base_seq = base_seq.max(window.base_seq());
+        let anybody = Author { replica_no: SERVER_REPLICA_NO, counter: 0, base_seq, extras: Vec::new() };
+        Ok((Some(Value::string(window.view(&anybody))), exact))
     }
 
     /// The order tree from the critical base to the head: the cached one, or rebuilt from the log.
@@ -191,11 +217,7 @@ impl Settling<'_, '_> {
     }
 
     /// An edit from so long ago that its place cannot be found any more: all of it is kept in the conflict.
-    fn suppress_all(
-        &mut self,
-        before: &TextField,
-        wanted: Wanted<'_>,
-    ) -> Step<(String, Vec<Hunk>, Integrated)> {
+    fn suppress_all(&mut self, before: &TextField, wanted: Wanted<'_>) -> Step<Merged> {
         let hunks = match wanted {
             Wanted::Hunks(hunks) => hunks.to_vec(),
             Wanted::Text(text) => {
@@ -216,7 +238,8 @@ impl Settling<'_, '_> {
             })
             .collect();
         let integrated = Integrated { splices: Vec::new(), hunks: settled, clashes };
-        Ok((before.text.clone(), hunks, integrated))
+        let base = (Some(Value::string(before.text.as_str())), false);
+        Ok(Merged { text: before.text.clone(), hunks, integrated, base })
     }
 
     /// The log keeps hunks, not whole new texts.
@@ -232,7 +255,7 @@ impl Settling<'_, '_> {
         &mut self,
         mutation: &Mutation,
         field: &FieldId,
-        before: &TextField,
+        base: (Option<Value>, bool),
         integrated: &Integrated,
     ) -> Step<()> {
         let scope = Scope { record: mutation.record.clone(), part: ScopePart::Field(field.clone()) };
@@ -249,9 +272,8 @@ impl Settling<'_, '_> {
                     Some(closed) => Some(closed),
                     None => self.parent_of(places)?,
                 };
-                let base = Some(Value::string(before.text.as_str()));
                 let kind = ConflictKind::TextOverlap;
-                self.new_conflict(mutation, scope.clone(), kind, Vec::new(), parent, (base, false))?
+                self.new_conflict(mutation, scope.clone(), kind, Vec::new(), parent, base)?
             }
         };
         for clash in &integrated.clashes {

@@ -431,7 +431,6 @@ async fn a_call_without_time_ends_with_its_deadline_and_may_be_sent_again() {
 }
 
 #[tokio::test]
-#[ignore = "known gap: server.request_timeout_seconds is read and nothing obeys it"]
 async fn a_unary_call_is_given_up_after_the_time_the_server_allows() {
     use sqlx::Connection as _;
     let client = Clumsy::over(TestServer::with(&[("server.request_timeout_seconds", "1")]).await).await;

@@ -176,7 +176,6 @@ async fn a_text_conflict_keeps_the_suppressed_edit_with_what_it_replaced() {
 }
 
 #[tokio::test]
-#[ignore = "known fault of the merge rules: the base of a text conflict is the text with the first edit in it"]
 async fn the_base_of_a_text_conflict_is_the_text_both_sides_started_from() {
     let server = TestServer::start().await;
     let ws = server.workspace("w").await;
@@ -261,7 +260,6 @@ async fn a_link_to_what_somebody_deletes_keeps_both_and_names_both() {
 }
 
 #[tokio::test]
-#[ignore = "known fault of the merge rules: such a conflict names the collection of the deleted target"]
 async fn a_delete_of_what_somebody_links_to_names_the_collection_of_the_record_with_the_link() {
     let server = TestServer::start().await;
     let ws = server.workspace("w").await;
