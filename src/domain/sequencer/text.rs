@@ -144,24 +144,29 @@ impl Settling<'_, '_> {
         let integrated = window.integrate(&author, self.stamp.seq, &hunks).map_err(refuse)?;
         self.settlement.merged |= !before.in_step();
         let text = apply_splices(&before.text, &integrated.splices).map_err(refuse)?;
-        let base = self.common_base(&window, &integrated)?;
+        let base = self.common_base((record, field), before.known_seq, &window, &integrated)?;
         self.tx.put_window(record, field, window);
         Ok(Merged { text, hunks, integrated, base })
     }
 
-    /// The text that both sides of a clash started from: as everybody saw it who knew what both of them knew.
-    fn common_base(&self, window: &Window, integrated: &Integrated) -> Step<(Option<Value>, bool)> {
-        let mut base_seq = self.author.base_seq;
-        for seq in integrated.clashes.iter().flat_map(|c| &c.partners) {
-            base_seq = base_seq.min(self.tx.change(*seq)?.author.base_seq);
-        }
+    /// The text that both sides of a clash started from: as everybody saw it who knew what both of them knew. It does
+    /// not depend on how far back the tree happens to reach, since no tree begins after any of these positions.
+    fn common_base(
+        &self,
+        scope: (&RecordId, &FieldId),
+        known_seq: Seq,
+        window: &Window,
+        integrated: &Integrated,
+    ) -> Step<(Option<Value>, bool)> {
         if integrated.clashes.is_empty() {
             return Ok((None, true));
         }
-        let exact = base_seq >= window.base_seq();
-        let base_seq = base_seq.max(window.base_seq());
+        let mut base_seq = known_seq;
+        for seq in integrated.clashes.iter().flat_map(|c| &c.partners) {
+            base_seq = base_seq.min(known_seq_of(&self.tx.change(*seq)?, scope.0, scope.1));
+        }
         let anybody = Author { replica_no: SERVER_REPLICA_NO, counter: 0, base_seq, extras: Vec::new() };
-        Ok((Some(Value::string(window.view(&anybody))), exact))
+        Ok((Some(Value::string(window.view(&anybody))), true))
     }
 
     /// The order tree from the critical base to the head: the cached one, or rebuilt from the log.
