@@ -163,7 +163,8 @@ impl Settling<'_, '_> {
         }
         let mut base_seq = known_seq;
         for seq in integrated.clashes.iter().flat_map(|c| &c.partners) {
-            base_seq = base_seq.min(known_seq_of(&self.tx.change(*seq)?, scope.0, scope.1));
+            let change = self.tx.change(*seq)?;
+            base_seq = base_seq.min(known_seq_of(&change, scope.0, scope.1));
         }
         let anybody = Author { replica_no: SERVER_REPLICA_NO, counter: 0, base_seq, extras: Vec::new() };
         Ok((Some(Value::string(window.view(&anybody))), true))
