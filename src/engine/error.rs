@@ -10,6 +10,8 @@ use crate::store::StoreError;
 pub enum StoreFailure {
     /// Nothing was stored.
     Unavailable,
+    /// Others were writing at the same time; nothing was stored, and trying again helps.
+    Contended,
     /// Stored whole or not at all; asking again with the same identity tells.
     Unknown,
     /// The stored data contradicts itself.
@@ -52,8 +54,9 @@ impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> EngineError {
         let failure = match &error {
             StoreError::Database(_) | StoreError::Unusable(_) => StoreFailure::Unavailable,
+            StoreError::Contended(_) => StoreFailure::Contended,
             StoreError::CommitUnknown(_) => StoreFailure::Unknown,
-            StoreError::Inconsistent(_) => StoreFailure::Inconsistent,
+            StoreError::Inconsistent(_) | StoreError::WorkspaceExists(_) => StoreFailure::Inconsistent,
             StoreError::DiskFull => StoreFailure::DiskFull,
         };
         tracing::error!(%error, "the store failed");

@@ -493,6 +493,8 @@ fn count_conflicts(published: &[(WorkspaceNo, Vec<Arc<Change>>)]) {
 fn kind_of(error: &StoreError) -> &'static str {
     match error {
         StoreError::Database(_) => "database",
+        StoreError::Contended(_) => "contended",
+        StoreError::WorkspaceExists(_) => "workspace_exists",
         StoreError::CommitUnknown(_) => "commit_unknown",
         StoreError::Inconsistent(_) => "inconsistent",
         StoreError::DiskFull => "disk_full",

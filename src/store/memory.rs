@@ -1,5 +1,7 @@
 //! A store in memory, for tests and simulation. It keeps encoded bytes, so the codec is exercised as by a
-//! database, and it obeys the same contract.
+//! database, and it obeys the same contract. Several servers of one process can share it ([`MemoryStore::join`]).
+
+mod shared;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -9,16 +11,19 @@ use async_trait::async_trait;
 use tokio::sync::OwnedMutexGuard;
 
 use super::pending::{Pending, broken_transaction};
-use super::{Order, Page, Store, StoreError, StoreReader, StoreWriter, WorkspaceInfo, codec};
+use super::{Order, Page, SharedStore, Store, StoreError, StoreReader, StoreWriter, WorkspaceInfo, codec};
 use crate::domain::causality::{Counter, ReplicaNo, Seq};
 use crate::domain::change::Change;
 use crate::domain::ids::WorkspaceNo;
 use crate::domain::state::{Flush, Key, Prefix, Row, WorkspaceHead};
+use shared::{Board, Member};
 
 /// A store that forgets everything when it is dropped.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
+    /// Present when servers share the store: what this one's handle needs for that.
+    member: Option<Arc<Member>>,
 }
 
 /// How the next commit fails, for tests of what stands above.
@@ -37,6 +42,7 @@ struct Shared {
     committed: Mutex<Arc<Tables>>,
     writing: Arc<tokio::sync::Mutex<()>>,
     fault: Mutex<Option<CommitFault>>,
+    board: Board,
 }
 
 /// A committed state. Readers hold on to it; a writer copies only the workspaces it changes, and only while
@@ -86,6 +92,10 @@ impl Store for MemoryStore {
             failed: false,
             _turn: turn,
         }))
+    }
+
+    fn shared(&self) -> Option<Arc<dyn SharedStore>> {
+        self.member.clone().map(|member| member as Arc<dyn SharedStore>)
     }
 
     fn name(&self) -> &'static str {
@@ -181,7 +191,7 @@ impl Tables {
         head: WorkspaceHead,
     ) -> Result<WorkspaceNo, StoreError> {
         if self.infos.contains_key(id) {
-            return Err(StoreError::Inconsistent(format!("workspace {id} exists already")));
+            return Err(StoreError::WorkspaceExists(Arc::from(id)));
         }
         let no = self.workspaces.last_key_value().map_or(1, |(last, _)| last + 1);
         let id: Arc<str> = Arc::from(id);

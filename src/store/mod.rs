@@ -6,7 +6,9 @@
 
 pub mod codec;
 pub mod memory;
+mod migrations;
 mod pending;
+mod shared;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use crate::domain::change::Change;
 use crate::domain::ids::WorkspaceNo;
 use crate::domain::state::{Flush, Key, Prefix, Row, WorkspaceHead};
 
+pub use shared::{Announced, ConnectionContent, SharedConnection, SharedStore};
+
 /// Why the store could not do it. Nothing was changed unless said otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -27,6 +31,13 @@ pub enum StoreError {
     /// The result of a commit is unknown: the batch is stored whole, or not at all.
     #[error("the result of a commit is unknown: {0}")]
     CommitUnknown(String),
+    /// Others were at the same rows at the same time, or held them for too long. Nothing was changed; trying again
+    /// helps.
+    #[error("others were writing at the same time: {0}")]
+    Contended(String),
+    /// A workspace of this id exists already.
+    #[error("workspace {0} exists already")]
+    WorkspaceExists(Arc<str>),
     /// What is stored contradicts itself: never retried.
     #[error("the stored data is inconsistent: {0}")]
     Inconsistent(String),
@@ -60,8 +71,15 @@ pub struct Page {
 pub trait Store: Send + Sync + 'static {
     /// A snapshot to read from: all its reads show one committed state.
     async fn reader(&self) -> Result<Box<dyn StoreReader>, StoreError>;
-    /// The write transaction. At most one at a time; dropping it without a commit undoes it.
+    /// A write transaction; dropping it without a commit undoes it. Where one process owns the database there is at
+    /// most one at a time. Where several share it, [`StoreReader::head`] locks a workspace until the transaction ends,
+    /// and what is read or written before that is not safe from others.
     async fn writer(&self) -> Result<Box<dyn StoreWriter>, StoreError>;
+    /// What the servers that share the database can tell each other; `None` where one process owns it, whose memory is
+    /// then always the latest.
+    fn shared(&self) -> Option<Arc<dyn SharedStore>> {
+        None
+    }
     /// What kind of store this is, for people.
     fn name(&self) -> &'static str;
     /// Finishes what is under way and closes the database.
@@ -79,7 +97,8 @@ pub trait StoreReader: Send {
     ) -> Result<Vec<WorkspaceInfo>, StoreError>;
     /// One workspace by its id.
     async fn workspace(&mut self, id: &str) -> Result<Option<WorkspaceInfo>, StoreError>;
-    /// The head of a workspace. A writer locks it by this, in a statement of its own, before it reads on.
+    /// The head of a workspace. A writer of a shared database locks the workspace by this, in a statement of its own,
+    /// before it reads on: others that ask wait until its transaction has ended.
     async fn head(&mut self, ws: WorkspaceNo) -> Result<Option<WorkspaceHead>, StoreError>;
     /// Rows by key; in the order of `keys`, `None` for absent ones.
     async fn rows(&mut self, ws: WorkspaceNo, keys: &[Key]) -> Result<Vec<Option<Row>>, StoreError>;
@@ -122,11 +141,11 @@ pub enum Order {
 ///
 /// A store may gather writes and send them with the commit or the next read, so an error of a write may show only
 /// there. After any error the transaction can only be dropped: its commit fails too. What contradicts the stored
-/// state (a workspace that is not there, a position or an operation that is in the log already) is
+/// state (writing to a workspace that is not there, a position or an operation that is in the log already) is
 /// [`StoreError::Inconsistent`].
 #[async_trait]
 pub trait StoreWriter: StoreReader {
-    /// Adds a workspace with its head; the id must be free.
+    /// Adds a workspace with its head, or fails with [`StoreError::WorkspaceExists`].
     async fn create_workspace(
         &mut self,
         id: &str,

@@ -18,12 +18,14 @@ pub struct WorkspaceHead {
     pub chain: Hash,
     /// Replicas that ever settled an operation; the last number given.
     pub replica_count: ReplicaNo,
+    /// Commits so far, also those that took no position: tells whether a copy in memory is still the latest.
+    pub commit_count: u64,
 }
 
 impl WorkspaceHead {
     /// The head of a new workspace.
     pub fn new(epoch: Epoch) -> WorkspaceHead {
-        WorkspaceHead { epoch, head_seq: 0, chain: CHAIN_START, replica_count: 0 }
+        WorkspaceHead { epoch, head_seq: 0, chain: CHAIN_START, replica_count: 0, commit_count: 0 }
     }
 }
 
@@ -197,7 +199,9 @@ impl WorkspaceState {
                 (key, row)
             })
             .collect();
-        Flush { rows, changes: std::mem::take(&mut self.appended) }
+        let flush = Flush { rows, changes: std::mem::take(&mut self.appended) };
+        self.head.commit_count += u64::from(!flush.is_empty());
+        flush
     }
 
     /// Forgets rows and changes beyond the given numbers. Call it only when everything is written.

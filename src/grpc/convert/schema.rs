@@ -144,7 +144,7 @@ pub fn workspace_to_pb(
     head: &WorkspaceHead,
     schema_version: u64,
 ) -> pb::Workspace {
-    let WorkspaceHead { epoch, head_seq, chain: _, replica_count: _ } = head;
+    let WorkspaceHead { epoch, head_seq, chain: _, replica_count: _, commit_count: _ } = head;
     pb::Workspace {
         workspace_id: id.to_owned(),
         display_name: display_name.to_owned(),

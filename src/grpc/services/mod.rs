@@ -46,7 +46,10 @@ impl From<EngineError> for Failure {
             EngineError::Overloaded => Failure::overloaded(OVERLOADED_RETRY),
             EngineError::ShuttingDown => Failure::shutting_down(),
             EngineError::Store(
-                StoreFailure::Unavailable | StoreFailure::Unknown | StoreFailure::DiskFull,
+                StoreFailure::Unavailable
+                | StoreFailure::Contended
+                | StoreFailure::Unknown
+                | StoreFailure::DiskFull,
             ) => Failure::store_unavailable(),
             EngineError::Store(StoreFailure::Inconsistent) => Failure::internal(&error),
         }

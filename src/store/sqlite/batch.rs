@@ -134,9 +134,9 @@ impl Batch {
 
     fn arguments(self, shape: &Shape) -> Result<SqliteArguments, sqlx::error::BoxDynError> {
         let mut out = SqliteArguments::default();
-        out.reserve(shape.heads * 5 + shape.changes * 5 + shape.puts * 3 + shape.deletes + 1, 0);
+        out.reserve(shape.heads * 6 + shape.changes * 5 + shape.puts * 3 + shape.deletes + 1, 0);
         let padding = [
-            (shape.heads - self.heads.len()) * 5,
+            (shape.heads - self.heads.len()) * 6,
             (shape.changes - self.changes.len()) * 5,
             (shape.puts - self.puts.len()) * 3,
         ];
@@ -146,6 +146,7 @@ impl Batch {
             out.add(i64::try_from(head.head_seq)?)?;
             out.add(head.chain.as_slice())?;
             out.add(i64::from(head.replica_count))?;
+            out.add(bits(head.commit_count))?;
         }
         pad(&mut out, padding[0])?;
         for change in self.changes {

@@ -5,11 +5,12 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlSafeStr, SqliteConnection};
+use sqlx::{ConnectOptions, SqliteConnection};
 
 use super::super::StoreError;
+use super::super::migrations::{Dialect, migrator};
 use super::SqliteOptions;
 use super::errors::{of_file, of_open};
 
@@ -181,21 +182,9 @@ fn parse_version(version: &str) -> Option<(u32, u32, u32)> {
     Some((parts.next()??, parts.next()??, parts.next()??))
 }
 
-/// Every migration of this binary, in order.
-fn migrator() -> Migrator {
-    let migration = |version, name: &'static str, sql: &'static str| {
-        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    };
-    Migrator::with_migrations(vec![migration(
-        1,
-        "initial",
-        include_str!("../../../migrations/sqlite/0001_initial.sql"),
-    )])
-}
-
 async fn migrate(conn: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     let path_shown = path.display();
-    migrator().run(conn).await.map_err(|e| match e {
+    migrator(Dialect::Sqlite).run(conn).await.map_err(|e| match e {
         MigrateError::VersionMissing(version) => StoreError::Unusable(format!(
             "{path_shown} has schema {version}, which this version of the server does not know; use the newer \
              version that wrote it, or restore a backup from before"

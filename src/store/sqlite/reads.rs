@@ -87,6 +87,7 @@ pub(super) async fn head(
             .map_err(|_| inconsistent("hash chain"))?,
         replica_count: ReplicaNo::try_from(row.try_get::<i64, _>(3).map_err(of_statement)?)
             .map_err(|_| inconsistent("number of replicas"))?,
+        commit_count: row.try_get::<i64, _>(4).map_err(of_statement)?.cast_unsigned(),
     }))
 }
 

@@ -68,13 +68,14 @@ fn write_text(shape: Shape) -> String {
     if shape.heads > 0 {
         // Only heads that are there: for another workspace the epoch becomes NULL, which the table refuses.
         text.push_str(&format!(
-            "INSERT INTO workspace_head (workspace_no, epoch, head_seq, chain, replica_count) \
+            "INSERT INTO workspace_head (workspace_no, epoch, head_seq, chain, replica_count, commit_count) \
              SELECT column1, (SELECT column2 FROM workspace_head WHERE workspace_no = column1), \
-             column3, column4, column5 FROM (VALUES {}) AS v \
+             column3, column4, column5, column6 FROM (VALUES {}) AS v \
              WHERE column1 IS NOT NULL \
              ON CONFLICT (workspace_no) DO UPDATE SET epoch = excluded.epoch, head_seq = excluded.head_seq, \
-             chain = excluded.chain, replica_count = excluded.replica_count;\n",
-            list("(?, ?, ?, ?, ?)", shape.heads)
+             chain = excluded.chain, replica_count = excluded.replica_count, \
+             commit_count = excluded.commit_count;\n",
+            list("(?, ?, ?, ?, ?, ?)", shape.heads)
         ));
     }
     if shape.changes > 0 {
@@ -115,6 +116,7 @@ fn list(item: &str, count: usize) -> String {
 mod tests {
     use sqlx::{ConnectOptions, Row};
 
+    use super::super::super::migrations::{Dialect, migrator};
     use super::*;
 
     #[test]
@@ -126,7 +128,7 @@ mod tests {
     fn a_text_holds_the_statements_of_its_shape() {
         let shape = Shape { begin: true, heads: 1, changes: 2, puts: 4, deletes: 1, commit: true };
         assert_eq!(write_text(shape).matches(';').count(), 6);
-        assert_eq!(write_text(shape).matches('?').count(), 5 + 2 * 5 + 4 * 3 + 2);
+        assert_eq!(write_text(shape).matches('?').count(), 6 + 2 * 5 + 4 * 3 + 2);
         assert_eq!(rows_text(4).matches('?').count(), 5);
     }
 
@@ -134,8 +136,7 @@ mod tests {
     #[tokio::test]
     async fn every_statement_finds_its_rows_by_key() {
         let mut conn = sqlx::sqlite::SqliteConnectOptions::new().in_memory(true).connect().await.unwrap();
-        let schema = include_str!("../../../migrations/sqlite/0001_initial.sql");
-        sqlx::raw_sql(schema).execute(&mut conn).await.unwrap();
+        migrator(Dialect::Sqlite).run(&mut conn).await.unwrap();
         let shape = Shape { heads: 2, changes: 2, puts: 2, deletes: 2, ..Shape::default() };
         let mut statements: Vec<String> =
             write_text(shape).split_terminator(";\n").map(str::to_owned).collect();

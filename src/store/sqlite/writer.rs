@@ -126,25 +126,27 @@ impl StoreWriter for SqliteWriter {
     ) -> Result<WorkspaceNo, StoreError> {
         let conn = self.conn().await?;
         let created = async {
-            let no: WorkspaceNo = sqlx::query_scalar(include_str!("../sql/workspace_insert.sql"))
+            let no: Option<WorkspaceNo> = sqlx::query_scalar(include_str!("../sql/workspace_insert.sql"))
                 .bind(id)
                 .bind(display_name)
                 .bind(created_at_ms)
-                .fetch_one(&mut *conn)
+                .fetch_optional(&mut *conn)
                 .await?;
+            let Some(no) = no else { return Ok(None) };
             sqlx::query(include_str!("../sql/head_insert.sql"))
                 .bind(no)
                 .bind(reads::bits(head.epoch))
                 .bind(reads::bits(head.head_seq))
                 .bind(head.chain.as_slice())
                 .bind(i64::from(head.replica_count))
+                .bind(reads::bits(head.commit_count))
                 .execute(conn)
                 .await?;
-            Ok(no)
+            Ok(Some(no))
         }
         .await;
-        self.failed |= created.is_err();
-        created.map_err(of_statement)
+        self.failed |= !matches!(created, Ok(Some(_)));
+        created.map_err(of_statement)?.ok_or_else(|| StoreError::WorkspaceExists(id.into()))
     }
 
     async fn write(

@@ -32,7 +32,7 @@ pub async fn a_workspace_id_is_given_once(store: &dyn Store) {
     let first = workspace(store, "w").await;
     let mut writer = store.writer().await.unwrap();
     let second = writer.create_workspace("w", "Other", 1, &head(9)).await;
-    assert!(matches!(second, Err(StoreError::Inconsistent(_))));
+    assert!(matches!(second, Err(StoreError::WorkspaceExists(id)) if &*id == "w"));
     drop(writer);
     let mut reader = reader(store).await;
     assert_eq!(reader.head(first).await.unwrap(), Some(head(0)));
@@ -67,6 +67,7 @@ pub async fn a_head_comes_back_with_all_its_bits(store: &dyn Store) {
         head_seq: 1 << 60,
         chain: [255; 16],
         replica_count: u32::MAX,
+        commit_count: u64::MAX,
     });
     for (n, made) in heads.iter().enumerate() {
         let mut writer = store.writer().await.unwrap();

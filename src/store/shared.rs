@@ -1,0 +1,95 @@
+//! What servers that share a database tell and ask each other through it.
+//!
+//! Nothing here decides anything: the order of a workspace is the lock of its head, whoever asks. Announcements are
+//! hints, and presence is what people are shown.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::ids::WorkspaceNo;
+use crate::domain::state::{Key, Prefix, WorkspaceHead};
+
+/// A database that several servers write to.
+#[async_trait]
+pub trait SharedStore: Send + Sync + 'static {
+    /// Tells the other servers that these workspaces have new commits. A hint: when it is lost, the others find out by
+    /// their next poll. Never part of a write transaction.
+    async fn announce(&self, workspaces: &[WorkspaceNo]) -> Result<(), StoreError>;
+
+    /// Waits for what any server announced, this one included. Cancelling loses at most a hint.
+    async fn announced(&self) -> Announced;
+
+    /// The committed heads of workspaces, in one statement; those that do not exist are left out.
+    async fn heads(
+        &self,
+        workspaces: &[WorkspaceNo],
+    ) -> Result<Vec<(WorkspaceNo, WorkspaceHead)>, StoreError>;
+
+    /// For workspaces after a number, by number, at most `limit`: the first key of a range, if it has one.
+    async fn first_keys(
+        &self,
+        prefix: &Prefix,
+        after: WorkspaceNo,
+        limit: usize,
+    ) -> Result<Vec<(WorkspaceNo, Option<Key>)>, StoreError>;
+
+    /// Writes or renews connections; each lease begins now, by the database's clock. What has run out in their
+    /// workspaces is removed.
+    async fn put_connections(&self, connections: &[SharedConnection]) -> Result<(), StoreError>;
+
+    /// Removes connections; those that are not there are none.
+    async fn remove_connections(&self, connections: &[(WorkspaceNo, Uuid)]) -> Result<(), StoreError>;
+
+    /// A workspace's connections whose lease runs, by id, after `after`, at most `limit`.
+    async fn connections(
+        &self,
+        ws: WorkspaceNo,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<SharedConnection>, StoreError>;
+
+    /// A connection whose lease runs.
+    async fn connection(&self, ws: WorkspaceNo, id: Uuid) -> Result<Option<SharedConnection>, StoreError>;
+}
+
+/// What [`SharedStore::announced`] heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Announced {
+    /// These workspaces may have new commits.
+    Workspaces(Vec<WorkspaceNo>),
+    /// Announcements may have been lost: any workspace may have new commits.
+    Unsure,
+}
+
+/// A client's connection as all servers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedConnection {
+    pub ws: WorkspaceNo,
+    pub id: Uuid,
+    /// How long the connection counts as there without being renewed; when read, what is left of it.
+    pub lease_ms: u64,
+    pub content: ConnectionContent,
+}
+
+/// What is told of a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionContent {
+    /// The server that has it, under the id of its present run.
+    pub server: Uuid,
+    pub replica: Option<[u8; 16]>,
+    pub client_name: Arc<str>,
+    pub actor: Arc<str>,
+    /// By a stream that beats by itself; otherwise by single calls.
+    pub streams: bool,
+    pub connected_at_ms: i64,
+    pub last_beat_at_ms: i64,
+    pub seq: u64,
+    pub round_trip_us: u64,
+    pub jitter_us: u64,
+    pub received_count: u64,
+    pub missed_count: u64,
+}
