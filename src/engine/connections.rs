@@ -1,12 +1,12 @@
 //! Presence: who is connected, under a lease, and how good the link is as seen from here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use uuid::Uuid;
 
 use crate::domain::causality::Seq;
-use crate::domain::ids::ReplicaId;
+use crate::domain::ids::{ReplicaId, WorkspaceNo};
 
 use super::EngineError;
 use super::hub::lock;
@@ -17,6 +17,9 @@ const LEASE_INTERVALS_HALVES: u64 = 5;
 const ROUND_TRIP_SMOOTHING: u64 = 8;
 /// Weight of a new measurement in the jitter, as a divisor (RFC 3550's 1/16).
 const JITTER_SMOOTHING: u64 = 16;
+
+/// Closed connections that wait until other servers can be told.
+const CLOSED_WAITING_MAX: usize = 100_000;
 
 /// How a connection beats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +59,7 @@ fn smooth(old: u64, new: u64, divisor: u64) -> u64 {
 #[derive(Debug, Clone)]
 pub struct Connection {
     pub id: Uuid,
+    pub ws: WorkspaceNo,
     pub workspace: Arc<str>,
     pub replica: Option<ReplicaId>,
     pub client_name: Arc<str>,
@@ -76,15 +80,45 @@ pub struct Beat {
     pub round_trip_us: Option<u64>,
 }
 
+/// A client as it introduced itself.
+#[derive(Debug, Clone)]
+pub struct Newcomer {
+    pub id: Uuid,
+    pub ws: WorkspaceNo,
+    pub workspace: Arc<str>,
+    pub replica: Option<ReplicaId>,
+    pub client_name: Arc<str>,
+    pub actor: Arc<str>,
+    pub transport: Transport,
+}
+
 /// All connections of this server.
 pub struct Connections {
-    connections: Mutex<BTreeMap<Uuid, Connection>>,
+    all: Mutex<All>,
     beat_interval_ms: u64,
+    /// Other servers want to know of changes.
+    mirrored: bool,
+}
+
+#[derive(Default)]
+struct All {
+    connections: BTreeMap<Uuid, Connection>,
+    /// Opened or renewed since the other servers were told.
+    renewed: BTreeSet<Uuid>,
+    /// Closed since then.
+    closed: BTreeSet<(WorkspaceNo, Uuid)>,
+}
+
+/// What changed among the connections of this server.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    pub renewed: Vec<Connection>,
+    pub closed: BTreeSet<(WorkspaceNo, Uuid)>,
 }
 
 impl Connections {
-    pub(super) fn new(beat_interval_ms: u64) -> Connections {
-        Connections { connections: Mutex::default(), beat_interval_ms }
+    pub(super) fn new(beat_interval_ms: u64, mirrored: bool) -> Connections {
+        Connections { all: Mutex::default(), beat_interval_ms, mirrored }
     }
 
     /// How often to beat.
@@ -97,20 +131,12 @@ impl Connections {
         self.beat_interval_ms * LEASE_INTERVALS_HALVES / 2
     }
 
-    /// Opens a connection under a fresh id.
-    #[allow(clippy::too_many_arguments, reason = "each is a fact of its own about the client")]
-    pub fn open(
-        &self,
-        id: Uuid,
-        workspace: Arc<str>,
-        replica: Option<ReplicaId>,
-        client_name: Arc<str>,
-        actor: Arc<str>,
-        transport: Transport,
-        now_ms: i64,
-    ) {
-        let connection = Connection {
+    /// Opens a connection.
+    pub(super) fn open(&self, newcomer: Newcomer, now_ms: i64) {
+        let Newcomer { id, ws, workspace, replica, client_name, actor, transport } = newcomer;
+        self.adopt(Connection {
             id,
+            ws,
             workspace,
             replica,
             client_name,
@@ -121,15 +147,30 @@ impl Connections {
             lease_expires_at_ms: now_ms.saturating_add_unsigned(self.lease_ms()),
             seq: 0,
             quality: LinkQuality::default(),
-        };
-        lock(&self.connections).insert(id, connection);
+        });
+    }
+
+    /// Takes over a connection as it stands.
+    pub(super) fn adopt(&self, connection: Connection) {
+        let mut all = lock(&self.all);
+        self.note(&mut all, connection.id);
+        all.connections.insert(connection.id, connection);
+        drop(all);
         self.count();
     }
 
-    /// Takes in a beat and renews the lease. Intervals that passed without one count as missed.
+    fn note(&self, all: &mut All, id: Uuid) {
+        if self.mirrored {
+            all.renewed.insert(id);
+        }
+    }
+
+    /// Takes in a beat of a connection of this server and renews the lease. Intervals that passed without one count as
+    /// missed.
     pub fn beat(&self, id: Uuid, beat: Beat, now_ms: i64) -> Result<LinkQuality, EngineError> {
-        let mut connections = lock(&self.connections);
-        let connection = connections
+        let mut all = lock(&self.all);
+        let connection = all
+            .connections
             .get_mut(&id)
             .filter(|c| c.lease_expires_at_ms > now_ms)
             .ok_or_else(|| EngineError::UnknownConnection { id: id.to_string() })?;
@@ -145,37 +186,46 @@ impl Connections {
         connection.seq = connection.seq.max(beat.seq);
         connection.last_beat_at_ms = now_ms;
         connection.lease_expires_at_ms = now_ms.saturating_add_unsigned(self.lease_ms());
-        Ok(connection.quality)
+        let quality = connection.quality;
+        self.note(&mut all, id);
+        Ok(quality)
     }
 
     /// The workspace of a connection.
     pub fn workspace_of(&self, id: Uuid) -> Option<Arc<str>> {
-        lock(&self.connections).get(&id).map(|c| c.workspace.clone())
+        lock(&self.all).connections.get(&id).map(|c| c.workspace.clone())
     }
 
-    /// Ends a connection.
+    /// Ends a connection of this server.
     pub fn close(&self, id: Uuid) {
-        lock(&self.connections).remove(&id);
+        let mut all = lock(&self.all);
+        if let Some(connection) = all.connections.remove(&id)
+            && self.mirrored
+        {
+            all.closed.insert((connection.ws, id));
+        }
+        drop(all);
         self.count();
     }
 
     /// Ends connections whose lease is over.
     pub fn expire(&self, now_ms: i64) {
-        let mut connections = lock(&self.connections);
-        let before = connections.len();
-        connections.retain(|_, c| c.lease_expires_at_ms > now_ms);
-        let changed = before != connections.len();
-        drop(connections);
+        let mut all = lock(&self.all);
+        let before = all.connections.len();
+        all.connections.retain(|_, c| c.lease_expires_at_ms > now_ms);
+        let changed = before != all.connections.len();
+        drop(all);
         if changed {
             self.count();
         }
     }
 
-    /// Connections of a workspace by id, after `after`.
-    pub fn list(&self, workspace: &str, after: Option<Uuid>, limit: usize) -> Vec<Connection> {
+    /// This server's connections of a workspace by id, after `after`.
+    pub(super) fn list(&self, workspace: &str, after: Option<Uuid>, limit: usize) -> Vec<Connection> {
         use std::ops::Bound;
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        lock(&self.connections)
+        lock(&self.all)
+            .connections
             .range((start, Bound::Unbounded))
             .map(|(_, connection)| connection)
             .filter(|c| &*c.workspace == workspace)
@@ -184,11 +234,30 @@ impl Connections {
             .collect()
     }
 
+    /// Takes out what other servers have not been told.
+    pub(super) fn take_changed(&self) -> Changed {
+        let mut all = lock(&self.all);
+        let renewed = std::mem::take(&mut all.renewed);
+        let renewed = renewed.iter().filter_map(|id| all.connections.get(id).cloned()).collect();
+        Changed { renewed, closed: std::mem::take(&mut all.closed) }
+    }
+
+    /// They could not be told.
+    pub(super) fn put_back(&self, changed: Changed) {
+        let mut all = lock(&self.all);
+        let ids = changed.renewed.iter().map(|connection| connection.id);
+        all.renewed.extend(ids);
+        // A lease ends what cannot be said for so long.
+        if all.closed.len() < CLOSED_WAITING_MAX {
+            all.closed.extend(changed.closed);
+        }
+    }
+
     fn count(&self) {
-        let connections = lock(&self.connections);
-        let streams = connections.values().filter(|c| c.transport == Transport::Stream).count();
-        let unary = connections.len() - streams;
-        drop(connections);
+        let all = lock(&self.all);
+        let streams = all.connections.values().filter(|c| c.transport == Transport::Stream).count();
+        let unary = all.connections.len() - streams;
+        drop(all);
         metrics::gauge!(crate::telemetry::CONNECTIONS, "transport" => "stream").set(streams as f64);
         metrics::gauge!(crate::telemetry::CONNECTIONS, "transport" => "unary").set(unary as f64);
     }

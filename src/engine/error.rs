@@ -54,9 +54,9 @@ impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> EngineError {
         let failure = match &error {
             StoreError::Database(_) | StoreError::Unusable(_) => StoreFailure::Unavailable,
-            StoreError::Contended(_) => StoreFailure::Contended,
+            StoreError::Contended(_) | StoreError::WorkspaceExists(_) => StoreFailure::Contended,
             StoreError::CommitUnknown(_) => StoreFailure::Unknown,
-            StoreError::Inconsistent(_) | StoreError::WorkspaceExists(_) => StoreFailure::Inconsistent,
+            StoreError::Inconsistent(_) => StoreFailure::Inconsistent,
             StoreError::DiskFull => StoreFailure::DiskFull,
         };
         tracing::error!(%error, "the store failed");

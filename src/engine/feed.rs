@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::domain::causality::Seq;
 use crate::domain::change::{Change, EffectKind};
-use crate::domain::hash::{CHAIN_START, Hash};
+use crate::domain::hash::{self, CHAIN_START, Hash};
 use crate::domain::ids::{Epoch, WorkspaceNo};
 use crate::domain::merge::text::Splice;
 use crate::domain::operation::Action;
@@ -47,9 +47,18 @@ pub enum GoAwayReason {
 /// What a feed delivers.
 #[derive(Debug, Clone)]
 pub enum FeedItem {
-    Changes { from_exclusive: Seq, changes: Vec<Arc<Change>>, head: Head },
-    Checkpoint { head: Head },
+    Changes {
+        from_exclusive: Seq,
+        changes: Vec<Arc<Change>>,
+        head: Head,
+    },
+    Checkpoint {
+        head: Head,
+    },
+    /// The last item.
     GoAway(GoAwayReason),
+    /// The last item: the database does not continue what was handed over.
+    Reset(ResetReason),
 }
 
 /// The answer to opening a feed.
@@ -80,6 +89,10 @@ impl Engine {
         let ws = self.workspace_no(workspace).await?;
         let hub = self.hub(ws).await?;
         let heads = hub.watch();
+        if after.is_some_and(|after| after.seq > hub.head().seq) {
+            // Another server may have shown the client more than this one has heard of.
+            self.catch_up_hub(ws, &hub).await?;
+        }
         let head = hub.head();
         let position = after.unwrap_or(FeedCursor { epoch: head.epoch, seq: 0, chain: Some(CHAIN_START) });
         if let Some(reason) = self.refuse_cursor(ws, &head, &position).await? {
@@ -157,6 +170,9 @@ impl Feed {
             if Instant::now() >= self.ends_at {
                 return Ok(FeedItem::GoAway(GoAwayReason::MaxAge));
             }
+            if let Some(reason) = self.rewound(&head) {
+                return Ok(FeedItem::Reset(reason));
+            }
             if head.seq > self.seq && !self.paused {
                 if called_at.duration_since(self.handed_at) > UNREAD_MAX {
                     return Ok(FeedItem::GoAway(GoAwayReason::SlowConsumer));
@@ -190,6 +206,11 @@ impl Feed {
             }
         };
         let changes = self.fitting(changes)?;
+        if let (Some(chain), Some(first)) = (self.chain, changes.first())
+            && hash::chain(&chain, &first.operation_hash) != first.chain
+        {
+            return Ok(FeedItem::Reset(ResetReason::WrongEpoch));
+        }
         let from_exclusive = self.seq;
         if let Some(last) = changes.last() {
             self.seq = last.seq;
@@ -197,6 +218,16 @@ impl Feed {
         }
         self.handed();
         Ok(FeedItem::Changes { from_exclusive, changes, head })
+    }
+
+    /// Whether the head no longer stands on what was handed over: the database was restored, or a failover lost
+    /// commits.
+    fn rewound(&self, head: &Head) -> Option<ResetReason> {
+        match head {
+            head if head.epoch != self.epoch => Some(ResetReason::WrongEpoch),
+            head if head.seq < self.seq => Some(ResetReason::FutureCursor),
+            _ => None,
+        }
     }
 
     /// The beginning of a run that fits a frame; that it has no gap is checked here, once and for all.

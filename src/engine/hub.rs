@@ -31,9 +31,17 @@ pub(super) struct Hubs {
 
 /// One workspace's latest changes.
 pub(super) struct Hub {
-    ring: Mutex<VecDeque<Arc<Change>>>,
+    ring: Mutex<Ring>,
     ring_changes: usize,
     head: watch::Sender<Head>,
+}
+
+/// Changes without a gap, ending at the head or before it.
+#[derive(Default)]
+struct Ring {
+    changes: VecDeque<Arc<Change>>,
+    /// Of the newest head that was shown.
+    commit_count: u64,
 }
 
 impl Hubs {
@@ -69,6 +77,15 @@ impl Hubs {
             })
             .clone()
     }
+
+    /// Numbers of the workspaces that somebody looks at; hubs of others are dropped. Only where others write too: a
+    /// hub that nobody looks at would have to be kept up for nothing.
+    pub(super) fn watched(&self) -> Vec<WorkspaceNo> {
+        let mut hubs = lock(&self.hubs);
+        // Hubs are handed out under this lock, so a single owner stays one.
+        hubs.retain(|_, hub| Arc::strong_count(hub) > 1);
+        hubs.keys().copied().collect()
+    }
 }
 
 impl Hub {
@@ -83,24 +100,68 @@ impl Hub {
         });
     }
 
-    /// Makes committed changes visible.
-    pub(super) fn publish(&self, changes: &[Arc<Change>], head: &WorkspaceHead, schema_version: u64) {
-        {
-            let mut ring = lock(&self.ring);
-            ring.extend(changes.iter().cloned());
-            while ring.len() > self.ring_changes {
-                ring.pop_front();
+    /// Makes committed changes visible. Refuses, with `false`, when changes before them have not been shown: those
+    /// have to come first, from whoever reads them from the store.
+    pub(super) fn publish(&self, changes: &[Arc<Change>], head: &WorkspaceHead, schema_version: u64) -> bool {
+        let mut ring = lock(&self.ring);
+        let now = *self.head.borrow();
+        if let Some(first) = changes.first() {
+            if now.epoch != 0 && first.seq > now.seq + 1 {
+                return false;
             }
+            ring.extend(changes, self.ring_changes);
+        } else if now.epoch != 0 && head.head_seq > now.seq {
+            return false;
         }
-        let next = Head { epoch: head.epoch, seq: head.head_seq, chain: head.chain, schema_version };
-        // A hub created from a read that raced with this commit may be ahead already, never behind it after.
+        ring.commit_count = ring.commit_count.max(head.commit_count);
+        self.advance(head, schema_version);
+        true
+    }
+
+    /// Shows changes up to a head without those before them, which feeds then read from the store.
+    pub(super) fn skip_to(&self, changes: &[Arc<Change>], head: &WorkspaceHead, schema_version: u64) {
+        let mut ring = lock(&self.ring);
+        ring.changes.clear();
+        ring.extend(changes, self.ring_changes);
+        ring.commit_count = ring.commit_count.max(head.commit_count);
+        self.advance(head, schema_version);
+    }
+
+    /// Takes a head that is not a continuation of what was shown: the database holds another history than it did.
+    pub(super) fn restart(&self, head: &WorkspaceHead, schema_version: u64) {
+        let mut ring = lock(&self.ring);
+        *ring = Ring { changes: VecDeque::new(), commit_count: head.commit_count };
+        self.head.send_replace(Head {
+            epoch: head.epoch,
+            seq: head.head_seq,
+            chain: head.chain,
+            schema_version,
+        });
+    }
+
+    /// A hub created from a read that raced with a commit may be ahead already, never behind it after.
+    fn advance(&self, head: &WorkspaceHead, schema_version: u64) {
         self.head.send_if_modified(|now| {
-            let moved = now.epoch == 0 || next.seq > now.seq || next.schema_version > now.schema_version;
-            if moved {
-                *now = Head { schema_version: next.schema_version.max(now.schema_version), ..next };
+            let moved = now.epoch == 0 || head.head_seq > now.seq || schema_version > now.schema_version;
+            if moved && (now.epoch == 0 || head.head_seq >= now.seq) {
+                let schema_version = schema_version.max(now.schema_version);
+                *now = Head { epoch: head.epoch, seq: head.head_seq, chain: head.chain, schema_version };
             }
             moved
         });
+    }
+
+    /// Whether a head has commits that were not shown.
+    pub(super) fn is_behind(&self, head: &WorkspaceHead) -> bool {
+        let ring = lock(&self.ring);
+        head.commit_count > ring.commit_count || head.head_seq > self.head.borrow().seq
+    }
+
+    /// Whether a head is not the one that was shown last.
+    pub(super) fn differs(&self, head: &WorkspaceHead) -> bool {
+        let ring = lock(&self.ring);
+        let now = *self.head.borrow();
+        head.commit_count != ring.commit_count || (now.epoch, now.seq) != (head.epoch, head.head_seq)
     }
 
     /// The head now.
@@ -115,13 +176,32 @@ impl Hub {
 
     /// Up to `limit` changes after `after`, when the ring still has the first of them.
     pub(super) fn since(&self, after: Seq, limit: usize) -> Option<Vec<Arc<Change>>> {
-        let ring = lock(&self.ring);
+        let ring = &lock(&self.ring).changes;
         let first = ring.front()?.seq;
         if first > after + 1 {
             return None;
         }
         let skip = usize::try_from(after + 1 - first).ok()?;
         Some(ring.iter().skip(skip).take(limit).cloned().collect())
+    }
+}
+
+impl Ring {
+    /// Adds what is new of a run of changes, and drops the oldest beyond `max`.
+    fn extend(&mut self, changes: &[Arc<Change>], max: usize) {
+        let next = self.changes.back().map(|last| last.seq + 1);
+        let fresh = changes.iter().filter(|change| next.is_none_or(|next| change.seq >= next));
+        let mut fresh = fresh.peekable();
+        if let (Some(next), Some(first)) = (next, fresh.peek())
+            && first.seq > next
+        {
+            // The head was ahead of the ring; feeds between the two read the store.
+            self.changes.clear();
+        }
+        self.changes.extend(fresh.cloned());
+        while self.changes.len() > max {
+            self.changes.pop_front();
+        }
     }
 }
 

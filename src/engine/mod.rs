@@ -1,4 +1,4 @@
-//! What the service does, apart from how it is called: one lane that writes, feeds that follow, reads.
+//! What the service does, apart from how it is called: lanes that write, feeds that follow, reads.
 //!
 //! ```text
 //! submit ─► lane (group commit) ─► sequencer ─► store      hub ─► feeds
@@ -8,11 +8,14 @@
 mod clock;
 pub mod connections;
 mod decide;
+mod due;
 pub mod error;
 pub mod feed;
+mod follow;
 mod hub;
 mod lane;
 mod load;
+mod presence;
 mod read;
 mod read_conflicts;
 mod record_view;
@@ -22,7 +25,6 @@ mod workspaces;
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::ids::{Dot, WorkspaceNo};
@@ -37,12 +39,11 @@ pub use read_conflicts::{ConflictContext, ConflictStatistics, Linked};
 pub use workspaces::{Vector, WorkspaceStatus};
 
 use connections::Connections;
+use due::Due;
+use follow::Follower;
 pub use hub::Head;
 use hub::Hubs;
-use lane::{Job, Lane};
-
-/// Jobs that wait for the lane; more are refused with a retry delay.
-pub const LANE_QUEUE_MAX: usize = 8_192;
+use lane::{Job, Lanes, Tools};
 
 /// Settings of an engine.
 #[derive(Debug, Clone)]
@@ -69,43 +70,57 @@ pub struct Engine {
 
 struct Inner {
     store: Arc<dyn Store>,
-    jobs: mpsc::Sender<Job>,
+    lanes: Lanes,
+    /// Present when other servers share the store.
+    follower: Option<Follower>,
     hubs: Hubs,
     connections: Connections,
+    /// This run of this server, among those that share the store.
+    server_id: uuid::Uuid,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
     options: EngineOptions,
     draining: CancellationToken,
-    lane: tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
 impl Engine {
-    /// Starts the lane and the reminders over a store.
+    /// Starts the lanes, the reminders and, where other servers share the store, the following of them.
     pub async fn start(
         store: Arc<dyn Store>,
         options: EngineOptions,
         clock: Arc<dyn Clock>,
         randomness: Arc<dyn Randomness>,
     ) -> Result<Engine, EngineError> {
-        let (jobs, queue) = mpsc::channel(LANE_QUEUE_MAX);
         let hubs = Hubs::new(options.ring_changes);
-        let due = reminders::load(&*store).await?;
-        let lane = Lane::new(store.clone(), hubs.clone(), clock.clone(), due.clone());
-        let handle = tokio::spawn(lane.run(queue));
+        let due = Due::default();
+        let follower = store.shared().map(Follower::new);
+        let lanes = Lanes::new(Tools {
+            store: store.clone(),
+            hubs: hubs.clone(),
+            clock: clock.clone(),
+            due: due.clone(),
+            follower: follower.clone(),
+        });
         let engine = Engine {
             inner: Arc::new(Inner {
                 store,
-                jobs,
+                lanes,
+                follower: follower.clone(),
                 hubs,
-                connections: Connections::new(options.beat_interval_ms),
+                connections: Connections::new(options.beat_interval_ms, follower.is_some()),
+                server_id: randomness.uuid(),
                 clock,
                 randomness,
                 options,
                 draining: CancellationToken::new(),
-                lane: tokio::sync::Mutex::new(Some(handle)),
             }),
         };
         tokio::spawn(reminders::run(engine.clone(), due));
+        if let (Some(follower), Some(shared)) = (follower, engine.inner.store.shared()) {
+            tokio::spawn(engine.clone().mirror_connections(shared));
+            tokio::spawn(follower.clone().announce(engine.clone()));
+            tokio::spawn(follower.follow(engine.clone()));
+        }
         Ok(engine)
     }
 
@@ -142,10 +157,7 @@ impl Engine {
             return Err(EngineError::ShuttingDown);
         }
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.inner.jobs.try_send(job(reply)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => EngineError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => EngineError::ShuttingDown,
-        })?;
+        self.inner.lanes.send(job(reply))?;
         answer.await.unwrap_or(Err(EngineError::ShuttingDown))
     }
 
@@ -182,11 +194,8 @@ impl Engine {
     /// Stops taking work, finishes what was accepted, closes the store.
     pub async fn stop(&self) {
         self.inner.draining.cancel();
-        // A closed queue means that the lane has stopped already.
-        let _ = self.inner.jobs.send(Job::Stop).await;
-        if let Some(handle) = self.inner.lane.lock().await.take() {
-            let _ = handle.await;
-        }
+        self.inner.lanes.stop().await;
+        self.say_farewell().await;
         self.inner.store.close().await;
     }
 }

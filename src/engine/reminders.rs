@@ -1,15 +1,16 @@
 //! Reminders and upkeep: what the server does without being asked. A reminder fires once, with or without clients, and
 //! survives restarts because its time is a row; this task only remembers which workspace is due next.
+//!
+//! On a database that servers share, each server knows what it wrote itself and looks now and then for what others
+//! wrote; should two fire the same reminder, the lock of the head lets the second find it gone.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::domain::ids::{ConflictId, WorkspaceNo};
-use crate::domain::state::{Key, Prefix, Row};
-use crate::store::{Order, Store, StoreError};
+use crate::domain::state::{Key, Prefix};
+use crate::store::{Order, SharedStore, StoreError};
 
-use super::hub::lock;
+use super::due::Due;
 use super::lane::Job;
 use super::{Engine, EngineError};
 
@@ -17,113 +18,61 @@ use super::{Engine, EngineError};
 const TICK: Duration = Duration::from_millis(250);
 /// Reminders fired in one transaction.
 const REMINDERS_PER_BATCH: usize = 256;
-/// How often a workspace that holds operations or remembers request ids is swept, in ticks.
-const SWEEP_TICKS: u64 = 40;
-/// Workspaces read at once when starting.
+/// The time between two sweeps of a workspace, at least.
+const SWEEP_EVERY_MS: i64 = 10_000;
+/// Workspaces read at once when all are looked at.
 const WORKSPACES_PAGE: usize = 500;
-
-/// When workspaces next need attention.
-#[derive(Clone, Default)]
-pub(super) struct Due {
-    inner: Arc<Mutex<Deadlines>>,
-}
-
-#[derive(Default)]
-struct Deadlines {
-    /// No reminder of the workspace is due before this.
-    reminders: BTreeMap<WorkspaceNo, i64>,
-    /// Workspaces with something that expires.
-    sweeps: BTreeSet<WorkspaceNo>,
-}
-
-impl Due {
-    /// Takes note of what a flush wrote.
-    pub(super) fn note(&self, ws: WorkspaceNo, rows: &[(Key, Option<Arc<Row>>)]) {
-        let mut reminder: Option<i64> = None;
-        let mut sweep = false;
-        for (key, row) in rows.iter().filter(|(_, row)| row.is_some()) {
-            match key {
-                Key::Reminder(at, _) => reminder = Some(reminder.map_or(*at, |r| r.min(*at))),
-                Key::Held(_) | Key::Wake(_) | Key::Request(_) => sweep = true,
-                _ => {}
-            }
-            debug_assert!(row.is_some());
-        }
-        if reminder.is_none() && !sweep {
-            return;
-        }
-        let mut deadlines = lock(&self.inner);
-        if let Some(at) = reminder {
-            deadlines.reminders.entry(ws).and_modify(|now| *now = at.min(*now)).or_insert(at);
-        }
-        if sweep {
-            deadlines.sweeps.insert(ws);
-        }
-    }
-
-    fn due(&self, now_ms: i64) -> Vec<WorkspaceNo> {
-        let deadlines = lock(&self.inner);
-        deadlines.reminders.iter().filter(|(_, at)| **at <= now_ms).map(|(ws, _)| *ws).collect()
-    }
-
-    fn set(&self, ws: WorkspaceNo, next: Option<i64>) {
-        let mut deadlines = lock(&self.inner);
-        match next {
-            Some(at) => drop(deadlines.reminders.insert(ws, at)),
-            None => drop(deadlines.reminders.remove(&ws)),
-        }
-    }
-
-    fn to_sweep(&self) -> Vec<WorkspaceNo> {
-        lock(&self.inner).sweeps.iter().copied().collect()
-    }
-}
-
-/// Reads the deadlines of all workspaces.
-pub(super) async fn load(store: &dyn Store) -> Result<Due, StoreError> {
-    let due = Due::default();
-    let mut after: Option<Arc<str>> = None;
-    loop {
-        let mut reader = store.reader().await?;
-        let page = reader.workspaces(after.as_deref(), WORKSPACES_PAGE).await?;
-        for info in &page {
-            let first = reader.range(info.no, &Prefix::Reminders, None, 1, Order::Ascending).await?;
-            if let Some((Key::Reminder(at, _), _)) = first.rows.first() {
-                due.set(info.no, Some(*at));
-            }
-            lock(&due.inner).sweeps.insert(info.no);
-        }
-        match page.last() {
-            Some(last) if page.len() == WORKSPACES_PAGE => after = Some(last.id.clone()),
-            _ => return Ok(due),
-        }
-    }
-}
+/// How often reminders that other servers wrote are looked for, in ticks: 10 s.
+const RESCAN_TICKS: u64 = 40;
+/// How often expiring things of other servers are looked for, in rescans: 10 min. Expiry settles nothing, so it may be late.
+const EXPIRY_RESCANS: u64 = 60;
+/// What other servers wrote is left to them for this long after it was due.
+const OTHERS_GRACE_MS: i64 = 2_000;
 
 /// Fires reminders and sweeps until the service stops.
 pub(super) async fn run(engine: Engine, due: Due) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut ticks: u64 = 0;
+    let mut scanned = false;
     loop {
         tokio::select! {
             () = engine.draining().cancelled() => return,
             _ = tick.tick() => {}
         }
-        ticks += 1;
-        engine.connections().expire(engine.now_ms());
-        for ws in due.due(engine.now_ms()) {
-            if let Err(error) = fire(&engine, &due, ws).await {
-                tracing::warn!(workspace_no = ws, %error, "reminders could not be fired; they will be tried again");
-            }
-        }
-        if ticks.is_multiple_of(SWEEP_TICKS) {
-            for ws in due.to_sweep() {
-                if let Err(error) = engine.enqueue(|reply| Job::Sweep { ws, reply }).await {
-                    tracing::warn!(workspace_no = ws, %error, "a sweep failed; it will be tried again");
+        if !scanned || (engine.inner.follower.is_some() && ticks.is_multiple_of(RESCAN_TICKS)) {
+            let expiring = !scanned || (ticks / RESCAN_TICKS).is_multiple_of(EXPIRY_RESCANS);
+            match scan(&engine, &due, expiring).await {
+                Ok(()) => scanned = true,
+                Err(error) => {
+                    tracing::warn!(%error, "deadlines could not be read; they will be read again");
                 }
             }
         }
+        ticks += 1;
+        engine.connections().expire(engine.now_ms());
+        for ws in due.take_reminders(engine.now_ms()) {
+            if let Err(error) = fire(&engine, &due, ws).await {
+                tracing::warn!(workspace_no = ws, %error, "reminders could not be fired; they will be tried again");
+                due.remind_at(ws, engine.now_ms());
+            }
+        }
+        for ws in due.take_sweeps(engine.now_ms()) {
+            sweep(&engine, &due, ws).await;
+        }
+    }
+}
+
+async fn sweep(engine: &Engine, due: &Due, ws: WorkspaceNo) {
+    let next_ms = match engine.enqueue(|reply| Job::Sweep { ws, reply }).await {
+        Ok(next_ms) => next_ms,
+        Err(error) => {
+            tracing::warn!(workspace_no = ws, %error, "a sweep failed; it will be tried again");
+            Some(engine.now_ms())
+        }
+    };
+    if let Some(next_ms) = next_ms {
+        due.sweep_at(ws, next_ms.max(engine.now_ms() + SWEEP_EVERY_MS));
     }
 }
 
@@ -133,22 +82,78 @@ async fn fire(engine: &Engine, due: &Due, ws: WorkspaceNo) -> Result<(), EngineE
     let page = reader.range(ws, &Prefix::Reminders, None, REMINDERS_PER_BATCH, Order::Ascending).await?;
     drop(reader);
     let mut conflicts: Vec<ConflictId> = Vec::new();
-    let mut next = None;
     for (key, _) in &page.rows {
         match key {
             Key::Reminder(at, conflict) if *at <= now_ms => conflicts.push(*conflict),
             Key::Reminder(at, _) => {
-                next = Some(*at);
+                due.remind_at(ws, *at);
                 break;
             }
             _ => {}
         }
     }
     if !conflicts.is_empty() {
+        // There may be more than a batch.
+        if page.more {
+            due.remind_at(ws, now_ms);
+        }
         engine.enqueue(|reply| Job::Remind { ws, conflicts, reply }).await?;
-        // Look again at once: there may be more than a batch.
-        next = Some(now_ms);
     }
-    due.set(ws, next);
     Ok(())
+}
+
+/// Reads the deadlines of all workspaces: at the start, and of other servers again and again.
+async fn scan(engine: &Engine, due: &Due, expiring: bool) -> Result<(), StoreError> {
+    match engine.inner.store.shared() {
+        Some(shared) => scan_shared(&*shared, due, expiring).await,
+        None => scan_own(engine, due).await,
+    }
+}
+
+/// The first key of each kind that has a deadline.
+const EXPIRING: [Prefix; 3] = [Prefix::Wakes, Prefix::HeldOperations, Prefix::Requests];
+
+async fn scan_shared(shared: &dyn SharedStore, due: &Due, expiring: bool) -> Result<(), StoreError> {
+    let mut after: WorkspaceNo = 0;
+    loop {
+        let reminders = shared.first_keys(&Prefix::Reminders, after, WORKSPACES_PAGE).await?;
+        for (ws, key) in &reminders {
+            if let Some(Key::Reminder(at_ms, _)) = key {
+                due.remind_at(*ws, at_ms.saturating_add(OTHERS_GRACE_MS));
+            }
+        }
+        // What a cascade left goes on soon, whoever left it.
+        for prefix in &EXPIRING[..if expiring { EXPIRING.len() } else { 1 }] {
+            let found = shared.first_keys(prefix, after, WORKSPACES_PAGE).await?;
+            found.iter().filter(|(_, key)| key.is_some()).for_each(|(ws, _)| due.sweep_at(*ws, i64::MIN));
+        }
+        match reminders.last() {
+            Some((last, _)) if reminders.len() == WORKSPACES_PAGE => after = *last,
+            _ => return Ok(()),
+        }
+    }
+}
+
+async fn scan_own(engine: &Engine, due: &Due) -> Result<(), StoreError> {
+    let mut after: Option<std::sync::Arc<str>> = None;
+    loop {
+        let mut reader = engine.inner.store.reader().await?;
+        let page = reader.workspaces(after.as_deref(), WORKSPACES_PAGE).await?;
+        for info in &page {
+            let first = reader.range(info.no, &Prefix::Reminders, None, 1, Order::Ascending).await?;
+            if let Some((Key::Reminder(at_ms, _), _)) = first.rows.first() {
+                due.remind_at(info.no, *at_ms);
+            }
+            for prefix in &EXPIRING {
+                if !reader.range(info.no, prefix, None, 1, Order::Ascending).await?.rows.is_empty() {
+                    due.sweep_at(info.no, i64::MIN);
+                    break;
+                }
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == WORKSPACES_PAGE => after = Some(last.id.clone()),
+            _ => return Ok(()),
+        }
+    }
 }

@@ -7,9 +7,13 @@ use crate::domain::schema::Schema;
 use crate::domain::state::{Key, Prefix, ReplicaRow, Row, WorkspaceHead};
 use crate::store::{Order, StoreReader, WorkspaceInfo};
 
+use super::error::StoreFailure;
 use super::hub::{Head, Hub};
 use super::lane::{Job, hub_head};
 use super::{Engine, EngineError};
+
+/// How often creating a workspace is tried while other servers create the same one.
+const CREATE_ATTEMPTS_MAX: u32 = 3;
 
 /// A workspace as it stands.
 #[derive(Debug, Clone)]
@@ -43,14 +47,20 @@ impl Engine {
         declared.merge(&wanted)?;
         let job_schema = declared.clone();
         let job_id = id.clone();
-        self.enqueue(|reply| Job::CreateWorkspace {
-            id: job_id,
-            display_name,
-            epoch,
-            schema: job_schema,
-            reply,
-        })
-        .await?;
+        let mut attempts = CREATE_ATTEMPTS_MAX;
+        loop {
+            let (id, display_name, schema) = (job_id.clone(), display_name.clone(), job_schema.clone());
+            let job = |reply| Job::CreateWorkspace { id, display_name, epoch, schema, reply };
+            attempts -= 1;
+            match self.enqueue(job).await {
+                // Another server created it at the same moment: then it is there the next time.
+                Err(EngineError::Store(StoreFailure::Contended)) if attempts > 0 => {}
+                created => {
+                    created?;
+                    break;
+                }
+            };
+        }
         let (schema, _) = self.schema(&id).await?;
         if schema.collections != declared.collections || schema.strict != declared.strict {
             // An unstrict workspace derives fields as it goes, beside those that are declared: that is no other schema.
@@ -114,10 +124,28 @@ impl Engine {
         Ok(self.enqueue(|reply| Job::UpdateSchema { ws, change, reply }).await??)
     }
 
-    /// The newest committed position.
+    /// The newest committed position, by whichever server.
     pub async fn head(&self, workspace: &str) -> Result<Head, EngineError> {
         let ws = self.workspace_no(workspace).await?;
+        let hub = self.hub(ws).await?;
+        if self.inner.follower.is_some() {
+            self.catch_up_hub(ws, &hub).await?;
+        }
+        Ok(hub.head())
+    }
+
+    /// The newest position that this server has shown or is about to; other servers may be further.
+    pub async fn shown_head(&self, workspace: &str) -> Result<Head, EngineError> {
+        let ws = self.workspace_no(workspace).await?;
         Ok(self.hub(ws).await?.head())
+    }
+
+    /// Shows what the store has of a workspace now, where others write to it too.
+    pub(super) async fn catch_up_hub(&self, ws: WorkspaceNo, hub: &Arc<Hub>) -> Result<(), EngineError> {
+        match self.inner.follower {
+            Some(_) => super::follow::show(self.inner.store.clone(), ws, hub.clone()).await,
+            None => Ok(()),
+        }
     }
 
     /// A page of the server's version vector, by replica id.

@@ -80,6 +80,7 @@ pub struct SharedConnection {
 pub struct ConnectionContent {
     /// The server that has it, under the id of its present run.
     pub server: Uuid,
+    pub workspace: Arc<str>,
     pub replica: Option<[u8; 16]>,
     pub client_name: Arc<str>,
     pub actor: Arc<str>,

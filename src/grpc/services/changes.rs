@@ -213,7 +213,7 @@ impl Session {
                 }
                 () = frames.closed() => return Ok(()),
             };
-            let last = matches!(item, FeedItem::GoAway(_));
+            let last = matches!(item, FeedItem::GoAway(_) | FeedItem::Reset(_));
             place.send(Ok(self.item_to_pb(item, feed)));
             if last {
                 return Ok(());
@@ -280,6 +280,9 @@ impl Session {
             }
             FeedItem::Checkpoint { head } => {
                 pb::frame::Content::Checkpoint(pb::Checkpoint { head_seq: head.seq })
+            }
+            FeedItem::Reset(reason) => {
+                pb::frame::Content::Reset(pb::FeedReset { reason: reset_to_pb(reason).into() })
             }
             FeedItem::GoAway(reason) => {
                 let reason = match reason {

@@ -53,12 +53,8 @@ impl Connections {
         };
         let client_name = label_from_pb(&client_name, "start.client_name").map_err(invalid)?;
         let actor = label_from_pb(&actor, "start.actor").map_err(invalid)?;
-        self.engine.head(&workspace_id).await.map_err(failed)?;
-        let id = self.engine.random_id();
-        let workspace: Arc<str> = workspace_id.into();
-        let now_ms = self.engine.now_ms();
-        self.engine.connections().open(id, workspace.clone(), replica, client_name, actor, transport, now_ms);
-        Ok((id, workspace))
+        let opened = self.engine.open_connection(&workspace_id, replica, client_name, actor, transport);
+        Ok((opened.await.map_err(failed)?, workspace_id.into()))
     }
 }
 
@@ -95,14 +91,9 @@ impl ConnectionService for Connections {
 
     async fn beat(&self, request: Request<pb::BeatRequest>) -> Result<Response<pb::BeatResponse>, Status> {
         let pb::BeatRequest { connection_id, start, beat, measured_round_trip_us } = request.into_inner();
-        let (id, workspace) = match (start, connection_id.as_str()) {
-            (Some(start), "") => self.open(start, Transport::Unary).await?,
-            (None, text) => {
-                let known = Uuid::try_parse(text).ok().and_then(|id| {
-                    self.engine.connections().workspace_of(id).map(|workspace| (id, workspace))
-                });
-                known.ok_or_else(|| Failure::unknown_connection(text))?
-            }
+        let id = match (start, connection_id.as_str()) {
+            (Some(start), "") => self.open(start, Transport::Unary).await?.0,
+            (None, text) => Uuid::try_parse(text).map_err(|_| Failure::unknown_connection(text))?,
             (Some(_), _) => {
                 return Err(Failure::stream_protocol("start and connection_id exclude each other").into());
             }
@@ -110,7 +101,7 @@ impl ConnectionService for Connections {
         let beat = beat.unwrap_or_default();
         let measured = Some(measured_round_trip_us).filter(|us| (1..ROUND_TRIP_US_MAX).contains(us));
         let taken = Beat { seq: beat.seq, round_trip_us: measured };
-        let quality = self.engine.connections().beat(id, taken, self.engine.now_ms()).map_err(failed)?;
+        let (workspace, quality) = self.engine.beat_connection(id, taken).await.map_err(failed)?;
         let answer =
             pb::Heartbeat { beat_id: beat.beat_id, echo_beat_id: beat.beat_id, echo_delay_us: 0, seq: 0 };
         Ok(Response::new(pb::BeatResponse {
@@ -126,7 +117,7 @@ impl ConnectionService for Connections {
     ) -> Result<Response<pb::DisconnectResponse>, Status> {
         let pb::DisconnectRequest { connection_id } = request.into_inner();
         if let Ok(id) = Uuid::try_parse(&connection_id) {
-            self.engine.connections().close(id);
+            self.engine.close_connection(id).await.map_err(failed)?;
         }
         Ok(Response::new(pb::DisconnectResponse {}))
     }
@@ -138,10 +129,10 @@ impl ConnectionService for Connections {
         let pb::ListConnectionsRequest { workspace_id, page_size: size, page_token: token } =
             request.into_inner();
         note_workspace(&workspace_id);
-        self.engine.head(&workspace_id).await.map_err(failed)?;
         let limit = page_size(size, 100, 1_000);
         let after = parsed_token("connections", &token)?;
-        let mut found = self.engine.connections().list(&workspace_id, after, limit + 1);
+        let listed = self.engine.list_connections(&workspace_id, after, limit + 1).await;
+        let mut found = listed.map_err(failed)?;
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|c| page_token("connections", c.id)).unwrap_or_default();
@@ -265,7 +256,7 @@ async fn server_state(
     workspace: &str,
     quality: LinkQuality,
 ) -> Result<pb::ServerState, Status> {
-    let head = engine.head(workspace).await.map_err(failed)?;
+    let head = engine.shown_head(workspace).await.map_err(failed)?;
     Ok(pb::ServerState {
         head_seq: head.seq,
         epoch: head.epoch,

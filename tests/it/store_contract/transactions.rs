@@ -100,7 +100,10 @@ pub async fn a_failed_transaction_keeps_nothing(store: &dyn Store) {
     let ws = workspace(store, "w").await;
     let mut writer = store.writer().await.unwrap();
     writer.write(ws, &put([(record("a"), 1)]), &head(0)).await.unwrap();
-    assert!(matches!(writer.create_workspace("w", "W", 1, &head(0)).await, Err(StoreError::Inconsistent(_))));
+    assert!(matches!(
+        writer.create_workspace("w", "W", 1, &head(0)).await,
+        Err(StoreError::WorkspaceExists(_))
+    ));
     assert!(writer.head(ws).await.is_err());
     assert!(writer.write(ws, &put([(record("b"), 1)]), &head(0)).await.is_err());
     assert!(writer.commit().await.is_err());

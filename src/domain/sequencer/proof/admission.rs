@@ -11,7 +11,7 @@ use crate::domain::limits::{
 };
 use crate::domain::operation::{Action, CausalContext, Knowledge, Malformed, Operation, Outcome, WaitOn};
 use crate::domain::refusal::Refusal;
-use crate::domain::state::{HoldUsage, Key, Prefix, Row};
+use crate::domain::state::{HoldUsage, Key, Prefix, Row, WorkspaceHead};
 use crate::domain::value::Value;
 
 fn held_rows(desk: &Desk) -> usize {
@@ -183,7 +183,9 @@ pub(super) fn check_expiry() -> Check {
     let before = *desk.server.head();
     desk.server.now_ms += HOLD_RECORD_MS;
     let (expired, wrote) = desk.server.expire_holds()?;
-    ensure!(expired == 1 && wrote.changes.is_empty() && *desk.server.head() == before, "{expired} expired");
+    let after = *desk.server.head();
+    let counted = WorkspaceHead { commit_count: before.commit_count + 1, ..before };
+    ensure!(expired == 1 && wrote.changes.is_empty() && after == counted, "{expired} expired");
     desk.settle(4, 1, vec![set("r0", "plain", 3)])?;
     desk.server.now_ms += HOLD_RECORD_MS;
     ensure!(desk.server.expire_holds()?.0 == 1, "what came to wait for a record has a minute");

@@ -1,0 +1,237 @@
+//! Following the commits of other servers that share the store.
+//!
+//! After a commit a server announces the workspace, at most every 20 ms and outside of any transaction; the others then
+//! read what is new and show it to their feeds. An announcement is only a hint: every second each server compares the
+//! heads of what its clients look at with the store's, so losing all of them costs a second and nothing else.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::domain::change::Change;
+use crate::domain::hash;
+use crate::domain::ids::WorkspaceNo;
+use crate::domain::state::WorkspaceHead;
+use crate::store::{Announced, SharedStore, Store};
+
+use super::hub::{Head, Hub, lock};
+use super::workspaces::{committed_head, read_schema};
+use super::{Engine, EngineError};
+
+/// How often, at most, commits are announced.
+const ANNOUNCE_EVERY: Duration = Duration::from_millis(20);
+/// How often heads are compared whether or not anything was announced.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+/// Workspaces whose heads are compared in one statement.
+const HEADS_MAX: usize = 1_000;
+/// Workspaces whose changes are read at a time.
+const READS_AT_ONCE_MAX: usize = 4;
+/// Changes read for a workspace at once; feeds that are further behind read the store themselves.
+const CHANGES_MAX: usize = 4_096;
+
+/// Tells other servers of commits here, and shows theirs. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Follower {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn SharedStore>,
+    to_announce: Hints,
+    to_look_at: Hints,
+}
+
+/// What a difference between a hub and the store's head, read a moment ago, means.
+#[derive(Debug, Clone, Copy)]
+enum Trust {
+    /// A hub that is ahead has shown a commit made since.
+    Hub,
+    /// It may also be that the database went back: look, now and then.
+    Store,
+}
+
+/// Workspaces that wait for a task; each once.
+#[derive(Default)]
+struct Hints {
+    waiting: Mutex<BTreeSet<WorkspaceNo>>,
+    wake: Notify,
+}
+
+impl Hints {
+    fn add(&self, ws: WorkspaceNo) {
+        lock(&self.waiting).insert(ws);
+        self.wake.notify_one();
+    }
+
+    /// Waits until there are some, and takes them.
+    async fn take(&self) -> Vec<WorkspaceNo> {
+        loop {
+            let taken = std::mem::take(&mut *lock(&self.waiting));
+            if !taken.is_empty() {
+                return taken.into_iter().collect();
+            }
+            self.wake.notified().await;
+        }
+    }
+}
+
+impl Follower {
+    pub(super) fn new(store: Arc<dyn SharedStore>) -> Follower {
+        let inner = Inner { store, to_announce: Hints::default(), to_look_at: Hints::default() };
+        Follower { inner: Arc::new(inner) }
+    }
+
+    /// A commit here: other servers shall hear of it.
+    pub(super) fn committed(&self, ws: WorkspaceNo) {
+        self.inner.to_announce.add(ws);
+    }
+
+    /// The store may have commits that are not shown here.
+    pub(super) fn look(&self, ws: WorkspaceNo) {
+        self.inner.to_look_at.add(ws);
+    }
+
+    /// Announces commits until the service stops, and what is left then.
+    pub(super) async fn announce(self, engine: Engine) {
+        let draining = engine.draining().clone();
+        let mut failing = false;
+        loop {
+            let workspaces = tokio::select! {
+                biased;
+                workspaces = self.inner.to_announce.take() => workspaces,
+                () = draining.cancelled() => return,
+            };
+            match self.inner.store.announce(&workspaces).await {
+                Ok(()) => failing = false,
+                // The others poll; once is enough to say so.
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(%error, "commits cannot be announced; other servers see them up to a second later");
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(ANNOUNCE_EVERY).await;
+        }
+    }
+
+    /// Shows the commits of other servers until the service stops.
+    pub(super) async fn follow(self, engine: Engine) {
+        let draining = engine.draining().clone();
+        let mut poll = tokio::time::interval(POLL_EVERY);
+        poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut failing = false;
+        loop {
+            let (workspaces, trust) = tokio::select! {
+                () = draining.cancelled() => return,
+                workspaces = self.inner.to_look_at.take() => (workspaces, Trust::Hub),
+                announced = self.inner.store.announced() => match announced {
+                    Announced::Workspaces(workspaces) => (workspaces, Trust::Hub),
+                    Announced::Unsure => (engine.inner.hubs.watched(), Trust::Store),
+                },
+                _ = poll.tick() => (engine.inner.hubs.watched(), Trust::Store),
+            };
+            match self.catch_up(&engine, workspaces, trust).await {
+                Ok(()) => failing = false,
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(%error, "commits of other servers cannot be read; feeds wait for them");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Reads and shows what is new in workspaces that somebody looks at.
+    async fn catch_up(
+        &self,
+        engine: &Engine,
+        workspaces: Vec<WorkspaceNo>,
+        trust: Trust,
+    ) -> Result<(), EngineError> {
+        let hubs = &engine.inner.hubs;
+        let watched: Vec<WorkspaceNo> = workspaces.into_iter().filter(|ws| hubs.get(*ws).is_some()).collect();
+        let mut reading = JoinSet::new();
+        for some in watched.chunks(HEADS_MAX) {
+            for (ws, head) in self.inner.store.heads(some).await? {
+                let Some(hub) = hubs.get(ws) else { continue };
+                let look = match trust {
+                    Trust::Hub => hub.is_behind(&head),
+                    Trust::Store => hub.differs(&head),
+                };
+                if !look {
+                    continue;
+                }
+                if reading.len() >= READS_AT_ONCE_MAX {
+                    joined(reading.join_next().await)?;
+                }
+                reading.spawn(show(engine.inner.store.clone(), ws, hub));
+            }
+        }
+        while let Some(done) = reading.join_next().await {
+            joined(Some(done))?;
+        }
+        Ok(())
+    }
+}
+
+fn joined(done: Option<Result<Result<(), EngineError>, tokio::task::JoinError>>) -> Result<(), EngineError> {
+    match done {
+        Some(Ok(shown)) => shown,
+        // A read that panicked is logged where it did; the next poll tries again.
+        Some(Err(_)) | None => Ok(()),
+    }
+}
+
+/// Reads a workspace's newest commits and shows them.
+pub(super) async fn show(store: Arc<dyn Store>, ws: WorkspaceNo, hub: Arc<Hub>) -> Result<(), EngineError> {
+    // Before the snapshot: whatever was shown by then is in it.
+    let shown = hub.head();
+    let mut reader = store.reader().await?;
+    let head = committed_head(&mut *reader, ws).await?;
+    let schema_version = read_schema(&mut *reader, ws).await?.version;
+    if shown.epoch == 0 {
+        // Whoever created the hub starts it.
+        return Ok(());
+    }
+    if head.epoch != shown.epoch || head.head_seq < shown.seq {
+        return restart(ws, &hub, &shown, &head, schema_version);
+    }
+    let from = shown.seq.max(head.head_seq.saturating_sub(CHANGES_MAX as u64));
+    let changes = reader.changes(ws, from, head.head_seq, CHANGES_MAX).await?;
+    let changes: Vec<Arc<Change>> = changes.into_iter().map(Arc::new).collect();
+    if from > shown.seq {
+        hub.skip_to(&changes, &head, schema_version);
+    } else if continues(&shown, &changes) {
+        hub.publish(&changes, &head, schema_version);
+    } else {
+        return restart(ws, &hub, &shown, &head, schema_version);
+    }
+    Ok(())
+}
+
+/// Whether changes continue the history of a head.
+fn continues(shown: &Head, changes: &[Arc<Change>]) -> bool {
+    changes.first().is_none_or(|first| hash::chain(&shown.chain, &first.operation_hash) == first.chain)
+}
+
+/// The database went back on what it had committed: a restored backup, or a standby that had not received everything.
+/// Feeds are told; their clients compare and send again what is missing.
+fn restart(
+    ws: WorkspaceNo,
+    hub: &Hub,
+    shown: &Head,
+    head: &WorkspaceHead,
+    schema_version: u64,
+) -> Result<(), EngineError> {
+    tracing::error!(
+        workspace_no = ws,
+        shown_seq = shown.seq,
+        head_seq = head.head_seq,
+        "the database holds another history than it did: it was restored, or a failover lost commits"
+    );
+    hub.restart(head, schema_version);
+    Ok(())
+}

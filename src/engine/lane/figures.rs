@@ -1,0 +1,53 @@
+//! What a lane counts.
+
+use std::sync::Arc;
+
+use crate::domain::change::{Change, ConflictEventKind, EffectKind};
+use crate::domain::ids::WorkspaceNo;
+use crate::domain::operation::{Outcome, Receipt};
+use crate::store::StoreError;
+use crate::telemetry;
+
+/// Counts what committed changes did to conflicts.
+pub(super) fn count_conflicts(published: &[(WorkspaceNo, Vec<Arc<Change>>)]) {
+    for effect in published.iter().flat_map(|(_, changes)| changes).flat_map(|change| &change.effects) {
+        let EffectKind::Conflict { event, summary } = &effect.kind else { continue };
+        match (event, summary.closing) {
+            (ConflictEventKind::Opened, _) => {
+                metrics::counter!(telemetry::CONFLICTS_OPENED_TOTAL, "kind" => summary.kind.name())
+                    .increment(1);
+            }
+            (ConflictEventKind::Closed, Some(closing)) => {
+                let reason = closing.reason.name();
+                metrics::counter!(telemetry::CONFLICTS_CLOSED_TOTAL, "reason" => reason).increment(1);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The kind of a failure, as a label.
+pub(super) fn kind_of(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Database(_) => "database",
+        StoreError::Contended(_) => "contended",
+        StoreError::WorkspaceExists(_) => "workspace_exists",
+        StoreError::CommitUnknown(_) => "commit_unknown",
+        StoreError::Inconsistent(_) => "inconsistent",
+        StoreError::DiskFull => "disk_full",
+        StoreError::Unusable(_) => "unusable",
+    }
+}
+
+/// What a receipt says, as a label.
+pub(super) fn outcome_name(receipt: &Receipt) -> &'static str {
+    match &receipt.outcome {
+        _ if receipt.duplicate => "duplicate",
+        Outcome::Settled { settlement, .. } if !settlement.conflicts.is_empty() => "conflicted",
+        Outcome::Settled { settlement, .. } if settlement.merged => "merged",
+        Outcome::Settled { .. } => "applied",
+        Outcome::Rejected(_) => "rejected",
+        Outcome::Held { .. } => "held",
+        Outcome::NotSettled { .. } => "not_settled",
+    }
+}

@@ -1,0 +1,109 @@
+//! Work for a lane, and the answers that wait for its commit.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::domain::causality::Counter;
+use crate::domain::ids::{ConflictId, Dot, WorkspaceNo};
+use crate::domain::operation::{Operation, Receipt};
+use crate::domain::schema::{Schema, SchemaError};
+use crate::store::StoreError;
+
+use super::super::error::EngineError;
+
+/// Where a job's answer goes.
+pub(in crate::engine) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
+
+/// Work for the lane.
+pub(in crate::engine) enum Job {
+    Submit {
+        ws: WorkspaceNo,
+        operations: Vec<Operation>,
+        reply: Reply<(Vec<Receipt>, u64)>,
+    },
+    Abandon {
+        ws: WorkspaceNo,
+        dot: Dot,
+        reply: Reply<Result<Receipt, Counter>>,
+    },
+    UpdateSchema {
+        ws: WorkspaceNo,
+        change: Schema,
+        reply: Reply<Result<Schema, SchemaError>>,
+    },
+    CreateWorkspace {
+        id: Arc<str>,
+        display_name: Arc<str>,
+        epoch: u64,
+        schema: Schema,
+        reply: Reply<WorkspaceNo>,
+    },
+    Remind {
+        ws: WorkspaceNo,
+        conflicts: Vec<ConflictId>,
+        reply: Reply<usize>,
+    },
+    /// Expired holds, cut-off cascades, expired request ids.
+    Sweep {
+        ws: WorkspaceNo,
+        /// When something that is left expires next.
+        reply: Reply<Option<i64>>,
+    },
+}
+
+impl Job {
+    /// The workspace the job is about; none for one that does not exist yet.
+    pub(super) fn workspace(&self) -> Option<WorkspaceNo> {
+        match self {
+            Job::CreateWorkspace { .. } => None,
+            Job::Submit { ws, .. }
+            | Job::Abandon { ws, .. }
+            | Job::UpdateSchema { ws, .. }
+            | Job::Remind { ws, .. }
+            | Job::Sweep { ws, .. } => Some(*ws),
+        }
+    }
+}
+
+/// An answer that waits for the commit.
+pub(super) type Answer = Box<dyn FnOnce(Result<(), EngineError>) + Send>;
+
+/// How many operations a job counts for in a batch.
+pub(super) fn weight(job: &Job) -> usize {
+    match job {
+        Job::Submit { operations, .. } => operations.len(),
+        _ => 1,
+    }
+}
+
+/// The answer to a job that was run.
+pub(super) fn answer<T: Send + 'static>(
+    reply: Reply<T>,
+    settled: Result<T, StoreError>,
+) -> Result<Answer, (Answer, StoreError)> {
+    match settled {
+        Ok(value) => Ok(Box::new(move |committed| drop(reply.send(committed.map(|()| value))))),
+        Err(error) => Err((fail(reply), error)),
+    }
+}
+
+/// The answer of a job that was not run: it can only be told of the failure.
+pub(super) fn refuse(job: Job) -> Answer {
+    match job {
+        Job::Submit { reply, .. } => fail(reply),
+        Job::Abandon { reply, .. } => fail(reply),
+        Job::UpdateSchema { reply, .. } => fail(reply),
+        Job::CreateWorkspace { reply, .. } => fail(reply),
+        Job::Remind { reply, .. } => fail(reply),
+        Job::Sweep { reply, .. } => fail(reply),
+    }
+}
+
+/// The answer of a job when all that can be told is the failure.
+fn fail<T: Send + 'static>(reply: Reply<T>) -> Answer {
+    Box::new(move |outcome| {
+        let error = outcome.err().unwrap_or(EngineError::ShuttingDown);
+        drop(reply.send(Err(error)));
+    })
+}

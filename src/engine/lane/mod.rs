@@ -1,0 +1,253 @@
+//! A lane: a task that writes. It takes what waits, settles it in memory, writes it in one transaction, and only when
+//! that is on disk lets anybody know.
+//!
+//! A database that one process owns has one lane for everything. On a database that servers share, every workspace
+//! that is written to has a lane of its own on each server ([`router`]), and the lock of the workspace's head decides
+//! between servers.
+
+mod cache;
+mod figures;
+mod job;
+mod router;
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::domain::change::Change;
+use crate::domain::ids::WorkspaceNo;
+use crate::domain::sequencer::{self, Environment};
+use crate::domain::state::{Flush, Key, WorkspaceHead};
+use crate::store::{Store, StoreError, StoreWriter};
+use crate::telemetry;
+
+use super::clock::Clock;
+use super::due::Due;
+use super::error::EngineError;
+use super::follow::Follower;
+use super::hub::{Head, Hubs};
+use super::load;
+use cache::{Cache, schema_version};
+use figures::{count_conflicts, kind_of};
+use job::{Answer, refuse, weight};
+use work::Work;
+
+pub(super) use job::{Job, Reply};
+pub(super) use router::Lanes;
+
+/// Operations in one transaction, about: a batch takes whole jobs.
+const BATCH_OPERATIONS: usize = 1_024;
+/// A workspace's own lane ends after this long without work, and its memory is free.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// What lanes work with.
+#[derive(Clone)]
+pub(super) struct Tools {
+    pub store: Arc<dyn Store>,
+    pub hubs: Hubs,
+    pub clock: Arc<dyn Clock>,
+    pub due: Due,
+    /// Present when other servers share the store.
+    pub follower: Option<Follower>,
+}
+
+struct Lane {
+    tools: Tools,
+    cache: Cache,
+    /// Whether other lanes write to the workspaces that this one creates.
+    hands_over: bool,
+}
+
+/// A commit as it becomes visible.
+type Published = Vec<(WorkspaceNo, Vec<Arc<Change>>)>;
+
+impl Lane {
+    fn new(tools: Tools, rows_total: Arc<AtomicUsize>, hands_over: bool) -> Lane {
+        Lane { tools, cache: Cache::new(rows_total), hands_over }
+    }
+
+    /// Works until nobody can send any more, or `retire` agrees that it has been idle for long enough.
+    async fn run(
+        mut self,
+        mut queue: mpsc::Receiver<Job>,
+        retire: impl Fn(&mpsc::Receiver<Job>) -> bool + Send,
+    ) {
+        loop {
+            let first = match tokio::time::timeout(IDLE_MAX, queue.recv()).await {
+                Ok(Some(first)) => first,
+                Ok(None) => return,
+                Err(_) if retire(&queue) => return,
+                Err(_) => continue,
+            };
+            let mut operations = weight(&first);
+            let mut jobs = vec![first];
+            while operations < BATCH_OPERATIONS {
+                let Ok(job) = queue.try_recv() else { break };
+                operations += weight(&job);
+                jobs.push(job);
+            }
+            self.batch(jobs, operations).await;
+        }
+    }
+
+    async fn batch(&mut self, jobs: Vec<Job>, operations: usize) {
+        metrics::histogram!(telemetry::COMMIT_BATCH_OPERATIONS).record(operations as f64);
+        let mut answers = Vec::with_capacity(jobs.len());
+        let mut touched = BTreeSet::new();
+        let written = self.write(jobs, &mut answers, &mut touched).await;
+        self.cache.unlock();
+        match written {
+            Ok(published) => {
+                for (ws, changes) in published {
+                    self.publish(ws, &changes);
+                }
+                answers.into_iter().for_each(|answer| answer(Ok(())));
+                if self.hands_over {
+                    touched.iter().for_each(|ws| self.cache.forget(*ws));
+                }
+                self.cache.trim();
+            }
+            Err(error) => {
+                metrics::counter!(telemetry::STORE_ERRORS_TOTAL, "kind" => kind_of(&error)).increment(1);
+                let unknown = matches!(error, StoreError::CommitUnknown(_));
+                for ws in touched {
+                    // What was settled in memory did not happen, or is not known to have: read it again.
+                    self.cache.forget(ws);
+                    // If it did happen, feeds shall not wait for the next commit to show it.
+                    if unknown {
+                        self.tools.look_again(ws);
+                    }
+                }
+                let error = EngineError::from(error);
+                answers.into_iter().for_each(|answer| answer(Err(error.clone())));
+            }
+        }
+    }
+
+    /// Settles all jobs and commits. The answers wait for the outcome.
+    async fn write(
+        &mut self,
+        jobs: Vec<Job>,
+        answers: &mut Vec<Answer>,
+        touched: &mut BTreeSet<WorkspaceNo>,
+    ) -> Result<Published, StoreError> {
+        let mut jobs = jobs.into_iter();
+        let mut writer = match self.tools.store.writer().await {
+            Ok(writer) => writer,
+            Err(error) => {
+                answers.extend(jobs.map(refuse));
+                return Err(error);
+            }
+        };
+        let now_ms = self.tools.clock.now_ms();
+        let mut failure = self.prepare(jobs.as_slice(), &mut *writer, touched).await.err();
+        for job in jobs.by_ref() {
+            if failure.is_some() {
+                answers.push(refuse(job));
+                continue;
+            }
+            let env = Environment { now_ms };
+            let mut work = Work { cache: &mut self.cache, writer: &mut *writer, touched, env };
+            match work.run(job).await {
+                Ok(answer) => answers.push(answer),
+                Err((answer, error)) => {
+                    answers.push(answer);
+                    failure = Some(error);
+                }
+            }
+        }
+        match failure {
+            Some(error) => Err(error),
+            None => self.commit(writer, touched).await,
+        }
+    }
+
+    /// Locks what others could write too, and loads for all jobs at once what they will surely read.
+    async fn prepare(
+        &mut self,
+        jobs: &[Job],
+        writer: &mut dyn StoreWriter,
+        touched: &mut BTreeSet<WorkspaceNo>,
+    ) -> Result<(), StoreError> {
+        touched.extend(jobs.iter().filter_map(Job::workspace));
+        if self.tools.follower.is_some() {
+            for ws in touched.iter() {
+                self.cache.check(*ws, writer).await?;
+            }
+        }
+        let mut keys: BTreeMap<WorkspaceNo, Vec<Key>> = BTreeMap::new();
+        for job in jobs {
+            if let Job::Submit { ws, operations, .. } = job {
+                let needs = keys.entry(*ws).or_default();
+                operations.iter().for_each(|operation| needs.extend(sequencer::needs_of(operation)));
+            }
+        }
+        for (ws, keys) in keys {
+            let state = self.cache.open(ws, writer).await?;
+            load::rows(writer, ws, state, keys).await?;
+        }
+        Ok(())
+    }
+
+    async fn commit(
+        &mut self,
+        mut writer: Box<dyn StoreWriter>,
+        touched: &BTreeSet<WorkspaceNo>,
+    ) -> Result<Published, StoreError> {
+        let started = Instant::now();
+        let mut flushes: Vec<(WorkspaceNo, Flush)> = Vec::new();
+        for ws in touched {
+            let Some(state) = self.cache.get_mut(*ws) else { continue };
+            let flush = state.flush();
+            if flush.is_empty() {
+                continue;
+            }
+            writer.write(*ws, &flush, state.head()).await?;
+            flushes.push((*ws, flush));
+        }
+        let committed = if flushes.is_empty() { Ok(()) } else { writer.commit().await };
+        if matches!(committed, Ok(()) | Err(StoreError::CommitUnknown(_))) {
+            // Not before: whoever looks for what is due must find it.
+            flushes.iter().for_each(|(ws, flush)| self.tools.due.note(*ws, &flush.rows));
+        }
+        committed?;
+        let published: Published = flushes.into_iter().map(|(ws, flush)| (ws, flush.changes)).collect();
+        if !published.is_empty() {
+            metrics::histogram!(telemetry::COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
+            count_conflicts(&published);
+        }
+        Ok(published)
+    }
+
+    /// Makes a commit visible here, and tells the other servers.
+    fn publish(&self, ws: WorkspaceNo, changes: &[Arc<Change>]) {
+        let Some(state) = self.cache.get(ws) else { return };
+        if let Some(follower) = &self.tools.follower {
+            follower.committed(ws);
+        }
+        if let Some(hub) = self.tools.hubs.get(ws)
+            && !hub.publish(changes, state.head(), schema_version(state))
+        {
+            // Another server's changes come before these, and have not been read yet.
+            self.tools.look_again(ws);
+        }
+    }
+}
+
+impl Tools {
+    /// Has a workspace's newest commits read from the store and shown.
+    fn look_again(&self, ws: WorkspaceNo) {
+        if let Some(follower) = &self.follower {
+            follower.look(ws);
+        }
+    }
+}
+
+/// A hub's head from a workspace's.
+pub(super) fn hub_head(head: &WorkspaceHead, schema_version: u64) -> Head {
+    Head { epoch: head.epoch, seq: head.head_seq, chain: head.chain, schema_version }
+}

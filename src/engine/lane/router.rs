@@ -1,0 +1,110 @@
+//! Which lane a job goes to, and the lives of lanes.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio_util::task::TaskTracker;
+
+use crate::domain::ids::WorkspaceNo;
+
+use super::super::error::EngineError;
+use super::super::hub::lock;
+use super::{Job, Lane, Tools};
+
+/// Jobs that wait for a lane; more are refused with a retry delay.
+const QUEUE_MAX: usize = 8_192;
+/// Lanes at work on this server; jobs of more workspaces are refused with a retry delay.
+const LANES_MAX: usize = 4_096;
+
+/// Who writes what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum LaneKey {
+    /// Everything, where one process owns the database: it has one writer at a time anyway, and shares each commit
+    /// among workspaces.
+    Everything,
+    /// The list of workspaces.
+    Registry,
+    /// One workspace.
+    Workspace(WorkspaceNo),
+}
+
+/// The lanes of a server. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::engine) struct Lanes {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    tools: Tools,
+    /// `None` once stopped.
+    queues: Mutex<Option<HashMap<LaneKey, mpsc::Sender<Job>>>>,
+    tasks: TaskTracker,
+    rows_total: Arc<AtomicUsize>,
+}
+
+impl Lanes {
+    pub(in crate::engine) fn new(tools: Tools) -> Lanes {
+        let inner = Inner {
+            tools,
+            queues: Mutex::new(Some(HashMap::new())),
+            tasks: TaskTracker::new(),
+            rows_total: Arc::default(),
+        };
+        Lanes { inner: Arc::new(inner) }
+    }
+
+    /// Hands a job to its lane, starting it if need be.
+    pub(in crate::engine) fn send(&self, job: Job) -> Result<(), EngineError> {
+        let key = match (&self.inner.tools.follower, job.workspace()) {
+            (None, _) => LaneKey::Everything,
+            (Some(_), None) => LaneKey::Registry,
+            (Some(_), Some(ws)) => LaneKey::Workspace(ws),
+        };
+        // Sending under the lock: a lane that ends itself under it cannot have been handed anything in between.
+        let mut queues = lock(&self.inner.queues);
+        let queues = queues.as_mut().ok_or(EngineError::ShuttingDown)?;
+        let job = match queues.get(&key) {
+            Some(queue) => match queue.try_send(job) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(_)) => return Err(EngineError::Overloaded),
+                // A lane that ended without retiring has failed; what it knew is gone, what it committed is not.
+                Err(TrySendError::Closed(job)) => job,
+            },
+            None if queues.len() >= LANES_MAX => return Err(EngineError::Overloaded),
+            None => job,
+        };
+        let queue = self.start(key);
+        let sent = queue.try_send(job).map_err(|_| EngineError::Overloaded);
+        queues.insert(key, queue);
+        sent
+    }
+
+    fn start(&self, key: LaneKey) -> mpsc::Sender<Job> {
+        let (sender, queue) = mpsc::channel(QUEUE_MAX);
+        let rows_total = self.inner.rows_total.clone();
+        let lane = Lane::new(self.inner.tools.clone(), rows_total, key == LaneKey::Registry);
+        let inner = Arc::downgrade(&self.inner);
+        let retire = move |queue: &mpsc::Receiver<Job>| {
+            let Some(inner) = inner.upgrade() else { return true };
+            let mut queues = lock(&inner.queues);
+            let idle = queue.is_empty() && key != LaneKey::Everything;
+            if let (true, Some(queues)) = (idle, queues.as_mut()) {
+                queues.remove(&key);
+            }
+            idle
+        };
+        self.inner.tasks.spawn(lane.run(queue, retire));
+        sender
+    }
+
+    /// Takes no more jobs, and returns when all that were taken are done.
+    pub(in crate::engine) async fn stop(&self) {
+        // Dropping the queues ends the lanes, after what is in them.
+        drop(lock(&self.inner.queues).take());
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+}

@@ -1,0 +1,171 @@
+//! One batch at work: each job is settled in memory.
+
+use std::collections::BTreeSet;
+
+use crate::domain::ids::{ConflictId, WorkspaceNo};
+use crate::domain::operation::{Operation, Receipt};
+use crate::domain::schema::{Schema, SchemaError};
+use crate::domain::sequencer::{self, Environment};
+use crate::domain::state::{Key, Need, Prefix, Row, WorkspaceHead, WorkspaceState};
+use crate::store::{Order, StoreError, StoreReader, StoreWriter};
+use crate::telemetry;
+
+use super::super::load;
+use super::cache::{Cache, schema_of};
+use super::figures::outcome_name;
+use super::job::{Answer, Job, answer};
+
+/// Rows of a kind that are looked at in one sweep.
+const EXPIRING_PER_SWEEP: usize = 1_000;
+
+/// One batch at work.
+pub(super) struct Work<'l> {
+    pub cache: &'l mut Cache,
+    pub writer: &'l mut dyn StoreWriter,
+    pub touched: &'l mut BTreeSet<WorkspaceNo>,
+    pub env: Environment,
+}
+
+impl Work<'_> {
+    /// Settles one job in memory. On failure the job's own answer comes back with the error.
+    pub async fn run(&mut self, job: Job) -> Result<Answer, (Answer, StoreError)> {
+        match job {
+            Job::Submit { ws, operations, reply } => {
+                let settled = self.submit(ws, &operations).await;
+                answer(reply, settled)
+            }
+            Job::Abandon { ws, dot, reply } => {
+                let env = self.env;
+                let settled = self.attempt(ws, |state| sequencer::abandon(state, dot, env)).await;
+                answer(reply, settled)
+            }
+            Job::UpdateSchema { ws, change, reply } => {
+                let updated = self.update_schema(ws, &change).await;
+                answer(reply, updated)
+            }
+            Job::CreateWorkspace { id, display_name, epoch, schema, reply } => {
+                let created = self.create(&id, &display_name, epoch, schema).await;
+                answer(reply, created)
+            }
+            Job::Remind { ws, conflicts, reply } => {
+                let fired = self.remind(ws, &conflicts).await;
+                answer(reply, fired)
+            }
+            Job::Sweep { ws, reply } => {
+                let swept = self.sweep(ws).await;
+                answer(reply, swept)
+            }
+        }
+    }
+
+    /// Runs a pure step of the sequencer, loading what it asks for until it has all it needs.
+    async fn attempt<T>(
+        &mut self,
+        ws: WorkspaceNo,
+        mut step: impl FnMut(&mut WorkspaceState) -> Result<T, Need>,
+    ) -> Result<T, StoreError> {
+        self.touched.insert(ws);
+        let state = self.cache.open(ws, self.writer).await?;
+        loop {
+            match step(state) {
+                Ok(value) => return Ok(value),
+                Err(need) => load::load(reading(self.writer), ws, state, need).await?,
+            }
+        }
+    }
+
+    async fn submit(
+        &mut self,
+        ws: WorkspaceNo,
+        operations: &[Operation],
+    ) -> Result<(Vec<Receipt>, u64), StoreError> {
+        let env = self.env;
+        let mut receipts = Vec::with_capacity(operations.len());
+        for operation in operations {
+            let receipt = self.attempt(ws, |state| sequencer::submit(state, operation, env)).await?;
+            metrics::counter!(telemetry::OPERATIONS_TOTAL, "outcome" => outcome_name(&receipt)).increment(1);
+            receipts.push(receipt);
+        }
+        let head = self.cache.get(ws).map_or(0, |state| state.head().head_seq);
+        Ok((receipts, head))
+    }
+
+    async fn update_schema(
+        &mut self,
+        ws: WorkspaceNo,
+        change: &Schema,
+    ) -> Result<Result<Schema, SchemaError>, StoreError> {
+        self.touched.insert(ws);
+        let state = self.cache.open(ws, self.writer).await?;
+        load::rows(reading(self.writer), ws, state, vec![Key::Schema]).await?;
+        let mut schema = schema_of(state).cloned().unwrap_or_default();
+        let before = schema.version;
+        if let Err(error) = schema.merge(change) {
+            return Ok(Err(error));
+        }
+        if schema.version != before {
+            state.put(Key::Schema, Some(Row::Schema(schema.clone())));
+        }
+        Ok(Ok(schema))
+    }
+
+    async fn create(
+        &mut self,
+        id: &str,
+        display_name: &str,
+        epoch: u64,
+        schema: Schema,
+    ) -> Result<WorkspaceNo, StoreError> {
+        if let Some(existing) = self.writer.workspace(id).await? {
+            return Ok(existing.no);
+        }
+        let head = WorkspaceHead::new(epoch);
+        let ws = self.writer.create_workspace(id, display_name, self.env.now_ms, &head).await?;
+        let mut state = WorkspaceState::new(head);
+        state.put(Key::Schema, Some(Row::Schema(schema)));
+        state.learn_range(Prefix::Waiters, []);
+        state.learn_range(Prefix::Wakes, []);
+        self.cache.insert(ws, state);
+        self.touched.insert(ws);
+        Ok(ws)
+    }
+
+    async fn remind(&mut self, ws: WorkspaceNo, conflicts: &[ConflictId]) -> Result<usize, StoreError> {
+        let env = self.env;
+        let mut fired = 0;
+        for conflict in conflicts {
+            fired += usize::from(self.attempt(ws, |state| sequencer::remind(state, *conflict, env)).await?);
+        }
+        metrics::counter!(telemetry::REMINDERS_FIRED_TOTAL).increment(fired as u64);
+        Ok(fired)
+    }
+
+    async fn sweep(&mut self, ws: WorkspaceNo) -> Result<Option<i64>, StoreError> {
+        let env = self.env;
+        while self.attempt(ws, |state| sequencer::wake(state, env)).await? {}
+        self.attempt(ws, |state| sequencer::expire_holds(state, env)).await?;
+        let requests = self.expiring(ws, &Prefix::Requests).await?;
+        let expired: Vec<Key> =
+            requests.iter().filter(|(_, at_ms)| *at_ms <= env.now_ms).map(|(key, _)| key.clone()).collect();
+        self.attempt(ws, |state| sequencer::expire_requests(state, &expired, env)).await?;
+        let held = self.expiring(ws, &Prefix::HeldOperations).await?;
+        let page_full = requests.len() == EXPIRING_PER_SWEEP || held.len() == EXPIRING_PER_SWEEP;
+        let left = requests.into_iter().chain(held).map(|(_, at_ms)| at_ms).filter(|at| *at > env.now_ms);
+        Ok(if page_full { Some(env.now_ms) } else { left.min() })
+    }
+
+    /// The first rows of a range that expire, with when they do. What the batch has changed does not show.
+    async fn expiring(&mut self, ws: WorkspaceNo, prefix: &Prefix) -> Result<Vec<(Key, i64)>, StoreError> {
+        let page = self.writer.range(ws, prefix, None, EXPIRING_PER_SWEEP, Order::Ascending).await?;
+        let expiring = page.rows.into_iter().filter_map(|(key, row)| match row {
+            Row::Request(request) => Some((key, request.expires_at_ms)),
+            Row::Held(held) => Some((key, held.expires_at_ms)),
+            _ => None,
+        });
+        Ok(expiring.collect())
+    }
+}
+
+fn reading(writer: &mut dyn StoreWriter) -> &mut dyn StoreReader {
+    writer
+}

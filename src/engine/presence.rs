@@ -1,0 +1,237 @@
+//! Presence across servers: what each server knows of its own connections is written to the store they share, a few
+//! times a minute and many at once, so that every server can tell who is there, and a client that beats by single
+//! calls can beat anywhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::domain::ids::{ReplicaId, WorkspaceNo};
+use crate::store::{ConnectionContent, SharedConnection, SharedStore, StoreError};
+
+use super::connections::{Beat, Connection, LinkQuality, Newcomer, Transport};
+use super::{Engine, EngineError};
+
+/// How often what changed is written.
+const WRITE_EVERY: Duration = Duration::from_secs(1);
+/// Connections written in one statement.
+const WRITE_MAX: usize = 1_000;
+/// How long a server that stops tries to say who left.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
+/// Bytes of a connection id that name the workspace, so that any server finds it.
+const WORKSPACE_BYTES: usize = 6;
+
+impl Engine {
+    /// Opens a connection under a fresh id.
+    pub async fn open_connection(
+        &self,
+        workspace: &str,
+        replica: Option<ReplicaId>,
+        client_name: Arc<str>,
+        actor: Arc<str>,
+        transport: Transport,
+    ) -> Result<Uuid, EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        let id = connection_id(ws, self.random_id());
+        let newcomer =
+            Newcomer { id, ws, workspace: workspace.into(), replica, client_name, actor, transport };
+        self.connections().open(newcomer, self.now_ms());
+        Ok(id)
+    }
+
+    /// Takes in a beat, also one of a connection that another server opened. Returns the connection's workspace.
+    pub async fn beat_connection(
+        &self,
+        id: Uuid,
+        beat: Beat,
+    ) -> Result<(Arc<str>, LinkQuality), EngineError> {
+        if self.connections().workspace_of(id).is_none()
+            && let Some(shared) = self.inner.store.shared()
+            && let Some(there) = shared.connection(workspace_of(id), id).await?
+            // A stream beats where it is connected.
+            && !there.content.streams
+        {
+            self.connections().adopt(from_shared(there, self.now_ms()));
+        }
+        let unknown = || EngineError::UnknownConnection { id: id.to_string() };
+        let workspace = self.connections().workspace_of(id).ok_or_else(unknown)?;
+        let quality = self.connections().beat(id, beat, self.now_ms())?;
+        Ok((workspace, quality))
+    }
+
+    /// Ends a connection, wherever it was opened.
+    pub async fn close_connection(&self, id: Uuid) -> Result<(), EngineError> {
+        self.connections().close(id);
+        if let Some(shared) = self.inner.store.shared() {
+            shared.remove_connections(&[(workspace_of(id), id)]).await?;
+        }
+        Ok(())
+    }
+
+    /// Connections of a workspace to any server by id, after `after`, at most `limit`.
+    pub async fn list_connections(
+        &self,
+        workspace: &str,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Connection>, EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        let mut own = self.connections().list(workspace, after, limit);
+        let Some(shared) = self.inner.store.shared() else { return Ok(own) };
+        let mut after = after;
+        let mut all: Vec<Connection> = Vec::new();
+        loop {
+            let page = shared.connections(ws, after, limit).await?;
+            after = page.last().map(|last| last.id);
+            let over = page.len() < limit;
+            // Of what is connected here, memory knows better.
+            let here = self.inner.server_id;
+            let others = page.into_iter().filter(|there| there.content.server != here);
+            all.extend(others.map(|there| from_shared(there, self.now_ms())));
+            if over || all.len() >= limit {
+                break;
+            }
+        }
+        own.retain(|mine| !all.iter().any(|other| newer_elsewhere(mine, other)));
+        all.retain(|other| !own.iter().any(|mine| mine.id == other.id));
+        all.extend(own);
+        all.sort_by_key(|connection| connection.id);
+        all.truncate(limit);
+        Ok(all)
+    }
+
+    /// Writes what changed among this server's connections, until the service stops.
+    pub(super) async fn mirror_connections(self, shared: Arc<dyn SharedStore>) {
+        let mut failing = false;
+        loop {
+            tokio::select! {
+                () = self.draining().cancelled() => return,
+                () = tokio::time::sleep(WRITE_EVERY) => {}
+            }
+            match self.write_connections(&*shared).await {
+                Ok(()) => failing = false,
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(%error, "other servers cannot be told who is connected here");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Says at the end who left. Those who beat by single calls may go on elsewhere.
+    pub(super) async fn say_farewell(&self) {
+        if let Some(shared) = self.inner.store.shared() {
+            // Nobody is wrong for longer than a lease if this fails.
+            let _ = tokio::time::timeout(FAREWELL_MAX, self.write_connections(&*shared)).await;
+        }
+    }
+
+    async fn write_connections(&self, shared: &dyn SharedStore) -> Result<(), StoreError> {
+        let changed = self.connections().take_changed();
+        let written = async {
+            let closed: Vec<(WorkspaceNo, Uuid)> = changed.closed.iter().copied().collect();
+            for some in closed.chunks(WRITE_MAX) {
+                shared.remove_connections(some).await?;
+            }
+            let lease_ms = self.connections().lease_ms();
+            let server = self.inner.server_id;
+            let renewed: Vec<SharedConnection> =
+                changed.renewed.iter().map(|connection| to_shared(connection, server, lease_ms)).collect();
+            for some in renewed.chunks(WRITE_MAX) {
+                shared.put_connections(some).await?;
+            }
+            Ok(())
+        };
+        let written = written.await;
+        if written.is_err() {
+            self.connections().put_back(changed);
+        }
+        written
+    }
+}
+
+/// Whether a connection of this server has moved to another one since.
+fn newer_elsewhere(mine: &Connection, other: &Connection) -> bool {
+    mine.id == other.id && other.quality.received_count > mine.quality.received_count
+}
+
+/// An id that says which workspace it belongs to; the rest is random (RFC 9562, version 8).
+fn connection_id(ws: WorkspaceNo, random: Uuid) -> Uuid {
+    let mut bytes = *random.as_bytes();
+    let number = ws.to_be_bytes();
+    bytes[..WORKSPACE_BYTES].copy_from_slice(&number[number.len() - WORKSPACE_BYTES..]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+/// The workspace that an id names; an id that was made up names any.
+fn workspace_of(id: Uuid) -> WorkspaceNo {
+    let mut number = WorkspaceNo::default().to_be_bytes();
+    let from = number.len() - WORKSPACE_BYTES;
+    number[from..].copy_from_slice(&id.as_bytes()[..WORKSPACE_BYTES]);
+    WorkspaceNo::from_be_bytes(number)
+}
+
+fn to_shared(connection: &Connection, server: Uuid, lease_ms: u64) -> SharedConnection {
+    let LinkQuality { round_trip_us, jitter_us, received_count, missed_count } = connection.quality;
+    SharedConnection {
+        ws: connection.ws,
+        id: connection.id,
+        lease_ms,
+        content: ConnectionContent {
+            server,
+            workspace: connection.workspace.clone(),
+            replica: connection.replica.map(|replica| *replica.as_bytes()),
+            client_name: connection.client_name.clone(),
+            actor: connection.actor.clone(),
+            streams: connection.transport == Transport::Stream,
+            connected_at_ms: connection.connected_at_ms,
+            last_beat_at_ms: connection.last_beat_at_ms,
+            seq: connection.seq,
+            round_trip_us,
+            jitter_us,
+            received_count,
+            missed_count,
+        },
+    }
+}
+
+fn from_shared(there: SharedConnection, now_ms: i64) -> Connection {
+    let SharedConnection { ws, id, lease_ms, content } = there;
+    Connection {
+        id,
+        ws,
+        workspace: content.workspace,
+        replica: content.replica.map(ReplicaId::from_bytes),
+        client_name: content.client_name,
+        actor: content.actor,
+        transport: if content.streams { Transport::Stream } else { Transport::Unary },
+        connected_at_ms: content.connected_at_ms,
+        last_beat_at_ms: content.last_beat_at_ms,
+        lease_expires_at_ms: now_ms.saturating_add_unsigned(lease_ms),
+        seq: content.seq,
+        quality: LinkQuality {
+            round_trip_us: content.round_trip_us,
+            jitter_us: content.jitter_us,
+            received_count: content.received_count,
+            missed_count: content.missed_count,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_names_its_workspace() {
+        let random = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
+        for ws in [1, 2, 70_000, (1 << 48) - 1] {
+            let id = connection_id(ws, random);
+            assert_eq!(workspace_of(id), ws);
+            assert_eq!(id.get_version_num(), 8);
+        }
+        assert_ne!(connection_id(1, random), connection_id(1, Uuid::nil()));
+    }
+}
