@@ -8,6 +8,7 @@ mod causality;
 mod change;
 mod conflict;
 mod field;
+mod history;
 mod mutation;
 mod operation;
 mod receipt;
@@ -25,6 +26,7 @@ pub use conflict::{
     conflict_kind_to_pb, conflict_status_to_pb, pairs_to_pb, summary_to_pb,
 };
 pub use field::{label_from_pb, name_from_pb, replica_id_from_pb, request_id_from_pb, workspace_id_from_pb};
+pub use history::{Unreadable, answer_from_pb, place_from_pb, record_change, record_frame, record_operation};
 pub use operation::{operation_from_pb, operations_from_pb};
 pub use receipt::receipt_to_pb;
 pub use record::{field_filters_from_pb, record_to_pb};

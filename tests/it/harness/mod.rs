@@ -5,6 +5,7 @@
 pub mod errors;
 pub mod feed;
 pub mod model;
+pub mod observer;
 pub mod ops;
 pub mod raw;
 pub mod receipts;
