@@ -1,6 +1,6 @@
 # Every target is one documented command; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fmt tools bench-replicas crash
+.PHONY: help dev test check fmt tools bench-replicas bench-history crash
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ tools: ## Install the pinned buf and grpcurl into .tools/bin
 
 bench-replicas: ## Measure what an operation costs with 10 and with 100,000 replicas ever seen
 	cargo bench --locked --bench replicas
+
+bench-history: ## Measure what checking a history of 10 million operations costs (about 3 GiB of memory)
+	cargo test --locked --release --lib ten_million -- --ignored --nocapture
 
 crash: ## Kill the server under load again and again and check the history each time (long)
 	cargo test --locked --release --test it crash -- --ignored --nocapture

@@ -15,9 +15,9 @@ const REPLICAS: u64 = 1_000;
 const FEEDS: usize = 2;
 const FRAME_CHANGES: u64 = 100;
 
-/// `SYNCLINE_OPERATIONS=n cargo test --release ten_million -- --ignored --nocapture`
+/// `make bench-history`; `SYNCLINE_OPERATIONS=n` for another number.
 #[test]
-#[ignore = "large: the figures are in the documentation"]
+#[ignore = "large: make bench-history"]
 fn ten_million_operations_are_checked() {
     let operations: u64 =
         std::env::var("SYNCLINE_OPERATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(10_000_000);
