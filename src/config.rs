@@ -7,6 +7,7 @@ mod error;
 mod flags;
 mod hint;
 mod keys;
+mod postgres_url;
 mod sources;
 mod values;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use flags::{Flags, Preset};
+pub use postgres_url::PostgresUrl;
 pub use sources::ConfigFile;
 pub use values::{CorsOrigin, DatabaseUrl, LogFormat};
 
@@ -322,7 +324,7 @@ fn is_loopback(address: SocketAddr) -> bool {
 pub fn database_directory(url: &DatabaseUrl) -> Option<&Path> {
     match url {
         DatabaseUrl::Sqlite(path) => path.parent().filter(|parent| !parent.as_os_str().is_empty()),
-        DatabaseUrl::Memory => None,
+        DatabaseUrl::Postgres(_) | DatabaseUrl::Memory => None,
     }
 }
 

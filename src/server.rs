@@ -10,7 +10,7 @@ use tonic::service::Routes;
 use tonic_web::GrpcWebLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::config::{Config, CorsOrigin, DatabaseUrl};
+use crate::config::{Config, CorsOrigin, DatabaseUrl, PostgresUrl};
 use crate::domain::limits::MESSAGE_BYTES_MAX;
 use crate::engine::{Engine, EngineError, EngineOptions, SystemClock, SystemRandomness};
 use crate::grpc::layer::ErrorInfoLayer;
@@ -19,6 +19,7 @@ use crate::grpc::pb;
 use crate::grpc::services;
 use crate::grpc::trace::TraceLayer;
 use crate::store::memory::MemoryStore;
+use crate::store::postgres::{PostgresOptions, PostgresStore};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{Store, StoreError};
 
@@ -71,7 +72,17 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
             let options = SqliteOptions { readers: config.database.readers, ..SqliteOptions::new(path) };
             Ok(Arc::new(SqliteStore::open(options).await?))
         }
+        DatabaseUrl::Postgres(url) => {
+            Ok(Arc::new(PostgresStore::open(postgres_options(config, url)?).await?))
+        }
     }
+}
+
+/// What the configuration says of a Postgres.
+pub fn postgres_options(config: &Config, url: &PostgresUrl) -> Result<PostgresOptions, StoreError> {
+    let mut options = PostgresOptions::new(url.reveal())?;
+    options.readers = config.database.readers;
+    Ok(options)
 }
 
 impl Server {

@@ -3,8 +3,10 @@
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
-use crate::config::{Config, DatabaseUrl, Flags};
-use crate::server::open_store;
+use crate::config::{Config, DatabaseUrl, Flags, PostgresUrl};
+use crate::engine::{Clock, SystemClock};
+use crate::server::{open_store, postgres_options};
+use crate::store::postgres::{Gravity, PostgresStore};
 
 use super::{CliError, say};
 
@@ -59,6 +61,11 @@ async fn check_database(report: &mut Report, config: &Config) {
         report.good("database", &format!("{} does not exist yet; it will be created", path.display()));
         return;
     }
+    if let DatabaseUrl::Postgres(url) = &config.database.url
+        && !inspect_postgres(report, config, url).await
+    {
+        return;
+    }
     let store = match open_store(config).await {
         Ok(store) => store,
         Err(error) => return report.bad("database", &error.to_string()),
@@ -88,6 +95,28 @@ async fn check_database(report: &mut Report, config: &Config) {
         Err(error) => report.bad("content", &error.to_string()),
     }
     store.close().await;
+}
+
+/// Everything about the database's server, without changing anything; whether it can be opened, and is not new.
+async fn inspect_postgres(report: &mut Report, config: &Config, url: &PostgresUrl) -> bool {
+    let options = match postgres_options(config, url) {
+        Ok(options) => options,
+        Err(error) => {
+            report.bad("database", &error.to_string());
+            return false;
+        }
+    };
+    let findings = PostgresStore::inspect(&options, &|| SystemClock.now_ms()).await;
+    for finding in &findings {
+        let what = format!("database, {}", finding.what);
+        match finding.gravity {
+            Gravity::Good => report.good(&what, &finding.detail),
+            Gravity::Note => report.warn(&what, &finding.detail),
+            Gravity::Bad => report.bad(&what, &finding.detail),
+        }
+    }
+    // A database that is not migrated has no content, and looking is no reason to migrate it.
+    findings.iter().all(|finding| finding.gravity != Gravity::Bad && finding.what != "migrations")
 }
 
 #[derive(Default)]

@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use crate::config::{DatabaseUrl, Flags};
+use crate::server::postgres_options;
+use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
 use super::serve::configured;
@@ -16,6 +18,10 @@ pub(super) async fn run(flags: Flags) -> Result<ExitCode, CliError> {
         DatabaseUrl::Sqlite(path) => {
             SqliteStore::migrate_only(SqliteOptions::new(path)).await?;
             say(&format!("{} has this version's schema", path.display()));
+        }
+        DatabaseUrl::Postgres(url) => {
+            PostgresStore::migrate_only(postgres_options(&config, url)?).await?;
+            say(&format!("{url} has this version's schema"));
         }
     }
     Ok(ExitCode::SUCCESS)

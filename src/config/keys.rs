@@ -192,8 +192,9 @@ pub(super) static KEYS: &[Key] = &[
         name: "database.url",
         flag: "database-url",
         default: "sqlite:./syncline.db",
-        doc: "The database: sqlite:PATH, or memory: which keeps nothing",
-        // A Postgres address holds a password; people will try one.
+        doc: "The database: sqlite:PATH, or postgres://USER:PASSWORD@HOST:PORT/DATABASE which several servers may \
+              share, or memory: which keeps nothing",
+        // The address of a Postgres holds a password.
         secret: true,
         setter: Setter::Text(|c, text| DatabaseUrl::parse(text).map(|url| c.database.url = url)),
         show: |c| text(&c.database.url),

@@ -169,7 +169,7 @@ fn every_kind_of_value_can_be_given_in_a_file_a_variable_and_a_flag() {
 #[test]
 fn all_mistakes_are_reported_at_once_in_the_order_of_the_sources() {
     let file = file(
-        "[server]\nlisen = '127.0.0.1:1'\n\n[database]\nreaders = 9\nurl = 'postgres://u:hunter2@db/x'\n\n\
+        "[server]\nlisen = '127.0.0.1:1'\n\n[database]\nreaders = 9\nurl = 'mysql://u:hunter2@db/x'\n\n\
          [metric]\nlisten = ''\n",
     );
     let variables =
@@ -181,8 +181,8 @@ fn all_mistakes_are_reported_at_once_in_the_order_of_the_sources() {
         "the configuration has 9 mistakes; nothing was started:\n  \
          syncline.toml:2: there is no `server.lisen`; did you mean `server.listen`?\n  \
          syncline.toml:5: database.readers: expected a whole number from 2 to 8; given: 9\n  \
-         syncline.toml:6: database.url: Postgres is not supported by this version; supported: sqlite:PATH (a \
-         file, as sqlite:./syncline.db) or memory: (nothing is kept)\n  \
+         syncline.toml:6: database.url: this kind of database is not supported; supported: sqlite:PATH (a \
+         file, as sqlite:./syncline.db), postgres://USER:PASSWORD@HOST:PORT/DATABASE, or memory: (nothing is kept)\n  \
          syncline.toml:9: there is no `metric.listen`; did you mean `metrics.listen`?\n  \
          SYNCLINE__A__B__C: there is no `a.b.c`; --print-effective-config lists what there is\n  \
          SYNCLINE__LOGS__LEVEL: there is no `logs.level`; did you mean SYNCLINE__LOG__LEVEL?\n  \
@@ -388,8 +388,8 @@ fn addresses_and_numbers_are_checked() {
 #[test]
 fn a_database_that_is_not_supported_is_refused_without_repeating_its_password() {
     for url in [
-        "postgres://u:hunter2@db/x",
-        "postgresql://u:hunter2@db/x",
+        "postgres://u:hunter2@db:port/x",
+        "postgresql:hunter2",
         "mysql://u:hunter2@db/x",
         "hunter2",
         "sqlite:",
@@ -403,10 +403,14 @@ fn a_database_that_is_not_supported_is_refused_without_repeating_its_password() 
         let error = mistake(with("database.url", url));
         assert!(!error.contains("hunter2"), "{error}");
         assert!(
-            error.contains("sqlite:") || error.contains("memory:") || error.contains("parameters"),
+            ["sqlite:", "memory:", "parameters", "postgres:", "port"].iter().any(|said| error.contains(said)),
             "{error}"
         );
     }
+    let config = with("database.url", "postgres://u:hunter2@db/x").unwrap();
+    assert_eq!(config.database.url.to_string(), "postgres://u:***@db/x");
+    assert!(!config.effective().contains("hunter2") && !format!("{config:?}").contains("hunter2"));
+    assert_eq!(database_directory(&config.database.url), None);
     let config = with("database.url", "sqlite:/var/lib/syncline/a b.db").unwrap();
     assert_eq!(database_directory(&config.database.url), Some(Path::new("/var/lib/syncline")));
     assert_eq!(database_directory(&DatabaseUrl::parse("sqlite:a.db").unwrap()), None);
@@ -421,7 +425,7 @@ fn a_database_in_memory_is_allowed_with_a_warning() {
 
 #[test]
 fn neither_flags_nor_errors_nor_debug_repeat_what_may_be_secret() {
-    let flags = serve().with("database.url", "postgres://u:hunter2@db/x");
+    let flags = serve().with("database.url", "postgres://u:hunter2@db:port/x");
     assert!(!format!("{flags:?}").contains("hunter2"));
     let errors = Config::load(&flags, no_env(), None).unwrap_err();
     assert!(!format!("{errors:?} {errors}").contains("hunter2"));

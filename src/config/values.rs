@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use tracing_subscriber::EnvFilter;
 
+use super::postgres_url::PostgresUrl;
+
 /// Bytes of a web origin.
 const ORIGIN_BYTES_MAX: usize = 256;
 
@@ -14,14 +16,17 @@ const ORIGIN_BYTES_MAX: usize = 256;
 pub enum DatabaseUrl {
     /// `sqlite:PATH`: one file.
     Sqlite(PathBuf),
+    /// `postgres://…`: a database that several servers may share.
+    Postgres(PostgresUrl),
     /// `memory:`: nothing is kept.
     Memory,
 }
 
 impl DatabaseUrl {
-    /// Reads `sqlite:PATH` or `memory:`. The error never repeats the text, which may hold a password.
+    /// Reads `sqlite:PATH`, `postgres://…` or `memory:`. The error never repeats the text, which may hold a password.
     pub fn parse(text: &str) -> Result<Self, String> {
-        const SUPPORTED: &str = "sqlite:PATH (a file, as sqlite:./syncline.db) or memory: (nothing is kept)";
+        const SUPPORTED: &str = "sqlite:PATH (a file, as sqlite:./syncline.db), \
+                                 postgres://USER:PASSWORD@HOST:PORT/DATABASE, or memory: (nothing is kept)";
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err(format!("expected {SUPPORTED}"));
         };
@@ -37,9 +42,7 @@ impl DatabaseUrl {
             "sqlite" if rest.contains('?') => Err("expected a path without parameters (no `?`)".to_owned()),
             "sqlite" if rest.contains('\0') => Err("expected a path without zero bytes".to_owned()),
             "sqlite" => Ok(Self::Sqlite(PathBuf::from(rest))),
-            "postgres" | "postgresql" => {
-                Err(format!("Postgres is not supported by this version; supported: {SUPPORTED}"))
-            }
+            "postgres" | "postgresql" => PostgresUrl::parse(text).map(Self::Postgres),
             _ => Err(format!("this kind of database is not supported; supported: {SUPPORTED}")),
         }
     }
@@ -49,6 +52,7 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => write!(f, "{url}"),
             Self::Memory => f.write_str("memory:"),
         }
     }

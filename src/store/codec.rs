@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{ConnectionContent, StoreError};
 use crate::domain::change::Change;
 use crate::domain::conflict::{Scope, ScopePart};
 use crate::domain::hash::Hash;
@@ -165,6 +165,16 @@ pub fn encode_change(change: &Change) -> Result<Vec<u8>, StoreError> {
 /// A change from its bytes.
 pub fn decode_change(bytes: &[u8]) -> Result<Change, StoreError> {
     decode(bytes, "change")
+}
+
+/// What is told of a connection, as bytes.
+pub fn encode_connection(content: &ConnectionContent) -> Result<Vec<u8>, StoreError> {
+    encode(content, "connection")
+}
+
+/// What is told of a connection, from its bytes.
+pub fn decode_connection(bytes: &[u8]) -> Result<ConnectionContent, StoreError> {
+    decode(bytes, "connection")
 }
 
 fn encode<T: Serialize>(value: &T, what: &str) -> Result<Vec<u8>, StoreError> {

@@ -8,6 +8,7 @@ pub mod codec;
 pub mod memory;
 mod migrations;
 mod pending;
+pub mod postgres;
 mod shared;
 pub mod sqlite;
 

@@ -18,6 +18,8 @@ use syncline::store::memory::MemoryStore;
 use syncline::store::sqlite::{SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
+use super::harness::postgres::Database;
+
 use log::*;
 use rows::*;
 use transactions::*;
@@ -27,16 +29,23 @@ use workspaces::*;
 struct Backend {
     store: Arc<dyn Store>,
     _directory: Option<TempDir>,
+    _database: Option<Database>,
 }
 
 async fn memory() -> Backend {
-    Backend { store: Arc::new(MemoryStore::new()), _directory: None }
+    Backend { store: Arc::new(MemoryStore::new()), _directory: None, _database: None }
 }
 
 async fn sqlite() -> Backend {
     let directory = TempDir::new().unwrap();
     let store = SqliteStore::open(fast(&directory)).await.unwrap();
-    Backend { store: Arc::new(store), _directory: Some(directory) }
+    Backend { store: Arc::new(store), _directory: Some(directory), _database: None }
+}
+
+async fn postgres() -> Backend {
+    let database = Database::create().await;
+    let store = database.store().await;
+    Backend { store: Arc::new(store), _directory: None, _database: Some(database) }
 }
 
 /// Laws about order and isolation do not need the disk to keep up.
@@ -99,4 +108,4 @@ macro_rules! every_law {
     };
 }
 
-every_law!(memory, sqlite);
+every_law!(memory, sqlite, postgres);

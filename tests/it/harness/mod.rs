@@ -7,6 +7,7 @@ pub mod feed;
 pub mod model;
 pub mod observer;
 pub mod ops;
+pub mod postgres;
 pub mod raw;
 pub mod receipts;
 pub mod replica;

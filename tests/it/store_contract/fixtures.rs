@@ -128,3 +128,8 @@ pub async fn give_up_after<F: Future>(polls: usize, future: F) -> Option<F::Outp
     })
     .await
 }
+
+/// Whether `future` is still not done after a while in which it could have been.
+pub async fn stays_pending<F: Future>(future: F) -> bool {
+    tokio::time::timeout(std::time::Duration::from_millis(100), future).await.is_err()
+}

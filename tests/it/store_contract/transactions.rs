@@ -2,11 +2,13 @@
 
 use super::fixtures::*;
 
-/// A reader shows the state that was committed when it was made, however long it lives; a new one shows more.
+/// All reads of a reader show one committed state, that of its first read or of its making, however long it lives; a
+/// new one shows more.
 pub async fn a_reader_shows_the_state_it_began_with(store: &dyn Store) {
     let ws = workspace(store, "w").await;
     write(store, ws, &flush([(record("a"), Some(row(1)))], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
     let mut before = reader(store).await;
+    assert_eq!(before.head(ws).await.unwrap(), Some(head(1)));
     write(store, ws, &flush([(record("a"), Some(row(2)))], vec![change(2, 1, 2)]), &head(2)).await.unwrap();
     let mut after = reader(store).await;
     for (reader, n) in [(&mut before, 1), (&mut after, 2)] {
@@ -78,20 +80,33 @@ pub async fn a_dropped_writer_undoes_everything(store: &dyn Store) {
     write(store, ws, &flush([], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
 }
 
-/// A second writer waits until the first is done, in whichever way.
+/// A second writer waits until the first is done, in whichever way, and then reads the newest state in everything it
+/// asks. Where several servers share the database it waits at the workspace's head, and only for writers that asked
+/// for that head; otherwise it waits to begin.
 pub async fn one_writer_at_a_time(store: &dyn Store) {
     let ws = workspace(store, "w").await;
-    for commit in [true, false] {
-        let first = store.writer().await.unwrap();
-        let mut second = pin!(store.writer());
-        assert!(give_up_after(1, second.as_mut()).await.is_none());
+    let other = workspace(store, "other").await;
+    for (n, commit) in [(1, true), (2, false)] {
+        let mut first = store.writer().await.unwrap();
+        let before = first.head(ws).await.unwrap().unwrap();
+        first.write(ws, &put([(record("a"), n)]), &head(n)).await.unwrap();
+        if store.shared().is_some() {
+            let mut elsewhere = store.writer().await.unwrap();
+            assert_eq!(elsewhere.head(other).await.unwrap(), Some(head(0)));
+        }
+        let mut second = pin!(async {
+            let mut second = store.writer().await.unwrap();
+            let locked = second.head(ws).await.unwrap();
+            (locked, row_of(&mut *second, ws, record("a")).await)
+        });
+        assert!(stays_pending(second.as_mut()).await);
         if commit {
             first.commit().await.unwrap();
         } else {
             drop(first);
         }
-        let mut second = second.await.unwrap();
-        assert_eq!(second.head(ws).await.unwrap(), Some(head(0)));
+        let after = if commit { head(n) } else { before };
+        assert_eq!(second.await, (Some(after), Some(row(after.head_seq))));
     }
 }
 

@@ -1,0 +1,169 @@
+//! Connections that are kept open between uses, up to a number.
+//!
+//! Not the driver's own pool, for two reasons: it asks the server for a sign of life whenever a connection comes back,
+//! without a limit of time, so that a server that stops answering takes the pool with it; and a connection that comes
+//! back clean needs no round trip at all.
+
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{ConnectOptions, Connection, PgConnection};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::super::StoreError;
+use super::errors::{closed, is_disconnect, is_passing, of_statement, unavailable};
+use super::session::Session;
+
+/// How long a caller waits for a connection.
+const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
+/// A connection that was idle for longer is asked for a sign of life before it is used.
+const IDLE_UNTESTED_MAX: Duration = Duration::from_secs(30);
+/// How long that sign may take.
+const PING_WITHIN: Duration = Duration::from_secs(1);
+/// A connection older than this is replaced: memory of a server's process only grows.
+const LIFETIME_MAX: Duration = Duration::from_secs(30 * 60);
+/// First and longest pause between two attempts to connect.
+const RECONNECT_AFTER: Duration = Duration::from_millis(20);
+const RECONNECT_AFTER_MAX: Duration = Duration::from_millis(250);
+/// How long a close waits for connections in use, and for each goodbye.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+const GOODBYE_WITHIN: Duration = Duration::from_millis(500);
+
+/// Connections for one purpose.
+#[derive(Clone)]
+pub(super) struct Connections {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// What they are for, for people.
+    purpose: &'static str,
+    options: PgConnectOptions,
+    count_max: u32,
+    permits: Arc<Semaphore>,
+    /// Outside of any transaction, with no answer on its way. The last one in is the first one out.
+    idle: Mutex<Vec<Kept>>,
+}
+
+/// A connection and its age.
+pub(super) struct Kept {
+    pub conn: PgConnection,
+    pub opened_at: Instant,
+    pub idle_since: Instant,
+}
+
+impl Connections {
+    /// None is opened before it is needed.
+    pub fn new(purpose: &'static str, options: PgConnectOptions, count_max: u32) -> Connections {
+        let count_max = count_max.max(1);
+        let permits = Arc::new(Semaphore::new(count_max as usize));
+        Connections { inner: Arc::new(Inner { purpose, options, count_max, permits, idle: Mutex::default() }) }
+    }
+
+    /// Fails when they were closed.
+    pub fn open(&self) -> Result<(), StoreError> {
+        if self.inner.permits.is_closed() { Err(closed()) } else { Ok(()) }
+    }
+
+    /// A connection to use alone. Waits a limited time for one to become free and for the server to accept it.
+    pub async fn session(&self) -> Result<Session, StoreError> {
+        let deadline = Instant::now() + ACQUIRE_WITHIN;
+        let permit = timeout_at(deadline, self.inner.permits.clone().acquire_owned())
+            .await
+            .map_err(|_| {
+                unavailable(
+                    ErrorKind::TimedOut,
+                    format!(
+                        "none of the {} database connections for {} became free within {} s",
+                        self.inner.count_max,
+                        self.inner.purpose,
+                        ACQUIRE_WITHIN.as_secs()
+                    ),
+                )
+            })?
+            .map_err(|_| closed())?;
+        while let Some(mut kept) = self.pop() {
+            if kept.opened_at.elapsed() >= LIFETIME_MAX {
+                continue;
+            }
+            let fresh = kept.idle_since.elapsed() < IDLE_UNTESTED_MAX;
+            if fresh || matches!(timeout(PING_WITHIN, kept.conn.ping()).await, Ok(Ok(()))) {
+                return Ok(Session::new(kept.conn, kept.opened_at, true, permit, self.clone()));
+            }
+        }
+        let conn = self.connect(deadline).await?;
+        Ok(Session::new(conn, Instant::now(), false, permit, self.clone()))
+    }
+
+    /// Runs a text that begins something, on a connection to go on with. When a kept connection turns out to be dead,
+    /// nothing was begun, and another one is tried once.
+    pub async fn begin(&self, text: &str) -> Result<(Session, Vec<PgRow>), StoreError> {
+        let mut session = self.session().await?;
+        match session.text(text).await {
+            Ok(rows) => Ok((session, rows)),
+            Err(e) if session.is_kept() && is_disconnect(&e) && !is_timeout(&e) => {
+                drop(session);
+                let mut session = self.session().await?;
+                let rows = session.text(text).await.map_err(of_statement)?;
+                Ok((session, rows))
+            }
+            Err(e) => Err(of_statement(e)),
+        }
+    }
+
+    async fn connect(&self, deadline: Instant) -> Result<PgConnection, StoreError> {
+        let mut pause = RECONNECT_AFTER;
+        loop {
+            match timeout_at(deadline, self.inner.options.connect()).await {
+                Ok(Ok(conn)) => return Ok(conn),
+                Ok(Err(e)) if is_passing(&e) && Instant::now() + pause < deadline => {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(RECONNECT_AFTER_MAX);
+                }
+                Ok(Err(e)) => return Err(of_statement(e)),
+                Err(_) => {
+                    return Err(unavailable(
+                        ErrorKind::TimedOut,
+                        format!("the database accepted no connection within {} s", ACQUIRE_WITHIN.as_secs()),
+                    ));
+                }
+            }
+        }
+    }
+
+    fn pop(&self) -> Option<Kept> {
+        self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Takes a connection back that is clean.
+    pub fn keep(&self, conn: PgConnection, opened_at: Instant) {
+        if !self.inner.permits.is_closed() {
+            let kept = Kept { conn, opened_at, idle_since: Instant::now() };
+            self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+        }
+    }
+
+    /// One connection broke: the server may have gone, and all kept ones with it.
+    pub fn distrust(&self) {
+        let idle = std::mem::take(&mut *self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(idle);
+    }
+
+    /// Waits a limited time for those in use, says goodbye on those that are idle, and gives out no more.
+    pub async fn close(&self) {
+        let all = self.inner.permits.clone().acquire_many_owned(self.inner.count_max);
+        // In use for too long, or closed before: either way there is no more to wait for.
+        let _ = timeout(CLOSE_WITHIN, all).await;
+        self.inner.permits.close();
+        while let Some(kept) = self.pop() {
+            let _ = timeout(GOODBYE_WITHIN, kept.conn.close()).await;
+        }
+    }
+}
+
+fn is_timeout(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(e) if e.kind() == ErrorKind::TimedOut)
+}

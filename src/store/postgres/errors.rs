@@ -1,0 +1,98 @@
+//! What Postgres' errors mean for callers.
+
+use std::io::ErrorKind;
+
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
+use super::super::StoreError;
+
+fn of_postgres(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+    error.as_database_error()?.try_downcast_ref()
+}
+
+/// The five characters of the error, when it is the server's.
+fn code(error: &sqlx::Error) -> Option<&str> {
+    of_postgres(error).map(PgDatabaseError::code)
+}
+
+/// Whether the connection is gone, or must not be used any more.
+pub(super) fn is_disconnect(error: &sqlx::Error) -> bool {
+    match of_postgres(error) {
+        Some(e) => matches!(e.severity(), PgSeverity::Fatal | PgSeverity::Panic),
+        None => matches!(
+            error,
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed
+        ),
+    }
+}
+
+/// Whether trying to connect again in a moment may help: the server starts, stops, or is full.
+pub(super) fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(e) => {
+            // A socket file is missing while its server restarts.
+            matches!(e.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound | ErrorKind::ConnectionReset)
+        }
+        _ => matches!(code(error), Some("53300" | "57P01" | "57P02" | "57P03")),
+    }
+}
+
+/// An error of a statement that is known to have changed nothing.
+pub(super) fn of_statement(error: sqlx::Error) -> StoreError {
+    let text = || error.to_string();
+    match code(&error) {
+        // A transaction that has to be repeated, a deadlock, a lock that was not free in time.
+        Some("40001" | "40P01" | "55P03") => return StoreError::Contended(text()),
+        Some("53100") => return StoreError::DiskFull,
+        // After a failover, what was the primary may be a standby.
+        Some("25006") => {
+            return unavailable(
+                ErrorKind::ReadOnlyFilesystem,
+                "the database accepts no writes; it is a standby, or default_transaction_read_only is set",
+            );
+        }
+        // The login, the database, a right, or the schema: somebody has to act.
+        Some(code) if code.starts_with("28") || code.starts_with("42") || matches!(code, "3D000" | "3F000") => {
+            return StoreError::Unusable(format!("the database refused ({code}): {}", text()));
+        }
+        // A second row of one name, a value out of its range, a damaged page: the caller's picture of what is stored
+        // is wrong, or what is stored is.
+        Some(code) if ["22", "23", "XX"].iter().any(|class| code.starts_with(class)) => {
+            return StoreError::Inconsistent(text());
+        }
+        _ => {}
+    }
+    match error {
+        sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::ColumnIndexOutOfBounds { .. }
+        | sqlx::Error::ColumnNotFound(_)
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::RowNotFound
+        | sqlx::Error::Encode(_) => StoreError::Inconsistent(text()),
+        other => StoreError::Database(other),
+    }
+}
+
+/// An error of the commit itself. What the server says before it has ended the connection is known to be undone; a lost
+/// connection leaves open whether it was done.
+pub(super) fn of_commit(error: sqlx::Error) -> StoreError {
+    match of_postgres(&error) {
+        Some(_) if !is_disconnect(&error) => of_statement(error),
+        _ => StoreError::CommitUnknown(error.to_string()),
+    }
+}
+
+/// The database cannot be reached or does not answer; trying again later may help.
+pub(super) fn unavailable(kind: ErrorKind, text: impl Into<String>) -> StoreError {
+    StoreError::Database(io(kind, text))
+}
+
+/// A failure of the connection in words of our own.
+pub(super) fn io(kind: ErrorKind, text: impl Into<String>) -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(kind, text.into()))
+}
+
+/// The store was closed.
+pub(super) fn closed() -> StoreError {
+    StoreError::Unusable("the store is closed".to_owned())
+}

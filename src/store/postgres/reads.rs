@@ -1,0 +1,181 @@
+//! Reads on a connection that is inside a transaction, for readers and the writer alike.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+
+use super::super::{Order, Page, StoreError, WorkspaceInfo, codec};
+use super::errors::of_statement;
+use super::session::Session;
+use crate::domain::causality::{Counter, ReplicaNo, Seq};
+use crate::domain::change::Change;
+use crate::domain::hash::Hash;
+use crate::domain::ids::WorkspaceNo;
+use crate::domain::state::{Key, Prefix, Row, WorkspaceHead};
+
+/// Keys in one statement.
+const KEYS_PER_STATEMENT_MAX: usize = 1_000;
+
+/// A number as the database keeps it: by its bits, for what is only compared for equality.
+pub(super) fn bits(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+/// A position as the database keeps it; no log gets to the end.
+pub(super) fn position(seq: Seq) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+pub(super) fn limit_of(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+pub(super) async fn workspaces(
+    session: &mut Session,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<WorkspaceInfo>, StoreError> {
+    let query = sqlx::query(include_str!("../sql/workspace_page.sql"))
+        .bind(after.unwrap_or_default())
+        .bind(limit_of(limit));
+    session.rows(query).await.map_err(of_statement)?.iter().map(info).collect()
+}
+
+pub(super) async fn workspace(session: &mut Session, id: &str) -> Result<Option<WorkspaceInfo>, StoreError> {
+    let query = sqlx::query(include_str!("../sql/workspace_by_id.sql")).bind(id);
+    session.rows(query).await.map_err(of_statement)?.first().map(info).transpose()
+}
+
+fn info(row: &PgRow) -> Result<WorkspaceInfo, StoreError> {
+    Ok(WorkspaceInfo {
+        no: row.try_get(0).map_err(of_statement)?,
+        id: Arc::from(row.try_get::<&str, _>(1).map_err(of_statement)?),
+        display_name: Arc::from(row.try_get::<&str, _>(2).map_err(of_statement)?),
+        created_at_ms: row.try_get(3).map_err(of_statement)?,
+    })
+}
+
+pub(super) async fn head(session: &mut Session, ws: WorkspaceNo) -> Result<Option<WorkspaceHead>, StoreError> {
+    let query = sqlx::query(include_str!("../sql/head_by_workspace.sql")).bind(ws);
+    session.rows(query).await.map_err(of_statement)?.first().map(head_of).transpose()
+}
+
+/// A head from the first columns of a row, as every statement about heads gives them.
+pub(super) fn head_of(row: &PgRow) -> Result<WorkspaceHead, StoreError> {
+    let inconsistent = |what: &str| StoreError::Inconsistent(format!("the {what} of a workspace is none"));
+    Ok(WorkspaceHead {
+        epoch: row.try_get::<i64, _>(0).map_err(of_statement)?.cast_unsigned(),
+        head_seq: Seq::try_from(row.try_get::<i64, _>(1).map_err(of_statement)?)
+            .map_err(|_| inconsistent("head position"))?,
+        chain: Hash::try_from(row.try_get::<Vec<u8>, _>(2).map_err(of_statement)?)
+            .map_err(|_| inconsistent("hash chain"))?,
+        replica_count: ReplicaNo::try_from(row.try_get::<i64, _>(3).map_err(of_statement)?)
+            .map_err(|_| inconsistent("number of replicas"))?,
+        commit_count: row.try_get::<i64, _>(4).map_err(of_statement)?.cast_unsigned(),
+    })
+}
+
+pub(super) async fn rows(
+    session: &mut Session,
+    ws: WorkspaceNo,
+    keys: &[Key],
+) -> Result<Vec<Option<Row>>, StoreError> {
+    let keys = keys.iter().map(codec::encode_key).collect::<Result<Vec<_>, _>>()?;
+    let mut found: HashMap<Vec<u8>, PgRow> = HashMap::with_capacity(keys.len());
+    for chunk in keys.chunks(KEYS_PER_STATEMENT_MAX) {
+        let query = sqlx::query(include_str!("../sql/postgres/state_by_keys.sql")).bind(ws).bind(chunk);
+        for row in session.rows(query).await.map_err(of_statement)? {
+            found.insert(row.try_get(0).map_err(of_statement)?, row);
+        }
+    }
+    let decoded = |key| match found.get(key) {
+        None => Ok(None),
+        Some(row) => codec::decode_row(row.try_get(1).map_err(of_statement)?).map(Some),
+    };
+    keys.iter().map(decoded).collect()
+}
+
+pub(super) async fn range(
+    session: &mut Session,
+    ws: WorkspaceNo,
+    prefix: &Prefix,
+    after: Option<&Key>,
+    limit: usize,
+    order: Order,
+) -> Result<Page, StoreError> {
+    let (mut start, mut end) = codec::prefix_range(prefix)?;
+    match (after.map(codec::encode_key).transpose()?, order) {
+        (Some(after), Order::Ascending) => start = start.max(codec::successor(after)),
+        (Some(after), Order::Descending) => end = end.min(after),
+        (None, _) => {}
+    }
+    let sql = match order {
+        Order::Ascending => include_str!("../sql/state_range_ascending.sql"),
+        Order::Descending => include_str!("../sql/state_range_descending.sql"),
+    };
+    // One more than asked for tells whether there is more.
+    let query = sqlx::query(sql).bind(ws).bind(start).bind(end).bind(limit_of(limit.saturating_add(1)));
+    let mut rows = session.rows(query).await.map_err(of_statement)?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let rows = rows
+        .iter()
+        .map(|row| {
+            let key = codec::decode_key(row.try_get(0).map_err(of_statement)?)?;
+            Ok((key, codec::decode_row(row.try_get(1).map_err(of_statement)?)?))
+        })
+        .collect::<Result<_, StoreError>>()?;
+    Ok(Page { rows, more })
+}
+
+pub(super) async fn count(
+    session: &mut Session,
+    ws: WorkspaceNo,
+    prefix: &Prefix,
+) -> Result<u64, StoreError> {
+    let (start, end) = codec::prefix_range(prefix)?;
+    let query = sqlx::query(include_str!("../sql/state_count.sql")).bind(ws).bind(start).bind(end);
+    let rows = session.rows(query).await.map_err(of_statement)?;
+    let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(of_statement)?;
+    Ok(u64::try_from(count).unwrap_or_default())
+}
+
+pub(super) async fn changes(
+    session: &mut Session,
+    ws: WorkspaceNo,
+    from_exclusive: Seq,
+    to_inclusive: Seq,
+    limit: usize,
+) -> Result<Vec<Change>, StoreError> {
+    let query = sqlx::query(include_str!("../sql/change_range.sql"))
+        .bind(ws)
+        .bind(position(from_exclusive))
+        .bind(position(to_inclusive))
+        .bind(limit_of(limit));
+    session.rows(query).await.map_err(of_statement)?.iter().map(change).collect()
+}
+
+pub(super) async fn change_of(
+    session: &mut Session,
+    ws: WorkspaceNo,
+    replica_no: ReplicaNo,
+    counter: Counter,
+) -> Result<Option<Change>, StoreError> {
+    let query = sqlx::query(include_str!("../sql/change_by_dot.sql"))
+        .bind(ws)
+        .bind(i64::from(replica_no))
+        .bind(bits(counter));
+    session.rows(query).await.map_err(of_statement)?.first().map(change).transpose()
+}
+
+fn change(row: &PgRow) -> Result<Change, StoreError> {
+    let seq: i64 = row.try_get(0).map_err(of_statement)?;
+    let change = codec::decode_change(row.try_get(1).map_err(of_statement)?)?;
+    if position(change.seq) != seq {
+        let detail = format!("the log has change {} at position {seq}", change.seq);
+        return Err(StoreError::Inconsistent(detail));
+    }
+    Ok(change)
+}

@@ -1,0 +1,210 @@
+//! The write transaction.
+//!
+//! Writes are gathered and go out before the next read, or with the commit. The lock of a workspace is its head row:
+//! whoever asks for the head waits for it, in a statement of its own, and every statement after that has a snapshot of
+//! its own, so it sees what the one before has committed.
+
+use async_trait::async_trait;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+
+use super::super::pending::{Pending, broken_transaction};
+use super::super::{Order, Page, StoreError, StoreReader, StoreWriter, WorkspaceInfo};
+use super::connections::Connections;
+use super::errors::{of_commit, of_statement};
+use super::session::Session;
+use super::{reads, write};
+use crate::domain::causality::{Counter, ReplicaNo, Seq};
+use crate::domain::change::Change;
+use crate::domain::ids::WorkspaceNo;
+use crate::domain::state::{Flush, Key, Prefix, Row, WorkspaceHead};
+
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+/// In a transaction that has failed, `COMMIT` alone would answer as if all were well, and undo everything. The statement
+/// before it fails there, and ends the text.
+const COMMIT: &str = "SELECT 1; COMMIT";
+
+/// One transaction. Takes a connection when it first needs one; dropping it without a commit undoes it.
+pub(super) struct PostgresWriter {
+    connections: Connections,
+    session: Option<Session>,
+    pending: Pending,
+    /// A step failed or was given up: what the transaction holds is not what its owner thinks.
+    failed: bool,
+}
+
+impl PostgresWriter {
+    pub fn new(connections: Connections) -> PostgresWriter {
+        PostgresWriter { connections, session: None, pending: Pending::default(), failed: false }
+    }
+
+    /// Counts as failed until [`PostgresWriter::done`], so that a cancelled step does.
+    fn start(&mut self) -> Result<(), StoreError> {
+        match std::mem::replace(&mut self.failed, true) {
+            true => Err(broken_transaction()),
+            false => Ok(()),
+        }
+    }
+
+    fn done<T>(&mut self, step: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.failed = step.is_err();
+        step
+    }
+
+    /// The connection inside the transaction, with everything written so far. Has to be followed by `done`.
+    async fn session(&mut self) -> Result<&mut Session, StoreError> {
+        self.start()?;
+        let session = match &mut self.session {
+            Some(session) => session,
+            none => none.insert(self.connections.begin(BEGIN).await?.0),
+        };
+        for batch in write::plan(std::mem::take(&mut self.pending)) {
+            batch.run(session).await?;
+        }
+        Ok(session)
+    }
+
+    async fn locked_head(&mut self, ws: WorkspaceNo) -> Result<Vec<PgRow>, StoreError> {
+        let lock = include_str!("../sql/postgres/head_lock.sql");
+        if self.session.is_some() || !self.pending.is_empty() {
+            let session = self.session().await?;
+            return session.rows(sqlx::query(lock).bind(ws)).await.map_err(of_statement);
+        }
+        // Beginning and locking are one round trip: every transaction starts like this.
+        self.start()?;
+        let text = format!("{BEGIN}; {}", lock.replace("$1", &ws.to_string()));
+        let (session, rows) = self.connections.begin(&text).await?;
+        self.session = Some(session);
+        Ok(rows)
+    }
+}
+
+async fn create(
+    session: &mut Session,
+    id: &str,
+    display_name: &str,
+    created_at_ms: i64,
+    head: &WorkspaceHead,
+) -> Result<WorkspaceNo, StoreError> {
+    let insert = sqlx::query(include_str!("../sql/workspace_insert.sql"))
+        .bind(id)
+        .bind(display_name)
+        .bind(created_at_ms);
+    let rows = session.rows(insert).await.map_err(of_statement)?;
+    let Some(row) = rows.first() else { return Err(StoreError::WorkspaceExists(id.into())) };
+    let no: WorkspaceNo = row.try_get(0).map_err(of_statement)?;
+    let insert = sqlx::query(include_str!("../sql/head_insert.sql"))
+        .bind(no)
+        .bind(reads::bits(head.epoch))
+        .bind(reads::position(head.head_seq))
+        .bind(head.chain.as_slice())
+        .bind(i64::from(head.replica_count))
+        .bind(reads::bits(head.commit_count));
+    session.rows(insert).await.map_err(of_statement)?;
+    Ok(no)
+}
+
+#[async_trait]
+impl StoreWriter for PostgresWriter {
+    async fn create_workspace(
+        &mut self,
+        id: &str,
+        display_name: &str,
+        created_at_ms: i64,
+        head: &WorkspaceHead,
+    ) -> Result<WorkspaceNo, StoreError> {
+        let created = create(self.session().await?, id, display_name, created_at_ms, head).await;
+        self.done(created)
+    }
+
+    async fn write(
+        &mut self,
+        ws: WorkspaceNo,
+        flush: &Flush,
+        head: &WorkspaceHead,
+    ) -> Result<(), StoreError> {
+        self.start()?;
+        let added = self.pending.add(ws, flush, head);
+        self.done(added)
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        if self.session.is_none() && self.pending.is_empty() && !self.failed {
+            return Ok(());
+        }
+        let session = self.session().await?;
+        session.text(COMMIT).await.map_err(of_commit)?;
+        session.ended();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl StoreReader for PostgresWriter {
+    async fn workspaces(
+        &mut self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<WorkspaceInfo>, StoreError> {
+        let read = reads::workspaces(self.session().await?, after, limit).await;
+        self.done(read)
+    }
+
+    async fn workspace(&mut self, id: &str) -> Result<Option<WorkspaceInfo>, StoreError> {
+        let read = reads::workspace(self.session().await?, id).await;
+        self.done(read)
+    }
+
+    async fn head(&mut self, ws: WorkspaceNo) -> Result<Option<WorkspaceHead>, StoreError> {
+        let rows = self.locked_head(ws).await?;
+        let read = rows.first().map(reads::head_of).transpose();
+        self.done(read)
+    }
+
+    async fn rows(&mut self, ws: WorkspaceNo, keys: &[Key]) -> Result<Vec<Option<Row>>, StoreError> {
+        // Nothing to read is no reason for a round trip.
+        if keys.is_empty() && !self.failed {
+            return Ok(Vec::new());
+        }
+        let read = reads::rows(self.session().await?, ws, keys).await;
+        self.done(read)
+    }
+
+    async fn range(
+        &mut self,
+        ws: WorkspaceNo,
+        prefix: &Prefix,
+        after: Option<&Key>,
+        limit: usize,
+        order: Order,
+    ) -> Result<Page, StoreError> {
+        let read = reads::range(self.session().await?, ws, prefix, after, limit, order).await;
+        self.done(read)
+    }
+
+    async fn count(&mut self, ws: WorkspaceNo, prefix: &Prefix) -> Result<u64, StoreError> {
+        let read = reads::count(self.session().await?, ws, prefix).await;
+        self.done(read)
+    }
+
+    async fn changes(
+        &mut self,
+        ws: WorkspaceNo,
+        from_exclusive: Seq,
+        to_inclusive: Seq,
+        limit: usize,
+    ) -> Result<Vec<Change>, StoreError> {
+        let read = reads::changes(self.session().await?, ws, from_exclusive, to_inclusive, limit).await;
+        self.done(read)
+    }
+
+    async fn change_of(
+        &mut self,
+        ws: WorkspaceNo,
+        replica_no: ReplicaNo,
+        counter: Counter,
+    ) -> Result<Option<Change>, StoreError> {
+        let read = reads::change_of(self.session().await?, ws, replica_no, counter).await;
+        self.done(read)
+    }
+}
