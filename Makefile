@@ -1,6 +1,6 @@
 # Every target is one documented command; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fmt tools bench-replicas bench-history crash
+.PHONY: help dev test check fmt tools bench-replicas bench-history crash crash-servers crash-postgres
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,4 +29,10 @@ bench-history: ## Measure what checking a history of 10 million operations costs
 	cargo test --locked --release --lib ten_million -- --ignored --nocapture
 
 crash: ## Kill the server under load again and again and check the history each time (long)
-	cargo test --locked --release --test it crash -- --ignored --nocapture
+	cargo test --locked --release --test it crash::nothing -- --ignored --nocapture
+
+crash-servers: ## Kill servers that share a Postgres, with 3,000 feeds on them (long)
+	cargo test --locked --release --test it crash::servers -- --ignored --nocapture --test-threads 1
+
+crash-postgres: ## Kill Postgres under load a hundred times (long)
+	cargo test --locked --release --test it crash::database -- --ignored --nocapture

@@ -37,7 +37,9 @@ impl PostgresUrl {
             return Err(EXPECTED.to_owned());
         }
         if text.bytes().any(|b| b.is_ascii_whitespace() || b.is_ascii_control() || b == b'#') {
-            return Err("expected an address without blanks and `#`; write such characters as %20, %23".to_owned());
+            return Err(
+                "expected an address without blanks and `#`; write such characters as %20, %23".to_owned()
+            );
         }
         let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
         let (authority, path) = place.split_once('/').unwrap_or((place, ""));
@@ -52,8 +54,7 @@ impl PostgresUrl {
         }
         if let Some(query) = query {
             shown.push('?');
-            let parameters: Vec<String> =
-                query.split('&').map(parameter_shown).collect::<Result<_, _>>()?;
+            let parameters: Vec<String> = query.split('&').map(parameter_shown).collect::<Result<_, _>>()?;
             shown.push_str(&parameters.join("&"));
         }
         Ok(PostgresUrl { text: text.to_owned(), shown })
@@ -105,8 +106,12 @@ fn parameter_shown(parameter: &str) -> Result<String, String> {
     }
     decodable(name, value)?;
     match name {
-        "sslmode" if !SSL_MODES.contains(&value) => Err(format!("expected sslmode to be one of {}", SSL_MODES.join(", "))),
-        "port" if value.parse::<u16>().is_err() => Err("expected a number from 1 to 65535 as the port".to_owned()),
+        "sslmode" if !SSL_MODES.contains(&value) => {
+            Err(format!("expected sslmode to be one of {}", SSL_MODES.join(", ")))
+        }
+        "port" if value.parse::<u16>().is_err() => {
+            Err("expected a number from 1 to 65535 as the port".to_owned())
+        }
         "hostaddr" if value.parse::<std::net::IpAddr>().is_err() => {
             Err("expected hostaddr to be a number such as 192.0.2.1".to_owned())
         }
@@ -158,9 +163,15 @@ mod tests {
     fn the_password_is_never_shown() {
         for (given, shown) in [
             ("postgres://u:hunter2@db/x", "postgres://u:***@db/x"),
-            ("postgresql://u:hunter2@db:5433/x?sslmode=require", "postgresql://u:***@db:5433/x?sslmode=require"),
+            (
+                "postgresql://u:hunter2@db:5433/x?sslmode=require",
+                "postgresql://u:***@db:5433/x?sslmode=require",
+            ),
             ("postgres://u:hunter2%40@[::1]:1/x", "postgres://u:***@[::1]:1/x"),
-            ("postgres:///x?host=/run/pg&user=u&password=hunter2", "postgres:///x?host=/run/pg&user=u&password=***"),
+            (
+                "postgres:///x?host=/run/pg&user=u&password=hunter2",
+                "postgres:///x?host=/run/pg&user=u&password=***",
+            ),
             ("postgres://db/x?options=-c%20a=hunter2", "postgres://db/x?options=***"),
             ("postgres://u@%2Frun%2Fpg/x", "postgres://u@%2Frun%2Fpg/x"),
             ("postgres://db", "postgres://db"),

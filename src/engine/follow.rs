@@ -117,6 +117,24 @@ impl Follower {
         }
     }
 
+    /// Hears what other servers announce until the service stops. A task of its own, so that nothing interrupts it
+    /// while it connects or reads.
+    pub(super) async fn listen(self, engine: Engine) {
+        let draining = engine.draining().clone();
+        loop {
+            let announced = tokio::select! {
+                () = draining.cancelled() => return,
+                announced = self.inner.store.announced() => announced,
+            };
+            let hubs = &engine.inner.hubs;
+            let workspaces = match announced {
+                Announced::Workspaces(workspaces) => workspaces,
+                Announced::Unsure => hubs.watched(),
+            };
+            workspaces.into_iter().filter(|ws| hubs.get(*ws).is_some()).for_each(|ws| self.look(ws));
+        }
+    }
+
     /// Shows the commits of other servers until the service stops.
     pub(super) async fn follow(self, engine: Engine) {
         let draining = engine.draining().clone();
@@ -127,10 +145,6 @@ impl Follower {
             let (workspaces, trust) = tokio::select! {
                 () = draining.cancelled() => return,
                 workspaces = self.inner.to_look_at.take() => (workspaces, Trust::Hub),
-                announced = self.inner.store.announced() => match announced {
-                    Announced::Workspaces(workspaces) => (workspaces, Trust::Hub),
-                    Announced::Unsure => (engine.inner.hubs.watched(), Trust::Store),
-                },
                 _ = poll.tick() => (engine.inner.hubs.watched(), Trust::Store),
             };
             match self.catch_up(&engine, workspaces, trust).await {

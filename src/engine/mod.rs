@@ -119,6 +119,7 @@ impl Engine {
         if let (Some(follower), Some(shared)) = (follower, engine.inner.store.shared()) {
             tokio::spawn(engine.clone().mirror_connections(shared));
             tokio::spawn(follower.clone().announce(engine.clone()));
+            tokio::spawn(follower.clone().listen(engine.clone()));
             tokio::spawn(follower.follow(engine.clone()));
         }
         Ok(engine)

@@ -23,8 +23,8 @@ fn authors(ws: &Workspace, seq: u64) -> (Replica, Replica) {
 }
 
 /// A conflict, with the positions of its two sides in their order.
-struct Clash {
-    id: String,
+pub(crate) struct Clash {
+    pub id: String,
     first: u64,
     second: u64,
     ada: Replica,
@@ -41,7 +41,7 @@ impl Clash {
     }
 
     /// Ada and Bob set the title of a card.
-    async fn register(ws: &Workspace, record_id: &str) -> Clash {
+    pub async fn register(ws: &Workspace, record_id: &str) -> Clash {
         let base = ws.write(vec![card(record_id).create_with([("title", "base".into_value())])]).await;
         Clash::of(ws, base, card(record_id).set("title", "by ada"), card(record_id).set("title", "by bob"))
             .await
@@ -68,7 +68,7 @@ impl Clash {
 }
 
 /// A decision on the conflict as it stands, made on a fresh read.
-async fn resolve(
+pub(crate) async fn resolve(
     ws: &Workspace,
     id: &str,
     decision: Decision,
@@ -117,7 +117,7 @@ async fn decide(ws: &Workspace, id: &str, decision: Decision) -> pb::ConflictSum
     conflict
 }
 
-fn keep() -> Decision {
+pub(crate) fn keep() -> Decision {
     Decision::KeepCurrent(pb::KeepCurrent {})
 }
 
@@ -129,7 +129,7 @@ fn unlink() -> Decision {
     Decision::Unlink(pb::UnlinkInstead {})
 }
 
-async fn defer(
+pub(crate) async fn defer(
     ws: &Workspace,
     id: &str,
     revision: u64,
@@ -170,7 +170,7 @@ async fn reopen(ws: &Workspace, id: &str) -> Result<pb::ConflictSummary, Status>
     Ok(response.into_inner().conflict.expect("the conflict"))
 }
 
-async fn events(
+pub(crate) async fn events(
     ws: &Workspace,
     id: &str,
     page_size: u32,

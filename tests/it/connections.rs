@@ -78,16 +78,16 @@ async fn list(ws: &Workspace, page_size: u32, page_token: &str) -> pb::ListConne
     answer(within("ListConnections", ws.clients.connections().list_connections(request)).await)
 }
 
-async fn present(ws: &Workspace) -> Vec<pb::Connection> {
+pub(crate) async fn present(ws: &Workspace) -> Vec<pb::Connection> {
     list(ws, 0, "").await.connections
 }
 
 /// One beat by a unary call.
-async fn unary(ws: &Workspace, request: pb::BeatRequest) -> Result<pb::BeatResponse, Status> {
+pub(crate) async fn unary(ws: &Workspace, request: pb::BeatRequest) -> Result<pb::BeatResponse, Status> {
     within("Beat", ws.clients.connections().beat(request)).await.map(tonic::Response::into_inner)
 }
 
-async fn disconnect(ws: &Workspace, connection_id: &str) {
+pub(crate) async fn disconnect(ws: &Workspace, connection_id: &str) {
     let request = pb::DisconnectRequest { connection_id: connection_id.to_owned() };
     answer(within("Disconnect", ws.clients.connections().disconnect(request)).await);
 }

@@ -1,5 +1,9 @@
 //! kill -9 under load: nothing acknowledged is lost or doubled, positions have no gap, feeds resume exactly.
 
+mod database;
+mod faults;
+mod servers;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +21,8 @@ const WORKSPACE: &str = "crash";
 const WRITERS: usize = 4;
 const FEEDS: usize = 2;
 const OPERATIONS_PER_CALL: u64 = 8;
+/// How long everything may take after the last fault, on a busy machine.
+const DRAIN_WITHIN: Duration = Duration::from_secs(60);
 
 /// 50 kills in the ordinary run.
 #[tokio::test(flavor = "multi_thread")]
@@ -32,8 +38,7 @@ async fn nothing_acknowledged_is_lost_in_a_thousand_kills() {
 }
 
 async fn kill_again_and_again(kills: usize) {
-    let seed: u64 = std::env::var("SYNCLINE_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(7);
-    println!("replay with SYNCLINE_SEED={seed}");
+    let seed = seed();
     let mut random = StdRng::seed_from_u64(seed);
     let directory = tempfile::tempdir().expect("a directory");
     let database = directory.path().join("crash.db");
@@ -53,19 +58,34 @@ async fn kill_again_and_again(kills: usize) {
         operations_per_call: OPERATIONS_PER_CALL,
         moves_percent: 0,
         load: count_and_set,
+        pause: Duration::ZERO,
+        drain_within: DRAIN_WITHIN,
     });
     for _ in 0..kills {
         tokio::time::sleep(Duration::from_millis(random.random_range(10..120))).await;
         server.kill();
         server = Process::serve(&database, port);
     }
+    judge(observer, &address).await;
+    drop(server);
+    the_database_is_whole(&database).await;
+}
+
+/// What a run is made of; printed, so that it can be played again.
+fn seed() -> u64 {
+    let seed: u64 = std::env::var("SYNCLINE_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(7);
+    println!("replay with SYNCLINE_SEED={seed}");
+    seed
+}
+
+/// Ends the load and asks the history checker; also, nothing was counted twice.
+async fn judge(observer: Observer, address: &str) -> u64 {
     let finished = observer.finish().await;
     println!("{}", finished.report);
     assert!(finished.report.is_content(), "{}", finished.report);
     assert_eq!(finished.head_seq, 1 + finished.operations, "every operation and the record have a position");
-    every_increment_counts_once(&address, finished.operations).await;
-    drop(server);
-    the_database_is_whole(&database).await;
+    every_increment_counts_once(address, finished.operations).await;
+    finished.operations
 }
 
 async fn create_record(address: &str) {

@@ -16,6 +16,7 @@ mod process;
 mod reasons;
 mod records;
 mod replay;
+mod servers;
 mod snapshots;
 mod stock_services;
 mod store_contract;

@@ -36,9 +36,13 @@ pub struct Process {
 impl Process {
     /// `syncline serve` over a database, on a port.
     pub fn serve(database: &Path, port: u16) -> Process {
-        let url = format!("sqlite:{}", database.display());
+        Process::serve_on(&format!("sqlite:{}", database.display()), port)
+    }
+
+    /// The same over any database.
+    pub fn serve_on(url: &str, port: u16) -> Process {
         let listen = format!("127.0.0.1:{port}");
-        let arguments = ["serve", "--listen", &listen, "--metrics-listen", "", "--database-url", &url];
+        let arguments = ["serve", "--listen", &listen, "--metrics-listen", "", "--database-url", url];
         Process::start(&arguments, Path::new("."), "listens on http://")
     }
 

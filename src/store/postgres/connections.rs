@@ -60,7 +60,9 @@ impl Connections {
     pub fn new(purpose: &'static str, options: PgConnectOptions, count_max: u32) -> Connections {
         let count_max = count_max.max(1);
         let permits = Arc::new(Semaphore::new(count_max as usize));
-        Connections { inner: Arc::new(Inner { purpose, options, count_max, permits, idle: Mutex::default() }) }
+        Connections {
+            inner: Arc::new(Inner { purpose, options, count_max, permits, idle: Mutex::default() }),
+        }
     }
 
     /// Fails when they were closed.

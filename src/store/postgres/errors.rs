@@ -31,7 +31,10 @@ pub(super) fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(e) => {
             // A socket file is missing while its server restarts.
-            matches!(e.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound | ErrorKind::ConnectionReset)
+            matches!(
+                e.kind(),
+                ErrorKind::ConnectionRefused | ErrorKind::NotFound | ErrorKind::ConnectionReset
+            )
         }
         _ => matches!(code(error), Some("53300" | "57P01" | "57P02" | "57P03")),
     }
@@ -52,7 +55,9 @@ pub(super) fn of_statement(error: sqlx::Error) -> StoreError {
             );
         }
         // The login, the database, a right, or the schema: somebody has to act.
-        Some(code) if code.starts_with("28") || code.starts_with("42") || matches!(code, "3D000" | "3F000") => {
+        Some(code)
+            if code.starts_with("28") || code.starts_with("42") || matches!(code, "3D000" | "3F000") =>
+        {
             return StoreError::Unusable(format!("the database refused ({code}): {}", text()));
         }
         // A second row of one name, a value out of its range, a damaged page: the caller's picture of what is stored

@@ -122,7 +122,13 @@ struct Report(Vec<Finding>);
 
 impl Report {
     /// Good, or bad with what to do.
-    fn check(&mut self, what: &'static str, good: bool, good_detail: impl Into<String>, mend: impl Into<String>) {
+    fn check(
+        &mut self,
+        what: &'static str,
+        good: bool,
+        good_detail: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
         let (gravity, detail) =
             if good { (Gravity::Good, good_detail.into()) } else { (Gravity::Bad, mend.into()) };
         self.0.push(Finding { gravity, what, detail });
@@ -212,7 +218,9 @@ fn connections(report: &mut Report, row: &PgRow, options: &PostgresOptions) -> R
                 what,
                 needed <= max,
                 format!("{max}, each server needs up to {needed}"),
-                format!("{max} are allowed and a server needs up to {needed}; {mend} or lower database.readers"),
+                format!(
+                    "{max} are allowed and a server needs up to {needed}; {mend} or lower database.readers"
+                ),
             );
         }
     }
@@ -244,7 +252,8 @@ fn clock(report: &mut Report, here_ms: i64, there_ms: i64) {
 
 async fn schema(conn: &mut PgConnection, report: &mut Report, row: &PgRow) -> Result<Schema, sqlx::Error> {
     let Some(namespace) = row.try_get::<Option<String>, _>("namespace")? else {
-        let mend = "the search_path of this role names no schema that is there; create one or set search_path";
+        let mend =
+            "the search_path of this role names no schema that is there; create one or set search_path";
         report.check("schema", false, "", mend);
         return Ok(Schema::Behind);
     };

@@ -113,7 +113,9 @@ async fn next(listener: &mut PgListener) -> Option<Announced> {
     loop {
         match timeout(SILENT_MAX, listener.try_recv()).await {
             Ok(Ok(Some(notification))) => {
-                return Some(announced_in(notification.payload()).map_or(Announced::Unsure, Announced::Workspaces));
+                return Some(
+                    announced_in(notification.payload()).map_or(Announced::Unsure, Announced::Workspaces),
+                );
             }
             Ok(Ok(None) | Err(_)) => return None,
             Err(_) => match timeout(STATEMENT_WITHIN, listener.execute("SELECT 1")).await {

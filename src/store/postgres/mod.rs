@@ -56,7 +56,8 @@ impl PostgresOptions {
     pub fn new(url: &str) -> Result<PostgresOptions, StoreError> {
         let connect = url.parse().map_err(|_| {
             StoreError::Unusable(
-                "the address of the database is none; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE".to_owned(),
+                "the address of the database is none; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+                    .to_owned(),
             )
         })?;
         Ok(PostgresOptions { connect, readers: READERS_DEFAULT, writers: WRITERS_DEFAULT })

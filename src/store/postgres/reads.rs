@@ -57,7 +57,10 @@ fn info(row: &PgRow) -> Result<WorkspaceInfo, StoreError> {
     })
 }
 
-pub(super) async fn head(session: &mut Session, ws: WorkspaceNo) -> Result<Option<WorkspaceHead>, StoreError> {
+pub(super) async fn head(
+    session: &mut Session,
+    ws: WorkspaceNo,
+) -> Result<Option<WorkspaceHead>, StoreError> {
     let query = sqlx::query(include_str!("../sql/head_by_workspace.sql")).bind(ws);
     session.rows(query).await.map_err(of_statement)?.first().map(head_of).transpose()
 }

@@ -118,7 +118,9 @@ impl SharedStore for Shared {
             let (workspaces, ids): (Vec<_>, Vec<_>) =
                 connections.iter().map(|(ws, id)| (*ws, id.as_bytes().to_vec())).unzip();
             let query = || {
-                sqlx::query(include_str!("../sql/postgres/connection_remove.sql")).bind(&workspaces).bind(&ids)
+                sqlx::query(include_str!("../sql/postgres/connection_remove.sql"))
+                    .bind(&workspaces)
+                    .bind(&ids)
             };
             single(&self.signals, query).await?;
         }
@@ -175,8 +177,7 @@ impl Shared {
         single(&self.signals, put).await?;
         let mut workspaces = columns.0.clone();
         workspaces.dedup();
-        let expire =
-            || sqlx::query(include_str!("../sql/postgres/connection_expire.sql")).bind(&workspaces);
+        let expire = || sqlx::query(include_str!("../sql/postgres/connection_expire.sql")).bind(&workspaces);
         single(&self.signals, expire).await?;
         Ok(())
     }
@@ -187,8 +188,9 @@ fn connection_of(ws: WorkspaceNo, row: &PgRow) -> Result<SharedConnection, Store
     let lease_ms: i64 = row.try_get(1).map_err(of_statement)?;
     Ok(SharedConnection {
         ws,
-        id: Uuid::from_slice(id)
-            .map_err(|_| StoreError::Inconsistent(format!("the id of a connection has {} bytes", id.len())))?,
+        id: Uuid::from_slice(id).map_err(|_| {
+            StoreError::Inconsistent(format!("the id of a connection has {} bytes", id.len()))
+        })?,
         lease_ms: u64::try_from(lease_ms).unwrap_or_default(),
         content: codec::decode_connection(row.try_get(2).map_err(of_statement)?)?,
     })

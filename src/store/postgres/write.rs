@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn statements_are_cut_by_rows_and_by_bytes() {
-        let many = Pending { rows: (0..STATEMENT_ROWS_MAX + 1).map(|n| put(n, 1)).collect(), ..Pending::default() };
+        let many =
+            Pending { rows: (0..STATEMENT_ROWS_MAX + 1).map(|n| put(n, 1)).collect(), ..Pending::default() };
         assert_eq!(plan(many).iter().map(|b| b.puts.len()).collect::<Vec<_>>(), [STATEMENT_ROWS_MAX, 1]);
         let large =
             Pending { rows: (0..3).map(|n| put(n, STATEMENT_BYTES_MAX - 8)).collect(), ..Pending::default() };

@@ -3,6 +3,7 @@
 //! Servers come and go below them: [`Addresses`] may change at any time, and clients move between the servers it
 //! names, after every failure and now and then without one.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -26,8 +27,8 @@ use crate::process::channel;
 
 /// Between a failure and the next try.
 const RETRY_AFTER: Duration = Duration::from_millis(10);
-/// How long everything may take to be answered and read after the last fault.
-const DRAIN_WITHIN: Duration = Duration::from_secs(60);
+/// Feeds that share a connection; a server allows 32 streams on one.
+const FEEDS_PER_CONNECTION: usize = 30;
 /// Frames may be this large.
 const FRAME_BYTES_MAX: usize = 16 << 20;
 
@@ -69,6 +70,22 @@ pub struct Plan {
     /// How many calls of a hundred go to another server than the one before.
     pub moves_percent: u32,
     pub load: Load,
+    /// Between two calls of a writer.
+    pub pause: Duration,
+    /// How long everything may take to be answered and read after the last fault.
+    pub drain_within: Duration,
+}
+
+/// Connections to servers; some feeds share one.
+#[derive(Clone, Default)]
+struct Channels(Arc<Mutex<HashMap<(String, usize), tonic::transport::Channel>>>);
+
+impl Channels {
+    fn to(&self, address: &str, index: usize) -> tonic::transport::Channel {
+        let key = (address.to_owned(), index / FEEDS_PER_CONNECTION);
+        let mut all = self.0.lock().expect("no panic");
+        all.entry(key).or_insert_with(|| channel(address)).clone()
+    }
 }
 
 /// Writers and feeds at work.
@@ -106,9 +123,9 @@ impl Observer {
         let writers = (0..plan.writers)
             .map(|index| tokio::spawn(Writer::new(&plan, index, started).write(stop.clone())))
             .collect();
-        let feeds = (0..plan.feeds)
-            .map(|index| tokio::spawn(Reader::new(&plan, index, started).follow(ends.clone())))
-            .collect();
+        let channels = Channels::default();
+        let reader = |index| Reader::new(&plan, index, started, channels.clone());
+        let feeds = (0..plan.feeds).map(|index| tokio::spawn(reader(index).follow(ends.clone()))).collect();
         Observer { plan, started, stop, writers, feeds, end }
     }
 
@@ -116,18 +133,19 @@ impl Observer {
     /// judges what was seen. Servers must be there again.
     pub async fn finish(self) -> Finished {
         self.stop.store(true, Ordering::SeqCst);
+        let drain_within = self.plan.drain_within;
         let (mut operations, mut head_seq, mut recorders) = (0, 0, Vec::new());
         for writer in self.writers {
-            let written = tokio::time::timeout(DRAIN_WITHIN, writer).await.expect("everything is answered");
+            let written = tokio::time::timeout(drain_within, writer).await.expect("everything is answered");
             let written = written.expect("a writer");
             operations += written.operations;
             head_seq = head_seq.max(written.head_seq);
             recorders.push(written.recorder);
         }
-        let mut fresh = Reader::new(&self.plan, self.plan.feeds, self.started);
+        let mut fresh = Reader::new(&self.plan, self.plan.feeds, self.started, Channels::default());
         let mut log = Log::new(self.plan.epoch);
         let read = fresh.whole_log(&mut log, head_seq);
-        let head_seq = tokio::time::timeout(DRAIN_WITHIN, read).await.expect("the log can be read");
+        let head_seq = tokio::time::timeout(drain_within, read).await.expect("the log can be read");
         let _ = self.end.send(Some(head_seq));
         // The server's own replica writes for callers without one and for reminders.
         let others = [Uuid::nil()].into();
@@ -182,6 +200,7 @@ impl Writer {
             if self.random.random_range(0..100) < self.plan.moves_percent {
                 self.move_on();
             }
+            tokio::time::sleep(self.plan.pause).await;
         }
         self.written
     }
@@ -258,16 +277,20 @@ struct Reader {
     started: Instant,
     recorder: FeedRecorder,
     cursor: Option<pb::Cursor>,
+    channels: Channels,
+    index: usize,
 }
 
 impl Reader {
-    fn new(plan: &Plan, index: usize, started: Instant) -> Reader {
+    fn new(plan: &Plan, index: usize, started: Instant, channels: Channels) -> Reader {
         Reader {
             plan: plan.clone(),
             random: StdRng::seed_from_u64(plan.seed ^ (index as u64 + 1) << 48),
             started,
             recorder: FeedRecorder::new(format!("feed {index}"), false),
             cursor: None,
+            channels,
+            index,
         }
     }
 
@@ -278,8 +301,8 @@ impl Reader {
 
     async fn open(&mut self) -> Option<tonic::Streaming<pb::WatchResponse>> {
         let address = self.plan.addresses.any(&mut self.random);
-        let mut client =
-            ChangeServiceClient::new(channel(&address)).max_decoding_message_size(FRAME_BYTES_MAX);
+        let channel = self.channels.to(&address, self.index);
+        let mut client = ChangeServiceClient::new(channel).max_decoding_message_size(FRAME_BYTES_MAX);
         let start = pb::FeedStart {
             workspace_id: self.plan.workspace_id.clone(),
             cursor: self.cursor.clone(),
@@ -305,11 +328,12 @@ impl Reader {
     /// Follows until the end is known and reached, or until it should have been, resuming from its own cursor
     /// whenever the feed breaks.
     async fn follow(mut self, mut end: watch::Receiver<Option<u64>>) -> FeedRecorder {
+        let drain_within = self.plan.drain_within;
         loop {
             tokio::select! {
                 biased;
                 () = self.session(end.clone()) => {}
-                () = overdue(&mut end) => return self.recorder,
+                () = overdue(&mut end, drain_within) => return self.recorder,
             }
             if end.borrow().is_some_and(|seq| self.place().seq >= seq) {
                 return self.recorder;
@@ -360,8 +384,8 @@ impl Reader {
 }
 
 /// Returns when the end has been known for so long that it should have been reached.
-async fn overdue(end: &mut watch::Receiver<Option<u64>>) {
+async fn overdue(end: &mut watch::Receiver<Option<u64>>, drain_within: Duration) {
     if end.wait_for(Option::is_some).await.is_ok() {
-        tokio::time::sleep(DRAIN_WITHIN).await;
+        tokio::time::sleep(drain_within).await;
     }
 }

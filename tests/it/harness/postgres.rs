@@ -19,6 +19,8 @@ use tokio::sync::oneshot;
 const MAJOR_VERSION_MIN: u32 = 15;
 /// How long a start or a stop may take on a busy machine.
 const START_WITHIN: Duration = Duration::from_secs(60);
+/// How long a session may go on with what its caller gave up.
+const IDLE_WITHIN: Duration = Duration::from_secs(10);
 /// The role that runs the cluster; tests use it only to do what a server must not.
 const SUPERUSER: &str = "tests";
 /// The role of the servers under test.
@@ -100,7 +102,8 @@ impl Cluster {
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
         let path = self.data().join("postgresql.conf");
         let mut settings = std::fs::OpenOptions::new().append(true).open(path).expect("its settings");
-        write!(settings, "{SETTINGS}unix_socket_directories = '{}'\n", self.directory.display()).expect("written");
+        write!(settings, "{SETTINGS}unix_socket_directories = '{}'\n", self.directory.display())
+            .expect("written");
     }
 
     /// Starts the server again after it was stopped or killed, and waits until it accepts connections.
@@ -178,7 +181,8 @@ impl Cluster {
     fn processes(&self) -> Vec<u32> {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
         let pid = server.as_ref().expect("a running server").id();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let children =
+            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         std::iter::once(pid).chain(children.split_whitespace().filter_map(|pid| pid.parse().ok())).collect()
     }
 
@@ -375,6 +379,29 @@ impl Database {
     /// A connection to it that may do everything.
     pub async fn superuser(&self) -> PgConnection {
         self.cluster.superuser(&self.name).await
+    }
+
+    /// Waits until no session of the servers has a transaction open.
+    pub async fn has_no_idle_transaction(&self) {
+        let mut conn = self.superuser().await;
+        let count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                     AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'";
+        let deadline = Instant::now() + IDLE_WITHIN;
+        loop {
+            let open: i64 = sqlx::query_scalar(count).fetch_one(&mut conn).await.expect("an answer");
+            if open == 0 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{open} sessions are idle in a transaction");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Ends all sessions of the servers.
+    pub async fn terminate_sessions(&self, conn: &mut PgConnection) {
+        let all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename = $1";
+        sqlx::query(all).bind(ROLE).execute(conn).await.expect("an end");
     }
 }
 

@@ -10,11 +10,17 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
+use super::postgres::Database;
 use super::workspace::{Clients, Workspace};
 use super::{pb, within};
 
+/// The variable that lets every server of the tests without a database of its own choice run on Postgres.
+const DATABASE: &str = "SYNCLINE_TEST_DATABASE";
+
 /// A server over a database of its own; both go with it.
 pub struct TestServer {
+    /// Where the tests run on Postgres.
+    _database: Option<Database>,
     directory: TempDir,
     settings: Vec<(&'static str, String)>,
     running: Option<Running>,
@@ -25,6 +31,15 @@ struct Running {
     engine: Engine,
     shutdown: CancellationToken,
     task: JoinHandle<Result<(), ServerError>>,
+}
+
+/// Whether the tests run on Postgres: `SYNCLINE_TEST_DATABASE=postgres`.
+pub fn on_postgres() -> bool {
+    match std::env::var(DATABASE).as_deref() {
+        Ok("postgres") => true,
+        Ok("sqlite") | Err(_) => false,
+        Ok(other) => panic!("{DATABASE}={other}: expected sqlite or postgres"),
+    }
 }
 
 impl TestServer {
@@ -38,7 +53,8 @@ impl TestServer {
         TestServer::with(&[("database.url", "memory:")]).await
     }
 
-    /// A server with settings of its own.
+    /// A server with settings of its own. Where the tests run on Postgres, it gets a database there, unless it shares
+    /// one with another server already.
     pub async fn with(settings: &[(&'static str, &str)]) -> TestServer {
         let directory = TempDir::new().expect("a directory");
         let mut all = vec![
@@ -50,7 +66,14 @@ impl TestServer {
             ("database.url", format!("sqlite:{}", directory.path().join("syncline.db").display())),
         ];
         all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let mut server = TestServer { directory, settings: all, running: None };
+        let shares = settings.iter().any(|(_, value)| value.starts_with("postgres"));
+        let mut database = None;
+        if on_postgres() && !shares {
+            let created = Database::create().await;
+            all.push(("database.url", created.url()));
+            database = Some(created);
+        }
+        let mut server = TestServer { _database: database, directory, settings: all, running: None };
         server.run().await;
         server
     }

@@ -1,0 +1,270 @@
+//! Several servers on one Postgres behave as one: whatever server a client talks to, there is one order, and nothing is
+//! lost, doubled or forgotten when it changes servers.
+
+use std::collections::BTreeSet;
+use std::slice;
+
+use crate::conflicts::{Clash, defer, events, keep, resolve};
+use crate::connections::{disconnect, present, unary};
+use crate::harness::ops::card;
+use crate::harness::postgres::Database;
+use crate::harness::receipts::{duplicate, held, original, settled};
+use crate::harness::workspace::{collection, field, latest, state};
+use crate::harness::{Feed, IntoValue as _, Kind, TestServer, Workspace, fails, pb, until, within};
+use crate::harness::{Heard, Reason};
+
+/// Two servers on one database.
+struct Pair {
+    first: TestServer,
+    second: TestServer,
+    database: Database,
+}
+
+impl Pair {
+    async fn start() -> Pair {
+        let database = Database::create().await;
+        let (first, second) = (server(&database).await, server(&database).await);
+        Pair { first, second, database }
+    }
+
+    /// A workspace with cards, through each server.
+    async fn workspace(&self) -> (Workspace, Workspace) {
+        let here = self.first.workspace("w").await;
+        let there = self.second.existing("w").await;
+        assert_eq!(here.epoch, there.epoch, "one history");
+        (here, there)
+    }
+}
+
+async fn server(database: &Database) -> TestServer {
+    TestServer::with(&[("database.url", &database.url()), ("heartbeat.interval_seconds", "1")]).await
+}
+
+/// The changes up to a position as a feed from the beginning delivers them.
+async fn log(ws: &Workspace, seq: u64) -> Vec<pb::Change> {
+    Feed::open(ws, Kind::Watch, None).await.until(seq).await
+}
+
+#[tokio::test]
+async fn a_feed_on_one_server_shows_what_is_written_on_another() {
+    let pair = Pair::start().await;
+    let (here, there) = pair.workspace().await;
+    for kind in crate::harness::feed::KINDS {
+        let mut feed = Feed::open(&there, kind, Some(here.head().await)).await;
+        for n in 0..10 {
+            let seq = here.write(vec![card(&format!("{kind:?}{n}")).create()]).await;
+            let changes = feed.until(seq).await;
+            assert_eq!(changes.iter().map(|c| c.seq).collect::<Vec<_>>(), [seq]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_servers_write_at_the_same_time_and_both_show_one_order() {
+    const CALLS: usize = 25;
+    const OPERATIONS_PER_CALL: usize = 8;
+    let pair = Pair::start().await;
+    let (here, there) = pair.workspace().await;
+    here.write(vec![card("c").create()]).await;
+    let write = |ws: Workspace, n: u128| async move {
+        let mut author = ws.replica(n, "author").having_seen(1);
+        let mut seqs = Vec::new();
+        for _ in 0..CALLS {
+            let increment = || vec![card("c").increment("votes", 1)];
+            let operations = (0..OPERATIONS_PER_CALL).map(|_| author.op(increment())).collect();
+            seqs.extend(ws.submit_all(operations).await.iter().map(settled));
+        }
+        seqs
+    };
+    let writers =
+        [(&here, 1), (&there, 2), (&here, 3), (&there, 4)].map(|(ws, n)| tokio::spawn(write(ws.clone(), n)));
+    let mut seqs = BTreeSet::new();
+    let total = writers.len() * CALLS * OPERATIONS_PER_CALL;
+    for writer in writers {
+        let own = within("a writer", writer).await.expect("no panic");
+        assert!(own.is_sorted(), "a replica's operations keep their order");
+        seqs.extend(own);
+    }
+    assert_eq!(seqs, (2..=1 + total as u64).collect(), "every position once");
+    let head = 1 + total as u64;
+    assert_eq!(log(&here, head).await, log(&there, head).await);
+    for ws in [&here, &there] {
+        assert_eq!(state(&ws.record("c").await, "votes"), pb::field_state::State::Counter(total as i64));
+        assert_eq!(ws.head_seq().await, head);
+    }
+}
+
+#[tokio::test]
+async fn an_operation_sent_again_to_another_server_is_a_duplicate() {
+    let pair = Pair::start().await;
+    let (here, there) = pair.workspace().await;
+    let operation = here.replica(1, "ada").op(vec![card("c").create()]);
+    let first = here.submit(operation.clone()).await;
+    let again = there.submit(operation.clone()).await;
+    assert_eq!(original(&duplicate(&again)).outcome, first.outcome);
+    let by_request = latest(vec![card("d").create()]);
+    let seq = there.apply(by_request.clone()).await;
+    assert_eq!(settled(&duplicate(&here.submit(by_request).await)), seq);
+    let mut other = operation;
+    other.mutations = vec![card("e").create()];
+    let refused = there.submit(other).await;
+    crate::harness::receipts::refused(&refused, Reason::ReplicaForked);
+}
+
+#[tokio::test]
+async fn what_one_server_holds_is_released_through_another() {
+    let pair = Pair::start().await;
+    let (here, there) = pair.workspace().await;
+    let mut ada = here.replica(1, "ada");
+    let first = ada.op(vec![card("c").create()]);
+    let second = ada.op(vec![card("c").set("title", "second".into_value())]);
+    held(&here.submit(second.clone()).await);
+    // A server that had cached that nothing waits must look again.
+    assert_eq!(there.apply(first).await, 1);
+    assert_eq!(settled(&duplicate(&here.submit(second).await)), 2);
+    assert_eq!(log(&there, 2).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_feed_goes_on_at_another_server_from_any_cursor() {
+    let pair = Pair::start().await;
+    let (here, there) = pair.workspace().await;
+    // The second server has looked at the workspace, and then everything happens elsewhere.
+    drop(Feed::open(&there, Kind::Watch, None).await);
+    let mut seen = Vec::new();
+    let mut cursor = None;
+    for round in 0..20 {
+        let seq = here.write(vec![card(&format!("c{round}")).create()]).await;
+        let ws = if round % 2 == 0 { &here } else { &there };
+        let mut feed = Feed::open(ws, Kind::Watch, cursor).await;
+        seen.extend(feed.until(seq).await.iter().map(|c| c.seq));
+        cursor = Some(feed.cursor.clone());
+    }
+    assert_eq!(seen, (1..=20).collect::<Vec<_>>());
+    // A cursor that only the other server could have given is no future one.
+    here.write(vec![card("last").create()]).await;
+    let newest = Feed::open(&there, Kind::Subscribe, Some(here.head().await)).await;
+    assert_eq!(newest.position(), 21);
+}
+
+#[tokio::test]
+async fn a_workspace_created_on_both_at_once_is_one() {
+    let pair = Pair::start().await;
+    for n in 0..10 {
+        let id = format!("w{n}");
+        let (here, there) = tokio::join!(pair.first.workspace(&id), pair.second.workspace(&id));
+        assert_eq!(here.epoch, there.epoch);
+        assert_eq!(here.write(vec![card("c").create()]).await, 1);
+        assert_eq!(there.write(vec![card("d").create()]).await, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_schema_changed_on_one_server_holds_on_the_other() {
+    let pair = Pair::start().await;
+    let (here, there) = pair.workspace().await;
+    there.write(vec![card("c").create()]).await;
+    let unknown = there.submit(latest(vec![card("c").set("extra", "x".into_value())])).await;
+    crate::harness::receipts::rejected(&unknown, Reason::UnknownField);
+    let more = collection([("extra", field(pb::FieldKind::Register))]);
+    let request = pb::UpdateSchemaRequest {
+        workspace_id: here.id.clone(),
+        schema: Some(pb::Schema { strict: true, collections: [("cards".to_owned(), more)].into() }),
+    };
+    within("UpdateSchema", here.clients.workspaces().update_schema(request)).await.expect("a new field");
+    assert_eq!(there.write(vec![card("c").set("extra", "x".into_value())]).await, 2);
+    assert_eq!(here.schema().await, there.schema().await);
+}
+
+#[tokio::test]
+async fn a_conflict_put_aside_on_a_server_that_ends_is_reminded_of_once_by_another() {
+    let mut pair = Pair::start().await;
+    let (here, there) = pair.workspace().await;
+    let (alone, both) = (Clash::register(&here, "c1").await, Clash::register(&here, "c2").await);
+    let at = pair.first.in_ms(300);
+    defer(&here, &both.id, 1, Some(at)).await.expect("put aside");
+    until("the reminder", || reminded(&there, &both.id)).await;
+    let at = pair.first.in_ms(500);
+    defer(&here, &alone.id, 1, Some(at)).await.expect("put aside");
+    pair.first.stop().await;
+    // The second server looks for what others left behind every 10 seconds.
+    until("the reminder", || reminded(&there, &alone.id)).await;
+    for id in [&alone.id, &both.id] {
+        let told = events(&there, id, 0, "").await.events;
+        let reminders = told.iter().filter(|e| e.kind() == pb::ConflictEventKind::Reminded).count();
+        assert_eq!(reminders, 1, "{id}");
+    }
+}
+
+async fn reminded(ws: &Workspace, id: &str) -> Option<()> {
+    (ws.summary(id).await.status() == pb::ConflictStatus::Open).then_some(())
+}
+
+#[tokio::test]
+async fn a_decision_made_on_one_server_reaches_the_feeds_of_the_other() {
+    let pair = Pair::start().await;
+    let (here, there) = pair.workspace().await;
+    let clash = Clash::register(&here, "c").await;
+    let mut feed = Feed::open(&there, Kind::Watch, Some(here.head().await)).await;
+    assert_eq!(there.inbox().await.len(), 1);
+    resolve(&there, &clash.id, keep()).await.expect("a decision");
+    let Heard::Changes(changes) = feed.next().await else { panic!("changes") };
+    assert_eq!(changes.len(), 1);
+    assert_eq!(here.inbox().await, []);
+}
+
+#[tokio::test]
+async fn who_is_connected_to_one_server_is_seen_on_the_other_and_may_beat_there() {
+    let pair = Pair::start().await;
+    let (here, there) = pair.workspace().await;
+    let start = pb::ConnectionStart {
+        workspace_id: here.id.clone(),
+        client_name: "tests".to_owned(),
+        actor: "ada".to_owned(),
+        ..Default::default()
+    };
+    let opening = pb::BeatRequest { start: Some(start), ..Default::default() };
+    let id = unary(&here, opening).await.expect("a connection").connection_id;
+    let ids = |list: Vec<pb::Connection>| list.into_iter().map(|c| c.connection_id).collect::<Vec<_>>();
+    until("being seen elsewhere", || async {
+        (ids(present(&there).await) == slice::from_ref(&id)).then_some(())
+    })
+    .await;
+    let beat = |seq| pb::BeatRequest {
+        connection_id: id.clone(),
+        beat: Some(pb::Heartbeat { beat_id: seq, seq, ..Default::default() }),
+        ..Default::default()
+    };
+    for seq in 1..=4 {
+        unary(&there, beat(seq)).await.expect("a beat at the other server");
+    }
+    until("the beats being seen at the first", || async {
+        let seen = present(&here).await;
+        (seen.len() == 1 && seen[0].seq == 4 && seen[0].actor == "ada").then_some(())
+    })
+    .await;
+    disconnect(&here, &id).await;
+    disconnect(&there, &id).await;
+    until("being gone everywhere", || async {
+        (present(&here).await.is_empty() && present(&there).await.is_empty()).then_some(())
+    })
+    .await;
+    fails(unary(&there, beat(5)).await, Reason::UnknownConnection);
+}
+
+#[tokio::test]
+async fn a_lost_listener_costs_time_and_nothing_else() {
+    let pair = Pair::start().await;
+    let (here, there) = pair.workspace().await;
+    let mut feed = Feed::open(&there, Kind::Watch, None).await;
+    let mut admin = pair.database.superuser().await;
+    for n in 0..5 {
+        let terminated = sqlx::query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid() AND query ILIKE 'LISTEN%'",
+        );
+        terminated.execute(&mut admin).await.expect("termination");
+        let seq = here.write(vec![card(&format!("c{n}")).create()]).await;
+        feed.until(seq).await;
+    }
+}
