@@ -1,6 +1,6 @@
 # Every target is one documented command; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fmt tools bench-replicas bench-history crash crash-servers crash-postgres
+.PHONY: help dev test check fmt tools bench-replicas bench-history crash crash-servers crash-postgres power-loss
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,3 +36,6 @@ crash-servers: ## Kill servers that share a Postgres, with 3,000 feeds on them (
 
 crash-postgres: ## Kill Postgres under load a hundred times (long)
 	cargo test --locked --release --test it crash::database -- --ignored --nocapture
+
+power-loss: ## Cut the power of a disk under the SQLite store CUTS times (1000) and check each time (long; root)
+	CUTS=$(or $(CUTS),1000) cargo test --locked --release --test it power_loss::nothing_acknowledged_is_lost_in_a_thousand -- --ignored --nocapture

@@ -12,6 +12,7 @@ mod invariants;
 mod layering;
 mod newcomer;
 mod operations;
+mod power_loss;
 mod process;
 mod reasons;
 mod records;
