@@ -207,6 +207,7 @@ async fn follow(engine: Engine, from_seq: u64) -> Result<(), Failed> {
                 say(&lines);
             }
             FeedItem::Checkpoint { .. } => {}
+            FeedItem::Reset(reason) => return Err(format!("the feed was reset: {reason:?}").into()),
             FeedItem::GoAway(_) => return Ok(()),
         }
     }
