@@ -1,6 +1,6 @@
 # Every target is one documented command; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fmt tools bench-replicas bench-history crash crash-servers crash-postgres power-loss
+.PHONY: help dev test check fmt tools bench-replicas bench-history bench-scaling crash crash-servers crash-postgres power-loss
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ bench-replicas: ## Measure what an operation costs with 10 and with 100,000 repl
 
 bench-history: ## Measure what checking a history of 10 million operations costs (about 3 GiB of memory)
 	cargo test --locked --release --lib ten_million -- --ignored --nocapture
+
+bench-scaling: ## Measure one workspace and several, one server and three, on SQLite and on Postgres
+	cargo test --locked --release --test it scaling -- --ignored --nocapture
 
 crash: ## Kill the server under load again and again and check the history each time (long)
 	cargo test --locked --release --test it crash::nothing -- --ignored --nocapture

@@ -135,10 +135,9 @@ impl Engine {
             for some in closed.chunks(WRITE_MAX) {
                 shared.remove_connections(some).await?;
             }
-            let lease_ms = self.connections().lease_ms();
-            let server = self.inner.server_id;
+            let (server, now_ms) = (self.inner.server_id, self.now_ms());
             let renewed: Vec<SharedConnection> =
-                changed.renewed.iter().map(|connection| to_shared(connection, server, lease_ms)).collect();
+                changed.renewed.iter().filter_map(|there| to_shared(there, server, now_ms)).collect();
             for some in renewed.chunks(WRITE_MAX) {
                 shared.put_connections(some).await?;
             }
@@ -173,9 +172,12 @@ fn workspace_of(id: Uuid) -> WorkspaceNo {
     WorkspaceNo::from_be_bytes(number)
 }
 
-fn to_shared(connection: &Connection, server: Uuid, lease_ms: u64) -> SharedConnection {
+/// A connection with what is left of its lease, if anything.
+fn to_shared(connection: &Connection, server: Uuid, now_ms: i64) -> Option<SharedConnection> {
+    let left_ms = connection.lease_expires_at_ms.saturating_sub(now_ms);
+    let lease_ms = u64::try_from(left_ms).ok().filter(|left| *left > 0)?;
     let LinkQuality { round_trip_us, jitter_us, received_count, missed_count } = connection.quality;
-    SharedConnection {
+    Some(SharedConnection {
         ws: connection.ws,
         id: connection.id,
         lease_ms,
@@ -194,7 +196,7 @@ fn to_shared(connection: &Connection, server: Uuid, lease_ms: u64) -> SharedConn
             received_count,
             missed_count,
         },
-    }
+    })
 }
 
 fn from_shared(there: SharedConnection, now_ms: i64) -> Connection {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::ids::{ReplicaId, WorkspaceNo};
+use crate::domain::ids::{ReplicaId, WorkspaceNo, is_workspace_id};
 use crate::domain::schema::Schema;
 use crate::domain::state::{Key, Prefix, ReplicaRow, Row, WorkspaceHead};
 use crate::store::{Order, StoreReader, WorkspaceInfo};
@@ -74,9 +74,12 @@ impl Engine {
 
     /// One workspace.
     pub async fn workspace(&self, id: &str) -> Result<WorkspaceStatus, EngineError> {
+        let unknown = || EngineError::UnknownWorkspace { id: id.to_owned() };
+        if !is_workspace_id(id) {
+            return Err(unknown());
+        }
         let mut reader = self.inner.store.reader().await?;
-        let info =
-            reader.workspace(id).await?.ok_or_else(|| EngineError::UnknownWorkspace { id: id.to_owned() })?;
+        let info = reader.workspace(id).await?.ok_or_else(unknown)?;
         status(&mut *reader, info).await
     }
 
@@ -99,14 +102,15 @@ impl Engine {
         if let Some(no) = self.inner.hubs.number_of(id) {
             return Ok(no);
         }
-        let mut reader = self.inner.store.reader().await?;
-        match reader.workspace(id).await? {
-            Some(info) => {
-                self.inner.hubs.remember(info.id, info.no);
-                Ok(info.no)
-            }
-            None => Err(EngineError::UnknownWorkspace { id: id.to_owned() }),
+        let unknown = || EngineError::UnknownWorkspace { id: id.to_owned() };
+        // There is none of a name that none can have, and not every database would take it.
+        if !is_workspace_id(id) {
+            return Err(unknown());
         }
+        let mut reader = self.inner.store.reader().await?;
+        let info = reader.workspace(id).await?.ok_or_else(unknown)?;
+        self.inner.hubs.remember(info.id, info.no);
+        Ok(info.no)
     }
 
     /// The schema and its version.

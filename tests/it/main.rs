@@ -17,6 +17,7 @@ mod process;
 mod reasons;
 mod records;
 mod replay;
+mod scaling;
 mod servers;
 mod snapshots;
 mod stock_services;

@@ -4,10 +4,16 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::harness::postgres::Database;
 use super::process::program;
 
 fn replay(trace: &Path) -> serde_json::Value {
-    let output = Command::new(program()).args(["replay", "--json"]).arg(trace).output().expect("it runs");
+    replay_on(&[], trace)
+}
+
+fn replay_on(arguments: &[&str], trace: &Path) -> serde_json::Value {
+    let replay = Command::new(program()).args(["replay", "--json"]).args(arguments).arg(trace).output();
+    let output = replay.expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "replay failed: {text} {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_str(&text).expect("one JSON object")
@@ -23,16 +29,24 @@ fn write_trace(directory: &Path, json: &str) -> PathBuf {
 }
 
 /// Three authors, several patches in a transaction, a merge of three branches.
-#[test]
-fn a_session_of_three_authors_with_several_patches_each_ends_in_the_recorded_text() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let trace = r#"{"kind":"concurrent","endContent":"(one) TWO [three]!","numAgents":3,"txns":[
+const THREE_AUTHORS: &str = r#"{"kind":"concurrent","endContent":"(one) TWO [three]!","numAgents":3,"txns":[
         {"parents":[],"agent":0,"numChildren":3,"patches":[[0,0,"one two three"]]},
         {"parents":[0],"agent":0,"numChildren":1,"patches":[[0,0,"("],[4,0,")"]]},
         {"parents":[0],"agent":1,"numChildren":1,"patches":[[4,1,"T"],[5,1,"W"],[6,1,"O"]]},
         {"parents":[0],"agent":2,"numChildren":1,"patches":[[8,0,"["],[14,0,"]"]]},
         {"parents":[1,2,3],"agent":1,"numChildren":0,"patches":[[17,0,"!"]]}]}"#;
-    let outcome = replay(&write_trace(directory.path(), trace));
+
+#[tokio::test]
+async fn a_session_of_three_authors_with_several_patches_each_ends_in_the_recorded_text() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let trace = write_trace(directory.path(), THREE_AUTHORS);
+    let postgres = Database::create().await;
+    for database in ["memory:", &postgres.url()] {
+        let outcome = replay_on(&["--database-url", database], &trace);
+        assert_eq!(outcome["final_text_equal"], true, "{outcome}");
+        assert_eq!(outcome["operations"], 5);
+    }
+    let outcome = replay(&trace);
     assert_eq!(outcome["final_text_equal"], true, "{outcome}");
     assert_eq!(outcome["operations"], 5);
     assert_eq!(outcome["conflicts"], 0);
@@ -60,16 +74,20 @@ fn a_file_that_is_no_trace_is_refused_with_its_name() {
 }
 
 /// The recorded two-author session, when the environment names it (it is not ours to ship).
-#[test]
-fn the_recorded_session_ends_in_the_recorded_text_without_a_conflict() {
+#[tokio::test]
+async fn the_recorded_session_ends_in_the_recorded_text_without_a_conflict() {
     let Some(trace) = std::env::var_os("SYNCLINE_TRACE").map(PathBuf::from) else {
         println!("skipped: set SYNCLINE_TRACE to friendsforever.json.gz of the public editing traces");
         return;
     };
-    let outcome = replay(&trace);
-    println!("{outcome}");
-    assert_eq!(outcome["final_text_equal"], true, "{outcome}");
-    assert_eq!(outcome["operations"], 26_078);
-    assert_eq!(outcome["conflicts"], 0);
-    assert_eq!(outcome["rejected"], 0);
+    let postgres = Database::create().await;
+    let url = postgres.url();
+    for arguments in [&[] as &[&str], &["--database-url", &url]] {
+        let outcome = replay_on(arguments, &trace);
+        println!("{outcome}");
+        assert_eq!(outcome["final_text_equal"], true, "{outcome}");
+        assert_eq!(outcome["operations"], 26_078);
+        assert_eq!(outcome["conflicts"], 0);
+        assert_eq!(outcome["rejected"], 0);
+    }
 }

@@ -38,7 +38,8 @@ pub(super) async fn workspaces(
     limit: usize,
 ) -> Result<Vec<WorkspaceInfo>, StoreError> {
     let query = sqlx::query(include_str!("../sql/workspace_page.sql"))
-        .bind(after.unwrap_or_default())
+        // Its texts have no zero bytes; no id comes between the part before one and the whole.
+        .bind(after.and_then(|after| after.split('\0').next()).unwrap_or_default())
         .bind(limit_of(limit));
     session.rows(query).await.map_err(of_statement)?.iter().map(info).collect()
 }

@@ -170,6 +170,12 @@ impl StoreWriter for SqliteWriter {
         let sent = self.send(true).await;
         match &sent {
             Ok(()) => self.slot.open = false,
+            // What the connection remembers of the file may no longer be what is there: a failed sync takes pages with
+            // it. A new connection reads it again, as a restart would.
+            Err(StoreError::CommitUnknown(_)) => {
+                self.slot.conn = None;
+                self.slot.open = false;
+            }
             // Now rather than when somebody wants to write: an open transaction keeps the log from shrinking.
             Err(_) => self.slot.roll_back().await,
         }

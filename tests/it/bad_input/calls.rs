@@ -432,22 +432,16 @@ async fn a_call_without_time_ends_with_its_deadline_and_may_be_sent_again() {
 
 #[tokio::test]
 async fn a_unary_call_is_given_up_after_the_time_the_server_allows() {
-    use sqlx::Connection as _;
     let client = Clumsy::over(TestServer::with(&[("server.request_timeout_seconds", "1")]).await).await;
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(client.server.database());
-    let mut somebody_else = sqlx::SqliteConnection::connect_with(&options).await.expect("the database");
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut somebody_else).await.expect("the lock");
+    let somebody_else = client.server.lock_database().await;
     fails(client.ws.try_submit(vec![latest(vec![card("c2").create()])]).await, Reason::Deadline);
-    sqlx::query("ROLLBACK").execute(&mut somebody_else).await.expect("the lock is free");
+    somebody_else.lets_go().await;
 }
 
 #[tokio::test]
 async fn a_store_that_cannot_write_fails_calls_and_they_are_sent_again() {
-    use sqlx::Connection as _;
     let client = Clumsy::over(TestServer::start().await).await;
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(client.server.database());
-    let mut somebody_else = sqlx::SqliteConnection::connect_with(&options).await.expect("the database");
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut somebody_else).await.expect("the lock");
+    let somebody_else = client.server.lock_database().await;
 
     let mut ada = client.ada.clone();
     let operation = ada.op(vec![card("c1").set("title", "in spite of it")]);
@@ -456,12 +450,11 @@ async fn a_store_that_cannot_write_fails_calls_and_they_are_sent_again() {
     assert_eq!(client.ws.head_seq().await, client.head, "reads go on");
     assert_eq!(crate::harness::receipts::unknown(&client.ws.receipts(vec![ada.last()]).await[0]), 2);
 
-    sqlx::query("ROLLBACK").execute(&mut somebody_else).await.expect("the lock is free");
+    somebody_else.lets_go().await;
     let receipt = until("a store that writes", || async {
         client.ws.try_submit(vec![operation.clone()]).await.ok().map(|r| r.receipts[0].clone())
     })
     .await;
     assert_eq!(applied(&receipt), client.head + 1);
-    somebody_else.close().await.expect("closed");
     tokio::time::timeout(Duration::from_secs(5), client.ws.head()).await.expect("an answer");
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use sqlx::{Connection as _, Executor as _};
 use syncline::config::{Config, Flags, Preset};
 use syncline::engine::Engine;
 use syncline::server::{Server, ServerError};
@@ -20,7 +21,7 @@ const DATABASE: &str = "SYNCLINE_TEST_DATABASE";
 /// A server over a database of its own; both go with it.
 pub struct TestServer {
     /// Where the tests run on Postgres.
-    _database: Option<Database>,
+    database: Option<Database>,
     directory: TempDir,
     settings: Vec<(&'static str, String)>,
     running: Option<Running>,
@@ -31,6 +32,22 @@ struct Running {
     engine: Engine,
     shutdown: CancellationToken,
     task: JoinHandle<Result<(), ServerError>>,
+}
+
+/// Holds the lock that every write needs.
+pub enum SomebodyElse {
+    OnSqlite(sqlx::SqliteConnection),
+    OnPostgres(sqlx::PgConnection),
+}
+
+impl SomebodyElse {
+    /// The lock is free again.
+    pub async fn lets_go(self) {
+        match self {
+            SomebodyElse::OnSqlite(conn) => conn.close().await.expect("closed"),
+            SomebodyElse::OnPostgres(conn) => conn.close().await.expect("closed"),
+        }
+    }
 }
 
 /// Whether the tests run on Postgres: `SYNCLINE_TEST_DATABASE=postgres`.
@@ -73,7 +90,7 @@ impl TestServer {
             all.push(("database.url", created.url()));
             database = Some(created);
         }
-        let mut server = TestServer { _database: database, directory, settings: all, running: None };
+        let mut server = TestServer { database, directory, settings: all, running: None };
         server.run().await;
         server
     }
@@ -98,9 +115,23 @@ impl TestServer {
         self.running().address
     }
 
-    /// The database's file.
-    pub fn database(&self) -> std::path::PathBuf {
-        self.directory.path().join("syncline.db")
+    /// Lets somebody else write to the database and not finish.
+    pub async fn lock_database(&self) -> SomebodyElse {
+        match &self.database {
+            Some(database) => {
+                let mut conn = database.superuser().await;
+                let lock = "BEGIN; LOCK TABLE workspace_head IN EXCLUSIVE MODE";
+                conn.execute(lock).await.expect("the lock");
+                SomebodyElse::OnPostgres(conn)
+            }
+            None => {
+                let file = self.directory.path().join("syncline.db");
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+                let mut conn = sqlx::SqliteConnection::connect_with(&options).await.expect("the database");
+                conn.execute("BEGIN IMMEDIATE").await.expect("the lock");
+                SomebodyElse::OnSqlite(conn)
+            }
+        }
     }
 
     /// The server's clock.
