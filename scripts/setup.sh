@@ -1,5 +1,5 @@
-# Sourced by the other scripts: what a build needs. Installs Debian packages when it may (as root, or with sudo that
-# asks nothing); otherwise says exactly what is missing and ends.
+# Sourced by the other scripts: what a build needs, and with for_tests=yes what the tests need. Installs Debian packages
+# when it may (as root, or with sudo that asks nothing); otherwise says exactly what is missing and ends.
 # shellcheck shell=bash
 
 if ! command -v cargo >/dev/null && [ -f "$HOME/.cargo/env" ]; then
@@ -12,6 +12,29 @@ missing=()
 # need COMMAND PACKAGE: the Debian package that brings the command, if it is not there.
 need() {
     command -v "$1" >/dev/null || missing+=("$2")
+}
+
+# Whether there is a PostgreSQL that the tests can start: initdb and postgres, 15 or newer.
+has_postgres() {
+    local programs version
+    for programs in /usr/lib/postgresql/*/bin "$(dirname "$(command -v initdb || echo /nowhere/initdb)")"; do
+        if [ -x "$programs/initdb" ] && [ -x "$programs/postgres" ]; then
+            version=$("$programs/postgres" --version | sed -n 's/^[^0-9]*\([0-9]\{1,\}\).*/\1/p')
+            if [ "${version:-0}" -ge 15 ]; then
+                return 0
+            fi
+        fi
+    done
+    return 1
+}
+
+# Debian's package makes and starts a cluster of its own, which nobody asked for.
+no_system_cluster() {
+    local file=/etc/postgresql-common/createcluster.conf
+    if [ ! -e "$file" ]; then
+        "$@" mkdir -p "$(dirname "$file")"
+        echo 'create_main_cluster = false' | "$@" tee "$file" >/dev/null
+    fi
 }
 
 install_missing() {
@@ -29,16 +52,33 @@ install_missing() {
         exit 1
     fi
     echo "setup: installing ${missing[*]}"
+    case " ${missing[*]} " in
+    *" postgresql "*) no_system_cluster "${as_root[@]}" ;;
+    esac
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq </dev/null
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        -o Dpkg::Options::=--force-confold "${missing[@]}" </dev/null
 }
 
 # The C compiler builds the bundled SQLite.
 need cc gcc
 [ -e /usr/include/stdlib.h ] || [ "$(uname -s)" != Linux ] || missing+=(libc6-dev)
 need git git
+if [ "${for_tests:-no}" = yes ]; then
+    has_postgres || missing+=(postgresql)
+    # Power cuts of a disk need one that root makes; without root they are not run.
+    if [ "$(id -u)" = 0 ] && [ "$(uname -s)" = Linux ]; then
+        need mkfs.ext4 e2fsprogs
+        need mount mount
+    fi
+fi
 if [ ${#missing[@]} -gt 0 ]; then
     install_missing
+fi
+
+if [ "${for_tests:-no}" = yes ] && ! has_postgres; then
+    echo "setup: the tests need PostgreSQL 15 or newer (initdb and postgres); what is installed is older" >&2
+    exit 1
 fi
 
 if ! command -v cargo >/dev/null; then

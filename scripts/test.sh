@@ -7,6 +7,8 @@ export PATH="$PWD/.tools/bin:$PATH"
 
 started=$SECONDS
 
+# shellcheck disable=SC2034 # read by setup.sh
+for_tests=yes
 # shellcheck source=scripts/setup.sh
 . scripts/setup.sh
 
@@ -31,6 +33,21 @@ outcome=0
 cargo test --workspace --locked --no-fail-fast "$@" </dev/null 2>&1 | tee "$output" || outcome=$?
 echo "    $((SECONDS - tests_started)) s"
 
+# What clients see, once more on Postgres. What chooses its database itself has run already.
+echo
+echo "==> tests on Postgres"
+postgres_started=$SECONDS
+case " $* " in
+*" -- "*) echo "    skipped: arguments after -- are for the first run only" ;;
+*)
+    SYNCLINE_TEST_DATABASE=postgres cargo test --locked --no-fail-fast --test it "$@" -- \
+        --skip crash:: --skip harness:: --skip layering:: --skip newcomer:: --skip power_loss:: --skip replay:: \
+        --skip scaling:: --skip servers:: --skip store_contract:: \
+        </dev/null 2>&1 | sed 's/^test \(.* \.\.\.\)/test postgres: \1/' | tee -a "$output" || outcome=$?
+    ;;
+esac
+echo "    $((SECONDS - postgres_started)) s"
+
 echo
 echo "==> summary"
 awk '
@@ -41,7 +58,7 @@ awk '
             if ($i == "ignored;") ignored += $(i - 1)
         }
     }
-    /^test .* \.\.\. FAILED$/ { names = names "    FAILED: " $2 "\n" }
+    /^test .* \.\.\. FAILED$/ { sub(/^test /, ""); sub(/ \.\.\. FAILED$/, ""); names = names "    FAILED: " $0 "\n" }
     # Tests that this machine cannot run say so in a line of their own, and count as passed.
     /SKIPPED: / { sub(/^.*SKIPPED: /, ""); names = names "    NOT RUN HERE: " $0 "\n" }
     # A test binary that died without a verdict.
