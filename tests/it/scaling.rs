@@ -11,6 +11,8 @@ use crate::harness::{Feed, Kind, TestServer, Workspace, within};
 
 /// How long each line is measured.
 const MEASURED: Duration = Duration::from_secs(4);
+/// Cards made by one operation.
+const CARDS_PER_OPERATION: usize = 100;
 /// Single writes whose way to another server's feed is timed.
 const TIMED_WRITES: usize = 300;
 
@@ -68,7 +70,10 @@ async fn what_a_workspace_and_a_database_carry() {
 async fn measure(database: &str, load: &Load, servers: &[&TestServer]) {
     for n in 0..load.workspaces {
         let ws = servers[0].workspace(&format!("w{n}")).await;
-        ws.write((0..load.in_flight).map(|c| card(&format!("c{c}")).create()).collect()).await;
+        let cards: Vec<_> = (0..load.in_flight).map(|c| card(&format!("c{c}")).create()).collect();
+        for some in cards.chunks(CARDS_PER_OPERATION) {
+            ws.write(some.to_vec()).await;
+        }
     }
     let stop = Arc::new(AtomicBool::new(false));
     let mut callers = Vec::new();
@@ -90,7 +95,7 @@ async fn measure(database: &str, load: &Load, servers: &[&TestServer]) {
 
 /// Calls until told to stop, each on a card of its own; how long each call took.
 async fn call(ws: Workspace, n: usize, operations: usize, stop: Arc<AtomicBool>) -> Vec<Duration> {
-    let mut author = ws.replica(n as u128 + 1, "author").having_seen(1);
+    let mut author = ws.replica(n as u128 + 1, "author").having_seen(ws.head_seq().await);
     let on = card(&format!("c{n}"));
     let mut times = Vec::new();
     while !stop.load(Ordering::Relaxed) {

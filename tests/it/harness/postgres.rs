@@ -147,10 +147,9 @@ impl Cluster {
 
     /// SIGKILL to the server and all its processes, as when the machine goes.
     pub fn kill(&self) {
-        let mut all = self.processes();
-        // The first is their parent: killed first, it starts no new ones.
-        all.dedup();
-        signal("KILL", &all);
+        // Their parent stands still while they are counted, so that it starts no new one that would live on.
+        signal("STOP", &self.processes()[..1]);
+        signal("KILL", &self.processes());
         self.wait();
     }
 
