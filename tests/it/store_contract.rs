@@ -6,7 +6,11 @@
 mod fixtures;
 mod log;
 mod memory_faults;
+mod postgres_open;
+mod postgres_server;
 mod rows;
+mod schema_parity;
+mod shared;
 mod sqlite_files;
 mod transactions;
 mod workspaces;
@@ -22,6 +26,7 @@ use super::harness::postgres::Database;
 
 use log::*;
 use rows::*;
+use shared::*;
 use transactions::*;
 use workspaces::*;
 
@@ -109,3 +114,54 @@ macro_rules! every_law {
 }
 
 every_law!(memory, sqlite, postgres);
+
+/// Two servers on one store.
+struct Servers {
+    first: Arc<dyn Store>,
+    second: Arc<dyn Store>,
+    _database: Option<Database>,
+}
+
+async fn memory_shared() -> Servers {
+    let store = MemoryStore::new();
+    Servers { first: Arc::new(store.join()), second: Arc::new(store.join()), _database: None }
+}
+
+async fn postgres_shared() -> Servers {
+    let database = Database::create().await;
+    let (first, second) = (database.store().await, database.store().await);
+    Servers { first: Arc::new(first), second: Arc::new(second), _database: Some(database) }
+}
+
+macro_rules! every_shared_law {
+    ($($backend:ident),*) => {
+        $(stamp_shared!($backend:
+            announcements_reach_every_server,
+            heads_of_many_are_the_committed_ones,
+            first_keys_are_listed_by_workspace,
+            a_connection_is_seen_by_every_server,
+            connections_are_listed_in_pages,
+            a_connection_ends_with_its_lease,
+            a_head_waits_for_the_other_server,
+            servers_that_write_at_once_leave_one_log,
+        );)*
+    };
+}
+
+macro_rules! stamp_shared {
+    ($backend:ident: $($law:ident),* $(,)?) => {
+        mod $backend {
+            $(
+                #[tokio::test]
+                async fn $law() {
+                    let servers = super::$backend().await;
+                    super::$law(&*servers.first, &*servers.second).await;
+                    servers.first.close().await;
+                    servers.second.close().await;
+                }
+            )*
+        }
+    };
+}
+
+every_shared_law!(memory_shared, postgres_shared);

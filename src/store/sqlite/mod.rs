@@ -25,6 +25,9 @@ use super::{Store, StoreError, StoreReader, StoreWriter};
 use reader::SqliteReader;
 use writer::{SqliteWriter, WriterSlot};
 
+#[doc(hidden)]
+pub use shapes::generated_statements;
+
 /// Where the database is and how it is used.
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {

@@ -108,6 +108,13 @@ fn write_text(shape: Shape) -> String {
     text
 }
 
+/// One text of each kind that is generated, for tests that compare the engines.
+pub fn generated_statements() -> Vec<String> {
+    let shape = Shape { heads: 2, changes: 2, puts: 2, deletes: 2, ..Shape::default() };
+    let write = write_text(shape);
+    write.split_terminator(";\n").map(str::to_owned).chain([rows_text(2)]).collect()
+}
+
 fn list(item: &str, count: usize) -> String {
     vec![item; count].join(", ")
 }
@@ -137,10 +144,7 @@ mod tests {
     async fn every_statement_finds_its_rows_by_key() {
         let mut conn = sqlx::sqlite::SqliteConnectOptions::new().in_memory(true).connect().await.unwrap();
         migrator(Dialect::Sqlite).run(&mut conn).await.unwrap();
-        let shape = Shape { heads: 2, changes: 2, puts: 2, deletes: 2, ..Shape::default() };
-        let mut statements: Vec<String> =
-            write_text(shape).split_terminator(";\n").map(str::to_owned).collect();
-        statements.push(rows_text(2));
+        let mut statements = generated_statements();
         statements.extend(
             [
                 include_str!("../sql/workspace_page.sql"),

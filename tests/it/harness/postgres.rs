@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -32,7 +32,9 @@ const TEMPLATE: &str = "template_syncline";
 const SETTINGS: &str = "listen_addresses = ''
 max_connections = 250
 shared_buffers = 32MB
-max_wal_size = 256MB
+# A checkpoint syncs all files of all databases at once: none while tests run, if it can be.
+max_wal_size = 2GB
+checkpoint_timeout = 30min
 autovacuum_naptime = 10s
 log_min_messages = warning
 log_line_prefix = '%m [%p] '
@@ -60,8 +62,8 @@ pub struct Cluster {
     /// Whom it runs as, where that is not who runs the tests.
     user: Option<(u32, u32)>,
     server: Mutex<Option<Child>>,
-    /// As long as this is open, the watchdog sleeps.
-    _watchdog: ChildStdin,
+    /// As long as its input is open, it sleeps.
+    watchdog: Child,
 }
 
 impl Cluster {
@@ -70,7 +72,7 @@ impl Cluster {
         let programs = PROGRAMS.clone().unwrap_or_else(|missing| panic!("{missing}"));
         let user = unprivileged();
         let directory = directory(user);
-        let mut watchdog = as_user(Command::new("sh"), user)
+        let watchdog = as_user(Command::new("sh"), user)
             .args(["-c", WATCHDOG, "watchdog"])
             .arg(&directory)
             .process_group(0)
@@ -79,8 +81,7 @@ impl Cluster {
             .stderr(Stdio::null())
             .spawn()
             .expect("a shell");
-        let watchdog = watchdog.stdin.take().expect("its input");
-        let cluster = Cluster { programs, directory, user, server: Mutex::default(), _watchdog: watchdog };
+        let cluster = Cluster { programs, directory, user, server: Mutex::default(), watchdog };
         cluster.init();
         cluster.restart();
         cluster
@@ -102,7 +103,7 @@ impl Cluster {
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
         let path = self.data().join("postgresql.conf");
         let mut settings = std::fs::OpenOptions::new().append(true).open(path).expect("its settings");
-        write!(settings, "{SETTINGS}unix_socket_directories = '{}'\n", self.directory.display())
+        writeln!(settings, "{SETTINGS}unix_socket_directories = '{}'", self.directory.display())
             .expect("written");
     }
 
@@ -149,8 +150,15 @@ impl Cluster {
     pub fn kill(&self) {
         // Their parent stands still while they are counted, so that it starts no new one that would live on.
         signal("STOP", &self.processes()[..1]);
-        signal("KILL", &self.processes());
+        let all = self.processes();
+        signal("KILL", &all);
         self.wait();
+        // One that is still on its way out holds memory that a new server takes for another one's.
+        let deadline = Instant::now() + START_WITHIN;
+        while all.iter().any(|pid| is_alive(*pid)) {
+            assert!(Instant::now() < deadline, "processes of a killed server do not end");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// An orderly stop that does not wait for clients.
@@ -213,7 +221,17 @@ impl Drop for Cluster {
             signal("QUIT", &[pid]);
             let _ = server.wait();
         }
+        // The watchdog removes the rest.
+        drop(self.watchdog.stdin.take());
+        let _ = self.watchdog.wait();
     }
+}
+
+/// Whether a process is there, and not only its entry.
+fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, which may hold anything, stands in brackets before the state.
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }
 
 fn signal(name: &str, processes: &[u32]) {
@@ -305,10 +323,10 @@ async fn run(conn: &mut PgConnection, sql: &str) {
     conn.execute(AssertSqlSafe(sql)).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
 }
 
-/// A database of one test's own, with the schema. Dropping it removes it, whoever is connected.
+/// A database of one test's own, with the schema. It goes with its cluster: removing one by itself costs a checkpoint,
+/// which is a second or two with its syncs, and what it holds (8 MB) is little.
 pub struct Database {
     cluster: Arc<Cluster>,
-    admin: Admin,
     name: String,
 }
 
@@ -342,7 +360,7 @@ impl Database {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         admin.run(format!("CREATE DATABASE {name} TEMPLATE {template} OWNER {ROLE}")).await;
-        Database { cluster, admin, name }
+        Database { cluster, name }
     }
 
     /// The cluster it is in.
@@ -404,28 +422,22 @@ impl Database {
     }
 }
 
-impl Drop for Database {
-    fn drop(&mut self) {
-        self.admin.run_later(format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
-    }
-}
-
 /// The cluster of all tests, started by the first that needs one and ended by its watchdog.
 static SHARED: LazyLock<(Arc<Cluster>, Admin)> = LazyLock::new(prepared);
 
 fn prepared() -> (Arc<Cluster>, Admin) {
     let cluster = Arc::new(Cluster::start());
-    let admin = Admin::of(cluster.clone());
+    let admin = Admin::of(&cluster);
     (cluster, admin)
 }
 
-/// A thread that makes and removes databases: tests have a runtime each, and dropping cannot wait.
+/// A thread that makes databases: tests have a runtime each, and the first one's must not be what the others need.
 #[derive(Clone)]
-struct Admin(mpsc::Sender<(String, Option<oneshot::Sender<()>>)>);
+struct Admin(mpsc::Sender<(String, oneshot::Sender<()>)>);
 
 impl Admin {
-    fn of(cluster: Arc<Cluster>) -> Admin {
-        let (sender, receiver) = mpsc::channel::<(String, Option<oneshot::Sender<()>>)>();
+    fn of(cluster: &Cluster) -> Admin {
+        let (sender, receiver) = mpsc::channel::<(String, oneshot::Sender<()>)>();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(cluster.prepare());
         // Not the cluster itself: the thread must not keep it.
@@ -435,19 +447,11 @@ impl Admin {
             for (sql, done) in receiver {
                 runtime.block_on(async {
                     // A connection each: the server may have been restarted meanwhile.
-                    let conn = options.clone().disable_statement_logging().connect().await;
-                    match (conn, done) {
-                        (Ok(mut conn), Some(done)) => {
-                            run(&mut conn, &sql).await;
-                            let _ = done.send(());
-                            let _ = conn.close().await;
-                        }
-                        (Ok(mut conn), None) => drop(conn.execute(AssertSqlSafe(sql)).await),
-                        (Err(error), Some(_)) => panic!("{sql}: {error}"),
-                        // A cluster that was stopped has nothing to remove.
-                        (Err(_), None) => {}
-                    }
+                    let mut conn = options.clone().disable_statement_logging().connect().await.expect(&sql);
+                    run(&mut conn, &sql).await;
+                    let _ = conn.close().await;
                 });
+                let _ = done.send(());
             }
         });
         Admin(sender)
@@ -455,11 +459,7 @@ impl Admin {
 
     async fn run(&self, sql: String) {
         let (done, finished) = oneshot::channel();
-        self.0.send((sql.clone(), Some(done))).expect("the thread of the cluster");
+        self.0.send((sql.clone(), done)).expect("the thread of the cluster");
         finished.await.unwrap_or_else(|_| panic!("failed: {sql}"));
-    }
-
-    fn run_later(&self, sql: String) {
-        let _ = self.0.send((sql, None));
     }
 }
