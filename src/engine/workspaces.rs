@@ -144,12 +144,9 @@ impl Engine {
         Ok(self.hub(ws).await?.head())
     }
 
-    /// Shows what the store has of a workspace now, where others write to it too.
+    /// Shows what the store has of a workspace now: others may write to it too, or the result of a commit here was unknown.
     pub(super) async fn catch_up_hub(&self, ws: WorkspaceNo, hub: &Arc<Hub>) -> Result<(), EngineError> {
-        match self.inner.follower {
-            Some(_) => super::follow::show(self.inner.store.clone(), ws, hub.clone()).await,
-            None => Ok(()),
-        }
+        super::follow::show(self.inner.store.clone(), ws, hub.clone()).await
     }
 
     /// A page of the server's version vector, by replica id.

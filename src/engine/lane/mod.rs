@@ -29,7 +29,7 @@ use super::clock::Clock;
 use super::due::Due;
 use super::error::EngineError;
 use super::follow::Follower;
-use super::hub::{Head, Hubs};
+use super::hub::{Head, Hub, Hubs};
 use super::load;
 use cache::{Cache, schema_version};
 use figures::{count_conflicts, kind_of};
@@ -43,6 +43,9 @@ pub(super) use router::Lanes;
 const BATCH_OPERATIONS: usize = 1_024;
 /// A workspace's own lane ends after this long without work, and its memory is free.
 const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// After this, what could not be read to be shown is read again.
+const SHOW_AGAIN: Duration = Duration::from_secs(1);
 
 /// What lanes work with.
 #[derive(Clone)]
@@ -241,9 +244,18 @@ impl Lane {
 impl Tools {
     /// Has a workspace's newest commits read from the store and shown.
     fn look_again(&self, ws: WorkspaceNo) {
-        if let Some(follower) = &self.follower {
-            follower.look(ws);
+        match (&self.follower, self.hubs.get(ws)) {
+            (Some(follower), _) => follower.look(ws),
+            // Nobody else looks, and what comes after a gap is not shown before it.
+            (None, Some(hub)) => drop(tokio::spawn(show_again(self.store.clone(), ws, hub))),
+            (None, None) => {}
         }
+    }
+}
+
+async fn show_again(store: Arc<dyn Store>, ws: WorkspaceNo, hub: Arc<Hub>) {
+    while super::follow::show(store.clone(), ws, hub.clone()).await.is_err() {
+        tokio::time::sleep(SHOW_AGAIN).await;
     }
 }
 
