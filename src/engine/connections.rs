@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::domain::causality::Seq;
@@ -67,9 +69,25 @@ pub struct Connection {
     pub transport: Transport,
     pub connected_at_ms: i64,
     pub last_beat_at_ms: i64,
-    pub lease_expires_at_ms: i64,
+    /// By the monotone clock: a step of the wall clock neither ends nor prolongs a lease.
+    pub lease_ends: Instant,
     pub seq: Seq,
     pub quality: LinkQuality,
+}
+
+impl Connection {
+    /// What is left of its lease; 0 when it is over.
+    pub fn lease_left_ms(&self) -> u64 {
+        let left = self.lease_ends.saturating_duration_since(Instant::now());
+        // Rounded up: what is left is more than nothing.
+        u64::try_from(left.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX)
+    }
+}
+
+/// When a lease of this length ends that begins now.
+pub(super) fn lease_for(lease_ms: u64) -> Instant {
+    let now = Instant::now();
+    now.checked_add(Duration::from_millis(lease_ms)).unwrap_or(now)
 }
 
 /// A beat as it came in.
@@ -144,7 +162,7 @@ impl Connections {
             transport,
             connected_at_ms: now_ms,
             last_beat_at_ms: now_ms,
-            lease_expires_at_ms: now_ms.saturating_add_unsigned(self.lease_ms()),
+            lease_ends: lease_for(self.lease_ms()),
             seq: 0,
             quality: LinkQuality::default(),
         });
@@ -172,7 +190,7 @@ impl Connections {
         let connection = all
             .connections
             .get_mut(&id)
-            .filter(|c| c.lease_expires_at_ms > now_ms)
+            .filter(|c| c.lease_left_ms() > 0)
             .ok_or_else(|| EngineError::UnknownConnection { id: id.to_string() })?;
         let silent_ms = u64::try_from(now_ms.saturating_sub(connection.last_beat_at_ms)).unwrap_or(0);
         // A beat may be late by half an interval before one counts as missed.
@@ -185,7 +203,7 @@ impl Connections {
         }
         connection.seq = connection.seq.max(beat.seq);
         connection.last_beat_at_ms = now_ms;
-        connection.lease_expires_at_ms = now_ms.saturating_add_unsigned(self.lease_ms());
+        connection.lease_ends = lease_for(self.lease_ms());
         let quality = connection.quality;
         self.note(&mut all, id);
         Ok(quality)
@@ -209,10 +227,10 @@ impl Connections {
     }
 
     /// Ends connections whose lease is over.
-    pub fn expire(&self, now_ms: i64) {
+    pub fn expire(&self) {
         let mut all = lock(&self.all);
         let before = all.connections.len();
-        all.connections.retain(|_, c| c.lease_expires_at_ms > now_ms);
+        all.connections.retain(|_, c| c.lease_left_ms() > 0);
         let changed = before != all.connections.len();
         drop(all);
         if changed {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::domain::ids::{ReplicaId, WorkspaceNo};
 use crate::store::{ConnectionContent, SharedConnection, SharedStore, StoreError};
 
-use super::connections::{Beat, Connection, LinkQuality, Newcomer, Transport};
+use super::connections::{Beat, Connection, LinkQuality, Newcomer, Transport, lease_for};
 use super::{Engine, EngineError};
 
 /// How often what changed is written.
@@ -52,7 +52,7 @@ impl Engine {
             // A stream beats where it is connected.
             && !there.content.streams
         {
-            self.connections().adopt(from_shared(there, self.now_ms()));
+            self.connections().adopt(from_shared(there));
         }
         let unknown = || EngineError::UnknownConnection { id: id.to_string() };
         let workspace = self.connections().workspace_of(id).ok_or_else(unknown)?;
@@ -88,7 +88,7 @@ impl Engine {
             // Of what is connected here, memory knows better.
             let here = self.inner.server_id;
             let others = page.into_iter().filter(|there| there.content.server != here);
-            all.extend(others.map(|there| from_shared(there, self.now_ms())));
+            all.extend(others.map(from_shared));
             if over || all.len() >= limit {
                 break;
             }
@@ -135,9 +135,9 @@ impl Engine {
             for some in closed.chunks(WRITE_MAX) {
                 shared.remove_connections(some).await?;
             }
-            let (server, now_ms) = (self.inner.server_id, self.now_ms());
+            let server = self.inner.server_id;
             let renewed: Vec<SharedConnection> =
-                changed.renewed.iter().filter_map(|there| to_shared(there, server, now_ms)).collect();
+                changed.renewed.iter().filter_map(|there| to_shared(there, server)).collect();
             for some in renewed.chunks(WRITE_MAX) {
                 shared.put_connections(some).await?;
             }
@@ -173,9 +173,8 @@ fn workspace_of(id: Uuid) -> WorkspaceNo {
 }
 
 /// A connection with what is left of its lease, if anything.
-fn to_shared(connection: &Connection, server: Uuid, now_ms: i64) -> Option<SharedConnection> {
-    let left_ms = connection.lease_expires_at_ms.saturating_sub(now_ms);
-    let lease_ms = u64::try_from(left_ms).ok().filter(|left| *left > 0)?;
+fn to_shared(connection: &Connection, server: Uuid) -> Option<SharedConnection> {
+    let lease_ms = Some(connection.lease_left_ms()).filter(|left| *left > 0)?;
     let LinkQuality { round_trip_us, jitter_us, received_count, missed_count } = connection.quality;
     Some(SharedConnection {
         ws: connection.ws,
@@ -199,7 +198,7 @@ fn to_shared(connection: &Connection, server: Uuid, now_ms: i64) -> Option<Share
     })
 }
 
-fn from_shared(there: SharedConnection, now_ms: i64) -> Connection {
+fn from_shared(there: SharedConnection) -> Connection {
     let SharedConnection { ws, id, lease_ms, content } = there;
     Connection {
         id,
@@ -211,7 +210,7 @@ fn from_shared(there: SharedConnection, now_ms: i64) -> Connection {
         transport: if content.streams { Transport::Stream } else { Transport::Unary },
         connected_at_ms: content.connected_at_ms,
         last_beat_at_ms: content.last_beat_at_ms,
-        lease_expires_at_ms: now_ms.saturating_add_unsigned(lease_ms),
+        lease_ends: lease_for(lease_ms),
         seq: content.seq,
         quality: LinkQuality {
             round_trip_us: content.round_trip_us,

@@ -50,7 +50,7 @@ pub(super) async fn run(engine: Engine, due: Due) {
             }
         }
         ticks += 1;
-        engine.connections().expire(engine.now_ms());
+        engine.connections().expire();
         for ws in due.take_reminders(engine.now_ms()) {
             if let Err(error) = fire(&engine, &due, ws).await {
                 tracing::warn!(workspace_no = ws, %error, "reminders could not be fired; they will be tried again");

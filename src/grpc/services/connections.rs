@@ -137,7 +137,7 @@ impl ConnectionService for Connections {
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|c| page_token("connections", c.id)).unwrap_or_default();
         Ok(Response::new(pb::ListConnectionsResponse {
-            connections: found.iter().map(connection_to_pb).collect(),
+            connections: found.iter().map(|c| connection_to_pb(c, self.engine.now_ms())).collect(),
             next_page_token: next,
         }))
     }
@@ -272,7 +272,8 @@ fn quality_to_pb(quality: LinkQuality) -> pb::LinkQuality {
     pb::LinkQuality { round_trip_us, jitter_us, received_count, missed_count }
 }
 
-fn connection_to_pb(connection: &Connection) -> pb::Connection {
+fn connection_to_pb(connection: &Connection, now_ms: i64) -> pb::Connection {
+    let lease_ends_ms = now_ms.saturating_add_unsigned(connection.lease_left_ms());
     pb::Connection {
         connection_id: connection.id.to_string(),
         replica_id: connection.replica.map(|r| r.to_string()).unwrap_or_default(),
@@ -280,7 +281,7 @@ fn connection_to_pb(connection: &Connection) -> pb::Connection {
         actor: connection.actor.to_string(),
         connect_time: Some(timestamp_to_pb(connection.connected_at_ms)),
         last_beat_time: Some(timestamp_to_pb(connection.last_beat_at_ms)),
-        lease_expire_time: Some(timestamp_to_pb(connection.lease_expires_at_ms)),
+        lease_expire_time: Some(timestamp_to_pb(lease_ends_ms)),
         seq: connection.seq,
         quality: Some(quality_to_pb(connection.quality)),
         transport: match connection.transport {
