@@ -1,18 +1,22 @@
 //! The composition root: store, engine, services, layers, listener.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_core::Stream;
 use http::HeaderName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use tonic::transport::server::Connected;
 use tonic_web::GrpcWebLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::config::{Config, CorsOrigin, DatabaseUrl, PostgresUrl};
 use crate::domain::limits::MESSAGE_BYTES_MAX;
-use crate::engine::{Engine, EngineError, EngineOptions, SystemClock, SystemRandomness};
+use crate::engine::{Clock, Engine, EngineError, EngineOptions, Randomness, SystemClock, SystemRandomness};
 use crate::grpc::layer::ErrorInfoLayer;
 use crate::grpc::listener::{ListenError, Listener};
 use crate::grpc::pb;
@@ -56,8 +60,14 @@ pub enum ServerError {
 
 /// A server, listening and not yet serving.
 pub struct Server {
-    engine: Engine,
+    service: Service,
     listener: Listener,
+}
+
+/// A server without its port: everything behind the connections, whoever provides those.
+pub(crate) struct Service {
+    engine: Engine,
+    /// Cancelled when no more connections are to be taken.
     stop: CancellationToken,
     config: Config,
     health: tonic_health::server::HealthReporter,
@@ -89,20 +99,11 @@ impl Server {
     /// Opens the store, starts the engine and binds the port.
     pub async fn build(config: Config) -> Result<Server, ServerError> {
         let store = open_store(&config).await?;
-        let options = EngineOptions {
-            ring_changes: config.feed.ring_changes,
-            beat_interval_ms: millis(config.heartbeat.interval),
-            stream_age_max_ms: millis(config.server.max_stream_age),
-        };
-        let engine = Engine::start(store, options, Arc::new(SystemClock), Arc::new(SystemRandomness)).await?;
-        let stop = CancellationToken::new();
-        let listener = Listener::bind(config.server.listen, config.server.max_connections, stop.clone())?;
-        let (health, health_service) = tonic_health::server::health_reporter();
-        let mut router = routes(&engine).add_service(health_service);
-        if config.server.reflection {
-            router = add_reflection(router)?;
-        }
-        Ok(Server { engine, listener, stop, config, health, router })
+        let service =
+            Service::assemble(config, store, Arc::new(SystemClock), Arc::new(SystemRandomness)).await?;
+        let server = &service.config.server;
+        let listener = Listener::bind(server.listen, server.max_connections, service.stop.clone())?;
+        Ok(Server { service, listener })
     }
 
     /// Where it listens.
@@ -112,13 +113,48 @@ impl Server {
 
     /// The engine it serves.
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        &self.service.engine
     }
 
     /// Serves until `shutdown` is cancelled, then drains: not ready, streams told where to resume, calls finished,
     /// and out within the drain time whatever peers do.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ServerError> {
-        let Server { engine, listener, stop, config, health, router } = self;
+        self.service.run(self.listener, shutdown).await
+    }
+}
+
+impl Service {
+    /// Starts the engine over a store and puts the services over it. It takes no connections yet.
+    pub(crate) async fn assemble(
+        config: Config,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        randomness: Arc<dyn Randomness>,
+    ) -> Result<Service, ServerError> {
+        let options = EngineOptions {
+            ring_changes: config.feed.ring_changes,
+            beat_interval_ms: millis(config.heartbeat.interval),
+            stream_age_max_ms: millis(config.server.max_stream_age),
+        };
+        let engine = Engine::start(store, options, clock, randomness).await?;
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let mut router = routes(&engine).add_service(health_service);
+        if config.server.reflection {
+            router = add_reflection(router)?;
+        }
+        Ok(Service { engine, stop: CancellationToken::new(), config, health, router })
+    }
+
+    /// Serves these connections until `shutdown` is cancelled, then drains as [`Server::run`] says.
+    pub(crate) async fn run<C>(
+        self,
+        connections: impl Stream<Item = Result<C, Infallible>> + Send + 'static,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServerError>
+    where
+        C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
+        let Service { engine, stop, config, health, router } = self;
         let server = &config.server;
         let trace = TraceLayer::new(pb::FILE_DESCRIPTOR_SET)
             .map_err(|error| ServerError::Descriptors(error.to_string()))?;
@@ -139,7 +175,7 @@ impl Server {
             .layer(tower::util::MapRequestLayer::new(default_deadline(server.request_timeout)))
             .layer(ErrorInfoLayer)
             .add_routes(router)
-            .serve_with_incoming_shutdown(listener, stop.clone().cancelled_owned());
+            .serve_with_incoming_shutdown(connections, stop.clone().cancelled_owned());
         let mut serving = tokio::spawn(serving);
         tokio::select! {
             // The listener broke: nothing more can come in.
