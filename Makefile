@@ -1,6 +1,6 @@
 # Every target is one documented command; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fmt tools bench-replicas bench-history bench-scaling crash crash-servers crash-postgres power-loss
+.PHONY: help dev test check fmt tools bench-replicas bench-history bench-scaling crash crash-servers crash-postgres power-loss simulate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,3 +42,6 @@ crash-postgres: ## Kill Postgres under load a hundred times (long)
 
 power-loss: ## Cut the power of a disk under the SQLite store CUTS times (1000) and check each time (long; root)
 	CUTS=$(or $(CUTS),1000) cargo test --locked --release --test it power_loss::nothing_acknowledged_is_lost_in_a_thousand -- --ignored --nocapture
+
+simulate: ## Simulate SEEDS worlds (1000 unless given) beyond those of the ordinary run (long)
+	SEEDS=$(or $(SEEDS),1000) cargo test --locked --lib simulation::the_promises_hold_in_many -- --ignored --nocapture

@@ -7,5 +7,7 @@ pub mod engine;
 pub mod grpc;
 pub mod history;
 pub mod server;
+#[cfg(all(test, target_os = "linux"))]
+mod simulation;
 pub mod store;
 pub mod telemetry;

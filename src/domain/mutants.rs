@@ -97,6 +97,61 @@ pub(crate) enum Mutant {
     CriticalBaseNotIterated,
     /// Text: the effect leaves out what the operation deleted.
     EffectForgetsDeletions,
+
+    /// Service: callers have their answers before the commit.
+    AnswerBeforeCommit,
+    /// Service: feeds show changes before their commit.
+    PublishBeforeCommit,
+    /// Service: callers are told nothing of a commit that failed.
+    FailureAnsweredAsSuccess,
+    /// Service: a commit of unknown result counts as stored.
+    UnknownIsStored,
+    /// Service: a commit of unknown result counts as lost, and what is in memory as what was stored before.
+    UnknownIsLost,
+    /// Service: what a refused commit had changed stays in memory.
+    CacheSurvivesFailure,
+    /// Service: what is in memory is not compared with the locked head.
+    CacheUnchecked,
+    /// Service: whoever writes reads the head without taking its lock.
+    #[cfg_attr(
+        not(all(test, target_os = "linux")),
+        expect(dead_code, reason = "asked by the simulation's store only, where locks are taken")
+    )]
+    HeadNotLocked,
+    /// Service: a server that did not settle an operation itself does not know that it settled.
+    DuplicatesForgotten,
+    /// Service: what waits for an operation is forgotten with the memory.
+    WaitersForgotten,
+    /// Service: an operation need not come after its replica's earlier ones.
+    CounterGapAccepted,
+    /// Service: other servers' commits are looked for only when they were announced.
+    NotifyOnly,
+    /// Service: a ring of changes with a gap counts as whole.
+    RingGapServed,
+    /// Service: a feed goes on one change after the one that follows its cursor.
+    ResumeSkipsOne,
+    /// Service: a feed goes on with the change of its cursor.
+    ResumeRepeatsOne,
+    /// Service: frames tell the cursor of the head, whatever was sent.
+    CursorOfHead,
+    /// Service: a stream that ends tells the cursor of the head, whatever was sent.
+    GoAwayAtHead,
+    /// Service: a cursor's epoch is not looked at.
+    EpochUnchecked,
+    /// Service: a cursor's chain is not looked at.
+    ChainUnchecked,
+    /// Service: a cursor ahead of what this server has heard of is refused.
+    LaggingServerResets,
+    /// Service: a snapshot's position is read after its rows.
+    SnapshotPositionLate,
+    /// Service: a snapshot tells the position this server has shown, not the one it was read at.
+    SnapshotPositionShown,
+    /// Service: a read stands for the position this server has shown, not the one it was read at.
+    ReadPositionShown,
+    /// Service: a server knows only the reminders that it wrote itself since its start.
+    RemindersForgotten,
+    /// Service: a lease never ends.
+    LeaseNeverEnds,
 }
 
 #[cfg(test)]

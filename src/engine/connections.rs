@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::domain::causality::Seq;
 use crate::domain::ids::{ReplicaId, WorkspaceNo};
+use crate::domain::mutants::{Mutant, active};
 
 use super::EngineError;
 use super::hub::lock;
@@ -230,7 +231,7 @@ impl Connections {
     pub fn expire(&self) {
         let mut all = lock(&self.all);
         let before = all.connections.len();
-        all.connections.retain(|_, c| c.lease_left_ms() > 0);
+        all.connections.retain(|_, c| c.lease_left_ms() > 0 || active(Mutant::LeaseNeverEnds));
         let changed = before != all.connections.len();
         drop(all);
         if changed {

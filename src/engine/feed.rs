@@ -14,6 +14,7 @@ use crate::domain::change::{Change, EffectKind};
 use crate::domain::hash::{self, CHAIN_START, Hash};
 use crate::domain::ids::{Epoch, WorkspaceNo};
 use crate::domain::merge::text::Splice;
+use crate::domain::mutants::{Mutant, active};
 use crate::domain::operation::Action;
 use crate::domain::view::FeedCursor;
 
@@ -89,7 +90,7 @@ impl Engine {
         let ws = self.workspace_no(workspace).await?;
         let hub = self.hub(ws).await?;
         let heads = hub.watch();
-        if after.is_some_and(|after| after.seq > hub.head().seq) {
+        if after.is_some_and(|after| after.seq > hub.head().seq) && !active(Mutant::LaggingServerResets) {
             // Another server may have shown the client more than this one has heard of.
             self.catch_up_hub(ws, &hub).await?;
         }
@@ -108,7 +109,7 @@ impl Engine {
             hub,
             heads,
             epoch: head.epoch,
-            seq: position.seq,
+            seq: resumed(position.seq, head.seq),
             chain: position.chain,
             paused: false,
             ends_at: now + Duration::from_millis(age - age / 10 + jitter),
@@ -123,7 +124,7 @@ impl Engine {
         head: &Head,
         position: &FeedCursor,
     ) -> Result<Option<ResetReason>, EngineError> {
-        if position.epoch != head.epoch {
+        if position.epoch != head.epoch && !active(Mutant::EpochUnchecked) {
             return Ok(Some(ResetReason::WrongEpoch));
         }
         if position.seq > head.seq {
@@ -139,7 +140,7 @@ impl Engine {
             let at = reader.changes(ws, position.seq - 1, position.seq, 1).await?;
             at.first().map_or(CHAIN_START, |c| c.chain)
         };
-        Ok((chain != expected).then_some(ResetReason::WrongEpoch))
+        Ok((chain != expected && !active(Mutant::ChainUnchecked)).then_some(ResetReason::WrongEpoch))
     }
 }
 
@@ -151,6 +152,10 @@ impl Feed {
 
     /// Where the feed stands: everything up to here was handed over.
     pub fn position(&self) -> FeedCursor {
+        if active(Mutant::CursorOfHead) {
+            let head = self.hub.head();
+            return FeedCursor { epoch: head.epoch, seq: head.seq, chain: Some(head.chain) };
+        }
         FeedCursor { epoch: self.epoch, seq: self.seq, chain: self.chain }
     }
 
@@ -236,7 +241,7 @@ impl Feed {
         let mut fitting = Vec::with_capacity(changes.len());
         for change in changes {
             let expected = self.seq + fitting.len() as Seq + 1;
-            if change.seq != expected {
+            if change.seq != expected && !active(Mutant::RingGapServed) {
                 let detail = format!("the log goes on with {} after {}", change.seq, expected - 1);
                 return Err(crate::store::StoreError::Inconsistent(detail).into());
             }
@@ -256,6 +261,15 @@ impl Feed {
     fn handed(&mut self) {
         self.handed_at = Instant::now();
         self.checkpoint_at = self.handed_at + CHECKPOINT_AFTER;
+    }
+}
+
+/// Where a feed goes on: after its cursor.
+fn resumed(seq: Seq, head_seq: Seq) -> Seq {
+    match seq {
+        _ if active(Mutant::ResumeSkipsOne) && seq < head_seq => seq + 1,
+        _ if active(Mutant::ResumeRepeatsOne) => seq.saturating_sub(1),
+        _ => seq,
     }
 }
 

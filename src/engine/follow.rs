@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::domain::change::Change;
 use crate::domain::hash;
 use crate::domain::ids::WorkspaceNo;
+use crate::domain::mutants::{Mutant, active};
 use crate::domain::state::WorkspaceHead;
 use crate::store::{Announced, SharedStore, Store};
 
@@ -145,7 +146,7 @@ impl Follower {
             let (workspaces, trust) = tokio::select! {
                 () = draining.cancelled() => return,
                 workspaces = self.inner.to_look_at.take() => (workspaces, Trust::Hub),
-                _ = poll.tick() => (engine.inner.hubs.watched(), Trust::Store),
+                _ = poll.tick(), if !active(Mutant::NotifyOnly) => (engine.inner.hubs.watched(), Trust::Store),
             };
             match self.catch_up(&engine, workspaces, trust).await {
                 Ok(()) => failing = false,

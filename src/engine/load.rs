@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::domain::ids::WorkspaceNo;
-use crate::domain::state::{Key, Need, Prefix, WorkspaceState};
+use crate::domain::mutants::{Mutant, active};
+use crate::domain::state::{Key, Need, Prefix, Row, WorkspaceState};
 use crate::store::{Order, StoreError, StoreReader};
 
 /// Rows read in one page.
@@ -55,9 +56,19 @@ pub(super) async fn rows(
     if keys.is_empty() {
         return Ok(());
     }
-    let found = reader.rows(ws, &keys).await?;
+    let mut found = reader.rows(ws, &keys).await?;
+    if active(Mutant::DuplicatesForgotten) {
+        found.iter_mut().for_each(forget_the_last);
+    }
     state.learn_rows(keys.into_iter().zip(found));
     Ok(())
+}
+
+/// For [`Mutant::DuplicatesForgotten`].
+fn forget_the_last(row: &mut Option<Row>) {
+    if let Some(Row::Replica(replica)) = row {
+        replica.last_settled = replica.last_settled.saturating_sub(1);
+    }
 }
 
 /// Loads a whole range.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::domain::causality::Seq;
 use crate::domain::change::Change;
 use crate::domain::ids::{CollectionId, Dot, RecordId, ReplicaId, WorkspaceNo};
+use crate::domain::mutants::{Mutant, active};
 use crate::domain::operation::{CausalContext, Outcome, Receipt};
 use crate::domain::state::{Key, Prefix, Row, WorkspaceHead};
 use crate::domain::value::Value;
@@ -72,7 +73,10 @@ impl Engine {
     ) -> Result<(RecordView, CausalContext), EngineError> {
         let ws = self.workspace_no(workspace).await?;
         let mut reader = self.inner.store.reader().await?;
-        let head = committed_head(&mut *reader, ws).await?;
+        let mut head = committed_head(&mut *reader, ws).await?;
+        if active(Mutant::ReadPositionShown) {
+            head.head_seq = self.hub(ws).await?.head().seq;
+        }
         let record = id(record);
         match record_view::read(&mut *reader, ws, &record).await? {
             Some(view) => Ok((view, context_of(&head))),

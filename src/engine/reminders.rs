@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::domain::ids::{ConflictId, WorkspaceNo};
+use crate::domain::mutants::{Mutant, active};
 use crate::domain::state::{Key, Prefix};
 use crate::store::{Order, SharedStore, StoreError};
 
@@ -34,13 +35,14 @@ pub(super) async fn run(engine: Engine, due: Due) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut ticks: u64 = 0;
-    let mut scanned = false;
+    let mut scanned = active(Mutant::RemindersForgotten);
     loop {
         tokio::select! {
             () = engine.draining().cancelled() => return,
             _ = tick.tick() => {}
         }
-        if !scanned || (engine.inner.follower.is_some() && ticks.is_multiple_of(RESCAN_TICKS)) {
+        let others = engine.inner.follower.is_some() && !active(Mutant::RemindersForgotten);
+        if !scanned || (others && ticks.is_multiple_of(RESCAN_TICKS)) {
             let expiring = !scanned || (ticks / RESCAN_TICKS).is_multiple_of(EXPIRY_RESCANS);
             match scan(&engine, &due, expiring).await {
                 Ok(()) => scanned = true,

@@ -3,6 +3,7 @@
 
 use crate::domain::conflict::ConflictSummary;
 use crate::domain::ids::{ConflictId, RecordId, WorkspaceNo};
+use crate::domain::mutants::{Mutant, active};
 use crate::domain::state::{Key, Prefix, Row};
 use crate::domain::view::{FeedCursor, RecordView};
 use crate::store::Order;
@@ -70,7 +71,11 @@ impl Snapshot {
             return Err(EngineError::ShuttingDown);
         }
         let mut reader = self.engine.inner.store.reader().await?;
-        let head = committed_head(&mut *reader, self.ws).await?;
+        let mut head = committed_head(&mut *reader, self.ws).await?;
+        if active(Mutant::SnapshotPositionShown) {
+            let shown = self.engine.hub(self.ws).await?.head();
+            (head.head_seq, head.chain) = (shown.seq, shown.chain);
+        }
         let mut chunk = Chunk {
             position: FeedCursor { epoch: head.epoch, seq: head.head_seq, chain: Some(head.chain) },
             records: Vec::new(),
@@ -88,6 +93,10 @@ impl Snapshot {
             self.conflicts(&mut *reader, &mut chunk).await?;
         } else {
             self.records(&mut *reader, &mut chunk).await?;
+        }
+        if active(Mutant::SnapshotPositionLate) {
+            let late = committed_head(&mut *self.engine.inner.store.reader().await?, self.ws).await?;
+            (chunk.position.seq, chunk.position.chain) = (late.head_seq, Some(late.chain));
         }
         chunk.sent_count = self.sent_count;
         chunk.complete = self.done;

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 
 use crate::domain::change::Change;
 use crate::domain::ids::WorkspaceNo;
+use crate::domain::mutants::{Mutant, active};
 use crate::domain::sequencer::{self, Environment};
 use crate::domain::state::{Flush, Key, WorkspaceHead};
 use crate::store::{Store, StoreError, StoreWriter};
@@ -119,14 +120,18 @@ impl Lane {
                 let unknown = matches!(error, StoreError::CommitUnknown(_));
                 for ws in touched {
                     // What was settled in memory did not happen, or is not known to have: read it again.
-                    self.cache.forget(ws);
+                    let kept = if unknown { Mutant::UnknownIsLost } else { Mutant::CacheSurvivesFailure };
+                    if !active(kept) {
+                        self.cache.forget(ws);
+                    }
                     // If it did happen, feeds shall not wait for the next commit to show it.
                     if unknown {
                         self.tools.look_again(ws);
                     }
                 }
                 let error = EngineError::from(error);
-                answers.into_iter().for_each(|answer| answer(Err(error.clone())));
+                let lies = active(Mutant::FailureAnsweredAsSuccess);
+                answers.into_iter().for_each(|answer| answer(if lies { Ok(()) } else { Err(error.clone()) }));
             }
         }
     }
@@ -147,6 +152,8 @@ impl Lane {
             }
         };
         let now_ms = self.tools.clock.now_ms();
+        let answers_early =
+            active(Mutant::AnswerBeforeCommit) && jobs.as_slice().iter().all(|j| j.workspace().is_some());
         let mut failure = self.prepare(jobs.as_slice(), &mut *writer, touched).await.err();
         for job in jobs.by_ref() {
             if failure.is_some() {
@@ -162,6 +169,9 @@ impl Lane {
                     failure = Some(error);
                 }
             }
+        }
+        if answers_early && failure.is_none() {
+            answers.drain(..).for_each(|answer| answer(Ok(())));
         }
         match failure {
             Some(error) => Err(error),
@@ -212,7 +222,13 @@ impl Lane {
             writer.write(*ws, &flush, state.head()).await?;
             flushes.push((*ws, flush));
         }
-        let committed = if flushes.is_empty() { Ok(()) } else { writer.commit().await };
+        if active(Mutant::PublishBeforeCommit) {
+            flushes.iter().for_each(|(ws, flush)| self.publish(*ws, &flush.changes));
+        }
+        let mut committed = if flushes.is_empty() { Ok(()) } else { writer.commit().await };
+        if active(Mutant::UnknownIsStored) && matches!(committed, Err(StoreError::CommitUnknown(_))) {
+            committed = Ok(());
+        }
         if matches!(committed, Ok(()) | Err(StoreError::CommitUnknown(_))) {
             // Not before: whoever looks for what is due must find it.
             flushes.iter().for_each(|(ws, flush)| self.tools.due.note(*ws, &flush.rows));

@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::domain::causality::Seq;
 use crate::domain::ids::CollectionId;
+use crate::domain::mutants::{Mutant, active};
 use crate::domain::view::FeedCursor;
 use crate::engine::feed::{Feed, FeedItem, GoAwayReason, Opened, ResetReason};
 use crate::engine::{Engine, snapshot};
@@ -293,7 +294,11 @@ impl Session {
                 pb::frame::Content::GoAway(pb::GoAway { reason: reason.into() })
             }
         };
-        self.frame(content, feed.position())
+        let mut cursor = feed.position();
+        if active(Mutant::GoAwayAtHead) && matches!(content, pb::frame::Content::GoAway(_)) {
+            (cursor.seq, cursor.chain) = (feed.head().seq, Some(feed.head().chain));
+        }
+        self.frame(content, cursor)
     }
 
     fn frame(&self, content: pb::frame::Content, cursor: FeedCursor) -> pb::Frame {
