@@ -216,6 +216,12 @@ impl Feed {
         {
             return Ok(FeedItem::Reset(ResetReason::WrongEpoch));
         }
+        // The ring may have got more since the head was read, and it never has what the head has not reached.
+        let beyond = changes.last().is_some_and(|last| last.seq > head.seq);
+        let head = if beyond { self.hub.head() } else { head };
+        if let Some(reason) = self.rewound(&head) {
+            return Ok(FeedItem::Reset(reason));
+        }
         let from_exclusive = self.seq;
         if let Some(last) = changes.last() {
             self.seq = last.seq;

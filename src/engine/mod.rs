@@ -94,12 +94,14 @@ impl Engine {
         let hubs = Hubs::new(options.ring_changes);
         let due = Due::default();
         let follower = store.shared().map(Follower::new);
+        let draining = CancellationToken::new();
         let lanes = Lanes::new(Tools {
             store: store.clone(),
             hubs: hubs.clone(),
             clock: clock.clone(),
             due: due.clone(),
             follower: follower.clone(),
+            draining: draining.clone(),
         });
         let engine = Engine {
             inner: Arc::new(Inner {
@@ -112,7 +114,7 @@ impl Engine {
                 clock,
                 randomness,
                 options,
-                draining: CancellationToken::new(),
+                draining,
             }),
         };
         tokio::spawn(reminders::run(engine.clone(), due));

@@ -17,6 +17,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::change::Change;
 use crate::domain::ids::WorkspaceNo;
@@ -57,6 +58,8 @@ pub(super) struct Tools {
     pub due: Due,
     /// Present when other servers share the store.
     pub follower: Option<Follower>,
+    /// Cancelled when the service begins to stop.
+    pub draining: CancellationToken,
 }
 
 struct Lane {
@@ -263,7 +266,10 @@ impl Tools {
         match (&self.follower, self.hubs.get(ws)) {
             (Some(follower), _) => follower.look(ws),
             // Nobody else looks, and what comes after a gap is not shown before it.
-            (None, Some(hub)) => drop(tokio::spawn(show_again(self.store.clone(), ws, hub))),
+            (None, Some(hub)) => {
+                let shown = show_again(self.store.clone(), ws, hub);
+                drop(tokio::spawn(self.draining.clone().run_until_cancelled_owned(shown)));
+            }
             (None, None) => {}
         }
     }
