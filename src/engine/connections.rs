@@ -79,6 +79,9 @@ pub struct Connection {
 impl Connection {
     /// What is left of its lease; 0 when it is over.
     pub fn lease_left_ms(&self) -> u64 {
+        if active(Mutant::LeaseNeverEnds) {
+            return u64::from(u32::MAX);
+        }
         let left = self.lease_ends.saturating_duration_since(Instant::now());
         // Rounded up: what is left is more than nothing.
         u64::try_from(left.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX)
@@ -212,7 +215,8 @@ impl Connections {
 
     /// The workspace of a connection.
     pub fn workspace_of(&self, id: Uuid) -> Option<Arc<str>> {
-        lock(&self.all).connections.get(&id).map(|c| c.workspace.clone())
+        let all = lock(&self.all);
+        all.connections.get(&id).filter(|c| c.lease_left_ms() > 0).map(|c| c.workspace.clone())
     }
 
     /// Ends a connection of this server.
@@ -231,7 +235,7 @@ impl Connections {
     pub fn expire(&self) {
         let mut all = lock(&self.all);
         let before = all.connections.len();
-        all.connections.retain(|_, c| c.lease_left_ms() > 0 || active(Mutant::LeaseNeverEnds));
+        all.connections.retain(|_, c| c.lease_left_ms() > 0);
         let changed = before != all.connections.len();
         drop(all);
         if changed {
@@ -247,7 +251,7 @@ impl Connections {
             .connections
             .range((start, Bound::Unbounded))
             .map(|(_, connection)| connection)
-            .filter(|c| &*c.workspace == workspace)
+            .filter(|c| &*c.workspace == workspace && c.lease_left_ms() > 0)
             .take(limit)
             .cloned()
             .collect()

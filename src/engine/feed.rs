@@ -237,6 +237,9 @@ impl Feed {
         match head {
             head if head.epoch != self.epoch => Some(ResetReason::WrongEpoch),
             head if head.seq < self.seq => Some(ResetReason::FutureCursor),
+            head if head.seq == self.seq && self.chain.is_some_and(|chain| chain != head.chain) => {
+                Some(ResetReason::WrongEpoch)
+            }
             _ => None,
         }
     }

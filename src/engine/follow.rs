@@ -31,7 +31,7 @@ const HEADS_MAX: usize = 1_000;
 /// Workspaces whose changes are read at a time.
 const READS_AT_ONCE_MAX: usize = 4;
 /// Changes read for a workspace at once; feeds that are further behind read the store themselves.
-const CHANGES_MAX: usize = 4_096;
+const CHANGES_MAX: usize = 256;
 
 /// Tells other servers of commits here, and shows theirs. Cheap to clone.
 #[derive(Clone)]
@@ -169,6 +169,8 @@ impl Follower {
         let hubs = &engine.inner.hubs;
         let watched: Vec<WorkspaceNo> = workspaces.into_iter().filter(|ws| hubs.get(*ws).is_some()).collect();
         let mut reading = JoinSet::new();
+        // One workspace that cannot be read holds up no other.
+        let mut failure = None;
         for some in watched.chunks(HEADS_MAX) {
             for (ws, head) in self.inner.store.heads(some).await? {
                 let Some(hub) = hubs.get(ws) else { continue };
@@ -180,15 +182,15 @@ impl Follower {
                     continue;
                 }
                 if reading.len() >= READS_AT_ONCE_MAX {
-                    joined(reading.join_next().await)?;
+                    failure = failure.or(joined(reading.join_next().await).err());
                 }
                 reading.spawn(show(engine.inner.store.clone(), ws, hub));
             }
         }
         while let Some(done) = reading.join_next().await {
-            joined(Some(done))?;
+            failure = failure.or(joined(Some(done)).err());
         }
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 }
 
@@ -211,18 +213,20 @@ pub(super) async fn show(store: Arc<dyn Store>, ws: WorkspaceNo, hub: Arc<Hub>) 
         // Whoever created the hub starts it.
         return Ok(());
     }
-    if head.epoch != shown.epoch || head.head_seq < shown.seq {
+    let rewritten = head.head_seq == shown.seq && head.chain != shown.chain;
+    if head.epoch != shown.epoch || head.head_seq < shown.seq || rewritten {
         return restart(ws, &hub, &shown, &head, schema_version);
     }
-    let from = shown.seq.max(head.head_seq.saturating_sub(CHANGES_MAX as u64));
-    let changes = reader.changes(ws, from, head.head_seq, CHANGES_MAX).await?;
+    let changes = reader.changes(ws, shown.seq, head.head_seq, CHANGES_MAX).await?;
     let changes: Vec<Arc<Change>> = changes.into_iter().map(Arc::new).collect();
-    if from > shown.seq {
-        hub.skip_to(&changes, &head, schema_version);
-    } else if continues(&shown, &changes) {
-        hub.publish(&changes, &head, schema_version);
-    } else {
+    if !continues(&shown, &changes) {
         return restart(ws, &hub, &shown, &head, schema_version);
+    }
+    if changes.last().is_some_and(|last| last.seq < head.head_seq) {
+        // Far behind: feeds read the store at their own pace.
+        hub.skip_to(&[], &head, schema_version);
+    } else {
+        hub.publish(&changes, &head, schema_version);
     }
     Ok(())
 }

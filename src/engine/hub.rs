@@ -1,16 +1,20 @@
 //! Where committed changes become visible: a ring of the latest ones per workspace, and its head to wait on.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
 use crate::domain::causality::Seq;
 use crate::domain::change::Change;
-use crate::domain::hash::Hash;
+use crate::domain::hash::{self, Hash};
 use crate::domain::ids::{Epoch, WorkspaceNo};
 use crate::domain::mutants::{Mutant, active};
 use crate::domain::state::WorkspaceHead;
+
+/// Polls after which a hub that nobody looks at is dropped: a minute.
+const IDLE_POLLS_MAX: u32 = 60;
 
 /// What feeds of a workspace wait on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,9 @@ pub(super) struct Hub {
     ring: Mutex<Ring>,
     ring_changes: usize,
     head: watch::Sender<Head>,
+    showing: AtomicBool,
+    /// Polls in a row that found nobody looking at it.
+    idle_polls: AtomicU32,
 }
 
 /// Changes without a gap, ending at the head or before it.
@@ -65,6 +72,13 @@ impl Hubs {
         lock(&self.hubs).get(&ws).cloned()
     }
 
+    /// The same for somebody who looks at it now and then, as with every beat: it stays for a while.
+    pub(super) fn glance(&self, ws: WorkspaceNo) -> Option<Arc<Hub>> {
+        let hub = self.get(ws)?;
+        hub.idle_polls.store(0, Ordering::Relaxed);
+        Some(hub)
+    }
+
     /// The workspace's hub; a new one shows `head` until [`Hub::start`].
     pub(super) fn get_or_create(&self, ws: WorkspaceNo, head: Head) -> Arc<Hub> {
         lock(&self.hubs)
@@ -74,17 +88,22 @@ impl Hubs {
                     ring: Mutex::default(),
                     ring_changes: self.ring_changes,
                     head: watch::Sender::new(head),
+                    showing: AtomicBool::new(false),
+                    idle_polls: AtomicU32::new(0),
                 })
             })
             .clone()
     }
 
-    /// Numbers of the workspaces that somebody looks at; hubs of others are dropped. Only where others write too: a
-    /// hub that nobody looks at would have to be kept up for nothing.
+    /// Numbers of the workspaces that somebody looks at, or did lately; hubs of others are dropped. For a poll where
+    /// others write too: a hub that nobody looks at would have to be kept up for nothing.
     pub(super) fn watched(&self) -> Vec<WorkspaceNo> {
         let mut hubs = lock(&self.hubs);
         // Hubs are handed out under this lock, so a single owner stays one.
-        hubs.retain(|_, hub| Arc::strong_count(hub) > 1);
+        hubs.retain(|_, hub| {
+            let idle = Arc::strong_count(hub) == 1;
+            !idle || hub.idle_polls.fetch_add(1, Ordering::Relaxed) < IDLE_POLLS_MAX
+        });
         hubs.keys().copied().collect()
     }
 }
@@ -101,19 +120,15 @@ impl Hub {
         });
     }
 
-    /// Makes committed changes visible. Refuses, with `false`, when changes before them have not been shown: those
-    /// have to come first, from whoever reads them from the store.
+    /// Makes committed changes visible. Refuses, with `false`, what does not continue what was shown: either changes
+    /// before it are missing, or it is of another history. Whoever reads the store finds out which.
     pub(super) fn publish(&self, changes: &[Arc<Change>], head: &WorkspaceHead, schema_version: u64) -> bool {
         let mut ring = lock(&self.ring);
         let now = *self.head.borrow();
-        if let Some(first) = changes.first() {
-            if now.epoch != 0 && first.seq > now.seq + 1 && !active(Mutant::RingGapServed) {
-                return false;
-            }
-            ring.extend(changes, self.ring_changes);
-        } else if now.epoch != 0 && head.head_seq > now.seq {
+        if now.epoch != 0 && !follows(&now, changes, head) && !active(Mutant::RingGapServed) {
             return false;
         }
+        ring.extend(changes, self.ring_changes);
         ring.commit_count = ring.commit_count.max(head.commit_count);
         self.advance(head, schema_version);
         true
@@ -162,7 +177,18 @@ impl Hub {
     pub(super) fn differs(&self, head: &WorkspaceHead) -> bool {
         let ring = lock(&self.ring);
         let now = *self.head.borrow();
-        head.commit_count != ring.commit_count || (now.epoch, now.seq) != (head.epoch, head.head_seq)
+        head.commit_count != ring.commit_count
+            || (now.epoch, now.seq, now.chain) != (head.epoch, head.head_seq, head.chain)
+    }
+
+    /// Marks that somebody is at reading the store to show it; `false` if somebody is already.
+    pub(super) fn begin_showing(&self) -> bool {
+        !self.showing.swap(true, Ordering::SeqCst)
+    }
+
+    /// The end of it.
+    pub(super) fn end_showing(&self) {
+        self.showing.store(false, Ordering::SeqCst);
     }
 
     /// The head now.
@@ -184,6 +210,24 @@ impl Hub {
         }
         let skip = usize::try_from(after + 1 - first).ok()?;
         Some(ring.iter().skip(skip).take(limit).cloned().collect())
+    }
+}
+
+/// Whether changes, of which the last has made this head, go on from what was shown, or repeat it.
+fn follows(shown: &Head, changes: &[Arc<Change>], head: &WorkspaceHead) -> bool {
+    if head.epoch != shown.epoch {
+        return false;
+    }
+    if let Some(same) = changes.iter().find(|change| change.seq == shown.seq) {
+        return same.chain == shown.chain;
+    }
+    match changes.first() {
+        Some(first) if first.seq == shown.seq + 1 => {
+            hash::chain(&shown.chain, &first.operation_hash) == first.chain
+        }
+        Some(first) => first.seq <= shown.seq,
+        None if head.head_seq == shown.seq => head.chain == shown.chain,
+        None => head.head_seq < shown.seq,
     }
 }
 

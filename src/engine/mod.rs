@@ -118,6 +118,7 @@ impl Engine {
             }),
         };
         tokio::spawn(reminders::run(engine.clone(), due));
+        tokio::spawn(engine.clone().expire_connections());
         if let (Some(follower), Some(shared)) = (follower, engine.inner.store.shared()) {
             tokio::spawn(engine.clone().mirror_connections(shared));
             tokio::spawn(follower.clone().announce(engine.clone()));

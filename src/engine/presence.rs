@@ -15,6 +15,8 @@ use super::{Engine, EngineError};
 
 /// How often what changed is written.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
+/// How often leases are looked at; before that, one that is over is not shown any more.
+const EXPIRE_EVERY: Duration = Duration::from_millis(250);
 /// Connections written in one statement.
 const WRITE_MAX: usize = 1_000;
 /// How long a server that stops tries to say who left.
@@ -99,6 +101,16 @@ impl Engine {
         all.sort_by_key(|connection| connection.id);
         all.truncate(limit);
         Ok(all)
+    }
+
+    /// Ends connections whose lease is over, until the service stops.
+    pub(super) async fn expire_connections(self) {
+        loop {
+            tokio::select! {
+                () = self.draining().cancelled() => return,
+                () = tokio::time::sleep(EXPIRE_EVERY) => self.connections().expire(),
+            }
+        }
     }
 
     /// Writes what changed among this server's connections, until the service stops.

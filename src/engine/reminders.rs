@@ -27,6 +27,8 @@ const WORKSPACES_PAGE: usize = 500;
 const RESCAN_TICKS: u64 = 40;
 /// How often expiring things of other servers are looked for, in rescans: 10 min. Expiry settles nothing, so it may be late.
 const EXPIRY_RESCANS: u64 = 60;
+/// A reminder that did not fire is looked at again after this.
+const AGAIN_MS: i64 = 1_000;
 /// What other servers wrote is left to them for this long after it was due.
 const OTHERS_GRACE_MS: i64 = 2_000;
 
@@ -52,7 +54,6 @@ pub(super) async fn run(engine: Engine, due: Due) {
             }
         }
         ticks += 1;
-        engine.connections().expire();
         for ws in due.take_reminders(engine.now_ms()) {
             if let Err(error) = fire(&engine, &due, ws).await {
                 tracing::warn!(workspace_no = ws, %error, "reminders could not be fired; they will be tried again");
@@ -99,7 +100,11 @@ async fn fire(engine: &Engine, due: &Due, ws: WorkspaceNo) -> Result<(), EngineE
         if page.more {
             due.remind_at(ws, now_ms);
         }
-        engine.enqueue(|reply| Job::Remind { ws, conflicts, reply }).await?;
+        let asked = conflicts.len();
+        if engine.enqueue(|reply| Job::Remind { ws, conflicts, reply }).await? < asked {
+            // Another server was first, or the clock went back: the rows tell.
+            due.remind_at(ws, now_ms.saturating_add(AGAIN_MS));
+        }
     }
     Ok(())
 }

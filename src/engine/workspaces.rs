@@ -141,7 +141,10 @@ impl Engine {
     /// The newest position that this server has shown or is about to; other servers may be further.
     pub async fn shown_head(&self, workspace: &str) -> Result<Head, EngineError> {
         let ws = self.workspace_no(workspace).await?;
-        Ok(self.hub(ws).await?.head())
+        match self.inner.hubs.glance(ws).filter(|hub| hub.head().epoch != 0) {
+            Some(hub) => Ok(hub.head()),
+            None => Ok(self.hub(ws).await?.head()),
+        }
     }
 
     /// Shows what the store has of a workspace now: others may write to it too, or the result of a commit here was unknown.

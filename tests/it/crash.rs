@@ -2,6 +2,7 @@
 
 mod database;
 mod faults;
+mod rewind;
 mod servers;
 
 use std::path::Path;

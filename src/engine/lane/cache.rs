@@ -32,6 +32,8 @@ pub(super) struct Cache {
     workspaces: HashMap<WorkspaceNo, WorkspaceState>,
     /// Heads locked by the batch at work, whose working sets are not in memory.
     locked: HashMap<WorkspaceNo, WorkspaceHead>,
+    /// Where the sweep of a workspace goes on.
+    pub swept_to: HashMap<WorkspaceNo, Key>,
     /// Rows in memory of all lanes, and of this one when it last counted.
     rows_total: Arc<AtomicUsize>,
     rows_counted: usize,
@@ -39,7 +41,13 @@ pub(super) struct Cache {
 
 impl Cache {
     pub fn new(rows_total: Arc<AtomicUsize>) -> Cache {
-        Cache { workspaces: HashMap::new(), locked: HashMap::new(), rows_total, rows_counted: 0 }
+        Cache {
+            workspaces: HashMap::new(),
+            locked: HashMap::new(),
+            swept_to: HashMap::new(),
+            rows_total,
+            rows_counted: 0,
+        }
     }
 
     /// A working set that is in memory.

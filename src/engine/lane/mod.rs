@@ -266,11 +266,11 @@ impl Tools {
         match (&self.follower, self.hubs.get(ws)) {
             (Some(follower), _) => follower.look(ws),
             // Nobody else looks, and what comes after a gap is not shown before it.
-            (None, Some(hub)) => {
+            (None, Some(hub)) if hub.begin_showing() => {
                 let shown = show_again(self.store.clone(), ws, hub);
                 drop(tokio::spawn(self.draining.clone().run_until_cancelled_owned(shown)));
             }
-            (None, None) => {}
+            (None, _) => {}
         }
     }
 }
@@ -279,6 +279,7 @@ async fn show_again(store: Arc<dyn Store>, ws: WorkspaceNo, hub: Arc<Hub>) {
     while super::follow::show(store.clone(), ws, hub.clone()).await.is_err() {
         tokio::time::sleep(SHOW_AGAIN).await;
     }
+    hub.end_showing();
 }
 
 /// A hub's head from a workspace's.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -18,6 +19,9 @@ use super::{Job, Lane, Tools};
 const QUEUE_MAX: usize = 8_192;
 /// Lanes at work on this server; jobs of more workspaces are refused with a retry delay.
 const LANES_MAX: usize = 4_096;
+
+/// How long lanes may go on writing when the service stops: a database that does not answer must not hold it up.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Who writes what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,9 +77,11 @@ impl Lanes {
                 // A lane that ended without retiring has failed; what it knew is gone, what it committed is not.
                 Err(TrySendError::Closed(job)) => job,
             },
-            None if queues.len() >= LANES_MAX => return Err(EngineError::Overloaded),
             None => job,
         };
+        if queues.len() >= LANES_MAX && !end_an_idle_one(queues) {
+            return Err(EngineError::Overloaded);
+        }
         let queue = self.start(key);
         let sent = queue.try_send(job).map_err(|_| EngineError::Overloaded);
         queues.insert(key, queue);
@@ -105,6 +111,18 @@ impl Lanes {
         // Dropping the queues ends the lanes, after what is in them.
         drop(lock(&self.inner.queues).take());
         self.inner.tasks.close();
-        self.inner.tasks.wait().await;
+        if tokio::time::timeout(STOP_WITHIN, self.inner.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                "the database did not take what was still to be written; its callers have to ask again"
+            );
+        }
     }
+}
+
+/// Makes room for another lane. One without jobs ends after what it is at, if anything; a new one for the same workspace
+/// may begin before that, since the lock of the head decides.
+fn end_an_idle_one(queues: &mut HashMap<LaneKey, mpsc::Sender<Job>>) -> bool {
+    let idle = queues.iter().find(|(_, queue)| queue.capacity() == queue.max_capacity());
+    let key = idle.map(|(key, _)| *key);
+    key.is_some_and(|key| queues.remove(&key).is_some())
 }

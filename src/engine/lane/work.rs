@@ -144,19 +144,30 @@ impl Work<'_> {
         let env = self.env;
         while self.attempt(ws, |state| sequencer::wake(state, env)).await? {}
         self.attempt(ws, |state| sequencer::expire_holds(state, env)).await?;
-        let requests = self.expiring(ws, &Prefix::Requests).await?;
+        // From where the last sweep ended: what expires late must not hide what follows it.
+        let after = self.cache.swept_to.remove(&ws);
+        let requests = self.expiring(ws, &Prefix::Requests, after.as_ref()).await?;
+        let more = requests.len() == EXPIRING_PER_SWEEP;
+        if let Some((last, _)) = requests.last().filter(|_| more) {
+            self.cache.swept_to.insert(ws, last.clone());
+        }
         let expired: Vec<Key> =
             requests.iter().filter(|(_, at_ms)| *at_ms <= env.now_ms).map(|(key, _)| key.clone()).collect();
         self.attempt(ws, |state| sequencer::expire_requests(state, &expired, env)).await?;
-        let held = self.expiring(ws, &Prefix::HeldOperations).await?;
-        let page_full = requests.len() == EXPIRING_PER_SWEEP || held.len() == EXPIRING_PER_SWEEP;
+        let held = self.expiring(ws, &Prefix::HeldOperations, None).await?;
+        let page_full = more || after.is_some() || held.len() == EXPIRING_PER_SWEEP;
         let left = requests.into_iter().chain(held).map(|(_, at_ms)| at_ms).filter(|at| *at > env.now_ms);
         Ok(if page_full { Some(env.now_ms) } else { left.min() })
     }
 
     /// The first rows of a range that expire, with when they do. What the batch has changed does not show.
-    async fn expiring(&mut self, ws: WorkspaceNo, prefix: &Prefix) -> Result<Vec<(Key, i64)>, StoreError> {
-        let page = self.writer.range(ws, prefix, None, EXPIRING_PER_SWEEP, Order::Ascending).await?;
+    async fn expiring(
+        &mut self,
+        ws: WorkspaceNo,
+        prefix: &Prefix,
+        after: Option<&Key>,
+    ) -> Result<Vec<(Key, i64)>, StoreError> {
+        let page = self.writer.range(ws, prefix, after, EXPIRING_PER_SWEEP, Order::Ascending).await?;
         let expiring = page.rows.into_iter().filter_map(|(key, row)| match row {
             Row::Request(request) => Some((key, request.expires_at_ms)),
             Row::Held(held) => Some((key, held.expires_at_ms)),

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::super::StoreError;
-use super::errors::{closed, is_disconnect, is_passing, of_statement, unavailable};
+use super::errors::{closed, io, is_disconnect, is_passing, of_statement, unavailable};
 use super::session::Session;
 
 /// How long a caller waits for a connection.
@@ -119,7 +119,7 @@ impl Connections {
     async fn connect(&self, deadline: Instant) -> Result<PgConnection, StoreError> {
         let mut pause = RECONNECT_AFTER;
         loop {
-            match timeout_at(deadline, self.inner.options.connect()).await {
+            match timeout_at(deadline, connect_to_primary(&self.inner.options)).await {
                 Ok(Ok(conn)) => return Ok(conn),
                 Ok(Err(e)) if is_passing(&e) && Instant::now() + pause < deadline => {
                     sleep(pause).await;
@@ -163,6 +163,17 @@ impl Connections {
         while let Some(kept) = self.pop() {
             let _ = timeout(GOODBYE_WITHIN, kept.conn.close()).await;
         }
+    }
+}
+
+/// A connection to a server that takes writes. After a failover an address may for a while lead to what is a standby
+/// now, where writes fail and reads are of the past.
+async fn connect_to_primary(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let mut conn = options.connect().await?;
+    let standby: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&mut conn).await?;
+    match standby {
+        true => Err(io(ErrorKind::ConnectionRefused, "the address leads to a standby")),
+        false => Ok(conn),
     }
 }
 

@@ -18,7 +18,8 @@ fn code(error: &sqlx::Error) -> Option<&str> {
 /// Whether the connection is gone, or must not be used any more.
 pub(super) fn is_disconnect(error: &sqlx::Error) -> bool {
     match of_postgres(error) {
-        Some(e) => matches!(e.severity(), PgSeverity::Fatal | PgSeverity::Panic),
+        // One that takes no writes any more has become a standby.
+        Some(e) => matches!(e.severity(), PgSeverity::Fatal | PgSeverity::Panic) || e.code() == "25006",
         None => matches!(
             error,
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed

@@ -79,6 +79,7 @@ impl Scene {
 async fn a_database_that_is_restarted_is_used_again() {
     let mut scene = Scene::new().await;
     let mut feed = Feed::open(&scene.ws, Kind::Watch, None).await;
+    feed.until(1).await;
     for _ in 0..3 {
         tokio::task::block_in_place(|| scene.database.cluster().stop());
         let operation = scene.fails().await;

@@ -30,6 +30,8 @@ pub enum Heard {
     Changes(Vec<pb::Change>),
     Checkpoint(pb::Checkpoint),
     GoAway(pb::GoAwayReason),
+    /// The database does not go on where it was.
+    Reset(pb::ResetReason),
     /// The stream ended without an error.
     End,
     Failed(Status),
@@ -183,9 +185,8 @@ impl Feed {
                 assert_eq!(cursor.seq_inclusive, self.position(), "go_away names what was sent");
                 Heard::GoAway(go_away.reason())
             }
-            first @ (Content::Opened(_) | Content::Reset(_)) => {
-                panic!("comes first or not at all: {first:?}")
-            }
+            Content::Reset(reset) => Heard::Reset(reset.reason()),
+            first @ Content::Opened(_) => panic!("comes first or not at all: {first:?}"),
         }
     }
 
