@@ -5,7 +5,7 @@ use sqlx::Executor as _;
 
 use crate::harness::ops::card;
 use crate::harness::postgres::Database;
-use crate::harness::workspace::latest;
+use crate::harness::workspace::{latest, request_id};
 use crate::harness::{Feed, Heard, Kind, TestServer, Workspace, pb, until};
 
 const TABLES: [&str; 3] = ["workspace_head", "change_log", "state"];
@@ -45,7 +45,8 @@ async fn rewound() -> Rewound {
 
 /// So many operations in one call.
 async fn write(ws: &Workspace, count: usize) {
-    let operation = |n: usize| latest(vec![card(&format!("c{n}-{}", uuid::Uuid::new_v4())).create()]);
+    let call = request_id();
+    let operation = |n: usize| latest(vec![card(&format!("{call}-{n}")).create()]);
     ws.submit_all((0..count).map(operation).collect()).await;
 }
 
