@@ -17,13 +17,17 @@ async fn number(conn: &mut PgConnection, sql: &str) -> i64 {
 
 /// Waits until a query gives a number.
 async fn until_number(conn: &mut PgConnection, sql: &str, wanted: i64) {
+    number_within(PATIENCE, conn, sql, wanted).await;
+}
+
+async fn number_within(patience: Duration, conn: &mut PgConnection, sql: &str, wanted: i64) {
     let started = Instant::now();
     loop {
         let found = number(conn, sql).await;
         if found == wanted {
             return;
         }
-        assert!(started.elapsed() < PATIENCE, "{found} instead of {wanted}: {sql}");
+        assert!(started.elapsed() < patience, "{found} instead of {wanted}: {sql}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -62,6 +66,28 @@ async fn an_ended_connection_undoes_its_transaction() {
         store.shared().unwrap().announce(&[ws]).await.unwrap();
         write(&store, ws, &flush([], vec![change(n, 1, n)]), &head(n)).await.unwrap();
     }
+}
+
+/// Connections that were kept and have died meanwhile are replaced without a word, however many they are.
+#[tokio::test]
+async fn dead_connections_are_replaced() {
+    let database = Database::create().await;
+    let store = database.store().await;
+    let mut superuser = database.superuser().await;
+    let ws = workspace(&store, "w").await;
+    let mut readers = Vec::new();
+    for _ in 0..5 {
+        let mut open = reader(&store).await;
+        open.head(ws).await.unwrap();
+        readers.push(open);
+    }
+    drop(readers);
+    until_number(&mut superuser, IN_TRANSACTION, 0).await;
+    assert_eq!(number(&mut superuser, TERMINATE).await, 6);
+    until_number(&mut superuser, CONNECTED, 0).await;
+    assert_eq!(reader(&store).await.head(ws).await.unwrap(), Some(head(0)));
+    assert_eq!(store.shared().unwrap().heads(&[ws]).await.unwrap(), [(ws, head(0))]);
+    write(&store, ws, &flush([], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
 }
 
 /// Whoever waits too long for a head is told that others are writing; nothing was done.
@@ -135,11 +161,12 @@ async fn a_thousand_cancelled_calls_leave_nothing_open() {
             drop(give_up_after(polls, writing).await);
         }
         if n % 100 == 99 {
+            // Sooner than the server would end them by itself.
+            number_within(Duration::from_secs(3), &mut superuser, IN_TRANSACTION, 0).await;
             // The connections that are being cleaned up are among those that may be open at all.
             assert!(number(&mut superuser, CONNECTED).await <= 16 + 3);
         }
     }
-    until_number(&mut superuser, IN_TRANSACTION, 0).await;
     write(&store, ws, &flush([], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
     assert_eq!(reader(&store).await.head(ws).await.unwrap(), Some(head(1)));
 }
@@ -225,13 +252,13 @@ async fn listening_goes_on_after_a_lost_connection() {
     let store = database.store().await;
     let mut superuser = database.superuser().await;
     let shared = store.shared().unwrap();
-    assert_eq!(shared.announced().await, Announced::Unsure);
+    let heard = async || tokio::time::timeout(PATIENCE, shared.announced()).await.expect("something is heard");
+    assert_eq!(heard().await, Announced::Unsure);
     for n in 1..=3 {
         shared.announce(&[n]).await.unwrap();
-        assert_eq!(shared.announced().await, Announced::Workspaces(vec![n]));
+        assert_eq!(heard().await, Announced::Workspaces(vec![n]));
         number(&mut superuser, TERMINATE).await;
-        let heard = tokio::time::timeout(PATIENCE, shared.announced()).await;
-        assert_eq!(heard, Ok(Announced::Unsure));
+        assert_eq!(heard().await, Announced::Unsure);
     }
 }
 
