@@ -23,19 +23,28 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// In a transaction that has failed, `COMMIT` alone would answer as if all were well, and undo everything. The statement
 /// before it fails there, and ends the text.
 const COMMIT: &str = "SELECT 1; COMMIT";
+const ROLLBACK: &str = "ROLLBACK";
 
 /// One transaction. Takes a connection when it first needs one; dropping it without a commit undoes it.
 pub(super) struct PostgresWriter {
     connections: Connections,
     session: Option<Session>,
     pending: Pending,
+    /// Something was sent that a commit has to keep.
+    wrote: bool,
     /// A step failed or was given up: what the transaction holds is not what its owner thinks.
     failed: bool,
 }
 
 impl PostgresWriter {
     pub fn new(connections: Connections) -> PostgresWriter {
-        PostgresWriter { connections, session: None, pending: Pending::default(), failed: false }
+        PostgresWriter {
+            connections,
+            session: None,
+            pending: Pending::default(),
+            wrote: false,
+            failed: false,
+        }
     }
 
     /// Counts as failed until [`PostgresWriter::done`], so that a cancelled step does.
@@ -59,6 +68,7 @@ impl PostgresWriter {
             none => none.insert(self.connections.begin(BEGIN).await?.0),
         };
         for batch in write::plan(std::mem::take(&mut self.pending)) {
+            self.wrote = true;
             batch.run(session).await?;
         }
         Ok(session)
@@ -114,6 +124,7 @@ impl StoreWriter for PostgresWriter {
         head: &WorkspaceHead,
     ) -> Result<WorkspaceNo, StoreError> {
         let created = create(self.session().await?, id, display_name, created_at_ms, head).await;
+        self.wrote = true;
         self.done(created)
     }
 
@@ -132,8 +143,13 @@ impl StoreWriter for PostgresWriter {
         if self.session.is_none() && self.pending.is_empty() && !self.failed {
             return Ok(());
         }
+        // A lock alone is written down as well, and a commit of it would wait for the disk.
+        let nothing_written = self.pending.is_empty() && !self.wrote;
         let session = self.session().await?;
-        session.text(COMMIT).await.map_err(of_commit)?;
+        match nothing_written {
+            true => session.text(ROLLBACK).await.map_err(of_statement)?,
+            false => session.text(COMMIT).await.map_err(of_commit)?,
+        };
         session.ended();
         Ok(())
     }

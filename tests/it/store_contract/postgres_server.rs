@@ -252,7 +252,8 @@ async fn listening_goes_on_after_a_lost_connection() {
     let store = database.store().await;
     let mut superuser = database.superuser().await;
     let shared = store.shared().unwrap();
-    let heard = async || tokio::time::timeout(PATIENCE, shared.announced()).await.expect("something is heard");
+    let heard =
+        async || tokio::time::timeout(PATIENCE, shared.announced()).await.expect("something is heard");
     assert_eq!(heard().await, Announced::Unsure);
     for n in 1..=3 {
         shared.announce(&[n]).await.unwrap();
