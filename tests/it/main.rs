@@ -5,6 +5,7 @@ mod changes;
 mod conflicts;
 mod connections;
 mod crash;
+mod doctor;
 mod feeds;
 mod grpc_web;
 mod harness;
