@@ -224,7 +224,7 @@ pub(super) async fn show(store: Arc<dyn Store>, ws: WorkspaceNo, hub: Arc<Hub>) 
     }
     if changes.last().is_some_and(|last| last.seq < head.head_seq) {
         // Far behind: feeds read the store at their own pace.
-        hub.skip_to(&[], &head, schema_version);
+        hub.skip_to(&head, schema_version);
     } else {
         hub.publish(&changes, &head, schema_version);
     }

@@ -134,11 +134,10 @@ impl Hub {
         true
     }
 
-    /// Shows changes up to a head without those before them, which feeds then read from the store.
-    pub(super) fn skip_to(&self, changes: &[Arc<Change>], head: &WorkspaceHead, schema_version: u64) {
+    /// Shows a head without the changes before it, which feeds then read from the store.
+    pub(super) fn skip_to(&self, head: &WorkspaceHead, schema_version: u64) {
         let mut ring = lock(&self.ring);
         ring.changes.clear();
-        ring.extend(changes, self.ring_changes);
         ring.commit_count = ring.commit_count.max(head.commit_count);
         self.advance(head, schema_version);
     }

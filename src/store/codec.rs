@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{ConnectionContent, StoreError};
+use super::{ConnectionContent, Order, StoreError};
 use crate::domain::change::Change;
 use crate::domain::conflict::{Scope, ScopePart};
 use crate::domain::hash::Hash;
@@ -105,6 +105,21 @@ pub fn decode_key(bytes: &[u8]) -> Result<Key, StoreError> {
         let shown: String = bytes.iter().take(64).map(|b| format!("{b:02x}")).collect();
         StoreError::Inconsistent(format!("a key of {} bytes is not one: {shown}", bytes.len()))
     })
+}
+
+/// The keys of a page of a range, from the first to before the second: what follows `after` in this order, where given.
+pub fn page_range(
+    prefix: &Prefix,
+    after: Option<&Key>,
+    order: Order,
+) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+    let (mut start, mut end) = prefix_range(prefix)?;
+    match (after.map(encode_key).transpose()?, order) {
+        (Some(after), Order::Ascending) => start = start.max(successor(after)),
+        (Some(after), Order::Descending) => end = end.min(after),
+        (None, _) => {}
+    }
+    Ok((start, end))
 }
 
 /// The encodings of a range's keys are exactly those of existing keys in `[start, end)`.

@@ -134,12 +134,7 @@ impl Tables {
         limit: usize,
         order: Order,
     ) -> Result<Page, StoreError> {
-        let (mut start, mut end) = codec::prefix_range(prefix)?;
-        match (after.map(codec::encode_key).transpose()?, order) {
-            (Some(after), Order::Ascending) => start = start.max(codec::successor(after)),
-            (Some(after), Order::Descending) => end = end.min(after),
-            (None, _) => {}
-        }
+        let (start, end) = codec::page_range(prefix, after, order)?;
         let Some(workspace) = self.workspaces.get(&ws).filter(|_| start < end) else {
             return Ok(Page::default());
         };

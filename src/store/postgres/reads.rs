@@ -109,12 +109,7 @@ pub(super) async fn range(
     limit: usize,
     order: Order,
 ) -> Result<Page, StoreError> {
-    let (mut start, mut end) = codec::prefix_range(prefix)?;
-    match (after.map(codec::encode_key).transpose()?, order) {
-        (Some(after), Order::Ascending) => start = start.max(codec::successor(after)),
-        (Some(after), Order::Descending) => end = end.min(after),
-        (None, _) => {}
-    }
+    let (start, end) = codec::page_range(prefix, after, order)?;
     let sql = match order {
         Order::Ascending => include_str!("../sql/state_range_ascending.sql"),
         Order::Descending => include_str!("../sql/state_range_descending.sql"),
