@@ -1,0 +1,496 @@
+/**
+ * The public API of `@syncline/client`. Everything a snapshot function returns is immutable and the same object until
+ * it changes, so that it fits `useSyncExternalStore` and memoization as it is. Nothing here is global: two clients in
+ * one page do not know each other.
+ */
+
+import type {
+  ConflictDetail,
+  ConflictKind,
+  ConflictStatus,
+  ConflictSummary,
+} from './domain/conflict.js';
+import type { CollectionId, ConflictId, Dot, FieldId, RecordId, ReplicaId, Seq } from './domain/ids.js';
+import type { Hunk, Refusal } from './domain/operation.js';
+import type { Schema } from './domain/schema.js';
+import type { Value, WritableValue } from './domain/value.js';
+import type { SynclineError } from './errors.js';
+
+/** Something that changes and can be looked at. */
+export interface Observable<T> {
+  /** The present state: the same object until it changes. Bound: can be passed on as it is. */
+  readonly getSnapshot: () => T;
+  /** Calls after each change; the result ends it. Bound. */
+  readonly subscribe: (listener: () => void) => () => void;
+}
+
+/** How to make a client. Entries `./browser` and `./node` export `createSyncline`; they differ in their defaults only. */
+export interface SynclineOptions {
+  /** The server's address, such as `http://127.0.0.1:7447`. */
+  readonly url: string;
+  /** The workspace, by id. */
+  readonly workspace: string;
+  /** Who the person is, for display: at most 128 bytes. */
+  readonly actor: string;
+  /** A name for this client in lists and logs. Default: `browser` or `node`. */
+  readonly clientName?: string;
+  /**
+   * What goes into `authorization`. Called before the first call and again after the server refused what it gave; a
+   * failure counts as a failed attempt to connect.
+   */
+  readonly credentials?: () => string | Promise<string>;
+  /**
+   * Where state is kept. Browser: `indexeddb` (default) or `memory`; when IndexedDB is denied the client falls back to
+   * memory and says so in `connection` (`storage: 'memory'`). Node: `{ folder }` or `memory` (default).
+   */
+  readonly storage?: 'indexeddb' | 'memory' | { readonly folder: string };
+  /** Separates stores on one device, for instance two simulated people in one page. Default: `default`. */
+  readonly profile?: string;
+  /** Which mutations wait for the server before they show. Default: none. */
+  readonly pessimistic?: PessimisticPolicy;
+  /** Starts without connecting; `connection.goOnline()` connects. */
+  readonly startOffline?: boolean;
+}
+
+/** Mutations that are not shown before the server accepted them. `mutate` can ask for it per call. */
+export interface PessimisticPolicy {
+  readonly deletes?: boolean;
+  readonly links?: boolean;
+  /** By `collection.field`. */
+  readonly fields?: readonly string[];
+}
+
+/** A client of one workspace. */
+export interface Syncline {
+  /** The state kept on this device is readable and can be written to. Does not wait for the network. */
+  readonly ready: Promise<void>;
+  readonly workspace: string;
+  /** This client's replica; may change (SPEC.md, Forks). Empty before `ready`. */
+  readonly replicaId: ReplicaId;
+
+  /**
+   * Makes one operation: all its mutations settle together or not at all. `build` runs at once and synchronously; when
+   * this returns, queries and records already show the result. Throws a {@link SynclineError} and does nothing when a
+   * mutation does not fit what is shown. Before `ready` it throws `INVALID_MUTATION`.
+   */
+  mutate(build: (tx: Transaction) => void, options?: MutateOptions): PendingMutation;
+
+  /** A live query. Equal queries share their evaluation. */
+  query<Include extends IncludeSpec = Record<never, never>>(query: Query<Include>): LiveQuery<Include>;
+  /** One record, live. */
+  record(id: RecordId): Observable<RecordView | undefined>;
+
+  readonly connection: Connection;
+  readonly queue: Queue;
+  readonly rejected: RejectedTray;
+  readonly conflicts: Conflicts;
+  readonly presence: Observable<readonly Presence[]>;
+  readonly schema: Observable<Schema | undefined>;
+  /** Things to tell the user once, such as a rollback. Also kept where they belong (tray, inbox, connection). */
+  onNotice(listener: (notice: Notice) => void): () => void;
+
+  /**
+   * Takes back this tab's last undoable operation by a new one. What others changed since stays: a register is put back
+   * only while it still has this operation's value, text inserted by others stays, counters and sets are undone by
+   * their difference. Undefined when there is nothing to undo.
+   */
+  undo(): UndoResult | undefined;
+  /** Undoes the last undo. */
+  redo(): UndoResult | undefined;
+  readonly undoable: Observable<{ readonly undo: boolean; readonly redo: boolean }>;
+
+  /** Ends everything. What is queued stays on the device and is sent next time, or by another tab. */
+  close(): Promise<void>;
+}
+
+// --- Writing -----------------------------------------------------------------------------------------------------------
+
+export interface MutateOptions {
+  /** Do not show the result before the server accepted it. */
+  readonly pessimistic?: boolean;
+  /** At most 128 bytes; default: a random UUID. */
+  readonly correlationId?: string;
+  /** Not to be undone by `undo`. */
+  readonly undoable?: boolean;
+  /** Operations with equal keys that follow each other at once are one step of undo (typing). */
+  readonly undoGroup?: string;
+}
+
+/** Options of a mutation of a register, an assigned counter or a to-one link. */
+export interface WriteOptions {
+  /** `RecordView.seq` of what the author was looking at when deciding (a form opened earlier). */
+  readonly observed?: Seq;
+}
+
+/** Options of a mutation that decides a conflict. */
+export interface ResolveOptions {
+  readonly resolves?: ConflictId;
+}
+
+/** Collects the mutations of one operation. Reads inside see what was written before in the same transaction. */
+export interface Transaction {
+  /** As shown, with this transaction's own mutations. */
+  get(id: RecordId): RecordView | undefined;
+  /**
+   * Creates a record with initial values: a value for a register, a string for a text, a whole number for a counter,
+   * an array for a set or to-many field, an id for a to-one field. Without a schema a field given here is a register.
+   */
+  create(collection: CollectionId, id: RecordId, fields?: Readonly<Record<FieldId, WritableValue>>): void;
+  delete(id: RecordId, options?: ResolveOptions): void;
+  restore(id: RecordId, options?: ResolveOptions): void;
+  /** Sets a register. */
+  set(id: RecordId, field: FieldId, value: WritableValue, options?: WriteOptions & ResolveOptions): void;
+  /** Edits a text by hunks in the text as shown: ascending, disjoint, not touching; Unicode scalar values. */
+  editText(id: RecordId, field: FieldId, hunks: readonly Hunk[], options?: ResolveOptions): void;
+  /** Replaces a text; the hunks are computed against the text as shown. */
+  replaceText(id: RecordId, field: FieldId, text: string, options?: ResolveOptions): void;
+  increment(id: RecordId, field: FieldId, by?: number | bigint): void;
+  assignCounter(id: RecordId, field: FieldId, value: number | bigint, options?: WriteOptions & ResolveOptions): void;
+  /** Adds elements to a set. */
+  add(id: RecordId, field: FieldId, ...elements: readonly WritableValue[]): void;
+  /** Removes elements from a set, as shown. */
+  remove(id: RecordId, field: FieldId, ...elements: readonly WritableValue[]): void;
+  /** Removes all elements of a set or to-many field, as shown. */
+  clear(id: RecordId, field: FieldId): void;
+  /** Links through a to-one field (replacing its target) or a to-many field. */
+  link(id: RecordId, field: FieldId, target: RecordId, options?: WriteOptions & ResolveOptions): void;
+  /** Removes a link; without a target whatever a to-one field has. */
+  unlink(id: RecordId, field: FieldId, target?: RecordId, options?: WriteOptions & ResolveOptions): void;
+}
+
+/** An operation on its way. */
+export interface PendingMutation {
+  readonly dot: Dot;
+  readonly correlationId: string;
+  /**
+   * Kept on this device: survives a crash when `durability` is `durable`. Rejects with `NOT_SAVED` after the first
+   * failed attempt; the operation is still shown, and saving goes on being tried. Unobserved rejections are not errors.
+   */
+  readonly saved: Promise<{ readonly durability: 'durable' | 'memory' }>;
+  /**
+   * Its final outcome. Resolves also when it conflicted; rejects with `REJECTED` or `CANCELLED` when it has no effect.
+   * Never while offline; another tab may settle it after this one closed. Unobserved rejections are not errors.
+   */
+  readonly settled: Promise<Receipt>;
+}
+
+/** What became of an operation that took effect. */
+export interface Receipt {
+  readonly dot: Dot;
+  readonly correlationId: string;
+  readonly outcome: 'applied' | 'merged' | 'conflicted';
+  readonly seq: Seq;
+  /** Conflicts it opened or added to. */
+  readonly conflictIds: readonly ConflictId[];
+  /** Conflicts a resolution of this operation did not close because there was more than it had seen. */
+  readonly remaining: readonly ConflictId[];
+}
+
+export interface UndoResult {
+  readonly mutation: PendingMutation;
+  /** Fields left as they are because somebody changed them since, by `recordId/fieldId`. */
+  readonly skipped: readonly string[];
+}
+
+// --- Reading -----------------------------------------------------------------------------------------------------------
+
+/** A record as shown: confirmed state with pending operations on top. Immutable; the same object until it changes. */
+export interface RecordView {
+  readonly id: RecordId;
+  readonly collection: CollectionId;
+  /** Deleted records are shown by `record()` only. */
+  readonly deleted: boolean;
+  /**
+   * By field id: a register's value; a text's string; a counter's number (bigint beyond 2^53 - 1); a set's elements in
+   * a fixed order; a to-one link's target or null; a to-many link's targets in ascending order. Links to deleted or
+   * unknown records are left out. A field that was never set is absent.
+   */
+  readonly fields: Readonly<Record<FieldId, Value>>;
+  /** The position this picture shows, for {@link WriteOptions.observed}. */
+  readonly seq: Seq;
+  readonly sync: SyncMark;
+  /** The same, for fields that are not simply synced. */
+  readonly fieldSync: Readonly<Record<FieldId, SyncMark>>;
+  /** Live conflicts of the record and its fields. */
+  readonly conflictIds: readonly ConflictId[];
+}
+
+/**
+ * Where a record or field stands, the first that applies: `unsaved` (on no disk yet), `pending` (waits to be sent or
+ * for an answer), `conflict` (has a live conflict), `synced`.
+ */
+export type SyncMark = 'unsaved' | 'pending' | 'conflict' | 'synced';
+
+/** A condition on a record. A missing field equals null. */
+export type Condition =
+  | { readonly field: FieldId; readonly op: 'eq' | 'ne'; readonly value: Value }
+  /** Numbers with numbers, strings with strings (by code point); anything else does not hold. */
+  | { readonly field: FieldId; readonly op: 'lt' | 'lte' | 'gt' | 'gte'; readonly value: number | bigint | string }
+  | { readonly field: FieldId; readonly op: 'in'; readonly values: readonly Value[] }
+  /** A set or to-many field has the element; a text or string contains the string, character by character. */
+  | { readonly field: FieldId; readonly op: 'contains'; readonly value: Value }
+  | { readonly all: readonly Condition[] }
+  | { readonly any: readonly Condition[] }
+  | { readonly not: Condition };
+
+/** Short form: all of these fields equal these values. */
+export type Where = Condition | Readonly<Record<FieldId, null | boolean | number | bigint | string>>;
+
+/** An order; ties are broken by id, ascending. null < booleans < numbers < strings (by code point) < everything else. */
+export interface OrderBy {
+  readonly field: FieldId;
+  readonly direction?: 'asc' | 'desc';
+}
+
+/** What to join to each row, by name. */
+export type IncludeSpec = Readonly<Record<string, Include>>;
+
+/** A join along links. */
+export interface Include {
+  /** A to-one or to-many field of the row, or, with `from`, of the records that link to the row. */
+  readonly via: FieldId;
+  /** The collection whose records link to the row: an incoming join. */
+  readonly from?: CollectionId;
+  readonly where?: Where;
+  readonly orderBy?: readonly OrderBy[];
+  readonly include?: IncludeSpec;
+}
+
+export interface Query<I extends IncludeSpec = Record<never, never>> {
+  readonly collection: CollectionId;
+  readonly where?: Where;
+  readonly orderBy?: readonly OrderBy[];
+  /** The first so many in the order. */
+  readonly limit?: number;
+  readonly include?: I;
+}
+
+/** A row of a query. The same object until the record or something included changes. */
+export interface Row<I extends IncludeSpec = Record<never, never>> {
+  readonly record: RecordView;
+  /** The records joined; to-one joins are arrays of at most one. */
+  readonly include: { readonly [K in keyof I]: readonly Row<IncludeSpec>[] };
+}
+
+/** What a query shows. */
+export interface QueryResult<I extends IncludeSpec = Record<never, never>> {
+  readonly rows: readonly Row<I>[];
+  /** `loading` before `ready`, `partial` while the first snapshot has not come, then `ready`, offline too. */
+  readonly status: 'loading' | 'partial' | 'ready';
+}
+
+/** How a result changed, in the order that turns the old rows into the new ones. */
+export type QueryEvent<I extends IncludeSpec = Record<never, never>> =
+  | { readonly type: 'enter'; readonly row: Row<I>; readonly index: number }
+  | { readonly type: 'update'; readonly row: Row<I>; readonly previous: Row<I>; readonly index: number; readonly previousIndex: number }
+  | { readonly type: 'leave'; readonly row: Row<I>; readonly previousIndex: number };
+
+export interface LiveQuery<I extends IncludeSpec = Record<never, never>> extends Observable<QueryResult<I>> {
+  /** Events of one change come in one call. */
+  readonly events: (listener: (events: readonly QueryEvent<I>[]) => void) => () => void;
+}
+
+// --- Connection --------------------------------------------------------------------------------------------------------
+
+/** In one word; SPEC.md says which one when. */
+export type ConnectionState = 'online' | 'offline' | 'reconnecting' | 'syncing' | 'degraded';
+
+export interface ConnectionSnapshot {
+  readonly state: ConnectionState;
+  /** Why, when `degraded` or `offline`. */
+  readonly reason?: ConnectionReason;
+  /** The wire alone. */
+  readonly transport: 'up' | 'connecting' | 'waiting' | 'down';
+  /** The feed: how far this client is. `head` is what the server last said. */
+  readonly feed: { readonly position: Seq; readonly head: Seq; readonly caughtUp: boolean };
+  /** While a snapshot is being taken. */
+  readonly snapshot?: { readonly received: number; readonly estimated: number };
+  /** The queue, in short. */
+  readonly queue: { readonly pending: number; readonly paused: boolean };
+  readonly quality: LinkQuality;
+  /** When the next attempt is due, by the wall clock, while `waiting`. */
+  readonly nextAttemptAtMs?: number;
+  /** Failed attempts in a row. */
+  readonly failures: number;
+  readonly breaker: 'closed' | 'open' | 'probing';
+  /** Whether this tab holds the connection for all tabs of the browser. */
+  readonly role: 'leader' | 'follower';
+  readonly storage: 'durable' | 'memory' | 'full';
+}
+
+export type ConnectionReason =
+  /** The application or the user asked for it (`goOffline`). */
+  | 'asked'
+  /** The device has no network. */
+  | 'no_network'
+  /** The server cannot be reached. */
+  | 'unreachable'
+  | 'slow_link'
+  | 'lossy_link'
+  | 'unstable_link'
+  /** The server sheds load. */
+  | 'overloaded'
+  | 'credentials'
+  | 'forbidden'
+  | 'unknown_workspace'
+  /** What the server sends cannot be true; the client keeps what it has and starts over. */
+  | 'protocol'
+  /** The server's history was rewound; the client is putting its own work back. */
+  | 'history_rewound'
+  | 'storage_full'
+  | 'storage_memory'
+  /** The queue was paused. */
+  | 'paused';
+
+export interface LinkQuality {
+  /** Smoothed; absent before the first measurement. */
+  readonly roundTripMs?: number;
+  /** Smoothed variation of the round trip. */
+  readonly jitterMs?: number;
+  /** Beats lost among the last 20, 0 to 1. */
+  readonly loss: number;
+  /** Share of the last 10 minutes with a connection, 0 to 1. */
+  readonly stability: number;
+  readonly rating: 'good' | 'fair' | 'poor' | 'unknown';
+}
+
+export interface Connection extends Observable<ConnectionSnapshot> {
+  /** Each change of `state`, with what it was. */
+  onState(listener: (now: ConnectionSnapshot, before: ConnectionSnapshot) => void): () => void;
+  /** Stops connecting until `goOnline`. All tabs of the browser. */
+  goOffline(): void;
+  /** Connects, at once, whatever the back-off or the breaker say. */
+  goOnline(): void;
+}
+
+/** An operation without a final outcome. */
+export interface QueueItem {
+  readonly dot: Dot;
+  readonly correlationId: string;
+  readonly actor: string;
+  readonly madeAtMs: number;
+  readonly status: PendingStatus;
+  /** Of this tab; other tabs' queues are counted and listed too. */
+  readonly own: boolean;
+  /** In words, such as `set title of cards/card-1`. */
+  readonly summary: string;
+  readonly bytes: number;
+}
+
+/** See SPEC.md, Life of a pending operation. */
+export type PendingStatus = 'unsaved' | 'queued' | 'sent' | 'unknown' | 'held' | 'accepted' | 'doomed' | 'cancelled';
+
+export interface QueueSnapshot {
+  readonly items: readonly QueueItem[];
+  readonly pending: number;
+  readonly bytes: number;
+  readonly paused: boolean;
+  /** Since the queue was last empty: settled of total. */
+  readonly progress: { readonly settled: number; readonly total: number };
+}
+
+export interface Queue extends Observable<QueueSnapshot> {
+  /** Sends nothing until `resume`; editing goes on. */
+  pause(): void;
+  resume(): void;
+  /**
+   * Takes back this tab's operations that were never sent, with all that follow them, and puts them into the tray.
+   * Returns how many.
+   */
+  clear(): Promise<number>;
+  /** Resolves when nothing is pending. */
+  drained(): Promise<void>;
+}
+
+/** An operation that has no effect, with what its author wrote. */
+export interface RejectedItem {
+  readonly dot: Dot;
+  readonly correlationId: string;
+  readonly why: 'rejected' | 'cancelled';
+  readonly refusal: Refusal;
+  readonly rejectedAtMs: number;
+  readonly madeAtMs: number;
+  readonly mutations: readonly {
+    readonly collection: CollectionId;
+    readonly id: RecordId;
+    readonly field?: FieldId;
+    readonly summary: string;
+    /** What was to be written, where that is a value or a text as its author saw it. */
+    readonly content?: Value;
+    /** It is the one at fault. */
+    readonly atFault: boolean;
+  }[];
+}
+
+export interface RejectedTray extends Observable<readonly RejectedItem[]> {
+  /** Makes a new operation with the same mutations against what is shown now; dismisses the item when it could. */
+  retry(dot: Dot): PendingMutation;
+  dismiss(dot: Dot): Promise<void>;
+  dismissAll(): Promise<void>;
+}
+
+// --- Conflicts, presence, notices -----------------------------------------------------------------------------------------
+
+/** A live conflict with this client's pending decision on it. */
+export interface ConflictItem {
+  readonly summary: ConflictSummary;
+  /** The record as shown. */
+  readonly record: RecordView | undefined;
+  /** A decision of this client is on its way. */
+  readonly deciding?: 'resolve' | 'defer' | 'assign' | 'reopen';
+}
+
+export interface ConflictFilter {
+  readonly statuses?: readonly ConflictStatus[];
+  readonly kind?: ConflictKind;
+  readonly collection?: CollectionId;
+  readonly record?: RecordId;
+  readonly assignee?: string;
+}
+
+/** A decision. Which fit: register: alternative, value, keep. Text: alternative, text, keep. Edit-delete: keep (the record lives), delete. Relationship: keep, unlink, delete (the target). */
+export type Decision =
+  | { readonly type: 'alternative'; readonly seq: Seq }
+  | { readonly type: 'value'; readonly value: WritableValue }
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'keep' }
+  | { readonly type: 'delete' }
+  | { readonly type: 'unlink' };
+
+export interface Conflicts extends Observable<readonly ConflictItem[]> {
+  /** Live conflicts that fit, newest first; kept up to date, offline too. */
+  list(filter?: ConflictFilter): Observable<readonly ConflictItem[]>;
+  /** Everything about one conflict. Asks the server; `OFFLINE` unless it was read before at this revision. */
+  get(id: ConflictId): Promise<ConflictDetail>;
+  /**
+   * Decides, by an operation of this replica. `detail` is what the decision was made on: when the conflict changed
+   * since, this throws `CHANGED` and does nothing. Works offline on what was read before.
+   */
+  resolve(detail: ConflictDetail, decision: Decision): PendingMutation;
+  /** Puts aside until a time, at most 366 days ahead; then it opens again, with a notice. */
+  defer(id: ConflictId, remindAt: Date): PendingMutation;
+  /** An empty assignee takes the assignment back. */
+  assign(id: ConflictId, assignee: string): PendingMutation;
+  reopen(id: ConflictId): PendingMutation;
+}
+
+/** Somebody who is connected. */
+export interface Presence {
+  readonly connectionId: string;
+  readonly replicaId: ReplicaId;
+  readonly actor: string;
+  readonly clientName: string;
+  readonly connectedAtMs?: number;
+  readonly self: boolean;
+  readonly quality: LinkQuality;
+}
+
+/** Something to tell the user once. */
+export type Notice =
+  | { readonly type: 'rejected'; readonly item: RejectedItem }
+  | { readonly type: 'conflict'; readonly conflict: ConflictSummary; readonly own: boolean }
+  | { readonly type: 'reminder'; readonly conflict: ConflictSummary }
+  | { readonly type: 'history_rewound'; readonly reissued: number }
+  | { readonly type: 'replica_changed'; readonly reissued: number }
+  | { readonly type: 'not_saved'; readonly dot: Dot; readonly error: SynclineError }
+  | { readonly type: 'schema_changed'; readonly version: number };

@@ -1,0 +1,165 @@
+import type { RecordView, SyncMark } from '../api.js';
+import type { ChangesFrame, ConfirmedRecord, SnapshotChunk } from '../domain/change.js';
+import type { ConflictSummary } from '../domain/conflict.js';
+import type { CollectionId, ConflictId, Cursor, Dot, Epoch, FieldId, RecordId, ReplicaId, Seq } from '../domain/ids.js';
+import type { Mutation, Operation, ServerReceipt } from '../domain/operation.js';
+import type { Schema } from '../domain/schema.js';
+import type {
+  FrameWrites,
+  PendingRow,
+  RejectedRow,
+  SettledRow,
+  SlotContents,
+  StoreContents,
+  StoreMeta,
+  TextTailRow,
+} from '../store/store.js';
+
+/** Encodes operations; `wire/` has the real one. Deterministic. */
+export type EncodeOperation = (operation: Operation) => Uint8Array;
+
+/** Hash chain; `wire/` has the real one (BLAKE3-128). */
+export type NextChain = (previous: Uint8Array, operationHash: Uint8Array) => Uint8Array;
+
+/** A pending operation as the replica sees it. `bytes` never change. */
+export interface PendingOperation {
+  readonly operation: Operation;
+  readonly bytes: Uint8Array;
+  readonly saved: boolean;
+  readonly acceptedSeq?: Seq;
+  /** Not shown until accepted. */
+  readonly pessimistic: boolean;
+  readonly cancelled: boolean;
+  /** An operation it depends on was rejected: not shown, still sent, and sure to be rejected. */
+  readonly doomed: boolean;
+}
+
+/** What a call changed on the screen. */
+export interface ViewChange {
+  readonly recordIds: ReadonlySet<RecordId>;
+  readonly conflictIds: ReadonlySet<ConflictId>;
+  /** Everything may have changed (snapshot, reload). */
+  readonly all: boolean;
+}
+
+/** How a frame fits. */
+export type FrameVerdict =
+  /** It was applied; `writes` are to be kept. */
+  | { readonly type: 'applied'; readonly view: ViewChange; readonly writes: FrameWrites; readonly settled: readonly SettledOwn[] }
+  /** All of it was there already: ignored. */
+  | { readonly type: 'repeat' }
+  /** Changes are missing before it: reconnect from the own cursor. */
+  | { readonly type: 'gap'; readonly expectedSeq: Seq; readonly gotSeq: Seq }
+  /** The chain or epoch does not continue what is here, or an effect does not fit: take a snapshot. */
+  | { readonly type: 'broken'; readonly detail: string };
+
+/** An own operation seen in the feed. */
+export interface SettledOwn {
+  readonly dot: Dot;
+  readonly seq: Seq;
+  readonly outcome: 'applied' | 'merged' | 'conflicted';
+  readonly conflictIds: readonly ConflictId[];
+}
+
+/** A draft of an operation, from a transaction. */
+export interface Draft {
+  readonly mutations: readonly Mutation[];
+  readonly correlationId: string;
+  readonly pessimistic: boolean;
+  readonly actor: string;
+  readonly clientTimeMs: number;
+}
+
+/**
+ * One replica's state: confirmed state at a position, the pending operations of its slot in order, and the overlay of
+ * the ones on the other. Synchronous and deterministic: no clock, randomness, storage or network. It never lets a
+ * pending operation be changed.
+ *
+ * Owner of the implementation: replica/ (engineer A). Caller: client.ts and sync/.
+ */
+export interface Replica {
+  readonly replicaId: ReplicaId;
+  readonly epoch: Epoch;
+  readonly position: Seq;
+  readonly cursor: Cursor;
+  readonly nextCounter: number;
+  /** False until a first snapshot or feed from the beginning is whole. */
+  readonly whole: boolean;
+
+  /** Starts from what is stored. The slot may be exchanged later without touching confirmed state. */
+  load(contents: StoreContents, slot: SlotContents): ViewChange;
+  useSlot(slot: SlotContents): ViewChange;
+  setSchema(schema: Schema): ViewChange;
+  readonly schema: Schema | undefined;
+
+  // Reading
+  /** As shown. The same object until it changes. */
+  view(id: RecordId): RecordView | undefined;
+  /** Ids of records of a collection that are shown (not deleted), in no order. */
+  idsOf(collection: CollectionId): Iterable<RecordId>;
+  /** Ids of records, of any collection, that link to this one through that field, as stored, overlay included. */
+  linkedFrom(target: RecordId, collection: CollectionId, field: FieldId): Iterable<RecordId>;
+  confirmed(id: RecordId): ConfirmedRecord | undefined;
+  conflicts(): ReadonlyMap<ConflictId, ConflictSummary>;
+  pending(): readonly PendingOperation[];
+  mark(id: RecordId, field?: FieldId): SyncMark;
+
+  // Own operations
+  /**
+   * Makes the next operation of the replica and puts it on top. Its context is the position and nothing else; it
+   * depends on the pending operations that created a record it touches and, for a text, on the latest pending edit of
+   * that text. Throws SynclineError when it does not fit; nothing has changed then.
+   */
+  make(draft: Draft): { readonly pending: PendingOperation; readonly view: ViewChange };
+  markSaved(dots: readonly Dot[]): ViewChange;
+  /** The mutations that take back what this operation did to what is shown now; empty when nothing is left of it. */
+  inverse(dot: Dot): { readonly mutations: readonly Mutation[]; readonly skipped: readonly string[] };
+
+  // The server's word
+  /** Takes in a frame, if it fits. Own operations in it leave the overlay here and nowhere else. */
+  applyFrame(frame: ChangesFrame): FrameVerdict;
+  /**
+   * Takes in a receipt. Accepted: remembered, stays on top until the feed passes it. Rejected: leaves the overlay, with
+   * the dependents marked doomed; `rejected` is what goes into the tray. Held, not settled: nothing. For dots of other
+   * slots it answers from `row`.
+   */
+  applyReceipt(receipt: ServerReceipt, nowMs: number, row?: PendingRow): { readonly view: ViewChange; readonly rejected?: RejectedRow };
+  /** Takes back own operations from this counter on; what was sent cannot be. */
+  cancelFrom(counter: number, nowMs: number): { readonly view: ViewChange; readonly rejected: readonly RejectedRow[] };
+
+  // Starting over
+  /** Collects a snapshot aside; what is shown stays. */
+  beginSnapshot(): SnapshotBuilder;
+  /**
+   * Replaces confirmed state by a snapshot that is whole and puts the pending operations on top. Same epoch only.
+   */
+  adopt(snapshot: WholeSnapshot): ViewChange;
+  /**
+   * The history was rewound, or the replica forked: what has to be made again, as operations of `replicaId`, in order,
+   * against `snapshot` (rewound) or the present state (forked). `missing` are settled own operations the new history
+   * does not have. Afterwards this replica is the new one.
+   */
+  reissue(
+    replicaId: ReplicaId,
+    cause: { readonly type: 'rewound'; readonly snapshot: WholeSnapshot; readonly missing: readonly SettledRow[] } | { readonly type: 'forked' },
+  ): { readonly operations: readonly PendingOperation[]; readonly view: ViewChange };
+}
+
+/** Collects chunks and the frames after them until no record is ahead of the position. */
+export interface SnapshotBuilder {
+  /** Rows as they are to be kept. */
+  add(chunk: SnapshotChunk): { readonly records: readonly ConfirmedRecord[]; readonly conflicts: readonly ConflictSummary[] };
+  /** Frames from the first chunk's cursor on; a record skips changes up to its `asOfSeq`. */
+  applyFrame(frame: ChangesFrame): FrameVerdict;
+  /** Complete, and the position is at least the last chunk's. Undefined before. */
+  whole(): WholeSnapshot | undefined;
+  readonly cursor: Cursor | undefined;
+}
+
+export interface WholeSnapshot {
+  readonly meta: StoreMeta;
+  readonly records: ReadonlyMap<RecordId, ConfirmedRecord>;
+  readonly conflicts: ReadonlyMap<ConflictId, ConflictSummary>;
+  readonly textTail: readonly TextTailRow[];
+}
+
