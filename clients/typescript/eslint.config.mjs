@@ -20,7 +20,15 @@ export default tseslint.config(
     // Clocks, timers and randomness come from platform.ts as arguments; gen/ is known to wire/ and transport/ only.
     files: ['packages/client/src/{domain,replica,query,connection,sync,tabs}/**/*.ts'],
     rules: {
-      'no-restricted-globals': ['error', 'setTimeout', 'setInterval', 'performance', 'navigator', 'crypto', 'indexedDB'],
+      'no-restricted-globals': [
+        'error',
+        'setTimeout',
+        'setInterval',
+        'performance',
+        'navigator',
+        'crypto',
+        'indexedDB',
+      ],
       'no-restricted-properties': [
         'error',
         { object: 'Date', property: 'now' },

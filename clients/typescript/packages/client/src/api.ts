@@ -4,12 +4,7 @@
  * one page do not know each other.
  */
 
-import type {
-  ConflictDetail,
-  ConflictKind,
-  ConflictStatus,
-  ConflictSummary,
-} from './domain/conflict.js';
+import type { ConflictDetail, ConflictKind, ConflictStatus, ConflictSummary } from './domain/conflict.js';
 import type { CollectionId, ConflictId, Dot, FieldId, RecordId, ReplicaId, Seq } from './domain/ids.js';
 import type { Hunk, Refusal } from './domain/operation.js';
 import type { Schema } from './domain/schema.js';
@@ -282,7 +277,13 @@ export interface QueryResult<I extends IncludeSpec = Record<never, never>> {
 /** How a result changed, in the order that turns the old rows into the new ones. */
 export type QueryEvent<I extends IncludeSpec = Record<never, never>> =
   | { readonly type: 'enter'; readonly row: Row<I>; readonly index: number }
-  | { readonly type: 'update'; readonly row: Row<I>; readonly previous: Row<I>; readonly index: number; readonly previousIndex: number }
+  | {
+      readonly type: 'update';
+      readonly row: Row<I>;
+      readonly previous: Row<I>;
+      readonly index: number;
+      readonly previousIndex: number;
+    }
   | { readonly type: 'leave'; readonly row: Row<I>; readonly previousIndex: number };
 
 export interface LiveQuery<I extends IncludeSpec = Record<never, never>> extends Observable<QueryResult<I>> {

@@ -1,7 +1,17 @@
 /** The neutral core: types, errors and what both entries share. Clients are made by `./browser` and `./node`. */
 export type * from './api.js';
 export type * from './domain/conflict.js';
-export type { CausalContext, CollectionId, ConflictId, Dot, Epoch, FieldId, RecordId, ReplicaId, Seq } from './domain/ids.js';
+export type {
+  CausalContext,
+  CollectionId,
+  ConflictId,
+  Dot,
+  Epoch,
+  FieldId,
+  RecordId,
+  ReplicaId,
+  Seq,
+} from './domain/ids.js';
 export type { Hunk, Refusal } from './domain/operation.js';
 export type { FieldSchema, Schema } from './domain/schema.js';
 export type { Double, FieldKind, Value, WritableValue } from './domain/value.js';

@@ -17,7 +17,12 @@ export type ConnectionEvent =
   | { readonly type: 'beat'; readonly report: BeatReport }
   | { readonly type: 'silent' }
   | { readonly type: 'went_away' }
-  | { readonly type: 'failed'; readonly kind: FailureKind; readonly retryAfterMs?: number; readonly reason?: ConnectionReason }
+  | {
+      readonly type: 'failed';
+      readonly kind: FailureKind;
+      readonly retryAfterMs?: number;
+      readonly reason?: ConnectionReason;
+    }
   | { readonly type: 'timer' }
   | { readonly type: 'closed' };
 
@@ -60,7 +65,13 @@ export interface SummaryInput {
   readonly storage: ConnectionSnapshot['storage'];
   readonly rewound: boolean;
 }
-export type Summarize = (input: SummaryInput) => { readonly state: ConnectionSnapshot['state']; readonly reason?: ConnectionReason };
+export type Summarize = (input: SummaryInput) => {
+  readonly state: ConnectionSnapshot['state'];
+  readonly reason?: ConnectionReason;
+};
 
 /** How many operations go into the next call, and how long it gathers them. Pure. */
-export type PlanBatch = (quality: LinkQuality, queued: number) => { readonly operationsMax: number; readonly gatherMs: number };
+export type PlanBatch = (
+  quality: LinkQuality,
+  queued: number,
+) => { readonly operationsMax: number; readonly gatherMs: number };

@@ -23,7 +23,12 @@ export type Action =
   | { readonly type: 'clear_elements'; readonly fieldId: FieldId }
   | { readonly type: 'link'; readonly fieldId: FieldId; readonly targetRecordId: RecordId }
   | { readonly type: 'unlink'; readonly fieldId: FieldId; readonly targetRecordId: RecordId | null }
-  | { readonly type: 'defer_conflict'; readonly conflictId: ConflictId; readonly revision: number; readonly remindAtMs: number }
+  | {
+      readonly type: 'defer_conflict';
+      readonly conflictId: ConflictId;
+      readonly revision: number;
+      readonly remindAtMs: number;
+    }
   | { readonly type: 'assign_conflict'; readonly conflictId: ConflictId; readonly assignee: string }
   | { readonly type: 'reopen_conflict'; readonly conflictId: ConflictId };
 

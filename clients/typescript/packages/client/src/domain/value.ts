@@ -8,14 +8,7 @@ import type { RecordId } from './ids.js';
  * to be whole. NaN is refused.
  */
 export type Value =
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | Uint8Array
-  | readonly Value[]
-  | { readonly [name: string]: Value };
+  null | boolean | number | bigint | string | Uint8Array | readonly Value[] | { readonly [name: string]: Value };
 
 /** Says that a number is to be written as a double even if it is whole. */
 export interface Double {

@@ -45,7 +45,12 @@ export interface ViewChange {
 /** How a frame fits. */
 export type FrameVerdict =
   /** It was applied; `writes` are to be kept. */
-  | { readonly type: 'applied'; readonly view: ViewChange; readonly writes: FrameWrites; readonly settled: readonly SettledOwn[] }
+  | {
+      readonly type: 'applied';
+      readonly view: ViewChange;
+      readonly writes: FrameWrites;
+      readonly settled: readonly SettledOwn[];
+    }
   /** All of it was there already: ignored. */
   | { readonly type: 'repeat' }
   /** Changes are missing before it: reconnect from the own cursor. */
@@ -123,7 +128,11 @@ export interface Replica {
    * the dependents marked doomed; `rejected` is what goes into the tray. Held, not settled: nothing. For dots of other
    * slots it answers from `row`.
    */
-  applyReceipt(receipt: ServerReceipt, nowMs: number, row?: PendingRow): { readonly view: ViewChange; readonly rejected?: RejectedRow };
+  applyReceipt(
+    receipt: ServerReceipt,
+    nowMs: number,
+    row?: PendingRow,
+  ): { readonly view: ViewChange; readonly rejected?: RejectedRow };
   /** Takes back own operations from this counter on; what was sent cannot be. */
   cancelFrom(counter: number, nowMs: number): { readonly view: ViewChange; readonly rejected: readonly RejectedRow[] };
 
@@ -141,14 +150,19 @@ export interface Replica {
    */
   reissue(
     replicaId: ReplicaId,
-    cause: { readonly type: 'rewound'; readonly snapshot: WholeSnapshot; readonly missing: readonly SettledRow[] } | { readonly type: 'forked' },
+    cause:
+      | { readonly type: 'rewound'; readonly snapshot: WholeSnapshot; readonly missing: readonly SettledRow[] }
+      | { readonly type: 'forked' },
   ): { readonly operations: readonly PendingOperation[]; readonly view: ViewChange };
 }
 
 /** Collects chunks and the frames after them until no record is ahead of the position. */
 export interface SnapshotBuilder {
   /** Rows as they are to be kept. */
-  add(chunk: SnapshotChunk): { readonly records: readonly ConfirmedRecord[]; readonly conflicts: readonly ConflictSummary[] };
+  add(chunk: SnapshotChunk): {
+    readonly records: readonly ConfirmedRecord[];
+    readonly conflicts: readonly ConflictSummary[];
+  };
   /** Frames from the first chunk's cursor on; a record skips changes up to its `asOfSeq`. */
   applyFrame(frame: ChangesFrame): FrameVerdict;
   /** Complete, and the position is at least the last chunk's. Undefined before. */
@@ -162,4 +176,3 @@ export interface WholeSnapshot {
   readonly conflicts: ReadonlyMap<ConflictId, ConflictSummary>;
   readonly textTail: readonly TextTailRow[];
 }
-

@@ -84,7 +84,11 @@ export interface FrameWrites {
   readonly conflicts: readonly ConflictSummary[];
   readonly textTail: readonly TextTailRow[];
   /** Tail rows no longer needed: all of a field up to a position. */
-  readonly textTailPruned: readonly { readonly recordId: RecordId; readonly fieldId: FieldId; readonly toSeqInclusive: Seq }[];
+  readonly textTailPruned: readonly {
+    readonly recordId: RecordId;
+    readonly fieldId: FieldId;
+    readonly toSeqInclusive: Seq;
+  }[];
   /** Dots in the frame: whichever of them are pending, in any slot, become settled rows. */
   readonly ownDots: readonly { readonly dot: Dot; readonly seq: Seq }[];
 }
@@ -169,7 +173,11 @@ export interface Store {
    * dropped by the next `beginSnapshot` or at opening.
    */
   beginSnapshot(term: number): Promise<void>;
-  addToSnapshot(term: number, records: readonly ConfirmedRecord[], conflicts: readonly ConflictSummary[]): Promise<void>;
+  addToSnapshot(
+    term: number,
+    records: readonly ConfirmedRecord[],
+    conflicts: readonly ConflictSummary[],
+  ): Promise<void>;
   finishSnapshot(term: number, meta: StoreMeta): Promise<void>;
 
   /** Keeps receipts that say "settled at": `acceptedSeq`. Unknown dots are ignored. */
@@ -190,7 +198,11 @@ export interface Store {
    * Gives a slot another replica and its queue other operations, at once (fork, rewound history). The old replica's
    * pending rows are gone after it; settled rows stay.
    */
-  reissue(slotId: SlotId, replicaId: ReplicaId, operations: readonly { readonly operation: Operation; readonly bytes: Uint8Array }[]): Promise<void>;
+  reissue(
+    slotId: SlotId,
+    replicaId: ReplicaId,
+    operations: readonly { readonly operation: Operation; readonly bytes: Uint8Array }[],
+  ): Promise<void>;
 
   /** Takes a slot away that has no queue and an empty tray. */
   removeSlot(slotId: SlotId): Promise<void>;
@@ -202,4 +214,3 @@ export interface Store {
   estimate(): Promise<{ readonly usedBytes?: number; readonly quotaBytes?: number }>;
   close(): Promise<void>;
 }
-

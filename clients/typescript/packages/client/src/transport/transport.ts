@@ -81,7 +81,10 @@ export interface Transport {
   openFeed(cursor: Cursor | undefined, signal: AbortSignal): Promise<FeedSession>;
   snapshot(signal: AbortSignal): AsyncIterable<SnapshotChunk>;
   /** One receipt per operation, in order. `operations` are encoded Operation messages. */
-  submit(operations: readonly Uint8Array[], signal: AbortSignal): Promise<{ readonly receipts: readonly ServerReceipt[]; readonly headSeq: Seq }>;
+  submit(
+    operations: readonly Uint8Array[],
+    signal: AbortSignal,
+  ): Promise<{ readonly receipts: readonly ServerReceipt[]; readonly headSeq: Seq }>;
   receipts(dots: readonly Dot[], signal: AbortSignal): Promise<readonly ServerReceipt[]>;
   abandon(dot: Dot, signal: AbortSignal): Promise<ServerReceipt>;
   startBeats(replicaId: ReplicaId | '', position: () => Seq, signal: AbortSignal): Promise<BeatSession>;
