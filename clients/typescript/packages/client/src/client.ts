@@ -1,7 +1,7 @@
 import type { Syncline, SynclineOptions } from './api.js';
 import type { Platform } from './platform.js';
 import type { CreateLiveQueries } from './query/query.js';
-import type { EncodeOperation, NextChain, Replica } from './replica/replica.js';
+import type { CreateReplica } from './replica/replica.js';
 import type { Store } from './store/store.js';
 import type { Transport } from './transport/transport.js';
 
@@ -11,7 +11,7 @@ export interface ClientParts {
   /** Opened before `ready`. Falls back to memory by itself when storage is denied. */
   readonly openStore: (options: SynclineOptions) => Promise<Store>;
   readonly createTransport: (options: SynclineOptions) => Transport;
-  readonly createReplica: (workspaceId: string, encode: EncodeOperation, nextChain: NextChain) => Replica;
+  readonly createReplica: CreateReplica;
   readonly createLiveQueries: CreateLiveQueries;
 }
 

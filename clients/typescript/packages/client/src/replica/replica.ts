@@ -153,8 +153,17 @@ export interface Replica {
     cause:
       | { readonly type: 'rewound'; readonly snapshot: WholeSnapshot; readonly missing: readonly SettledRow[] }
       | { readonly type: 'forked' },
-  ): { readonly operations: readonly PendingOperation[]; readonly view: ViewChange };
+  ): {
+    readonly operations: readonly PendingOperation[];
+    /** Settled operations of the old history that are among them. */
+    readonly remade: readonly Dot[];
+    readonly rejected: readonly RejectedRow[];
+    readonly view: ViewChange;
+  };
 }
+
+/** Makes a replica. A leader makes further ones, over the same contents, for slots of closed or other tabs. */
+export type CreateReplica = (workspaceId: string, encode: EncodeOperation, nextChain: NextChain) => Replica;
 
 /** Collects chunks and the frames after them until no record is ahead of the position. */
 export interface SnapshotBuilder {

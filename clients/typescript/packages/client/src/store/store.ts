@@ -26,11 +26,16 @@ export interface PendingRow {
   readonly operation: Operation;
   /** The encoded Operation message. */
   readonly bytes: Uint8Array;
+  /** Not shown before it is accepted. */
+  readonly pessimistic: boolean;
   /** Set by a receipt that says it settled; the row stays until the feed has passed this position. */
   readonly acceptedSeq?: Seq;
   /** Taken back by the user: not shown, and its counter is abandoned instead of sent. */
   readonly cancelled?: true;
 }
+
+/** A new operation, to be kept. */
+export type NewOperation = Pick<PendingRow, 'operation' | 'bytes' | 'pessimistic'>;
 
 /** An own operation that settled, kept for a while in case the history is rewound. */
 export interface SettledRow {
@@ -157,7 +162,7 @@ export interface Store {
    */
   saveOperations(
     slotId: SlotId,
-    operations: readonly { readonly operation: Operation; readonly bytes: Uint8Array }[],
+    operations: readonly NewOperation[],
     unsavedFrames: readonly FrameWrites[],
   ): Promise<void>;
 
@@ -196,12 +201,15 @@ export interface Store {
 
   /**
    * Gives a slot another replica and its queue other operations, at once (fork, rewound history). The old replica's
-   * pending rows are gone after it; settled rows stay.
+   * pending rows are gone after it, and so are the settled rows that were made again (`remade`): a crash must not make
+   * them twice. Operations that could not be made again go into the tray.
    */
   reissue(
     slotId: SlotId,
     replicaId: ReplicaId,
-    operations: readonly { readonly operation: Operation; readonly bytes: Uint8Array }[],
+    operations: readonly NewOperation[],
+    remade: readonly Dot[],
+    rejected: readonly RejectedRow[],
   ): Promise<void>;
 
   /** Takes a slot away that has no queue and an empty tray. */
