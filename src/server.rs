@@ -234,6 +234,7 @@ fn routes(engine: &Engine) -> Routes {
     use pb::change_service_server::ChangeServiceServer;
     use pb::conflict_service_server::ConflictServiceServer;
     use pb::connection_service_server::ConnectionServiceServer;
+    use pb::diagnostics_service_server::DiagnosticsServiceServer;
     use pb::operation_service_server::OperationServiceServer;
     use pb::record_service_server::RecordServiceServer;
     use pb::workspace_service_server::WorkspaceServiceServer;
@@ -242,11 +243,13 @@ fn routes(engine: &Engine) -> Routes {
     let changes = ChangeServiceServer::new(services::Changes::new(e()));
     let connections = ConnectionServiceServer::new(services::Connections::new(e()));
     let conflicts = ConflictServiceServer::new(services::Conflicts::new(e()));
+    let diagnostics = DiagnosticsServiceServer::new(services::Diagnostics);
     let records = RecordServiceServer::new(services::Records::new(e()));
     let workspaces = WorkspaceServiceServer::new(services::Workspaces::new(e()));
     Routes::new(operations.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(changes.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(connections.max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(diagnostics.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(conflicts.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(records.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(workspaces.max_decoding_message_size(MESSAGE_BYTES_MAX))

@@ -1,10 +1,12 @@
 //! The command line.
 
+mod bench;
 mod dev;
 mod doctor;
 mod error;
 mod migrate;
 mod replay;
+mod scratch;
 mod serve;
 mod signal;
 
@@ -34,6 +36,8 @@ enum Command {
     Migrate(#[command(flatten)] Flags),
     /// Check configuration, database, ports and limits, and say what to mend
     Doctor(#[command(flatten)] Flags),
+    /// Put load on a server and measure it as its clients feel it
+    Bench(bench::BenchArgs),
     /// Replay a recorded editing session of several authors through the service
     Replay(replay::ReplayArgs),
 }
@@ -49,6 +53,7 @@ impl Cli {
             Command::Serve(flags) => serve::run(flags).await,
             Command::Migrate(flags) => migrate::run(flags).await,
             Command::Doctor(flags) => doctor::run(flags).await,
+            Command::Bench(args) => bench::run(args).await,
             Command::Replay(args) => replay::run(args).await,
         }
     }

@@ -37,6 +37,7 @@ bounded! { MESSAGE_BYTES_MAX;
     ListConnectionsRequest SubmitRequest GetReceiptsRequest AbandonCounterRequest GetRecordRequest
     ListRecordsRequest ListRecordHistoryRequest CreateWorkspaceRequest GetWorkspaceRequest
     ListWorkspacesRequest GetSchemaRequest UpdateSchemaRequest GetVersionVectorRequest GetHeadRequest
+    NoopRequest
 }
 
 // What servers send: bounded by whoever makes them, and by tonic's 4 MiB at the client.
@@ -47,7 +48,7 @@ bounded! { usize::MAX;
     DisconnectResponse ListConnectionsResponse SubmitResponse GetReceiptsResponse AbandonCounterResponse
     GetRecordResponse ListRecordsResponse ListRecordHistoryResponse CreateWorkspaceResponse
     GetWorkspaceResponse ListWorkspacesResponse GetSchemaResponse UpdateSchemaResponse
-    GetVersionVectorResponse GetHeadResponse
+    GetVersionVectorResponse GetHeadResponse NoopResponse
 }
 
 /// The codec of every method: encodes `T`, decodes `U`.

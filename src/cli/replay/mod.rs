@@ -26,6 +26,7 @@ use crate::grpc::pb::record_service_client::RecordServiceClient;
 use crate::grpc::pb::workspace_service_client::WorkspaceServiceClient;
 use crate::server::Server;
 
+use super::scratch::{ScratchDirectory, fresh_id};
 use super::{CliError, say};
 use author::Author;
 use trace::Trace;
@@ -100,10 +101,10 @@ fn report(outcome: &Outcome, json: bool) -> Result<(), CliError> {
 
 /// Starts a server on a temporary database, replays against it, and stops it.
 async fn with_own_server(trace: &Trace, args: &ReplayArgs) -> Result<Outcome, CliError> {
-    let directory = TemporaryDirectory::create()?;
+    let directory = ScratchDirectory::create("replay")?;
     let url = match &args.database_url {
         Some(url) => url.clone(),
-        None => format!("sqlite:{}", directory.path.join("replay.db").display()),
+        None => format!("sqlite:{}", directory.path().join("replay.db").display()),
     };
     let flags = Flags::new(Preset::SERVE)
         .with("server.listen", "127.0.0.1:0")
@@ -121,33 +122,6 @@ async fn with_own_server(trace: &Trace, args: &ReplayArgs) -> Result<Outcome, Cl
         served?;
     }
     outcome
-}
-
-/// A directory that goes with its owner.
-struct TemporaryDirectory {
-    path: PathBuf,
-}
-
-impl TemporaryDirectory {
-    fn create() -> Result<TemporaryDirectory, CliError> {
-        let path = std::env::temp_dir().join(format!("syncline-replay-{}", fresh_id()));
-        std::fs::create_dir(&path)
-            .map_err(|error| CliError::Other(format!("{}: {error}", path.display())))?;
-        Ok(TemporaryDirectory { path })
-    }
-}
-
-impl Drop for TemporaryDirectory {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "a temporary directory stays behind");
-        }
-    }
-}
-
-#[allow(clippy::disallowed_methods, reason = "a command line tool is where randomness comes in")]
-fn fresh_id() -> Uuid {
-    Uuid::new_v4()
 }
 
 async fn connect(target: &str) -> Result<Channel, CliError> {

@@ -3,6 +3,7 @@
 mod changes;
 mod conflicts;
 mod connections;
+mod diagnostics;
 mod operations;
 mod records;
 mod workspaces;
@@ -16,6 +17,7 @@ use super::status::{Failure, FieldViolation};
 pub use changes::Changes;
 pub use conflicts::Conflicts;
 pub use connections::Connections;
+pub use diagnostics::Diagnostics;
 pub use operations::Operations;
 pub use records::Records;
 pub use workspaces::Workspaces;

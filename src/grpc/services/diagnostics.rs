@@ -1,0 +1,20 @@
+//! DiagnosticsService: what operators measure a server with.
+
+use tonic::{Request, Response, Status};
+
+use crate::grpc::pb;
+use crate::grpc::pb::diagnostics_service_server::DiagnosticsService;
+
+/// DiagnosticsService. It has nothing to do with the engine, which is the point of it.
+#[derive(Debug, Default)]
+pub struct Diagnostics;
+
+#[tonic::async_trait]
+impl DiagnosticsService for Diagnostics {
+    async fn noop(&self, request: Request<pb::NoopRequest>) -> Result<Response<pb::NoopResponse>, Status> {
+        let pb::NoopRequest { submit } = request.into_inner();
+        let count = submit.map_or(0, |submit| submit.operations.len());
+        let operation_count = u32::try_from(count).unwrap_or(u32::MAX);
+        Ok(Response::new(pb::NoopResponse { operation_count }))
+    }
+}
