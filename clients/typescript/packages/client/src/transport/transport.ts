@@ -55,8 +55,11 @@ export interface PresenceRow {
 /** A presence lease that beats until it is closed. */
 export interface BeatSession {
   readonly connectionId: string;
-  /** Ends (normally) when the server is draining; throws when the lease is lost or the link broke. */
-  readonly reports: AsyncIterable<BeatReport>;
+  /**
+   * What each beat told; `lost` for one that was not answered in time. Ends (normally) when the server is draining;
+   * throws when the lease is lost or the link broke.
+   */
+  readonly reports: AsyncIterable<BeatReport | 'lost'>;
   /** Beats now (after a thaw, or to measure). */
   beat(): void;
   close(): Promise<void>;
@@ -88,6 +91,8 @@ export interface Transport {
   receipts(dots: readonly Dot[], signal: AbortSignal): Promise<readonly ServerReceipt[]>;
   abandon(dot: Dot, signal: AbortSignal): Promise<ServerReceipt>;
   startBeats(replicaId: ReplicaId | '', position: () => Seq, signal: AbortSignal): Promise<BeatSession>;
+  /** Forgets the credentials: the next call asks for them again. */
+  refreshCredentials(): void;
   presence(signal: AbortSignal): Promise<readonly PresenceRow[]>;
   schema(signal: AbortSignal): Promise<Schema>;
   head(signal: AbortSignal): Promise<Cursor>;

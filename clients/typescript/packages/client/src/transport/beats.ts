@@ -1,0 +1,43 @@
+import type { Client } from '@connectrpc/connect';
+import type { ReplicaId, Seq } from '../domain/ids.js';
+import type { ServerState } from '../gen/syncline/v1/connection_pb.js';
+import type { ConnectionService } from '../gen/syncline/v1/connection_service_pb.js';
+import { BEAT_INTERVAL_MS, SILENCE_INTERVALS } from '../limits.js';
+import type { Clock } from '../platform.js';
+import { epochFromWire, present, safeNumber } from '../wire/numbers.js';
+import type { BeatReport } from './transport.js';
+
+/** What a session of beats is made of. */
+export interface BeatParts {
+  readonly connections: Client<typeof ConnectionService>;
+  readonly clock: Clock;
+  readonly workspaceId: string;
+  readonly replicaId: ReplicaId | '';
+  readonly clientName: string;
+  readonly actor: string;
+  readonly position: () => Seq;
+}
+
+/** What opens a connection. */
+export function startOf(parts: BeatParts): {
+  workspaceId: string;
+  replicaId: string;
+  clientName: string;
+  actor: string;
+} {
+  const { workspaceId, replicaId, clientName, actor } = parts;
+  return { workspaceId, replicaId, clientName, actor };
+}
+
+/** What the server told with a beat. */
+export function reportOf(server: ServerState | undefined, roundTripMs?: number): BeatReport {
+  const state = present(server, 'the state of the server');
+  const beatIntervalMs = safeNumber(state.beatIntervalMs) || BEAT_INTERVAL_MS;
+  return {
+    ...(roundTripMs === undefined ? {} : { roundTripMs }),
+    headSeq: safeNumber(state.headSeq),
+    epoch: epochFromWire(state.epoch),
+    beatIntervalMs,
+    leaseMs: safeNumber(state.leaseMs) || beatIntervalMs * SILENCE_INTERVALS,
+  };
+}

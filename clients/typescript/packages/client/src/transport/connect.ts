@@ -1,0 +1,217 @@
+import { create } from '@bufbuild/protobuf';
+import { createClient, type Transport as ConnectTransport } from '@connectrpc/connect';
+import type { Frame, SnapshotChunk } from '../domain/change.js';
+import type { ConflictDetail } from '../domain/conflict.js';
+import type { ConflictId, Cursor, Dot, ReplicaId, Seq } from '../domain/ids.js';
+import type { ServerReceipt } from '../domain/operation.js';
+import type { Schema } from '../domain/schema.js';
+import { ChangeService, type FeedStart, type Frame as WireFrame } from '../gen/syncline/v1/change_service_pb.js';
+import { ConflictService } from '../gen/syncline/v1/conflict_service_pb.js';
+import { ConnectionService } from '../gen/syncline/v1/connection_service_pb.js';
+import { OperationService, SubmitRequestSchema } from '../gen/syncline/v1/operation_service_pb.js';
+import { WorkspaceService } from '../gen/syncline/v1/workspace_service_pb.js';
+import { CALL_TIMEOUT_MS } from '../limits.js';
+import { frameFromWire, snapshotChunkFromWire } from '../wire/change.js';
+import { conflictDetailFromWire } from '../wire/conflict.js';
+import { cursorFromWire, cursorToWire, dotToWire, millisecondsOf, present, safeNumber } from '../wire/numbers.js';
+import { receiptFromWire } from '../wire/operation.js';
+import { schemaFromWire } from '../wire/schema.js';
+import type { Clock } from '../platform.js';
+import type { BeatParts } from './beats.js';
+import type { Credentials } from './credentials.js';
+import { failureOfCall } from './failures.js';
+import { lengthDelimited } from './raw-field.js';
+import type { BeatSession, FeedSession, PresenceRow, Transport } from './transport.js';
+import { TransportError } from './transport-error.js';
+
+/** What a transport needs to know. */
+export interface TransportOptions {
+  readonly url: string;
+  readonly workspace: string;
+  readonly clientName: string;
+  readonly actor: string;
+  readonly credentials?: () => string | Promise<string>;
+  readonly clock: Clock;
+}
+
+/** What the transports of both surroundings are made of. */
+export interface ConnectParts extends TransportOptions {
+  readonly connect: ConnectTransport;
+  readonly authorization: Credentials;
+  /** Ends the connections below, where that is possible. */
+  readonly shut: () => void;
+}
+
+/** The fields of FeedStart. */
+export type FeedStartInit = Pick<FeedStart, 'workspaceId' | 'clientName'> & {
+  cursor?: ReturnType<typeof cursorToWire>;
+};
+
+/** Connections in one page of the list of presence (server). */
+const PRESENCE_PAGE = 1_000;
+
+/** What both transports do alike: everything but feeds and beats, which depend on whether a client can send on a stream. */
+export abstract class BaseTransport implements Transport {
+  private readonly operations;
+  private readonly workspaces;
+  private readonly conflicts;
+  protected readonly changes;
+  protected readonly connections;
+
+  constructor(protected readonly parts: ConnectParts) {
+    this.operations = createClient(OperationService, parts.connect);
+    this.workspaces = createClient(WorkspaceService, parts.connect);
+    this.conflicts = createClient(ConflictService, parts.connect);
+    this.changes = createClient(ChangeService, parts.connect);
+    this.connections = createClient(ConnectionService, parts.connect);
+  }
+
+  abstract openFeed(cursor: Cursor | undefined, signal: AbortSignal): Promise<FeedSession>;
+  abstract startBeats(replicaId: ReplicaId | '', position: () => Seq, signal: AbortSignal): Promise<BeatSession>;
+
+  async *snapshot(signal: AbortSignal): AsyncIterable<SnapshotChunk> {
+    let complete = false;
+    try {
+      const chunks = this.changes.snapshot({ workspaceId: this.parts.workspace }, { signal });
+      for await (const chunk of chunks) {
+        complete = chunk.complete;
+        yield snapshotChunkFromWire(chunk);
+      }
+    } catch (error) {
+      throw failureOfCall(error, signal);
+    }
+    if (!complete) throw new TransportError('unreachable', 'the snapshot broke off');
+  }
+
+  submit(
+    operations: readonly Uint8Array[],
+    signal: AbortSignal,
+  ): Promise<{ readonly receipts: readonly ServerReceipt[]; readonly headSeq: Seq }> {
+    return this.call(signal, async (options) => {
+      const request = create(SubmitRequestSchema, { workspaceId: this.parts.workspace });
+      // The bytes that were saved are the bytes that are sent: nothing is decoded and encoded again on the way.
+      request.$unknown = operations.map((bytes) => lengthDelimited(SubmitRequestSchema.field.operations.number, bytes));
+      const response = await this.operations.submit(request, options);
+      if (response.receipts.length !== operations.length) {
+        throw new TransportError('fault', 'not one receipt for each operation');
+      }
+      return { receipts: response.receipts.map(receiptFromWire), headSeq: safeNumber(response.headSeq) };
+    });
+  }
+
+  receipts(dots: readonly Dot[], signal: AbortSignal): Promise<readonly ServerReceipt[]> {
+    return this.call(signal, async (options) => {
+      const request = { workspaceId: this.parts.workspace, dots: dots.map(dotToWire) };
+      const response = await this.operations.getReceipts(request, options);
+      if (response.receipts.length !== dots.length) throw new TransportError('fault', 'not one receipt for each dot');
+      return response.receipts.map(receiptFromWire);
+    });
+  }
+
+  abandon(dot: Dot, signal: AbortSignal): Promise<ServerReceipt> {
+    return this.call(signal, async (options) => {
+      const request = { workspaceId: this.parts.workspace, dot: dotToWire(dot) };
+      const response = await this.operations.abandonCounter(request, options);
+      return receiptFromWire(present(response.receipt, 'a receipt'));
+    });
+  }
+
+  presence(signal: AbortSignal): Promise<readonly PresenceRow[]> {
+    return this.call(signal, async (options) => {
+      const rows: PresenceRow[] = [];
+      let pageToken = '';
+      do {
+        const request = { workspaceId: this.parts.workspace, pageSize: PRESENCE_PAGE, pageToken };
+        const page = await this.connections.listConnections(request, options);
+        for (const connection of page.connections) {
+          const { quality } = connection;
+          const connectTimeMs = millisecondsOf(connection.connectTime);
+          const roundTripUs = quality?.roundTripUs ?? 0n;
+          rows.push({
+            connectionId: connection.connectionId,
+            replicaId: connection.replicaId,
+            actor: connection.actor,
+            clientName: connection.clientName,
+            ...(connectTimeMs === undefined ? {} : { connectTimeMs }),
+            ...(roundTripUs > 0n && {
+              roundTripMs: Number(roundTripUs) / 1000,
+              jitterMs: Number(quality?.jitterUs ?? 0n) / 1000,
+            }),
+            receivedCount: Number(quality?.receivedCount ?? 0n),
+            missedCount: Number(quality?.missedCount ?? 0n),
+          });
+        }
+        pageToken = page.nextPageToken;
+      } while (pageToken !== '');
+      return rows;
+    });
+  }
+
+  schema(signal: AbortSignal): Promise<Schema> {
+    return this.call(signal, async (options) => {
+      return schemaFromWire(await this.workspaces.getSchema({ workspaceId: this.parts.workspace }, options));
+    });
+  }
+
+  head(signal: AbortSignal): Promise<Cursor> {
+    return this.call(signal, async (options) => {
+      const response = await this.workspaces.getHead({ workspaceId: this.parts.workspace }, options);
+      return cursorFromWire(response.cursor);
+    });
+  }
+
+  conflict(id: ConflictId, signal: AbortSignal): Promise<ConflictDetail> {
+    return this.call(signal, async (options) => {
+      const request = { workspaceId: this.parts.workspace, conflictId: id };
+      return conflictDetailFromWire(await this.conflicts.getConflict(request, options));
+    });
+  }
+
+  refreshCredentials(): void {
+    this.parts.authorization.forget();
+  }
+
+  close(): void {
+    this.parts.shut();
+  }
+
+  /** One unary call under the deadline, with its failures told in our words. */
+  protected async call<T>(
+    signal: AbortSignal,
+    run: (options: { signal: AbortSignal; timeoutMs: number }) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await run({ signal, timeoutMs: CALL_TIMEOUT_MS });
+    } catch (error) {
+      throw failureOfCall(error, signal);
+    }
+  }
+
+  protected beatParts(replicaId: ReplicaId | '', position: () => Seq): BeatParts {
+    const { workspace, clientName, actor, clock } = this.parts;
+    return { connections: this.connections, clock, workspaceId: workspace, replicaId, clientName, actor, position };
+  }
+
+  protected feedStart(cursor: Cursor | undefined): FeedStartInit {
+    const { workspace, clientName } = this.parts;
+    return { workspaceId: workspace, clientName, ...(cursor === undefined ? {} : { cursor: cursorToWire(cursor) }) };
+  }
+}
+
+/** Frames of a feed: without those of unknown content, up to the last one. */
+export async function* framesOf(
+  responses: AsyncIterable<{ readonly frame?: WireFrame | undefined }>,
+  signal: AbortSignal,
+): AsyncGenerator<Frame, void> {
+  try {
+    for await (const response of responses) {
+      const frame = frameFromWire(present(response.frame, 'a frame'));
+      if (frame === undefined) continue;
+      yield frame;
+      if (frame.type === 'reset' || frame.type === 'go_away') return;
+    }
+  } catch (error) {
+    throw failureOfCall(error, signal);
+  }
+  throw new TransportError('unreachable', 'the feed ended without a word');
+}

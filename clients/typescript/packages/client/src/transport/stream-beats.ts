@@ -1,0 +1,128 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { KeepAliveRequestSchema, KeepAliveResponse } from '../gen/syncline/v1/connection_service_pb.js';
+import { BEAT_INTERVAL_MS } from '../limits.js';
+import { reportOf, startOf, type BeatParts } from './beats.js';
+import { failureOfCall } from './failures.js';
+import { Pushed } from './pushed.js';
+import type { BeatReport, BeatSession } from './transport.js';
+import { TransportError } from './transport-error.js';
+import { closedByUs } from './unary-beats.js';
+
+/** Presence by beats both ways on one stream. */
+export class StreamBeats implements BeatSession {
+  readonly reports = new Pushed<BeatReport | 'lost'>();
+  connectionId = '';
+  private readonly said = new Pushed<MessageInitShape<typeof KeepAliveRequestSchema>>();
+  private readonly ended = new AbortController();
+  private readonly signal: AbortSignal;
+  private beatId = 0n;
+  private intervalMs = BEAT_INTERVAL_MS;
+  private asked: { readonly id: bigint; readonly atMs: number } | undefined;
+  private echoed = 0n;
+  private over = false;
+  private cancelTimer: () => void = () => undefined;
+
+  constructor(
+    private readonly parts: BeatParts,
+    signal: AbortSignal,
+  ) {
+    this.signal = AbortSignal.any([signal, this.ended.signal]);
+  }
+
+  /** Opens the stream; resolves with the server's first beat. */
+  async open(): Promise<void> {
+    this.ask(true);
+    const answers = this.parts.connections.keepAlive(this.said, { signal: this.signal })[Symbol.asyncIterator]();
+    try {
+      const first = await answers.next();
+      if (first.done === true) throw new TransportError('unreachable', 'the stream of beats ended');
+      this.hear(first.value);
+    } catch (error) {
+      throw failureOfCall(error, this.signal);
+    }
+    void this.listen(answers);
+    this.schedule();
+  }
+
+  beat(): void {
+    if (this.over) return;
+    this.ask(false);
+    this.schedule();
+  }
+
+  close(): Promise<void> {
+    this.end();
+    return Promise.resolve();
+  }
+
+  private async listen(answers: AsyncIterator<KeepAliveResponse>): Promise<void> {
+    try {
+      for (;;) {
+        const answer = await answers.next();
+        if (answer.done === true) throw new TransportError('unreachable', 'the stream of beats ended');
+        this.hear(answer.value);
+        if (answer.value.draining) {
+          this.end();
+          return;
+        }
+      }
+    } catch (error) {
+      if (this.over) return;
+      this.reports.fail(failureOfCall(error, this.signal));
+      this.end();
+    }
+  }
+
+  private hear(message: KeepAliveResponse): void {
+    this.connectionId = message.connectionId;
+    const nowMs = this.parts.clock.monotonicMs();
+    const { beat } = message;
+    let roundTripMs: number | undefined;
+    if (beat !== undefined && this.asked !== undefined && beat.echoBeatId === this.asked.id) {
+      roundTripMs = Math.max(0, nowMs - this.asked.atMs - Number(beat.echoDelayUs) / 1000);
+      this.asked = undefined;
+    }
+    const report = reportOf(message.server, roundTripMs);
+    this.intervalMs = report.beatIntervalMs;
+    this.reports.push(report);
+    // One echo for each beat of the server, for its own measurement. It answers none of those.
+    if (beat !== undefined && beat.beatId > this.echoed && !message.draining) {
+      this.echoed = beat.beatId;
+      this.said.push({ beat: { beatId: this.nextId(), echoBeatId: beat.beatId, seq: this.seq() } });
+    }
+  }
+
+  /** A beat that the server answers at once, since it echoes nothing. */
+  private ask(opens: boolean): void {
+    if (this.asked !== undefined) this.reports.push('lost');
+    const id = this.nextId();
+    this.asked = { id, atMs: this.parts.clock.monotonicMs() };
+    this.said.push({ ...(opens && { start: startOf(this.parts) }), beat: { beatId: id, seq: this.seq() } });
+  }
+
+  private nextId(): bigint {
+    this.beatId += 1n;
+    return this.beatId;
+  }
+
+  private seq(): bigint {
+    return BigInt(this.parts.position());
+  }
+
+  private schedule(): void {
+    this.cancelTimer();
+    if (this.over) return;
+    this.cancelTimer = this.parts.clock.after(this.intervalMs, () => {
+      this.beat();
+    });
+  }
+
+  private end(): void {
+    if (this.over) return;
+    this.over = true;
+    this.cancelTimer();
+    this.reports.end();
+    this.said.end();
+    this.ended.abort(closedByUs());
+  }
+}

@@ -1,0 +1,125 @@
+import { BEAT_INTERVAL_MS, CALL_TIMEOUT_MS } from '../limits.js';
+import { reportOf, startOf, type BeatParts } from './beats.js';
+import { failureOfCall } from './failures.js';
+import { Pushed } from './pushed.js';
+import type { BeatReport, BeatSession } from './transport.js';
+import { failureOf, TransportError } from './transport-error.js';
+
+/** Presence by one call for each beat, for clients that cannot send on a stream. */
+export class UnaryBeats implements BeatSession {
+  readonly reports = new Pushed<BeatReport | 'lost'>();
+  connectionId = '';
+  private beatId = 0n;
+  private roundTripMs = 0;
+  private intervalMs = BEAT_INTERVAL_MS;
+  private beating = false;
+  private over = false;
+  private cancelTimer: () => void = () => undefined;
+
+  constructor(
+    private readonly parts: BeatParts,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** Opens the connection with the first beat. */
+  async open(): Promise<void> {
+    this.reports.push(await this.call());
+    this.schedule();
+  }
+
+  beat(): void {
+    this.cancelTimer();
+    void this.once();
+  }
+
+  async close(): Promise<void> {
+    if (this.over) return;
+    this.end();
+    if (this.connectionId === '') return;
+    const request = { connectionId: this.connectionId };
+    // Nobody waits for it: the lease ends by itself.
+    await this.parts.connections.disconnect(request, { timeoutMs: CALL_TIMEOUT_MS }).catch(() => undefined);
+  }
+
+  private async once(): Promise<void> {
+    if (this.over || this.beating) return;
+    this.beating = true;
+    try {
+      this.reports.push(await this.call());
+    } catch (error) {
+      this.failed(error);
+    } finally {
+      this.beating = false;
+      this.schedule();
+    }
+  }
+
+  /** A beat that was not answered is lost; the next one may be. Whatever the server refused ends the session. */
+  private failed(error: unknown): void {
+    if (this.over) return;
+    if (this.signal.aborted) {
+      this.end();
+      return;
+    }
+    const failure = failureOf(error);
+    switch (failure.kind) {
+      case 'unreachable':
+      case 'deadline':
+      case 'unavailable':
+      case 'overloaded':
+        this.reports.push('lost');
+        return;
+      case 'not_found':
+      case 'unauthenticated':
+      case 'forbidden':
+      case 'refused':
+      case 'fault':
+        this.over = true;
+        this.reports.fail(failure);
+    }
+  }
+
+  private schedule(): void {
+    this.cancelTimer();
+    if (this.over) return;
+    this.cancelTimer = this.parts.clock.after(this.intervalMs, () => {
+      void this.once();
+    });
+  }
+
+  private async call(): Promise<BeatReport> {
+    this.beatId += 1n;
+    const sentAtMs = this.parts.clock.monotonicMs();
+    const beat = { beatId: this.beatId, seq: BigInt(this.parts.position()) };
+    const opens = this.connectionId === '';
+    try {
+      const response = await this.parts.connections.beat(
+        {
+          beat,
+          connectionId: this.connectionId,
+          measuredRoundTripUs: BigInt(Math.round(this.roundTripMs * 1000)),
+          ...(opens && { start: startOf(this.parts) }),
+        },
+        { signal: this.signal, timeoutMs: CALL_TIMEOUT_MS },
+      );
+      this.connectionId = response.connectionId;
+      this.roundTripMs = this.parts.clock.monotonicMs() - sentAtMs;
+      const report = reportOf(response.server, this.roundTripMs);
+      this.intervalMs = report.beatIntervalMs;
+      return report;
+    } catch (error) {
+      throw failureOfCall(error, this.signal);
+    }
+  }
+
+  private end(): void {
+    this.over = true;
+    this.cancelTimer();
+    this.reports.end();
+  }
+}
+
+/** The reason of an abort that we asked for. */
+export function closedByUs(): TransportError {
+  return new TransportError('unreachable', 'closed');
+}

@@ -1,0 +1,247 @@
+import { create, fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { ErrorReason } from '../gen/syncline/v1/error_pb.js';
+import {
+  OperationSchema,
+  type MutationSchema,
+  type Mutation as WireMutation,
+  type Receipt as WireReceipt,
+  type TextHunk,
+} from '../gen/syncline/v1/operation_pb.js';
+import type { Action, Hunk, Mutation, Operation, ServerOutcome, ServerReceipt } from '../domain/operation.js';
+import {
+  contextFromWire,
+  dotFromWire,
+  dotToWire,
+  epochToWire,
+  millisecondsOf,
+  optionalSeq,
+  safeNumber,
+} from './numbers.js';
+import { entriesToWire, valueFromWire, valueToWire } from './value.js';
+import { WireError } from './wire-error.js';
+
+/** The bytes of an operation. Deterministic. */
+export function encodeOperation(operation: Operation): Uint8Array {
+  const { context } = operation;
+  const message = create(OperationSchema, {
+    identity: { case: 'dot', value: dotToWire(operation.dot) },
+    knowledge: {
+      case: 'context',
+      value: {
+        epoch: epochToWire(context.epoch),
+        baseSeq: BigInt(context.baseSeq),
+        extras: context.extras.map(dotToWire),
+      },
+    },
+    mutations: operation.mutations.map(mutationToWire),
+    correlationId: operation.correlationId,
+    dependsOn: operation.dependsOn.map(dotToWire),
+    actor: operation.actor,
+    clientTime: timestampFromMs(operation.clientTimeMs),
+  });
+  return toBinary(OperationSchema, message);
+}
+
+/** The operation of bytes that {@link encodeOperation} made. */
+export function decodeOperation(bytes: Uint8Array): Operation {
+  const message = fromBinary(OperationSchema, bytes);
+  if (message.identity.case !== 'dot' || message.knowledge.case !== 'context') {
+    throw new WireError('an operation without dot or context');
+  }
+  return {
+    dot: dotFromWire(message.identity.value),
+    context: contextFromWire(message.knowledge.value),
+    mutations: message.mutations.map(mutationFromWire),
+    correlationId: message.correlationId,
+    dependsOn: message.dependsOn.map(dotFromWire),
+    actor: message.actor,
+    clientTimeMs: millisecondsOf(message.clientTime) ?? 0,
+  };
+}
+
+type WireAction = NonNullable<MessageInitShape<typeof MutationSchema>['action']>;
+
+function mutationToWire(mutation: Mutation): MessageInitShape<typeof MutationSchema> {
+  return {
+    collectionId: mutation.collectionId,
+    recordId: mutation.recordId,
+    action: actionToWire(mutation.action),
+    ...(mutation.observedSeq === undefined ? {} : { observedSeq: BigInt(mutation.observedSeq) }),
+    ...(mutation.resolvesConflictId === undefined ? {} : { resolvesConflictId: mutation.resolvesConflictId }),
+  };
+}
+
+function actionToWire(action: Action): WireAction {
+  switch (action.type) {
+    case 'create':
+      return { case: 'create', value: { fields: entriesToWire(action.fields) } };
+    case 'delete':
+      return { case: 'delete', value: {} };
+    case 'restore':
+      return { case: 'restore', value: {} };
+    case 'set':
+      return { case: 'set', value: { fieldId: action.fieldId, value: valueToWire(action.value) } };
+    case 'edit_text':
+      return { case: 'editText', value: { fieldId: action.fieldId, hunks: action.hunks.map((hunk) => ({ ...hunk })) } };
+    case 'replace_text':
+      return { case: 'replaceText', value: { fieldId: action.fieldId, text: action.text } };
+    case 'increment':
+      return { case: 'increment', value: { fieldId: action.fieldId, by: action.by } };
+    case 'assign_counter':
+      return { case: 'assignCounter', value: { fieldId: action.fieldId, value: action.value } };
+    case 'add_elements':
+      return { case: 'addElements', value: { fieldId: action.fieldId, elements: action.elements.map(valueToWire) } };
+    case 'remove_elements':
+      return { case: 'removeElements', value: { fieldId: action.fieldId, elements: action.elements.map(valueToWire) } };
+    case 'clear_elements':
+      return { case: 'clearElements', value: { fieldId: action.fieldId } };
+    case 'link':
+      return { case: 'link', value: { fieldId: action.fieldId, targetRecordId: action.targetRecordId } };
+    case 'unlink':
+      return { case: 'unlink', value: { fieldId: action.fieldId, targetRecordId: action.targetRecordId ?? '' } };
+    case 'defer_conflict':
+      return {
+        case: 'deferConflict',
+        value: {
+          conflictId: action.conflictId,
+          revision: BigInt(action.revision),
+          remindTime: timestampFromMs(action.remindAtMs),
+        },
+      };
+    case 'assign_conflict':
+      return { case: 'assignConflict', value: { conflictId: action.conflictId, assignee: action.assignee } };
+    case 'reopen_conflict':
+      return { case: 'reopenConflict', value: { conflictId: action.conflictId } };
+  }
+}
+
+function mutationFromWire(mutation: WireMutation): Mutation {
+  const observedSeq = optionalSeq(mutation.observedSeq);
+  return {
+    collectionId: mutation.collectionId,
+    recordId: mutation.recordId,
+    action: actionFromWire(mutation.action),
+    ...(observedSeq === undefined ? {} : { observedSeq }),
+    ...(mutation.resolvesConflictId === '' ? {} : { resolvesConflictId: mutation.resolvesConflictId }),
+  };
+}
+
+function actionFromWire(action: WireMutation['action']): Action {
+  switch (action.case) {
+    case 'create': {
+      const fields = Object.entries(action.value.fields).map(([id, value]) => [id, valueFromWire(value)] as const);
+      return { type: 'create', fields: new Map(fields) };
+    }
+    case 'delete':
+      return { type: 'delete' };
+    case 'restore':
+      return { type: 'restore' };
+    case 'set':
+      return { type: 'set', fieldId: action.value.fieldId, value: valueFromWire(action.value.value) };
+    case 'editText':
+      return { type: 'edit_text', fieldId: action.value.fieldId, hunks: action.value.hunks.map(hunkFromWire) };
+    case 'replaceText':
+      return { type: 'replace_text', fieldId: action.value.fieldId, text: action.value.text };
+    case 'increment':
+      return { type: 'increment', fieldId: action.value.fieldId, by: action.value.by };
+    case 'assignCounter':
+      return { type: 'assign_counter', fieldId: action.value.fieldId, value: action.value.value };
+    case 'addElements':
+      return {
+        type: 'add_elements',
+        fieldId: action.value.fieldId,
+        elements: action.value.elements.map(valueFromWire),
+      };
+    case 'removeElements':
+      return {
+        type: 'remove_elements',
+        fieldId: action.value.fieldId,
+        elements: action.value.elements.map(valueFromWire),
+      };
+    case 'clearElements':
+      return { type: 'clear_elements', fieldId: action.value.fieldId };
+    case 'link':
+      return { type: 'link', fieldId: action.value.fieldId, targetRecordId: action.value.targetRecordId };
+    case 'unlink': {
+      const target = action.value.targetRecordId;
+      return { type: 'unlink', fieldId: action.value.fieldId, targetRecordId: target === '' ? null : target };
+    }
+    case 'deferConflict':
+      return {
+        type: 'defer_conflict',
+        conflictId: action.value.conflictId,
+        revision: safeNumber(action.value.revision),
+        remindAtMs: millisecondsOf(action.value.remindTime) ?? 0,
+      };
+    case 'assignConflict':
+      return { type: 'assign_conflict', conflictId: action.value.conflictId, assignee: action.value.assignee };
+    case 'reopenConflict':
+      return { type: 'reopen_conflict', conflictId: action.value.conflictId };
+    case undefined:
+      throw new WireError('a mutation without an action');
+  }
+}
+
+/** A hunk of an author. */
+export function hunkFromWire(hunk: TextHunk): Hunk {
+  return { position: hunk.position, deleteCount: hunk.deleteCount, insert: hunk.insert };
+}
+
+/** A reason's name without its prefix; a number for one this client does not know. */
+export function reasonName(reason: ErrorReason): string {
+  return (ErrorReason[reason] as string | undefined) ?? `REASON_${reason}`;
+}
+
+/** A receipt; `duplicate` is unwrapped. */
+export function receiptFromWire(receipt: WireReceipt): ServerReceipt {
+  return {
+    dot: dotFromWire(receipt.dot),
+    outcome: outcomeFromWire(receipt.outcome),
+    remaining: receipt.remaining.map((left) => ({
+      conflictId: left.conflictId,
+      unseenSeqs: left.unseenSeqs.map(safeNumber),
+    })),
+  };
+}
+
+function outcomeFromWire(outcome: WireReceipt['outcome'], stored = false): ServerOutcome {
+  switch (outcome.case) {
+    case 'applied':
+    case 'merged':
+      return { type: outcome.case, seq: safeNumber(outcome.value.seq) };
+    case 'conflicted':
+      return { type: 'conflicted', seq: safeNumber(outcome.value.seq), conflictIds: outcome.value.conflictIds };
+    case 'held': {
+      const { missing, expectedCounter } = outcome.value;
+      return {
+        type: 'held',
+        missing: missing.case === 'operation' ? dotFromWire(missing.value) : (missing.value ?? ''),
+        expectedCounter: safeNumber(expectedCounter),
+      };
+    }
+    case 'rejected': {
+      const { reason, message, metadata, mutationIndex } = outcome.value;
+      return {
+        type: 'rejected',
+        refusal: { reason: reasonName(reason), message, metadata },
+        ...(mutationIndex === undefined ? {} : { mutationIndex }),
+      };
+    }
+    case 'duplicate': {
+      const inner = outcome.value.stored;
+      if (inner === undefined || stored) throw new WireError('a duplicate without the receipt it stands for');
+      return outcomeFromWire(inner.outcome, true);
+    }
+    case 'notSettled': {
+      const { reason, message, metadata, expectedCounter } = outcome.value;
+      return {
+        type: 'not_settled',
+        refusal: { reason: reasonName(reason), message, metadata },
+        expectedCounter: safeNumber(expectedCounter),
+      };
+    }
+    case undefined:
+      throw new WireError('a receipt without an outcome this client knows');
+  }
+}
