@@ -9,7 +9,7 @@ import type {
   Splice,
 } from '../domain/change.js';
 import type { FieldState } from '../domain/value.js';
-import { valueKey } from '../domain/value-key.js';
+import { keyOf } from '../domain/exact.js';
 import {
   ChangeOutcome,
   type Change as WireChange,
@@ -228,7 +228,7 @@ export function fieldStateFromWire({ state }: WireFieldState): FieldState {
       return { kind: 'counter', value: state.value };
     case 'elements': {
       const elements = state.value.values.map(valueFromWire);
-      return { kind: 'set', elements: new Map(elements.map((element) => [valueKey(element), element])) };
+      return { kind: 'set', elements: new Map(elements.map((element) => [keyOf(element), element])) };
     }
     case 'targetRecordId':
       return { kind: 'to_one', target: state.value === '' ? null : state.value };

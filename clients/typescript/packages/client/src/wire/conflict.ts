@@ -13,7 +13,7 @@ import { contextFromWire, dotFromWire, millisecondsOf, present, safeNumber } fro
 import { hunkFromWire } from './operation.js';
 import { valueFromWire } from './value.js';
 import { WireError } from './wire-error.js';
-import { plainValue } from '../domain/value-key.js';
+import { valueOf } from '../domain/exact.js';
 
 /** Everything about a conflict. */
 export function conflictDetailFromWire(response: GetConflictResponse): ConflictDetail {
@@ -21,7 +21,7 @@ export function conflictDetailFromWire(response: GetConflictResponse): ConflictD
     summary: summaryFromWire(present(response.conflict, 'a conflict')),
     rule: response.rule,
     reason: response.reason,
-    baseValue: response.baseValue === undefined ? null : plainValue(valueFromWire(response.baseValue)),
+    baseValue: response.baseValue === undefined ? null : valueOf(valueFromWire(response.baseValue)),
     baseExact: response.baseExact,
     alternatives: response.alternatives.map(alternativeFromWire),
     record: pictureOf(response.record),
@@ -45,7 +45,7 @@ function alternativeFromWire(alternative: WireAlternative): Alternative {
     ...(clientTimeMs === undefined ? {} : { clientTimeMs }),
     ...(commitTimeMs === undefined ? {} : { commitTimeMs }),
     context: contextFromWire(alternative.context),
-    ...(alternative.value === undefined ? {} : { value: plainValue(valueFromWire(alternative.value)) }),
+    ...(alternative.value === undefined ? {} : { value: valueOf(valueFromWire(alternative.value)) }),
     state: alternativeState(alternative.state),
     ...(alternative.hunk === undefined ? {} : { hunk: hunkFromWire(alternative.hunk) }),
     replacedText: alternative.replacedText,
@@ -93,13 +93,13 @@ function pictureOf(record: WireRecord | undefined): RecordPicture {
 function plainField(state: FieldState): Value {
   switch (state.kind) {
     case 'register':
-      return plainValue(state.value);
+      return valueOf(state.value);
     case 'text':
       return state.text;
     case 'counter':
-      return plainValue({ kind: 'int', value: state.value } satisfies ExactValue);
+      return valueOf({ kind: 'int', value: state.value } satisfies ExactValue);
     case 'set':
-      return [...state.elements.values()].map(plainValue);
+      return [...state.elements.values()].map(valueOf);
     case 'to_one':
       return state.target;
     case 'to_many':
