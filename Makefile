@@ -1,6 +1,6 @@
 # Every target is one documented command; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fmt tools bench-replicas bench-history bench-scaling crash crash-servers crash-postgres power-loss simulate
+.PHONY: help dev test check fmt tools bench-replicas bench-history bench-scaling bench-pure ghz crash crash-servers crash-postgres power-loss simulate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,12 @@ bench-history: ## Measure what checking a history of 10 million operations costs
 
 bench-scaling: ## Measure one workspace and several, one server and three, on SQLite and on Postgres
 	cargo test --locked --release --test it scaling -- --ignored --nocapture
+
+bench-pure: ## Measure the pure parts: causality, merging, encoding (SYNCLINE_TRACE=FILE for a recorded session)
+	cargo bench --locked --bench pure
+
+ghz: ## Load a server of its own with ghz and check that all of it was done (GHZ_SECONDS, 5 each)
+	scripts/ghz.sh
 
 crash: ## Kill the server under load again and again and check the history each time (long)
 	cargo test --locked --release --test it crash::nothing -- --ignored --nocapture
