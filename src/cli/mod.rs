@@ -1,6 +1,7 @@
 //! The command line.
 
-mod bench;
+#[doc(hidden)]
+pub mod bench;
 mod dev;
 mod doctor;
 mod error;

@@ -4,7 +4,7 @@ use clap::Args;
 
 /// Which server is measured.
 #[derive(Debug, Clone, Args)]
-pub(super) struct TargetArgs {
+pub struct TargetArgs {
     /// A running server, as http://127.0.0.1:7447; without it, one is started on a temporary database
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
@@ -18,7 +18,7 @@ pub(super) struct TargetArgs {
 
 /// How the result is shown.
 #[derive(Debug, Clone, Copy, Args)]
-pub(super) struct OutputArgs {
+pub struct OutputArgs {
     /// Print one JSON object instead of a table
     #[arg(long)]
     pub json: bool,
@@ -26,7 +26,7 @@ pub(super) struct OutputArgs {
 
 /// How long and how hard.
 #[derive(Debug, Clone, Args)]
-pub(super) struct PaceArgs {
+pub struct PaceArgs {
     /// TCP connections that calls are spread over
     #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub connections: u32,
@@ -46,7 +46,7 @@ pub(super) struct PaceArgs {
 
 /// What is written.
 #[derive(Debug, Clone, Copy, Args)]
-pub(super) struct ValueArgs {
+pub struct ValueArgs {
     /// Size of a written value
     #[arg(long, value_name = "BYTES", default_value_t = 256, value_parser = clap::value_parser!(u32).range(0..=200_000))]
     pub value_bytes: u32,

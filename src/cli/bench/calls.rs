@@ -21,7 +21,7 @@ const RECORDS_PER_AUTHOR: u64 = 8;
 
 /// Arguments of `noop` and `submit`.
 #[derive(Debug, Clone, Args)]
-pub(super) struct CallArgs {
+pub struct CallArgs {
     #[command(flatten)]
     pub target: TargetArgs,
     #[command(flatten)]
@@ -112,7 +112,8 @@ pub(super) async fn submit(args: &CallArgs) -> Result<Outcome, CliError> {
     outcome
 }
 
-pub(super) async fn measure_submit(
+/// Writes in a workspace of its own, one operation in a call, judged.
+pub async fn measure_submit(
     target: &Target,
     args: &CallArgs,
     progress: &Progress,

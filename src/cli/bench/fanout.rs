@@ -26,7 +26,7 @@ const SERVED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Arguments of `fanout`.
 #[derive(Debug, Clone, Args)]
-pub(super) struct FanoutArgs {
+pub struct FanoutArgs {
     #[command(flatten)]
     pub target: TargetArgs,
     #[command(flatten)]
@@ -60,7 +60,8 @@ pub(super) async fn run(args: &FanoutArgs) -> Result<Outcome, CliError> {
     outcome
 }
 
-async fn measure(target: &Target, args: &FanoutArgs, progress: &Progress) -> Result<Outcome, CliError> {
+/// The same on a server that is there.
+pub async fn measure(target: &Target, args: &FanoutArgs, progress: &Progress) -> Result<Outcome, CliError> {
     let channel = target.connect().await?;
     let value_bytes = args.value.value_bytes;
     let workspace = Workspace::create(&channel, 1, value_bytes, progress).await?;

@@ -36,7 +36,7 @@ const RECORDS_PER_AUTHOR: u64 = 8;
 
 /// Arguments of `feed`.
 #[derive(Debug, Clone, Args)]
-pub(super) struct FeedArgs {
+pub struct FeedArgs {
     #[command(flatten)]
     pub target: TargetArgs,
     #[command(flatten)]
@@ -79,7 +79,8 @@ struct Audience {
     recorded: Vec<JoinHandle<Result<FeedRecorder, String>>>,
 }
 
-async fn measure(target: &Target, args: &FeedArgs, progress: &Progress) -> Result<Outcome, CliError> {
+/// The same on a server that is there.
+pub async fn measure(target: &Target, args: &FeedArgs, progress: &Progress) -> Result<Outcome, CliError> {
     let channel = target.connect().await?;
     let writing = target.connect_many(args.connections).await?;
     let reading = target.connect_many(args.connections).await?;

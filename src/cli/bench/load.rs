@@ -26,19 +26,19 @@ const AFTER_FAILURE: Duration = Duration::from_millis(20);
 
 /// When one call began, and what it was due for: nanoseconds of the run's clock.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Due {
+pub struct Due {
     pub at: Instant,
 }
 
 /// Something that makes one call at a time.
-pub(super) trait Caller: Send + 'static {
+pub trait Caller: Send + 'static {
     /// Makes a call; how many operations it carried, or why it failed.
     fn call(&mut self, due: Due) -> impl Future<Output = Result<u64, String>> + Send;
 }
 
 /// How long and how hard.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+pub struct Pace {
     /// Calls a second; none for a closed loop.
     pub rate_per_s: Option<f64>,
     pub warmup: Duration,
@@ -57,21 +57,21 @@ impl From<&PaceArgs> for Pace {
 
 /// Latencies in microseconds, to three digits.
 #[derive(Debug, Clone)]
-pub(super) struct Latencies(Histogram<u64>);
+pub struct Latencies(Histogram<u64>);
 
 impl Latencies {
-    pub(super) fn new() -> Result<Latencies, CliError> {
+    pub fn new() -> Result<Latencies, CliError> {
         let histogram = Histogram::new_with_bounds(1, LATENCY_MAX_US, 3);
         histogram.map(Latencies).map_err(|error| CliError::Other(error.to_string()))
     }
 
-    pub(super) fn record(&mut self, latency: Duration) {
+    pub fn record(&mut self, latency: Duration) {
         let us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         self.0.saturating_record(us);
     }
 
     /// Latency that this part of the calls (0 to 1) stayed within.
-    pub(super) fn quantile_us(&self, part: f64) -> u64 {
+    pub fn quantile_us(&self, part: f64) -> u64 {
         self.0.value_at_quantile(part)
     }
 
@@ -83,7 +83,7 @@ impl Latencies {
         self.0.len()
     }
 
-    pub(super) fn add(&mut self, other: &Latencies) {
+    pub fn add(&mut self, other: &Latencies) {
         // Same bounds: it cannot fail.
         let _ = self.0.add(&other.0);
     }
@@ -91,7 +91,7 @@ impl Latencies {
 
 /// What calls came to.
 #[derive(Debug)]
-pub(super) struct Measured {
+pub struct Measured {
     pub latencies: Latencies,
     /// Within the measured time.
     pub operations: u64,
@@ -101,7 +101,7 @@ pub(super) struct Measured {
 }
 
 impl Measured {
-    pub(super) fn rate_per_s(&self) -> f64 {
+    pub fn rate_per_s(&self) -> f64 {
         self.operations as f64 / self.seconds.max(f64::EPSILON)
     }
 }
@@ -130,7 +130,7 @@ struct Shared {
 }
 
 /// Has the callers call at a pace; they come back afterwards with what they wrote down.
-pub(super) async fn drive<C: Caller>(
+pub async fn drive<C: Caller>(
     callers: Vec<C>,
     pace: Pace,
     progress: &Progress,

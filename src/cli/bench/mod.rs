@@ -30,6 +30,18 @@ use clap::{Args, Subcommand};
 use super::CliError;
 use outcome::Outcome;
 
+/// What `benches/compare` measures other servers with. No promise is made about it.
+pub mod driver {
+    pub use super::args::{OutputArgs, PaceArgs, TargetArgs, ValueArgs};
+    pub use super::calls::{CallArgs, measure_submit};
+    pub use super::fanout::{FanoutArgs, measure as measure_fanout};
+    pub use super::feed::{FeedArgs, measure as measure_feed};
+    pub use super::load::{Caller, Due, Latencies, Measured, Pace, drive};
+    pub use super::outcome::{Outcome, bytes, duration, grouped};
+    pub use super::progress::Progress;
+    pub use super::target::Target;
+}
+
 /// Connections that are made at once: a listener's backlog is finite.
 const CONNECTING_MAX: usize = 64;
 

@@ -8,7 +8,7 @@ use super::load::{Latencies, Measured};
 
 /// What a scenario came to.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Outcome {
+pub struct Outcome {
     pub scenario: String,
     /// Operations (or records, or deliveries, as the scenario says) in the measured time.
     pub operations: u64,
@@ -74,12 +74,12 @@ impl Outcome {
     }
 
     /// A figure by its name.
-    pub(super) fn figure(&self, name: &str) -> Option<f64> {
+    pub fn figure(&self, name: &str) -> Option<f64> {
         self.figures.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
     }
 
     /// Whether everything was answered, and answered right.
-    pub(super) fn is_sound(&self) -> bool {
+    pub fn is_sound(&self) -> bool {
         self.errors == 0 && self.history_ok != Some(false)
     }
 
@@ -143,7 +143,7 @@ fn as_map<S: serde::Serializer>(figures: &[(&'static str, f64)], serializer: S) 
 }
 
 /// A number with its thousands apart.
-pub(super) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -156,7 +156,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// A time in the unit that suits it.
-pub(super) fn duration(us: u64) -> String {
+pub fn duration(us: u64) -> String {
     match us {
         0..1_000 => format!("{us} µs"),
         1_000..1_000_000 => format!("{:.2} ms", us as f64 / 1e3),
@@ -165,7 +165,7 @@ pub(super) fn duration(us: u64) -> String {
 }
 
 /// A size in the unit that suits it.
-pub(super) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     match bytes {
         0..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
         _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),

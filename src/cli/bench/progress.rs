@@ -10,13 +10,13 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// Draws bars, or none.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Progress {
+pub struct Progress {
     hidden: bool,
 }
 
 impl Progress {
     /// Bars for people; none when the output is for programs.
-    pub(super) fn new(json: bool) -> Progress {
+    pub fn new(json: bool) -> Progress {
         Progress { hidden: json }
     }
 
@@ -27,7 +27,7 @@ impl Progress {
     }
 
     /// A bar over so many steps of `what`.
-    pub(super) fn steps(&self, what: &str, steps: u64) -> ProgressBar {
+    pub fn steps(&self, what: &str, steps: u64) -> ProgressBar {
         if self.hidden {
             return ProgressBar::hidden();
         }

@@ -34,7 +34,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 
 /// The server that is measured.
-pub(super) struct Target {
+pub struct Target {
     url: String,
     pid: Option<u32>,
     own: Option<Own>,
@@ -51,7 +51,7 @@ struct Own {
 
 impl Target {
     /// The server the flags name, or a new one that takes so many connections.
-    pub(super) async fn open(args: &TargetArgs, connections: u32) -> Result<Target, CliError> {
+    pub async fn open(args: &TargetArgs, connections: u32) -> Result<Target, CliError> {
         if let Some(url) = &args.target {
             return Ok(Target { url: url.clone(), pid: args.server_pid, own: None });
         }
@@ -67,7 +67,7 @@ impl Target {
     }
 
     /// Resident memory of the server, when its process is known and on this machine.
-    pub(super) fn rss_bytes(&self) -> Option<u64> {
+    pub fn rss_bytes(&self) -> Option<u64> {
         rss_bytes(self.pid?)
     }
 
@@ -92,12 +92,12 @@ impl Target {
     }
 
     /// A connection.
-    pub(super) async fn connect(&self) -> Result<Channel, CliError> {
+    pub async fn connect(&self) -> Result<Channel, CliError> {
         connect(&self.url).await
     }
 
     /// So many connections.
-    pub(super) async fn connect_many(&self, count: u32) -> Result<Vec<Channel>, CliError> {
+    pub async fn connect_many(&self, count: u32) -> Result<Vec<Channel>, CliError> {
         let room = Arc::new(Semaphore::new(CONNECTING_MAX));
         let connecting: Vec<_> = (0..count)
             .map(|_| {
@@ -116,7 +116,7 @@ impl Target {
     }
 
     /// Stops our own server, and its database goes.
-    pub(super) async fn close(mut self) {
+    pub async fn close(mut self) {
         if let Some(own) = &mut self.own {
             stop(&mut own.child).await;
         }
