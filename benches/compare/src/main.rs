@@ -1,0 +1,3 @@
+//! Syncline and its peers, side by side on one machine.
+
+fn main() {}
