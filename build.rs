@@ -5,6 +5,8 @@ use std::path::PathBuf;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=migrations");
+    // Embedded by src/web.rs; the macro alone would not notice new files.
+    println!("cargo:rerun-if-changed=console/dist");
     let mut files: Vec<PathBuf> = std::fs::read_dir("proto/syncline/v1")?
         .map(|entry| entry.map(|e| e.path()))
         .collect::<Result<_, _>>()?;

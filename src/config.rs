@@ -67,6 +67,8 @@ pub struct ServerConfig {
     pub max_stream_age: Duration,
     /// Whether gRPC reflection is served.
     pub reflection: bool,
+    /// Whether the web pages are served.
+    pub console: bool,
     /// Web origins that may call from a browser.
     pub cors_origins: Vec<CorsOrigin>,
 }
@@ -222,6 +224,7 @@ impl Config {
                 request_timeout: Duration::ZERO,
                 max_stream_age: Duration::ZERO,
                 reflection: false,
+                console: false,
                 cors_origins: Vec::new(),
             },
             metrics: MetricsConfig { listen: None },

@@ -11,3 +11,4 @@ pub mod server;
 mod simulation;
 pub mod store;
 pub mod telemetry;
+mod web;

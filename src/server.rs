@@ -26,6 +26,7 @@ use crate::store::memory::MemoryStore;
 use crate::store::postgres::{PostgresOptions, PostgresStore};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{Store, StoreError};
+use crate::web::WebLayer;
 
 /// Flow control of a connection and of a stream: many small frames must not close a window.
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
@@ -170,6 +171,7 @@ impl Service {
             .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
             .max_concurrent_streams(server.max_streams_per_connection)
             .layer(cors(&server.cors_origins))
+            .layer(WebLayer::new(server.console))
             .layer(GrpcWebLayer::new())
             .layer(trace)
             .layer(tower::util::MapRequestLayer::new(default_deadline(server.request_timeout)))

@@ -17,16 +17,25 @@ const WORKSPACE: &str = "demo";
 /// Starts the server, fills the example workspace, and says how to call it.
 pub(super) async fn run(flags: Flags) -> Result<ExitCode, CliError> {
     let Some(config) = configured(&flags)? else { return Ok(ExitCode::SUCCESS) };
+    let console = config.server.console;
     let running = start(config).await?;
     seed(running.server.engine()).await?;
     let address = running.server.address();
-    say(&welcome(&address.to_string()));
+    say(&welcome(&address.to_string(), console));
     running.wait().await
 }
 
-fn welcome(address: &str) -> String {
+fn welcome(address: &str, console: bool) -> String {
+    let page = if console {
+        format!(
+            "\nA board of cards, in a browser:  http://{address}/\n\
+             Two people side by side:         http://{address}/?people=2\n"
+        )
+    } else {
+        String::new()
+    };
     format!(
-        r#"
+        r#"{page}
 Syncline is ready on http://{address}  (gRPC and gRPC-Web; Ctrl-C stops it)
 
 The workspace "{WORKSPACE}" holds a small board of cards. Look at one:

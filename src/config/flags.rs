@@ -20,11 +20,12 @@ pub struct Preset {
 impl Preset {
     /// `syncline serve`, and every command without a preset of its own.
     pub const SERVE: Self = Self { command: "syncline serve", values: &[] };
-    /// `syncline dev`: a database of its own, reflection, and web pages from this machine may call.
+    /// `syncline dev`: a database of its own, reflection, the web pages, and other pages from this machine may call.
     pub const DEV: Self = Self {
         command: "syncline dev",
         values: &[
             ("server.reflection", "true"),
+            ("server.console", "true"),
             ("server.cors_origins", "http://localhost:*,http://127.0.0.1:*,http://[::1]:*"),
             ("database.url", "sqlite:./.syncline/syncline.db"),
         ],

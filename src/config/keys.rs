@@ -160,6 +160,15 @@ pub(super) static KEYS: &[Key] = &[
         show: |c| Value::Boolean(c.server.reflection),
     },
     Key {
+        name: "server.console",
+        flag: "console",
+        default: "false",
+        doc: "Serve the web pages to browsers on the same port; `syncline dev` does",
+        secret: false,
+        setter: Setter::Flag(|c, value| c.server.console = value),
+        show: |c| Value::Boolean(c.server.console),
+    },
+    Key {
         name: "server.cors_origins",
         flag: "cors-origins",
         default: "",

@@ -61,6 +61,7 @@ fn nothing_said_gives_the_documented_defaults() {
     assert_eq!(config.server.request_timeout, Duration::from_secs(30));
     assert_eq!(config.server.max_stream_age, Duration::from_secs(3600));
     assert!(!config.server.reflection);
+    assert!(!config.server.console);
     assert!(config.server.cors_origins.is_empty());
     assert_eq!(config.metrics.listen, Some("127.0.0.1:7448".parse().unwrap()));
     assert_eq!(config.database.url, DatabaseUrl::Sqlite(PathBuf::from("./syncline.db")));
@@ -472,9 +473,10 @@ fn origins_match_exactly_or_on_any_port() {
 }
 
 #[test]
-fn the_dev_command_allows_pages_of_this_machine_and_reflection() {
+fn the_dev_command_allows_pages_of_this_machine_and_reflection_and_serves_its_own() {
     let config = Config::load(&Flags::new(Preset::DEV), no_env(), None).unwrap();
     assert!(config.server.reflection);
+    assert!(config.server.console);
     for page in ["http://localhost:5173", "http://127.0.0.1:3000", "http://[::1]:80"] {
         assert!(config.server.cors_origins.iter().any(|origin| origin.matches(page)), "{page}");
     }

@@ -45,6 +45,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("store", &["tonic", "prost", "crate::engine", "crate::grpc", "crate::config", "crate::telemetry"]),
     ("engine", &["tonic", "prost", "sqlx", "crate::grpc", "crate::config", "crate::server"]),
     ("grpc", &["sqlx", "crate::store", "crate::config", "crate::server"]),
+    ("web", &["tokio", "sqlx", "crate"]),
     ("config", &["tokio", "tonic", "sqlx", "crate::engine", "crate::store", "crate::grpc"]),
 ];
 

@@ -23,4 +23,5 @@ mod servers;
 mod snapshots;
 mod stock_services;
 mod store_contract;
+mod web_console;
 mod workspaces;
