@@ -41,8 +41,13 @@ export const STREAM_OPEN_TIMEOUT_MS = 10_000;
 export const BEAT_INTERVAL_MS = 15_000;
 /** Silence, in beat intervals, after which the other side counts as gone. */
 export const SILENCE_INTERVALS = 2.5;
+/** A doubted link that says nothing this long counts as gone; so long before it is due an attempt is made early. */
+export const SILENCE_CHECK_MS = 2_000;
 /** How long something must be wrong before the summary leaves `online`. */
 export const TROUBLE_SHOWN_AFTER_MS = 400;
+
+/** How often presence is asked for while somebody looks at it. */
+export const PRESENCE_EVERY_MS = 5_000;
 
 /** Operations of one queue in flight. One call at a time per queue, so that order is kept. */
 export const IN_FLIGHT_CALLS_PER_QUEUE = 1;

@@ -1,21 +1,30 @@
 import type { ConnectionReason, ConnectionSnapshot, LinkQuality } from '../api.js';
 import type { BeatReport, FailureKind } from '../transport/transport.js';
 
-/** The phase of the wire; ConnectionSnapshot.transport with what goes with it. */
+/** Why a wire is down on purpose. */
+export type DownReason = 'asked' | 'no_network' | 'closed';
+
+/** The phase of the wire; ConnectionSnapshot.transport with what goes with it. Times are monotonic. */
 export type Phase =
-  | { readonly type: 'down'; readonly reason: 'asked' | 'no_network' | 'forbidden' | 'unknown_workspace' | 'closed' }
-  | { readonly type: 'connecting'; readonly probing: boolean }
-  | { readonly type: 'up'; readonly sinceMs: number }
+  | { readonly type: 'down'; readonly reason: DownReason }
+  | { readonly type: 'connecting'; readonly probing: boolean; readonly sinceMs: number }
+  | { readonly type: 'up'; readonly sinceMs: number; readonly heardAtMs: number; readonly check?: SilenceCheck }
   | { readonly type: 'waiting'; readonly untilMs: number; readonly breakerOpen: boolean };
 
-/** Everything that happens to a connection: the columns of the table in SPEC.md. */
+/** Something made us doubt the link: unless something is heard until then, it counts as gone. */
+export interface SilenceCheck {
+  readonly untilMs: number;
+  readonly then: 'down' | 'failed';
+}
+
+/** Everything that happens to a connection: the rows of the table in SPEC.md. */
 export type ConnectionEvent =
   | { readonly type: 'asked_online' | 'asked_offline' }
   | { readonly type: 'network_online' | 'network_offline' | 'page_visible' | 'page_hidden' }
+  /** The first frame or chunk. */
   | { readonly type: 'opened' }
   | { readonly type: 'frame' }
-  | { readonly type: 'beat'; readonly report: BeatReport }
-  | { readonly type: 'silent' }
+  | { readonly type: 'beat'; readonly report: Pick<BeatReport, 'beatIntervalMs'> }
   | { readonly type: 'went_away' }
   | {
       readonly type: 'failed';
@@ -23,23 +32,31 @@ export type ConnectionEvent =
       readonly retryAfterMs?: number;
       readonly reason?: ConnectionReason;
     }
+  /** Time passed; the machine looks which of its deadlines did. */
   | { readonly type: 'timer' }
   | { readonly type: 'closed' };
 
-/** What the machine wants done. */
+/** What the machine wants done, in order. */
 export type ConnectionCommand =
-  | { readonly type: 'connect' }
+  /** End what there is of a connection and of attempts. */
   | { readonly type: 'disconnect' }
-  | { readonly type: 'wake_at'; readonly atMs: number }
   | { readonly type: 'refresh_credentials' }
+  | { readonly type: 'connect' }
   | { readonly type: 'beat' };
 
-/** State of the pure machine; `step` is its only way on. Times are monotonic. */
+/** State of the pure machine; `step` is its only way on. */
 export interface ConnectionModel {
   readonly phase: Phase;
+  /** Failures since the last health. */
   readonly failures: number;
-  readonly healthySinceMs?: number;
-  readonly lastHeardMs?: number;
+  readonly beatIntervalMs: number;
+  /** The device says it has a network. */
+  readonly network: boolean;
+  /** It was up at least once. */
+  readonly everUp: boolean;
+  /** The server refused credentials and they were asked for again; the next refusal is believed. */
+  readonly credentialsRenewed: boolean;
+  /** Of the last failure, until it is up again. */
   readonly reason?: ConnectionReason;
 }
 
@@ -54,16 +71,20 @@ export type Step = (
 /** What the summary word is made of; `summarize` is pure and is the table "The one word" of SPEC.md. */
 export interface SummaryInput {
   readonly phase: Phase;
+  /** Of the wire's last failure. */
   readonly reason?: ConnectionReason;
-  readonly everOnline: boolean;
+  readonly everUp: boolean;
+  /** Caught up, or not for long. */
   readonly caughtUp: boolean;
   readonly snapshotting: boolean;
   readonly queuePending: number;
+  /** What is pending was made since the connection came up, and is on its way. */
   readonly queueMoving: boolean;
   readonly paused: boolean;
   readonly quality: LinkQuality;
   readonly storage: ConnectionSnapshot['storage'];
-  readonly rewound: boolean;
+  /** What the server said or sent that keeps work from going on although the wire is up. */
+  readonly trouble?: ConnectionReason;
 }
 export type Summarize = (input: SummaryInput) => {
   readonly state: ConnectionSnapshot['state'];
@@ -71,7 +92,4 @@ export type Summarize = (input: SummaryInput) => {
 };
 
 /** How many operations go into the next call, and how long it gathers them. Pure. */
-export type PlanBatch = (
-  quality: LinkQuality,
-  queued: number,
-) => { readonly operationsMax: number; readonly gatherMs: number };
+export type PlanBatch = (quality: LinkQuality) => { readonly operationsMax: number; readonly gatherMs: number };
