@@ -46,6 +46,8 @@ export const SILENCE_CHECK_MS = 2_000;
 /** How long something must be wrong before the summary leaves `online`. */
 export const TROUBLE_SHOWN_AFTER_MS = 400;
 
+/** A queue of which nothing settles for so long is shown as waiting. */
+export const QUEUE_STILL_AFTER_MS = 1_000;
 /** How often presence is asked for while somebody looks at it. */
 export const PRESENCE_EVERY_MS = 5_000;
 

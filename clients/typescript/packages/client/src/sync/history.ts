@@ -1,0 +1,143 @@
+import { dotKey } from '../domain/dot.js';
+import type { Dot, DotKey } from '../domain/ids.js';
+import type { ServerReceipt } from '../domain/operation.js';
+import { OPERATIONS_PER_CALL_MAX } from '../limits.js';
+import type { PendingOperation, ViewChange, WholeSnapshot } from '../replica/replica.js';
+import type { SettledRow, SlotContents, SlotId } from '../store/store.js';
+import type { SyncParts } from './sync.js';
+
+/** What became of this tab's operations. */
+export interface Reissued {
+  readonly view: ViewChange;
+  /** Of this tab, made again. */
+  readonly operations: readonly PendingOperation[];
+  /** Of all slots, how many were made again. */
+  readonly count: number;
+}
+
+/** Makes operations again that a rewound history lost, or that another installation's forked replica took the dots of. */
+export class History {
+  private readonly ended = new AbortController();
+
+  constructor(private readonly parts: SyncParts) {}
+
+  stop(): void {
+    this.ended.abort(new Error('stopped'));
+  }
+
+  /**
+   * The server's history is another one: what it does not know of this device's work is made again on top of its
+   * snapshot, slot by slot, and only then the snapshot replaces what is here (SPEC.md, §7).
+   */
+  async rewound(snapshot: WholeSnapshot): Promise<Reissued> {
+    const { store, saver, replica, term } = this.parts;
+    return saver.exclusive(async () => {
+      const contents = await this.slots();
+      const settled = await store.settled();
+      const known = await this.known([
+        ...settled.map((row) => row.operation.dot),
+        ...contents.flatMap(({ pending }) => pending.map((row) => row.operation.dot)),
+        ...replica.pending().map((pending) => pending.operation.dot),
+      ]);
+      const missing = settled.filter((row) => !isKnown(known, row.operation.dot));
+      let count = 0;
+      for (const slot of contents) {
+        if (slot.slot.slotId !== this.parts.ownSlot()) count += await this.reissueOther(slot, snapshot, missing, known);
+      }
+      const own = await this.reissueOwn(snapshot, missing, known);
+      await store.finishSnapshot(term, snapshot.meta);
+      saver.restart(snapshot.meta.cursor.seqInclusive);
+      return { ...own, count: count + own.operations.length };
+    });
+  }
+
+  /** Another installation used this tab's replica: a new one takes its queue over (SPEC.md, §8). */
+  async forked(slotId: SlotId): Promise<Reissued> {
+    const { store, saver, replica, platform } = this.parts;
+    return saver.exclusive(async () => {
+      const replicaId = platform.random.uuid();
+      if (slotId === this.parts.ownSlot()) {
+        const made = replica.reissue(replicaId, { type: 'forked' });
+        await store.reissue(slotId, replicaId, made.operations, made.remade, made.rejected);
+        return { view: made.view, operations: made.operations, count: made.operations.length };
+      }
+      const other = this.parts.createReplica();
+      other.load(await store.load(), await store.loadSlot(slotId));
+      const made = other.reissue(replicaId, { type: 'forked' });
+      await store.reissue(slotId, replicaId, made.operations, made.remade, made.rejected);
+      return { view: nothing(), operations: [], count: made.operations.length };
+    });
+  }
+
+  private async slots(): Promise<readonly SlotContents[]> {
+    const out: SlotContents[] = [];
+    for (const slot of await this.parts.store.slots()) out.push(await this.parts.store.loadSlot(slot.slotId));
+    return out;
+  }
+
+  /** What the new history says of these operations. */
+  private async known(dots: readonly Dot[]): Promise<ReadonlyMap<DotKey, ServerReceipt>> {
+    const asked = [...new Map(dots.map((dot) => [dotKey(dot), dot])).values()];
+    const known = new Map<DotKey, ServerReceipt>();
+    for (let from = 0; from < asked.length; from += OPERATIONS_PER_CALL_MAX) {
+      const page = asked.slice(from, from + OPERATIONS_PER_CALL_MAX);
+      for (const receipt of await this.parts.transport.receipts(page, this.ended.signal)) {
+        known.set(dotKey(receipt.dot), receipt);
+      }
+    }
+    return known;
+  }
+
+  private async reissueOwn(
+    snapshot: WholeSnapshot,
+    missing: readonly SettledRow[],
+    known: ReadonlyMap<DotKey, ServerReceipt>,
+  ): Promise<Omit<Reissued, 'count'>> {
+    const { replica, store, platform } = this.parts;
+    const slotId = this.parts.ownSlot();
+    const mine = missing.filter((row) => row.slotId === slotId);
+    for (const { operation } of replica.pending()) {
+      const receipt = known.get(dotKey(operation.dot));
+      if (receipt !== undefined && isKnown(known, operation.dot)) replica.applyReceipt(receipt, platform.clock.nowMs());
+    }
+    const nothingToMake = replica.pending().length === 0 && mine.length === 0;
+    const replicaId = nothingToMake ? replica.replicaId : platform.random.uuid();
+    const made = replica.reissue(replicaId, { type: 'rewound', snapshot, missing: mine });
+    if (!nothingToMake) await store.reissue(slotId, replicaId, made.operations, made.remade, made.rejected);
+    return { view: made.view, operations: made.operations };
+  }
+
+  private async reissueOther(
+    slot: SlotContents,
+    snapshot: WholeSnapshot,
+    missing: readonly SettledRow[],
+    known: ReadonlyMap<DotKey, ServerReceipt>,
+  ): Promise<number> {
+    const { store, platform } = this.parts;
+    const { slotId } = slot.slot;
+    const theirs = missing.filter((row) => row.slotId === slotId);
+    // Operations of the new history were made again before an interruption: they stay as they are.
+    const old = slot.pending.filter((row) => row.operation.context.epoch !== snapshot.meta.cursor.epoch);
+    if (old.length === 0 && theirs.length === 0) return 0;
+    const other = this.parts.createReplica();
+    other.load(await store.load(), slot);
+    for (const { operation } of old) {
+      const receipt = known.get(dotKey(operation.dot));
+      if (receipt !== undefined && isKnown(known, operation.dot)) other.applyReceipt(receipt, platform.clock.nowMs());
+    }
+    const replicaId = platform.random.uuid();
+    const made = other.reissue(replicaId, { type: 'rewound', snapshot, missing: theirs });
+    await store.reissue(slotId, replicaId, made.operations, made.remade, made.rejected);
+    return made.operations.length;
+  }
+}
+
+/** Settled, with or without effect. */
+function isKnown(known: ReadonlyMap<DotKey, ServerReceipt>, dot: Dot): boolean {
+  const type = known.get(dotKey(dot))?.outcome.type;
+  return type === 'applied' || type === 'merged' || type === 'conflicted' || type === 'rejected';
+}
+
+function nothing(): ViewChange {
+  return { recordIds: new Set(), conflictIds: new Set(), all: false };
+}

@@ -1,0 +1,279 @@
+import type { Dot, Epoch, ReplicaId } from '../domain/ids.js';
+import type { Operation, ServerReceipt } from '../domain/operation.js';
+import { backoffMs } from '../connection/machine.js';
+import { CALL_BYTES_MAX, HELD_RETRY_MAX_MS, HELD_RETRY_MS } from '../limits.js';
+import type { Platform } from '../platform.js';
+import type { SlotId } from '../store/store.js';
+import { failureOf, type TransportError } from '../transport/transport-error.js';
+import type { Transport } from '../transport/transport.js';
+
+/** An operation that is kept and has no final outcome. */
+export interface UploadItem {
+  readonly operation: Operation;
+  readonly bytes: Uint8Array;
+  readonly acceptedSeq?: number;
+  readonly cancelled: boolean;
+}
+
+/** What an uploader is told and asks. */
+export interface UploadDriver {
+  /** The wire is up and nothing forbids sending. */
+  maySend(): boolean;
+  plan(): { readonly operationsMax: number; readonly gatherMs: number };
+  /** The history that operations must belong to. */
+  epoch(): Epoch;
+  /** Answers to operations of a slot, in order. */
+  receipts(slotId: SlotId, receipts: readonly ServerReceipt[]): void;
+  /** Counters of cancelled operations are settled. */
+  abandoned(slotId: SlotId, dot: Dot, receipt: ServerReceipt): void;
+  /** The server says its history is behind this operation, or another one. */
+  historyDoubted(slotId: SlotId, receipt: ServerReceipt): void;
+  /** Another installation used this replica. */
+  forked(slotId: SlotId): void;
+  /** The server refuses calls as a whole; they are tried again after a reconnect. */
+  stopped(failure: TransportError): void;
+  /** The status of operations changed. */
+  changed(): void;
+}
+
+export type UploadStatus = 'sent' | 'unknown' | 'held';
+
+/**
+ * Sends the queue of one slot: one call at a time, from the lowest counter that is not accepted, the same bytes until
+ * there is an outcome (SPEC.md, §4).
+ */
+export class Uploader {
+  private readonly statuses = new Map<number, UploadStatus>();
+  private running = false;
+  private again = false;
+  private stopped = false;
+  private failures = 0;
+  private heldRetryMs = 0;
+  /** A back-off: what is new waits with what failed. */
+  private notBeforeMs = 0;
+  private sizeMax = Infinity;
+  private cancelTimer: () => void = () => undefined;
+  private readonly ended = new AbortController();
+
+  constructor(
+    readonly slotId: SlotId,
+    private readonly items: () => readonly UploadItem[],
+    private readonly transport: Transport,
+    private readonly platform: Platform,
+    private readonly driver: UploadDriver,
+  ) {}
+
+  /** Where an operation stands, as far as sending goes. */
+  status(counter: number): UploadStatus | undefined {
+    return this.statuses.get(counter);
+  }
+
+  /** There may be something to send. */
+  wake(): void {
+    if (this.running) {
+      this.again = true;
+      return;
+    }
+    if (this.stopped || this.platform.clock.monotonicMs() < this.notBeforeMs) return;
+    this.cancelTimer();
+    void this.run();
+  }
+
+  /** The wire came up: what was sent and not answered is sent again, at once. */
+  reconnected(): void {
+    this.failures = 0;
+    this.heldRetryMs = 0;
+    this.notBeforeMs = 0;
+    this.wake();
+  }
+
+  /** An operation is settled. What was held may go on. */
+  settled(counter: number): void {
+    if (this.statuses.get(counter) === 'held') {
+      this.heldRetryMs = 0;
+      this.notBeforeMs = 0;
+    }
+    this.statuses.delete(counter);
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.cancelTimer();
+    this.ended.abort(new Error('stopped'));
+  }
+
+  private async run(): Promise<void> {
+    this.running = true;
+    try {
+      do {
+        this.again = false;
+        while (await this.next());
+      } while (this.again && !this.stopped && this.driver.maySend());
+    } finally {
+      this.running = false;
+    }
+  }
+
+  /** One call; whether to go on at once. */
+  private async next(): Promise<boolean> {
+    if (!this.sendable().length) return false;
+    const { operationsMax, gatherMs } = this.driver.plan();
+    if (gatherMs > 0) await this.wait(gatherMs);
+    // Looked at again: the queue may have grown, and all may have been called off.
+    const waiting = this.sendable();
+    const first = waiting[0];
+    if (first === undefined) return false;
+    if (first.cancelled) return this.abandon(first.operation.dot);
+    return this.submit(this.batch(waiting, operationsMax));
+  }
+
+  private sendable(): readonly UploadItem[] {
+    if (this.stopped || !this.driver.maySend()) return [];
+    const epoch = this.driver.epoch();
+    return this.items().filter((item) => item.acceptedSeq === undefined && item.operation.context.epoch === epoch);
+  }
+
+  private batch(waiting: readonly UploadItem[], operationsMax: number): readonly UploadItem[] {
+    const batch: UploadItem[] = [];
+    let bytes = 0;
+    for (const item of waiting) {
+      bytes += item.bytes.length;
+      const full = batch.length >= Math.min(operationsMax, this.sizeMax) || bytes > CALL_BYTES_MAX;
+      if (item.cancelled || (full && batch.length > 0)) break;
+      batch.push(item);
+    }
+    return batch;
+  }
+
+  private async submit(batch: readonly UploadItem[]): Promise<boolean> {
+    this.mark(batch, 'sent');
+    try {
+      const call = this.transport.submit(
+        batch.map((item) => item.bytes),
+        this.ended.signal,
+      );
+      const { receipts } = await call;
+      if (this.stopped) return false;
+      this.failures = 0;
+      return await this.answered(batch, receipts);
+    } catch (error) {
+      if (this.stopped) return false;
+      this.mark(batch, 'unknown');
+      return this.failed(failureOf(error), batch.length);
+    }
+  }
+
+  private async answered(batch: readonly UploadItem[], receipts: readonly ServerReceipt[]): Promise<boolean> {
+    // All of them are handed on before anything is decided: a receipt may take its successors out of the queue.
+    const answers = receipts.filter(({ dot, outcome }) => {
+      const settles = outcome.type !== 'held' && outcome.type !== 'not_settled';
+      if (settles) this.statuses.delete(dot.counter);
+      return settles;
+    });
+    this.driver.receipts(this.slotId, answers);
+    const open = receipts.find(({ outcome }) => outcome.type === 'held' || outcome.type === 'not_settled');
+    if (open === undefined) {
+      this.heldRetryMs = 0;
+      return true;
+    }
+    for (const { dot, outcome } of receipts) {
+      if (outcome.type === 'held') this.statuses.set(dot.counter, 'held');
+      if (outcome.type === 'not_settled') this.statuses.delete(dot.counter);
+    }
+    this.driver.changed();
+    const { outcome } = open;
+    if (outcome.type === 'held') return this.held(open.dot.replicaId, outcome.missing, outcome.expectedCounter, batch);
+    if (outcome.type !== 'not_settled') return true;
+    switch (outcome.refusal.reason) {
+      case 'CONTEXT_AHEAD':
+      case 'WRONG_EPOCH':
+        this.driver.historyDoubted(this.slotId, open);
+        return false;
+      case 'REPLICA_FORKED':
+        this.driver.forked(this.slotId);
+        return false;
+      default:
+        return this.backOff(0);
+    }
+  }
+
+  private async held(
+    replicaId: ReplicaId,
+    missing: Dot | string,
+    expectedCounter: number,
+    batch: readonly UploadItem[],
+  ): Promise<boolean> {
+    const own = typeof missing !== 'string' && missing.replicaId === replicaId;
+    if (own && expectedCounter < (batch[0]?.operation.dot.counter ?? 0)) {
+      // The server waits for an operation that is not kept here any more. It never will be sent.
+      const kept = this.items().some((item) => item.operation.dot.counter === expectedCounter);
+      if (!kept) return this.abandon({ replicaId, counter: expectedCounter });
+    }
+    this.heldRetryMs = Math.min(Math.max(HELD_RETRY_MS, this.heldRetryMs * 2), HELD_RETRY_MAX_MS);
+    this.later(this.heldRetryMs);
+    return false;
+  }
+
+  private async abandon(dot: Dot): Promise<boolean> {
+    try {
+      const receipt = await this.transport.abandon(dot, this.ended.signal);
+      if (this.stopped) return false;
+      this.driver.abandoned(this.slotId, dot, receipt);
+      return true;
+    } catch (error) {
+      return this.stopped ? false : this.failed(failureOf(error), 1);
+    }
+  }
+
+  private failed(failure: TransportError, size: number): boolean {
+    switch (failure.kind) {
+      case 'unreachable':
+      case 'deadline':
+      case 'unavailable':
+      case 'overloaded':
+      case 'fault':
+        return this.backOff(failure.retryAfterMs ?? 0);
+      case 'refused': {
+        const reason = failure.refusal?.reason;
+        if ((reason === 'MESSAGE_TOO_LARGE' || reason === 'TOO_MANY_OPERATIONS') && size > 1) {
+          this.sizeMax = Math.ceil(size / 2);
+          return true;
+        }
+        this.driver.stopped(failure);
+        return false;
+      }
+      case 'unauthenticated':
+      case 'forbidden':
+      case 'not_found':
+        this.driver.stopped(failure);
+        return false;
+    }
+  }
+
+  private backOff(atLeastMs: number): boolean {
+    this.failures += 1;
+    this.later(Math.max(backoffMs(this.failures, this.platform.random.unit()), atLeastMs));
+    return false;
+  }
+
+  private later(delayMs: number): void {
+    this.again = false;
+    this.cancelTimer();
+    this.notBeforeMs = this.platform.clock.monotonicMs() + delayMs;
+    this.cancelTimer = this.platform.clock.after(delayMs, () => {
+      this.notBeforeMs = 0;
+      this.wake();
+    });
+  }
+
+  private mark(batch: readonly UploadItem[], status: UploadStatus): void {
+    for (const { operation } of batch) this.statuses.set(operation.dot.counter, status);
+    this.driver.changed();
+  }
+
+  private wait(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.platform.clock.after(delayMs, resolve);
+    });
+  }
+}
