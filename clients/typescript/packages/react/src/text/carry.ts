@@ -1,0 +1,94 @@
+import type { Hunk } from '@syncline/client';
+import { diffChars } from 'diff';
+
+/** Above this the middle of two texts is taken as one replacement instead of being compared by character. */
+const COMPARED_UNITS_MAX = 4_000;
+
+/** One replacement, in UTF-16 units as textareas count. */
+export interface Replacement {
+  readonly start: number;
+  readonly end: number;
+  readonly insert: string;
+}
+
+const isLowSurrogate = (text: string, index: number) => {
+  const unit = text.charCodeAt(index);
+  return unit >= 0xdc00 && unit <= 0xdfff;
+};
+
+/**
+ * The replacement that an input made, by the caret after it: what was typed ends there. A comparison alone could not
+ * tell where an `a` was typed into `aaa`.
+ */
+export function replacementOfInput(before: string, after: string, caret: number): Replacement | undefined {
+  if (before === after) return undefined;
+  const longest = Math.min(before.length, after.length);
+  // What follows the caret was there before.
+  let suffix = 0;
+  const suffixMax = Math.min(longest, after.length - caret);
+  while (suffix < suffixMax && before[before.length - 1 - suffix] === after[after.length - 1 - suffix]) suffix += 1;
+  let prefix = 0;
+  while (prefix < longest - suffix && before[prefix] === after[prefix]) prefix += 1;
+  // Beside the caret nothing changed: it was a replacement from elsewhere, such as a drop or a correction.
+  while (suffix < longest - prefix && before[before.length - 1 - suffix] === after[after.length - 1 - suffix])
+    suffix += 1;
+  // Never between the halves of a character.
+  if (prefix > 0 && (isLowSurrogate(before, prefix) || isLowSurrogate(after, prefix))) prefix -= 1;
+  if (suffix > 0 && (isLowSurrogate(before, before.length - suffix) || isLowSurrogate(after, after.length - suffix)))
+    suffix -= 1;
+  return { start: prefix, end: before.length - suffix, insert: after.slice(prefix, after.length - suffix) };
+}
+
+/** The replacements that turn one text into another, ascending. */
+export function replacements(before: string, after: string): readonly Replacement[] {
+  const whole = replacementOfInput(before, after, after.length);
+  if (whole === undefined) return [];
+  const middle = before.slice(whole.start, whole.end);
+  if (middle === '' || whole.insert === '' || middle.length + whole.insert.length > COMPARED_UNITS_MAX) return [whole];
+  const found: Replacement[] = [];
+  let at = whole.start;
+  let open: { start: number; end: number; insert: string } | undefined;
+  for (const part of diffChars(middle, whole.insert)) {
+    if (!part.added && !part.removed) {
+      if (open) found.push(open);
+      open = undefined;
+      at += part.value.length;
+      continue;
+    }
+    open ??= { start: at, end: at, insert: '' };
+    if (part.added) open.insert += part.value;
+    else {
+      at += part.value.length;
+      open.end = at;
+    }
+  }
+  if (open) found.push(open);
+  return found;
+}
+
+/** Where a place in a text is after others' replacements. What was inserted right at the place comes after it. */
+export function carryIndex(index: number, steps: readonly Replacement[]): number {
+  let moved = 0;
+  for (const step of steps) {
+    if (step.start >= index) break;
+    if (step.end <= index) moved += step.insert.length - (step.end - step.start);
+    else return step.start + moved + Math.min(index - step.start, step.insert.length);
+  }
+  return index + moved;
+}
+
+/** A replacement in the text that others' replacements led to; what they deleted is not deleted again. */
+export function carryReplacement(own: Replacement, steps: readonly Replacement[]): Replacement {
+  const start = carryIndex(own.start, steps);
+  return { start, end: Math.max(start, carryIndex(own.end, steps)), insert: own.insert };
+}
+
+/** The same in Unicode scalar values, as operations count. */
+export function hunkOf(text: string, step: Replacement): Hunk {
+  const count = (from: number, to: number) => {
+    let scalars = 0;
+    for (let i = from; i < to; i += 1) if (!isLowSurrogate(text, i)) scalars += 1;
+    return scalars;
+  };
+  return { position: count(0, step.start), deleteCount: count(step.start, step.end), insert: step.insert };
+}
