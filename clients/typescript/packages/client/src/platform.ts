@@ -48,10 +48,17 @@ export interface Channel<M> {
   close(): void;
 }
 
+/** What one tab remembers across a reload, and no other tab sees. In Node: nothing. */
+export interface TabMemory {
+  get(key: string): string | undefined;
+  set(key: string, value: string): void;
+}
+
 export interface Platform {
   readonly clock: Clock;
   readonly random: Random;
   readonly surroundings: Surroundings;
   readonly locks: Locks;
+  readonly memory: TabMemory;
   channel<M>(name: string): Channel<M>;
 }

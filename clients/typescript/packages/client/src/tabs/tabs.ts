@@ -1,8 +1,8 @@
-import type { ConnectionSnapshot, Presence, QueueSnapshot } from '../api.js';
-import type { ChangesFrame } from '../domain/change.js';
+import type { ConnectionSnapshot, Presence, QueueItem } from '../api.js';
+import type { ChangesFrame, Effect } from '../domain/change.js';
 import type { Dot, Seq } from '../domain/ids.js';
-import type { Refusal } from '../domain/operation.js';
-import type { SlotContents, SlotId } from '../store/store.js';
+import type { RejectedRow, SlotContents, SlotId } from '../store/store.js';
+import type { Accepted, RestartCause } from '../sync/sync.js';
 
 /** Names of locks and of the channel; `store` is `syncline/<url>/<workspace>/<profile>`. */
 export interface TabNames {
@@ -20,27 +20,20 @@ export type TabMessage = { readonly v: 1; readonly tab: string } &
         readonly term: number;
         readonly position: Seq;
         readonly connection: ConnectionSnapshot;
-        readonly queue: QueueSnapshot;
+        /** Everything that waits, of all slots. `own` is the leader's. */
+        readonly queue: readonly QueueItem[];
         readonly presence: readonly Presence[];
       }
     /** Leader: a frame that is kept. */
     | { readonly type: 'frame'; readonly term: number; readonly frame: ChangesFrame }
     /** Leader: outcomes for whichever tab they concern; they are kept. */
-    | {
-        readonly type: 'accepted';
-        readonly term: number;
-        readonly accepted: readonly { readonly dot: Dot; readonly seq: Seq; readonly remaining: readonly string[] }[];
-      }
-    | {
-        readonly type: 'rejected';
-        readonly term: number;
-        readonly rejected: readonly { readonly dot: Dot; readonly refusal: Refusal; readonly mutationIndex?: number }[];
-      }
+    | { readonly type: 'accepted'; readonly term: number; readonly accepted: readonly Accepted[] }
+    | { readonly type: 'rejected'; readonly term: number; readonly rejected: readonly RejectedRow[] }
     /** Leader: confirmed state or slots were replaced; load them from the store. */
     | {
         readonly type: 'reload';
         readonly term: number;
-        readonly cause: 'snapshot' | 'history_rewound' | 'replica_changed';
+        readonly cause: RestartCause;
       }
     /** Follower: it missed frames. Answered by `frame`s when the leader still has them, else by `reload`. */
     | { readonly type: 'need'; readonly fromSeqExclusive: Seq }
@@ -49,25 +42,43 @@ export type TabMessage = { readonly v: 1; readonly tab: string } &
     /** Any tab: operations were taken back. */
     | { readonly type: 'cancelled'; readonly slotId: SlotId }
     /** Any tab, for the one that leads. */
-    | { readonly type: 'ask'; readonly what: 'online' | 'offline' | 'pause' | 'resume' }
+    | { readonly type: 'ask'; readonly what: 'online' | 'offline' | 'pause' | 'resume' | 'presence' }
+    /** Leader: a conflict opened, reminded and so on, for notices. */
+    | { readonly type: 'conflict'; readonly term: number; readonly effect: ConflictEffect; readonly dot: Dot }
     /** Any tab opened: the leader answers with `leader`. */
     | { readonly type: 'hello' }
   );
 
-/** Election, slots and the channel of one tab. In Node: always leader. Owner: engineer B. */
+/** The effect of a frame that a conflict changed. */
+export type ConflictEffect = Extract<Effect, { type: 'conflict_changed' }>;
+
+/** A slot that a tab holds. */
+export interface LeasedSlot {
+  readonly contents: SlotContents;
+  /** It is in the store. A new one is made when it is first used, so that readers cost nothing. */
+  readonly stored: boolean;
+}
+
+/** Election, slots and the channel of one tab. In Node: always leader. */
 export interface Tabs {
   readonly role: 'leader' | 'follower';
   readonly term: number;
+  /** Names this tab among others. */
+  readonly tab: string;
   /**
    * A slot for this tab, held by a lock until `close`: the one it had before a reload (remembered by the session), else
    * a free one with a queue (oldest operation first), else a free one, else a new one; only one with
    * `lastBaseSeq <= position`.
    */
-  leaseSlot(position: Seq): Promise<SlotContents>;
-  /** Slots no tab holds: their queues are the leader's. */
-  closedSlots(): Promise<readonly SlotId[]>;
-  post(message: TabMessage): void;
+  leaseSlot(position: Seq): Promise<LeasedSlot>;
+  post(message: TabMessageBody): void;
   subscribe(listener: (message: TabMessage) => void): () => void;
-  onRole(listener: (role: 'leader' | 'follower', term: number) => void): () => void;
+  /** Stands for election; calls for every change of the role. The term is the leader's own. */
+  stand(onRole: (role: 'leader' | 'follower', term: number) => void): void;
+  /** The leader found out that it was replaced. */
+  resign(): void;
   close(): Promise<void>;
 }
+
+/** A message without what the channel adds. */
+export type TabMessageBody = TabMessage extends infer M ? (M extends TabMessage ? Omit<M, 'v' | 'tab'> : never) : never;
