@@ -37,12 +37,12 @@ export function DiffView({ before, after, layout = 'side-by-side', labels }: Dif
 function Side({ label, children }: { readonly label: string; readonly children: ReactNode }): ReactElement {
   const id = useId();
   return (
-    <section className="syncline-diff-side" aria-labelledby={id}>
+    <div className="syncline-diff-side" role="group" aria-labelledby={id}>
       <div className="syncline-diff-label" id={id}>
         {label}
       </div>
       <div className="syncline-diff-text">{children}</div>
-    </section>
+    </div>
   );
 }
 

@@ -1,0 +1,240 @@
+import { act, cleanup, fireEvent, screen, waitFor, within } from '@testing-library/react';
+import { afterEach, describe, expect, it } from 'vitest';
+import { ConflictInbox, ConnectionStatus, DiffView, Notices, RejectedTray, SyncMark } from '../src/index.js';
+import { Fake, ONLINE, SUMMARY, recordOf, textClash, titleClash } from './fake.js';
+import { expectAccessible, show } from './setup.js';
+
+afterEach(cleanup);
+
+describe('<ConnectionStatus/>', () => {
+  it('is hidden while all is well, with its live regions in place', () => {
+    const { container } = show(new Fake(), <ConnectionStatus />);
+    expect(container.querySelector('.syncline-status')?.hasAttribute('hidden')).toBe(true);
+    expect(container.querySelector('[aria-live=polite]')?.textContent).toBe('');
+  });
+
+  it.each([
+    ['offline', { reason: 'asked', queue: { pending: 2, paused: false } }, 'You are working offline. 2 changes kept'],
+    ['offline', { reason: 'no_network' }, 'no network'],
+    ['reconnecting', { transport: 'waiting' }, 'Connecting again'],
+    ['syncing', { queue: { pending: 12, paused: false } }, 'Sending 12 changes'],
+    ['syncing', { snapshot: { received: 1200, estimated: 3000 } }, 'Loading 1,200 of about 3,000 records'],
+    ['syncing', { feed: { position: 5, head: 9, caughtUp: false } }, 'Catching up: 4 changes to go'],
+  ] as const)('%s %j is said politely', async (state, more, words) => {
+    const fake = new Fake();
+    const { container } = show(fake, <ConnectionStatus />);
+    act(() => {
+      fake.connection.set({ ...ONLINE, ...more, state });
+    });
+    expect(screen.getByRole('status').textContent).toContain(words);
+    expect(screen.getByRole('alert').textContent).toBe('');
+    await expectAccessible(container);
+  });
+
+  it('degraded is an alert', () => {
+    const fake = new Fake();
+    show(fake, <ConnectionStatus />);
+    act(() => {
+      fake.connection.set({ ...ONLINE, state: 'degraded', reason: 'storage_full' });
+    });
+    expect(screen.getByRole('alert').textContent).toContain('This device is full');
+    expect(screen.getByRole('status').textContent).toBe('');
+  });
+
+  it('shows how far sending is, and lets one try at once', () => {
+    const fake = new Fake();
+    show(fake, <ConnectionStatus words={{ offline: () => 'Weg.' }} />);
+    act(() => {
+      fake.queue.set({ ...fake.queue.getSnapshot(), progress: { settled: 3, total: 10 } });
+      fake.connection.set({ ...ONLINE, state: 'syncing', queue: { pending: 7, paused: false } });
+    });
+    expect(screen.getByRole('progressbar').getAttribute('value')).toBe('3');
+    act(() => {
+      fake.connection.set({ ...ONLINE, state: 'offline', transport: 'waiting' });
+    });
+    expect(screen.getByRole('status').textContent).toContain('Weg.');
+    fireEvent.click(screen.getByRole('button', { name: 'Try now' }));
+    expect(fake.calls.goOnline).toHaveBeenCalledOnce();
+  });
+});
+
+it('<SyncMark/> says what is not simply synced', () => {
+  const fake = new Fake();
+  fake.put(recordOf('a', {}, { sync: 'pending', fieldSync: { title: 'conflict' } }));
+  show(
+    fake,
+    <>
+      <SyncMark recordId="a" />
+      <SyncMark recordId="a" field="title" />
+      <SyncMark recordId="a" field="body" />
+      <SyncMark recordId="none" />
+    </>,
+  );
+  expect(screen.getAllByRole('img').map((mark) => mark.getAttribute('aria-label'))).toEqual([
+    'Waits to be sent',
+    'Has a conflict to decide',
+  ]);
+});
+
+it('<DiffView/> marks what was added and removed', async () => {
+  const { container } = show(new Fake(), <DiffView before="one two" after="one three" labels={['Now', 'Then']} />);
+  expect(container.querySelector('del')?.textContent).toBe('two');
+  expect(container.querySelector('ins')?.textContent).toBe('three');
+  expect(screen.getByRole('group', { name: 'Now' }).textContent).toContain('one two');
+  await expectAccessible(container);
+  cleanup();
+  show(new Fake(), <DiffView before="one two" after="one three" layout="inline" />);
+  expect(screen.getByRole('group').textContent).toContain('one twothree');
+});
+
+describe('<ConflictInbox/>', () => {
+  function setup(detail = titleClash(), status: 'open' | 'deferred' = 'open') {
+    const fake = new Fake();
+    const record = recordOf('card-1', { title: 'Big launch', body: 'Hi there world' });
+    fake.put(record);
+    fake.details.set('k1', detail);
+    fake.conflicts.set([{ summary: { ...detail.summary, status }, record }]);
+    const view = show(fake, <ConflictInbox assignees={['Ada', 'Grace']} />);
+    return { fake, detail, ...view };
+  }
+
+  it('says that there is nothing to decide', () => {
+    show(new Fake(), <ConflictInbox />);
+    expect(screen.getByText(/Nothing to decide/)).toBeTruthy();
+  });
+
+  it('shows both sides with author and time, the record, what it is linked with, and is accessible', async () => {
+    const { container } = setup();
+    const sides = within(await screen.findByRole('list', { name: 'Sides' })).getAllByRole('listitem');
+    expect(sides.map((side) => side.textContent)).toEqual([
+      expect.stringMatching(/Ada.*2023.*shown now.*Big launch/),
+      expect.stringMatching(/Grace.*2023.*Quiet launch/),
+    ]);
+    expect(screen.getByText('The whole record')).toBeTruthy();
+    expect(screen.getAllByText('Ada Lovelace').length).toBeGreaterThan(0);
+    expect(screen.getByText(/two people set it/)).toBeTruthy();
+    await expectAccessible(container);
+  });
+
+  it('uses a side, keeps, or writes another', async () => {
+    const { fake, detail } = setup();
+    fireEvent.click(await screen.findByRole('button', { name: 'Use what Grace wrote' }));
+    expect(fake.calls.resolve).toHaveBeenLastCalledWith(detail, { type: 'alternative', seq: 4 });
+    fireEvent.click(screen.getByRole('button', { name: 'Keep what is shown' }));
+    expect(fake.calls.resolve).toHaveBeenLastCalledWith(detail, { type: 'keep' });
+    fireEvent.click(screen.getByRole('button', { name: 'Write another' }));
+    fireEvent.change(screen.getByLabelText('What it should say'), { target: { value: 'A launch' } });
+    fireEvent.click(screen.getByRole('button', { name: 'Use this' }));
+    expect(fake.calls.resolve).toHaveBeenLastCalledWith(detail, { type: 'value', value: 'A launch' });
+  });
+
+  it('compares texts, and offers the side that was not applied', async () => {
+    const { container, fake, detail } = setup(textClash());
+    await screen.findByRole('list', { name: 'Sides' });
+    expect([...container.querySelectorAll('ins')].map((ins) => ins.textContent).join(' ')).toContain('Good day');
+    expect(screen.queryByRole('button', { name: 'Use what Ada wrote' })).toBeNull();
+    fireEvent.click(screen.getByRole('button', { name: 'Use what Grace wrote' }));
+    expect(fake.calls.resolve).toHaveBeenLastCalledWith(detail, { type: 'alternative', seq: 4 });
+    await expectAccessible(container);
+  });
+
+  it.each([
+    ['edit_delete', 'Delete the record', { type: 'delete' }],
+    ['relationship', 'Remove the link', { type: 'unlink' }],
+    ['relationship', 'Keep both', { type: 'keep' }],
+  ] as const)('%s: %s', async (kind, button, decision) => {
+    const { fake, detail } = setup(titleClash({ summary: { ...SUMMARY, kind } }));
+    fireEvent.click(await screen.findByRole('button', { name: button }));
+    expect(fake.calls.resolve).toHaveBeenLastCalledWith(detail, decision);
+  });
+
+  it('puts aside with a reminder and assigns', async () => {
+    const { fake } = setup();
+    await screen.findByRole('list', { name: 'Sides' });
+    fireEvent.click(screen.getByRole('button', { name: 'Put aside' }));
+    const at = fake.calls.defer.mock.calls[0]?.[1] as Date;
+    expect(at.getTime()).toBeGreaterThan(Date.now() + 3_500_000);
+    fireEvent.change(screen.getByLabelText('Should decide'), { target: { value: 'Grace' } });
+    expect(fake.calls.assign).toHaveBeenCalledWith('k1', 'Grace');
+  });
+
+  it('a deferred one can be decided now', async () => {
+    const { fake } = setup(titleClash(), 'deferred');
+    expect(screen.getByText(/Everything is put aside/)).toBeTruthy();
+    fireEvent.click(screen.getByRole('button', { name: /Big launch/ }));
+    fireEvent.click(await screen.findByRole('button', { name: 'Decide now' }));
+    expect(fake.calls.reopen).toHaveBeenCalledWith('k1');
+  });
+
+  it('says when the other side cannot be read, and reads it when the connection is back', async () => {
+    const { fake, detail } = setup();
+    cleanup();
+    fake.details.clear();
+    fake.connection.set({ ...ONLINE, state: 'offline', transport: 'down' });
+    show(fake, <ConflictInbox />);
+    expect(await screen.findByText(/cannot be reached now/)).toBeTruthy();
+    fake.details.set('k1', detail);
+    act(() => {
+      fake.connection.set(ONLINE);
+    });
+    expect(await screen.findByRole('list', { name: 'Sides' })).toBeTruthy();
+  });
+
+  it('says when somebody was faster', async () => {
+    const { fake } = setup();
+    const { SynclineError } = await import('@syncline/client');
+    fake.calls.resolve.mockImplementation(() => {
+      throw new SynclineError('CHANGED', 'the conflict changed');
+    });
+    fireEvent.click(await screen.findByRole('button', { name: 'Keep what is shown' }));
+    expect(screen.getByRole('alert').textContent).toContain('Look at it again');
+  });
+});
+
+describe('what the server refused', () => {
+  const item = {
+    dot: { replicaId: 'me', counter: 3 },
+    correlationId: '',
+    why: 'rejected' as const,
+    refusal: { reason: 'RECORD_DELETED', message: '', metadata: {} },
+    rejectedAtMs: 1,
+    madeAtMs: 1,
+    mutations: [
+      {
+        collection: 'cards',
+        id: 'a',
+        field: 'body',
+        summary: 'edit body of cards/a',
+        content: 'my words',
+        atFault: true,
+      },
+    ],
+  };
+
+  it('is in the tray with what was written, to be tried again or thrown away', async () => {
+    const fake = new Fake();
+    fake.rejected.set([item]);
+    const { container } = show(fake, <RejectedTray />);
+    expect(screen.getByText('my words')).toBeTruthy();
+    expect(screen.getByText('Somebody deleted the record.')).toBeTruthy();
+    fireEvent.click(screen.getByRole('button', { name: 'Try again' }));
+    expect(fake.calls.retry).toHaveBeenCalledWith(item.dot);
+    fireEvent.click(screen.getByRole('button', { name: 'Throw away' }));
+    expect(fake.calls.dismiss).toHaveBeenCalledWith(item.dot);
+    await expectAccessible(container);
+  });
+
+  it('is told in a notice that stays until it is dismissed', async () => {
+    const fake = new Fake();
+    const { container } = show(fake, <Notices />);
+    act(() => {
+      fake.notify({ type: 'rejected', item });
+    });
+    expect(screen.getByText(/A change was undone: Somebody deleted the record/)).toBeTruthy();
+    await expectAccessible(container);
+    fireEvent.click(screen.getByRole('button', { name: 'Dismiss this notice' }));
+    await waitFor(() => {
+      expect(screen.queryByText(/A change was undone/)).toBeNull();
+    });
+  });
+});
