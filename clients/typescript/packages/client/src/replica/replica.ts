@@ -4,6 +4,7 @@ import type { ConflictSummary } from '../domain/conflict.js';
 import type { CollectionId, ConflictId, Cursor, Dot, Epoch, FieldId, RecordId, ReplicaId, Seq } from '../domain/ids.js';
 import type { Mutation, Operation, ServerReceipt } from '../domain/operation.js';
 import type { Schema } from '../domain/schema.js';
+import type { FieldKind, FieldState } from '../domain/value.js';
 import type {
   FrameWrites,
   PendingRow,
@@ -116,9 +117,16 @@ export interface Replica {
    * that text. Throws SynclineError when it does not fit; nothing has changed then.
    */
   make(draft: Draft): { readonly pending: PendingOperation; readonly view: ViewChange };
+  /** Whether positions in a text as shown may be sent; otherwise an edit is a `replace_text` (SPEC.md, T2). */
+  isTextExact(id: RecordId, field: FieldId): boolean;
+  /** What is shown with mutations on top, for a transaction: it checks each, and nothing else changes. */
+  stage(): Staging;
   markSaved(dots: readonly Dot[]): ViewChange;
-  /** The mutations that take back what this operation did to what is shown now; empty when nothing is left of it. */
-  inverse(dot: Dot): { readonly mutations: readonly Mutation[]; readonly skipped: readonly string[] };
+  /**
+   * The mutations that take back what these operations (a step of undo) did to what is shown now; empty when nothing is
+   * left of it. Known for operations made in this run.
+   */
+  inverse(dots: Dot | readonly Dot[]): { readonly mutations: readonly Mutation[]; readonly skipped: readonly string[] };
 
   // The server's word
   /** Takes in a frame, if it fits. Own operations in it leave the overlay here and nowhere else. */
@@ -160,6 +168,18 @@ export interface Replica {
     readonly rejected: readonly RejectedRow[];
     readonly view: ViewChange;
   };
+}
+
+/** Mutations of one operation on top of what is shown, before it is made. */
+export interface Staging {
+  get(id: RecordId): RecordView | undefined;
+  /** A field as staged; undefined when nobody set it. */
+  field(id: RecordId, field: FieldId): FieldState | undefined;
+  /** The collection of a record that exists; throws INVALID_MUTATION otherwise. */
+  collectionOf(id: RecordId): CollectionId;
+  kindOf(collection: CollectionId, field: FieldId): FieldKind | undefined;
+  /** Checks a mutation and puts it on top; throws and changes nothing when it does not fit. */
+  apply(mutation: Mutation): void;
 }
 
 /** Makes a replica. A leader makes further ones, over the same contents, for slots of closed or other tabs. */

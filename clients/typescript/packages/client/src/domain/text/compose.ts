@@ -24,7 +24,7 @@ export class Composition {
     let index = 0;
     let used = 0;
     const take = (count: number, keep: boolean): void => {
-      for (let left = count; left > 0; ) {
+      for (let left = count; left > 0;) {
         const piece = source[index];
         if (piece === undefined) return;
         const part = Math.min(left, lengthOf(piece) - used);

@@ -20,9 +20,7 @@ export function diff(before: string, after: string, hunksMax = 1_000): readonly 
   while (suffix < most && a[a.length - 1 - suffix] === b[b.length - 1 - suffix]) suffix++;
   const middleA = a.slice(prefix, a.length - suffix);
   const middleB = b.slice(prefix, b.length - suffix);
-  const whole = (): readonly Hunk[] => [
-    { position: prefix, deleteCount: middleA.length, insert: middleB.join('') },
-  ];
+  const whole = (): readonly Hunk[] => [{ position: prefix, deleteCount: middleA.length, insert: middleB.join('') }];
   if (middleA.length === 0 || middleB.length === 0 || middleA.length * middleB.length > WORK_MAX) return whole();
   const kept = myers(middleA, middleB);
   if (kept === undefined) return whole();

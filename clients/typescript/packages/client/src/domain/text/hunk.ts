@@ -14,7 +14,8 @@ export function validateHunks(hunks: readonly Hunk[]): void {
       throw new Problem('hunks', `hunk ${index} has no whole positions`);
     }
     if (deleteCount === 0 && insert === '') throw new Problem('hunks', `hunk ${index} does nothing`);
-    if (position <= previousEnd) throw new Problem('hunks', `hunk ${index} overlaps, touches or precedes the one before`);
+    if (position <= previousEnd)
+      throw new Problem('hunks', `hunk ${index} overlaps, touches or precedes the one before`);
     previousEnd = position + deleteCount;
   }
 }
@@ -23,7 +24,10 @@ export function validateHunks(hunks: readonly Hunk[]): void {
 export function checkBounds(hunks: readonly Hunk[], viewLength: number): void {
   const last = hunks.at(-1);
   if (last !== undefined && last.position + last.deleteCount > viewLength) {
-    throw new Problem('hunks', `a hunk at ${last.position} deleting ${last.deleteCount} exceeds ${viewLength} characters`);
+    throw new Problem(
+      'hunks',
+      `a hunk at ${last.position} deleting ${last.deleteCount} exceeds ${viewLength} characters`,
+    );
   }
 }
 
@@ -96,4 +100,3 @@ export function inverseHunks(text: string, hunks: readonly Hunk[]): readonly Hun
     return inverse;
   });
 }
-

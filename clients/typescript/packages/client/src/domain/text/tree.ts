@@ -144,7 +144,11 @@ export function insert(tree: Tree, arrivals: readonly Arrival[]): void {
   const tail = tree.spans.splice(from);
   let next = 0;
   for (const [index, span] of tail.entries()) {
-    for (let arrival = arrivals[next]; arrival !== undefined && arrival.index <= from + index; arrival = arrivals[++next]) {
+    for (
+      let arrival = arrivals[next];
+      arrival !== undefined && arrival.index <= from + index;
+      arrival = arrivals[++next]
+    ) {
       tree.spans.push(arrival.span);
     }
     tree.spans.push(span);

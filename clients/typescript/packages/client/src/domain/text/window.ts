@@ -9,7 +9,19 @@ import { checkBounds, validateHunks } from './hunk.js';
 import { ScalarText } from './scalars.js';
 import { Sight } from './sight.js';
 import { SpliceBuilder } from './splice.js';
-import { type Arrival, type Cut, type Span, type Tree, addRun, at, copyTree, emptyTree, insert, split, textOf } from './tree.js';
+import {
+  type Arrival,
+  type Cut,
+  type Span,
+  type Tree,
+  addRun,
+  at,
+  copyTree,
+  emptyTree,
+  insert,
+  split,
+  textOf,
+} from './tree.js';
 
 /** What became of an operation. */
 export interface Integrated {
@@ -67,9 +79,7 @@ export class TextWindow {
   /** Decides a new operation and adds it. `hunks` are in the author's view. Throws as {@link replay}. */
   integrate(author: TextAuthor, seq: Seq, hunks: readonly Hunk[]): Integrated {
     const { sight, footprints } = this.locate(author, seq, hunks);
-    const decisions = hunks.map((hunk, index) =>
-      suppressor(this.tree, this.ops, sight, hunk, at(footprints, index)),
-    );
+    const decisions = hunks.map((hunk, index) => suppressor(this.tree, this.ops, sight, hunk, at(footprints, index)));
     this.enter({ seq, dot: author.dot }, sight, hunks, footprints, decisions);
     const settled = hunks.map((hunk, index) => {
       const suppressedBySeq = decisions[index];
@@ -207,10 +217,7 @@ export class TextWindow {
  * The latest position such that an operation with this base, and every settled one after that position, knew everything
  * up to it. `settled` in ascending order.
  */
-export function criticalBase(
-  baseSeq: Seq,
-  settled: readonly { readonly seq: Seq; readonly baseSeq: Seq }[],
-): Seq {
+export function criticalBase(baseSeq: Seq, settled: readonly { readonly seq: Seq; readonly baseSeq: Seq }[]): Seq {
   let critical = baseSeq;
   for (let index = settled.length - 1; index >= 0; index--) {
     const edit = settled[index];
