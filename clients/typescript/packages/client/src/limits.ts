@@ -80,6 +80,8 @@ export const UNDO_STEPS_MAX = 200;
 
 /** The leader says so this often. */
 export const LEADER_BEAT_MS = 1_000;
+/** The leader tells what changed at most this often. */
+export const LEADER_TELLS_EVERY_MS = 100;
 /** A visible follower that hears nothing this long takes the lead from a frozen leader. */
 export const LEADER_SILENT_MS = 5_000;
 /** Frames a leader keeps for followers that missed one. */

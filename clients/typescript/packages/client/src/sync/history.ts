@@ -1,9 +1,9 @@
 import { dotKey } from '../domain/dot.js';
-import type { Dot, DotKey } from '../domain/ids.js';
+import type { Dot, DotKey, Seq } from '../domain/ids.js';
 import type { ServerReceipt } from '../domain/operation.js';
 import { OPERATIONS_PER_CALL_MAX } from '../limits.js';
-import type { PendingOperation, ViewChange, WholeSnapshot } from '../replica/replica.js';
-import type { SettledRow, SlotContents, SlotId } from '../store/store.js';
+import type { PendingOperation, SettledOwn, ViewChange, WholeSnapshot } from '../replica/replica.js';
+import type { RejectedRow, SettledRow, SlotContents, SlotId } from '../store/store.js';
 import type { SyncParts } from './sync.js';
 
 /** What became of this tab's operations. */
@@ -13,6 +13,8 @@ export interface Reissued {
   readonly operations: readonly PendingOperation[];
   /** Of all slots, how many were made again. */
   readonly count: number;
+  /** Of this tab, pending operations that the new history turned out to have. */
+  readonly settled: readonly SettledOwn[];
 }
 
 /** Makes operations again that a rewound history lost, or that another installation's forked replica took the dots of. */
@@ -58,14 +60,16 @@ export class History {
       const replicaId = platform.random.uuid();
       if (slotId === this.parts.ownSlot()) {
         const made = replica.reissue(replicaId, { type: 'forked' });
+        await saver.ensureSlot();
         await store.reissue(slotId, replicaId, made.operations, made.remade, made.rejected);
-        return { view: made.view, operations: made.operations, count: made.operations.length };
+        this.markSaved(made.operations);
+        return { view: made.view, operations: made.operations, count: made.operations.length, settled: [] };
       }
       const other = this.parts.createReplica();
       other.load(await store.load(), await store.loadSlot(slotId));
       const made = other.reissue(replicaId, { type: 'forked' });
       await store.reissue(slotId, replicaId, made.operations, made.remade, made.rejected);
-      return { view: nothing(), operations: [], count: made.operations.length };
+      return { view: nothing(), operations: [], count: made.operations.length, settled: [] };
     });
   }
 
@@ -93,18 +97,35 @@ export class History {
     missing: readonly SettledRow[],
     known: ReadonlyMap<DotKey, ServerReceipt>,
   ): Promise<Omit<Reissued, 'count'>> {
-    const { replica, store, platform } = this.parts;
+    const { replica, store, saver, platform } = this.parts;
     const slotId = this.parts.ownSlot();
     const mine = missing.filter((row) => row.slotId === slotId);
-    for (const { operation } of replica.pending()) {
-      const receipt = known.get(dotKey(operation.dot));
-      if (receipt !== undefined && isKnown(known, operation.dot)) replica.applyReceipt(receipt, platform.clock.nowMs());
+    const pending = replica.pending();
+    const { epoch } = snapshot.meta.cursor;
+    if (mine.length === 0 && pending.every(({ operation }) => operation.context.epoch === epoch)) {
+      // All of it belongs to the new history: an interruption came after it was made again.
+      return { view: replica.adopt(snapshot), operations: [], settled: [] };
     }
-    const nothingToMake = replica.pending().length === 0 && mine.length === 0;
-    const replicaId = nothingToMake ? replica.replicaId : platform.random.uuid();
+    const settled: SettledOwn[] = [];
+    const rejected: RejectedRow[] = [];
+    for (const { operation } of pending) {
+      const receipt = settledHere(known, operation.dot, replica.position);
+      if (receipt === undefined) continue;
+      const taken = replica.applyReceipt(receipt, platform.clock.nowMs());
+      if (taken.rejected !== undefined) rejected.push(taken.rejected);
+      const own = ownOutcome(receipt);
+      if (own !== undefined) settled.push(own);
+    }
+    const replicaId = platform.random.uuid();
     const made = replica.reissue(replicaId, { type: 'rewound', snapshot, missing: mine });
-    if (!nothingToMake) await store.reissue(slotId, replicaId, made.operations, made.remade, made.rejected);
-    return { view: made.view, operations: made.operations };
+    await saver.ensureSlot();
+    await store.reissue(slotId, replicaId, made.operations, made.remade, [...rejected, ...made.rejected]);
+    this.markSaved(made.operations);
+    return { view: made.view, operations: made.operations, settled };
+  }
+
+  private markSaved(operations: readonly PendingOperation[]): void {
+    this.parts.replica.markSaved(operations.map(({ operation }) => operation.dot));
   }
 
   private async reissueOther(
@@ -121,13 +142,16 @@ export class History {
     if (old.length === 0 && theirs.length === 0) return 0;
     const other = this.parts.createReplica();
     other.load(await store.load(), slot);
+    const rejected: RejectedRow[] = [];
     for (const { operation } of old) {
-      const receipt = known.get(dotKey(operation.dot));
-      if (receipt !== undefined && isKnown(known, operation.dot)) other.applyReceipt(receipt, platform.clock.nowMs());
+      const receipt = settledHere(known, operation.dot, other.position);
+      if (receipt === undefined) continue;
+      const taken = other.applyReceipt(receipt, platform.clock.nowMs());
+      if (taken.rejected !== undefined) rejected.push(taken.rejected);
     }
     const replicaId = platform.random.uuid();
     const made = other.reissue(replicaId, { type: 'rewound', snapshot, missing: theirs });
-    await store.reissue(slotId, replicaId, made.operations, made.remade, made.rejected);
+    await store.reissue(slotId, replicaId, made.operations, made.remade, [...rejected, ...made.rejected]);
     return made.operations.length;
   }
 }
@@ -136,6 +160,22 @@ export class History {
 function isKnown(known: ReadonlyMap<DotKey, ServerReceipt>, dot: Dot): boolean {
   const type = known.get(dotKey(dot))?.outcome.type;
   return type === 'applied' || type === 'merged' || type === 'conflicted' || type === 'rejected';
+}
+
+/**
+ * The receipt of an operation the new history has, at a position that the old one passed: whatever its place there, it
+ * is part of the snapshot, so that it leaves the queue here and now.
+ */
+function settledHere(known: ReadonlyMap<DotKey, ServerReceipt>, dot: Dot, position: Seq): ServerReceipt | undefined {
+  const receipt = isKnown(known, dot) ? known.get(dotKey(dot)) : undefined;
+  if (receipt === undefined || !('seq' in receipt.outcome)) return receipt;
+  return { ...receipt, outcome: { ...receipt.outcome, seq: Math.min(receipt.outcome.seq, position) } };
+}
+
+function ownOutcome({ dot, outcome }: ServerReceipt): SettledOwn | undefined {
+  if (!('seq' in outcome)) return undefined;
+  const conflictIds = outcome.type === 'conflicted' ? outcome.conflictIds : [];
+  return { dot, seq: outcome.seq, outcome: outcome.type, conflictIds };
 }
 
 function nothing(): ViewChange {

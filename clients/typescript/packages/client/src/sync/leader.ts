@@ -282,7 +282,7 @@ export class Leader implements Sync {
     const { replica, saver, store, term, listener } = this.parts;
     const foreign = replica.pending().some(({ operation }) => operation.context.epoch !== snapshot.meta.cursor.epoch);
     // A position is this history's own: a queue made before there was any is made again, without a word about it.
-    const first = replica.epoch === '' || replica.epoch === '0';
+    const first = replica.epoch === '0';
     if (rewound || foreign) {
       await this.replaceHistory(snapshot, rewound && !first);
       return;
@@ -296,7 +296,7 @@ export class Leader implements Sync {
     });
     this.settlement.adopted(snapshot.meta);
     this.trouble = undefined;
-    listener.restarted('snapshot', []);
+    listener.restarted('snapshot', [], 0);
     this.reconnected();
     listener.connectionChanged();
   }
@@ -309,7 +309,12 @@ export class Leader implements Sync {
       this.headSeq = snapshot.meta.cursor.seqInclusive;
       this.settlement.adopted(snapshot.meta);
       listener.viewChanged(made.view);
-      listener.restarted(announced ? 'history_rewound' : 'snapshot', made.operations);
+      for (const settled of made.settled) listener.settled(settled);
+      listener.restarted(
+        announced ? 'history_rewound' : 'replica_changed',
+        made.operations,
+        announced ? made.count : 0,
+      );
       this.trouble = undefined;
     } finally {
       this.healing = false;
@@ -353,7 +358,7 @@ export class Leader implements Sync {
     try {
       const made = await this.history.forked(slotId);
       if (slotId === this.parts.ownSlot()) this.parts.listener.viewChanged(made.view);
-      this.parts.listener.restarted('replica_changed', made.operations);
+      this.parts.listener.restarted('replica_changed', made.operations, made.count);
     } finally {
       this.healing = false;
     }

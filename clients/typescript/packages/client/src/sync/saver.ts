@@ -56,6 +56,11 @@ export class Saver {
     private slotStored: boolean,
   ) {}
 
+  /** How far the store is, for certain. */
+  get position(): Seq {
+    return this.keptPosition;
+  }
+
   /** Frames that are shown and not kept yet. */
   get unsavedFrames(): number {
     return this.frames.length;
@@ -69,6 +74,13 @@ export class Saver {
   useSlot(slot: SlotRow, stored: boolean): void {
     this.slot = slot;
     this.slotStored = stored;
+  }
+
+  /** Makes the slot in the store when it is used for the first time. */
+  async ensureSlot(): Promise<void> {
+    if (this.slotStored) return;
+    await this.store.createSlot(this.slot);
+    this.slotStored = true;
   }
 
   operation(pending: PendingOperation): void {
@@ -182,10 +194,7 @@ export class Saver {
     const operations = this.operations.slice(0, count);
     const frames = [...this.frames];
     if (operations.length > 0) {
-      if (!this.slotStored) {
-        await this.store.createSlot(this.slot);
-        this.slotStored = true;
-      }
+      await this.ensureSlot();
       const rows = operations.map(({ operation, bytes, pessimistic }) => ({ operation, bytes, pessimistic }));
       await this.store.saveOperations(
         this.slot.slotId,

@@ -22,8 +22,11 @@ export interface SyncListener {
   rejected(rows: readonly RejectedRow[], own: boolean): void;
   /** Conflicts opened, reminded and so on; of frames only. */
   conflictEvent(effect: Extract<Effect, { type: 'conflict_changed' }>, dot: Dot): void;
-  /** Confirmed state or slots were replaced in the store; what was made again of this tab. */
-  restarted(cause: RestartCause, reissued: readonly PendingOperation[]): void;
+  /**
+   * Confirmed state or slots were replaced in the store; what was made again of this tab, and how many operations were
+   * of all.
+   */
+  restarted(cause: RestartCause, reissued: readonly PendingOperation[], count: number): void;
   /** Something of the connection may have changed: ask for its snapshot. */
   connectionChanged(): void;
   /** Something of the queues may have changed. */

@@ -1,0 +1,55 @@
+import type { Observable } from '../api.js';
+
+/** A value that can be watched. Setting the same value tells nobody. */
+export class Cell<T> implements Observable<T> {
+  private readonly listeners = new Set<() => void>();
+
+  constructor(private value: T) {}
+
+  readonly getSnapshot = (): T => this.value;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    // One entry for each call, even of the same function.
+    const entry = () => {
+      listener();
+    };
+    this.listeners.add(entry);
+    return () => {
+      this.listeners.delete(entry);
+    };
+  };
+
+  set(value: T): void {
+    if (Object.is(value, this.value)) return;
+    this.value = value;
+    for (const listener of [...this.listeners]) listener();
+  }
+
+  get watched(): boolean {
+    return this.listeners.size > 0;
+  }
+}
+
+/** Runs something once for all calls within a task. */
+export class Soon {
+  private asked = false;
+
+  constructor(private readonly run: () => void) {}
+
+  ask(): void {
+    if (this.asked) return;
+    this.asked = true;
+    void Promise.resolve().then(() => {
+      this.asked = false;
+      this.run();
+    });
+  }
+}
+
+/** Equal by content, for plain data; what is equal need not be told again. */
+export function sameData(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  const [left, right] = [Object.entries(a), b as Record<string, unknown>];
+  return left.length === Object.keys(b).length && left.every(([key, value]) => sameData(value, right[key]));
+}

@@ -1,0 +1,531 @@
+import type { ConnectionSnapshot, Presence, QueueItem, SynclineOptions } from '../api.js';
+import type { ClientParts } from '../client.js';
+import type { ChangesFrame } from '../domain/change.js';
+import { dotKey } from '../domain/dot.js';
+import type { Dot, DotKey } from '../domain/ids.js';
+import { SynclineError } from '../errors.js';
+import { FRAMES_KEPT_MAX, LEADER_BEAT_MS, LEADER_TELLS_EVERY_MS } from '../limits.js';
+import type { PendingOperation, Replica, SettledOwn, ViewChange } from '../replica/replica.js';
+import type { RejectedRow, SlotId, Store, StoreContents, StoreMeta } from '../store/store.js';
+import { Leader } from '../sync/leader.js';
+import { Saver, type SaverListener } from '../sync/saver.js';
+import type { Accepted, RestartCause, SyncListener } from '../sync/sync.js';
+import { BrowserTabs, tabNames } from '../tabs/browser-tabs.js';
+import type { ConflictEffect, LeasedSlot, TabMessage } from '../tabs/tabs.js';
+import type { Transport } from '../transport/transport.js';
+import { Soon } from './cell.js';
+import { Follower } from './follower.js';
+import { PresenceWatch } from './presence.js';
+import { mergeQueues, queueItem, statusOf } from './queue.js';
+
+/** What the runtime tells the client. */
+export interface RuntimeListener {
+  viewChanged(change: ViewChange): void;
+  settled(settled: SettledOwn): void;
+  accepted(accepted: readonly Accepted[]): void;
+  rejected(rows: readonly RejectedRow[]): void;
+  saved(dots: readonly Dot[], durability: 'durable' | 'memory'): void;
+  notSaved(dots: readonly Dot[], error: SynclineError): void;
+  conflictEvent(effect: ConflictEffect, own: boolean): void;
+  restarted(cause: RestartCause, reissued: readonly PendingOperation[], count: number): void;
+  /** The tray as stored. */
+  trayLoaded(rows: readonly RejectedRow[]): void;
+  connectionChanged(snapshot: ConnectionSnapshot): void;
+  queueChanged(items: readonly QueueItem[], paused: boolean): void;
+  presenceChanged(presence: readonly Presence[]): void;
+}
+
+/** What lives below the client: store, saver, tabs, and the sync loop while this tab leads. */
+export class Runtime {
+  private store: Store | undefined;
+  private saverOrNone: Saver | undefined;
+  private tabs: BrowserTabs | undefined;
+  private leader: Leader | undefined;
+  private follower: Follower | undefined;
+  private slotId: SlotId = '';
+  private meta: StoreMeta | undefined;
+  private storageState: ConnectionSnapshot['storage'] = 'durable';
+  /** Loaded at the start: whether these were sent is not known. */
+  private readonly before = new Set<DotKey>();
+  private keptFrames: ChangesFrame[] = [];
+  private paused = false;
+  private offline: boolean;
+  private closed = false;
+  private toldAtMs = -Infinity;
+  private cancelTell: () => void = () => undefined;
+  private readonly connectionSoon = new Soon(() => {
+    this.connectionNow();
+  });
+  private readonly queueSoon = new Soon(() => {
+    this.queueNow();
+  });
+  readonly presence: PresenceWatch;
+
+  constructor(
+    private readonly options: SynclineOptions,
+    private readonly parts: ClientParts,
+    private readonly replica: Replica,
+    private readonly transport: Transport,
+    private readonly listener: RuntimeListener,
+  ) {
+    this.offline = options.startOffline ?? false;
+    this.presence = new PresenceWatch(parts.platform, transport, {
+      leads: () => this.leader !== undefined && this.leader.connection().transport === 'up',
+      askLeader: () => {
+        this.tabs?.post({ type: 'ask', what: 'presence' });
+      },
+      replicaId: () => replica.replicaId,
+      changed: (presence) => {
+        listener.presenceChanged(presence);
+        this.tell();
+      },
+    });
+  }
+
+  /** Opens the store and this tab's slot; afterwards reads and writes work. */
+  async start(): Promise<void> {
+    const { platform } = this.parts;
+    const store = await this.parts.openStore(this.options);
+    this.store = store;
+    this.storageState = store.durability;
+    const contents = await store.load();
+    // Tabs share what they can share: a store in memory is this tab's alone.
+    const scope = this.parts.tabScope?.(this.options) ?? scopeOf(this.options, store, () => platform.random.uuid());
+    const tabs = new BrowserTabs(platform, store, tabNames(scope));
+    this.tabs = tabs;
+    const leased = await tabs.leaseSlot(contents.meta?.cursor.seqInclusive ?? 0);
+    if (this.closed) return;
+    this.load(contents, leased);
+    tabs.subscribe((message) => {
+      this.hear(message);
+    });
+    tabs.stand((role, term) => {
+      if (role === 'leader') void this.lead(term);
+      else this.followAgain();
+    });
+    tabs.post({ type: 'hello' });
+  }
+
+  get durability(): 'durable' | 'memory' {
+    return this.store?.durability ?? 'memory';
+  }
+
+  get saver(): Saver {
+    if (this.saverOrNone === undefined) throw new SynclineError('INVALID_MUTATION', 'the client is not ready');
+    return this.saverOrNone;
+  }
+
+  /** An operation was made. */
+  made(pending: PendingOperation): void {
+    this.saver.operation(pending);
+    this.queueSoon.ask();
+    this.connectionSoon.ask();
+  }
+
+  goOnline(): void {
+    this.ask('online');
+  }
+
+  goOffline(): void {
+    this.ask('offline');
+  }
+
+  pause(): void {
+    this.ask('pause');
+  }
+
+  resume(): void {
+    this.ask('resume');
+  }
+
+  /** Takes back what was never sent, and all that follows it. */
+  cancelUnsent(): { readonly rows: readonly RejectedRow[]; readonly view: ViewChange } | undefined {
+    const pending = this.replica.pending();
+    let from: number | undefined;
+    for (let index = pending.length - 1; index >= 0; index--) {
+      const operation = pending[index];
+      if (operation === undefined || !this.neverSent(operation)) break;
+      from = operation.operation.dot.counter;
+    }
+    if (from === undefined) return undefined;
+    const { view, rejected } = this.replica.cancelFrom(from, this.parts.platform.clock.nowMs());
+    const [counter, { slotId, store }] = [from, this];
+    this.saver.write(async () => {
+      await store?.cancelFrom(slotId, counter, rejected);
+      if (this.leader === undefined) this.tabs?.post({ type: 'cancelled', slotId });
+      else this.leader.queuedHere();
+    });
+    return { rows: rejected, view };
+  }
+
+  private neverSent(pending: PendingOperation): boolean {
+    const status = statusOf(pending, this.statusOf(pending), this.before.has(dotKey(pending.operation.dot)));
+    return status === 'queued' || status === 'unsaved';
+  }
+
+  dismiss(dots: readonly Dot[]): Promise<void> {
+    const { store } = this;
+    return new Promise((resolve) => {
+      this.saver.write(async () => {
+        await store?.dismissRejected(dots);
+        resolve();
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.cancelTell();
+    this.presence.close();
+    this.follower?.close();
+    this.leader?.stop();
+    await this.saverOrNone?.flushed();
+    this.saverOrNone?.close();
+    await this.tabs?.close();
+    this.transport.close();
+    await this.store?.close();
+  }
+
+  // --- Roles ---
+
+  private load(contents: StoreContents, leased: LeasedSlot): void {
+    const { store } = this;
+    if (store === undefined) return;
+    const { slot, pending, rejected } = leased.contents;
+    this.slotId = slot.slotId;
+    this.meta = contents.meta;
+    const view = this.replica.load(contents, leased.contents);
+    for (const row of pending) this.before.add(dotKey(row.operation.dot));
+    this.saverOrNone = new Saver(store, this.parts.platform.clock, this.saverListener(), slot, leased.stored);
+    this.saverOrNone.restart(contents.meta?.cursor.seqInclusive ?? 0);
+    this.listener.trayLoaded(rejected);
+    this.listener.viewChanged(view);
+    this.queueSoon.ask();
+    this.connectionSoon.ask();
+  }
+
+  private async lead(term: number): Promise<void> {
+    const { store, tabs } = this;
+    if (store === undefined || tabs === undefined || this.closed) return;
+    const follower = this.follower;
+    this.follower = undefined;
+    if (follower !== undefined) {
+      // Frames may be on their way that are kept already: the store is the truth.
+      await follower.reload('snapshot').catch(() => undefined);
+      this.meta = follower.meta ?? this.meta;
+      follower.close();
+      if (this.closed || tabs.term !== term || tabs.role !== 'leader') return;
+    }
+    const { platform } = this.parts;
+    this.leader = new Leader({
+      platform,
+      store,
+      transport: this.transport,
+      replica: this.replica,
+      createReplica: () => this.parts.createReplica(this.options.workspace),
+      saver: this.saver,
+      term,
+      ownSlot: () => this.slotId,
+      storage: () => this.storageState,
+      listener: this.syncListener(term),
+      meta: this.meta,
+      paused: this.paused,
+      offline: this.offline,
+    });
+    this.leader.start();
+    this.beatAsLeader();
+    this.connectionSoon.ask();
+    this.queueSoon.ask();
+  }
+
+  private followAgain(): void {
+    this.leader?.stop();
+    this.leader = undefined;
+    this.saverOrNone?.dropFrames();
+    this.keptFrames = [];
+    this.follow();
+    this.connectionSoon.ask();
+  }
+
+  /** What a follower does; made when the first word of a leader comes. */
+  private follow(): Follower | undefined {
+    const { store, tabs } = this;
+    if (store === undefined || tabs === undefined || this.closed || this.leader !== undefined) return undefined;
+    this.follower ??= new Follower({
+      store,
+      tabs,
+      platform: this.parts.platform,
+      replica: this.replica,
+      saver: this.saver,
+      slotId: this.slotId,
+      listener: this.listener,
+      told: () => {
+        this.paused = this.follower?.told?.connection.queue.paused ?? this.paused;
+        this.connectionSoon.ask();
+        this.queueSoon.ask();
+      },
+    });
+    return this.follower;
+  }
+
+  private hear(message: TabMessage): void {
+    const { leader } = this;
+    if (leader === undefined) {
+      if ('term' in message) this.follow()?.hear(message);
+      return;
+    }
+    switch (message.type) {
+      case 'need':
+        this.send(message.fromSeqExclusive);
+        break;
+      case 'queued':
+      case 'cancelled':
+        leader.queuedElsewhere(message.slotId);
+        break;
+      case 'ask':
+        if (message.what === 'presence') this.presence.asked();
+        else this.ask(message.what);
+        break;
+      case 'hello':
+        this.tell(true);
+        break;
+      case 'leader':
+      case 'frame':
+      case 'accepted':
+      case 'rejected':
+      case 'reload':
+      case 'conflict':
+        break;
+    }
+  }
+
+  private ask(what: 'online' | 'offline' | 'pause' | 'resume'): void {
+    const { leader } = this;
+    if (leader === undefined) this.tabs?.post({ type: 'ask', what });
+    switch (what) {
+      case 'online':
+        this.offline = false;
+        leader?.goOnline();
+        break;
+      case 'offline':
+        this.offline = true;
+        leader?.goOffline();
+        break;
+      case 'pause':
+        this.paused = true;
+        leader?.pause();
+        break;
+      case 'resume':
+        this.paused = false;
+        leader?.resume();
+        break;
+    }
+    this.connectionSoon.ask();
+    this.queueSoon.ask();
+    this.tell();
+  }
+
+  /** Frames that another tab misses, or the word that they are gone. */
+  private send(fromSeqExclusive: number): void {
+    const at = this.keptFrames.findIndex((frame) => frame.fromSeqExclusive === fromSeqExclusive);
+    const { tabs } = this;
+    if (tabs === undefined) return;
+    const frames = at === -1 ? [] : this.keptFrames.slice(at);
+    if (frames.length === 0 && this.replica.position > fromSeqExclusive) {
+      tabs.post({ type: 'reload', term: tabs.term, cause: 'snapshot' });
+    }
+    for (const frame of frames) tabs.post({ type: 'frame', term: tabs.term, frame });
+  }
+
+  // --- What others tell ---
+
+  private saverListener(): SaverListener {
+    return {
+      saved: (dots) => {
+        this.listener.viewChanged(this.replica.markSaved(dots));
+        this.listener.saved(dots, this.durability);
+        if (this.leader === undefined) this.tabs?.post({ type: 'queued', slotId: this.slotId });
+        else this.leader.queuedHere();
+        this.queueSoon.ask();
+      },
+      notSaved: (dots, cause) => {
+        const error = new SynclineError('NOT_SAVED', cause.message, undefined, { cause });
+        this.listener.notSaved(dots, error);
+      },
+      framesKept: (frames) => {
+        const { tabs } = this;
+        if (tabs === undefined || this.leader === undefined) return;
+        this.keptFrames = [...this.keptFrames, ...frames].slice(-FRAMES_KEPT_MAX);
+        for (const frame of frames) tabs.post({ type: 'frame', term: tabs.term, frame });
+      },
+      fenced: () => {
+        this.tabs?.resign();
+      },
+      slotReplaced: () => {
+        void this.follow()
+          ?.reload('replica_changed')
+          .catch(() => undefined);
+      },
+      storage: (state) => {
+        const now = state === 'full' ? 'full' : this.durability;
+        if (now === this.storageState) return;
+        this.storageState = now;
+        this.connectionSoon.ask();
+      },
+    };
+  }
+
+  private syncListener(term: number): SyncListener {
+    const { listener } = this;
+    const current = (): boolean => this.tabs?.term === term;
+    return {
+      viewChanged: (change) => {
+        listener.viewChanged(change);
+      },
+      settled: (settled) => {
+        listener.settled(settled);
+      },
+      accepted: (accepted) => {
+        listener.accepted(accepted);
+        if (current()) this.tabs?.post({ type: 'accepted', term, accepted });
+      },
+      rejected: (rows, own) => {
+        if (own) listener.rejected(rows);
+        else if (current()) this.tabs?.post({ type: 'rejected', term, rejected: rows });
+      },
+      conflictEvent: (effect, dot) => {
+        listener.conflictEvent(effect, dot.replicaId === this.replica.replicaId);
+        if (current()) this.tabs?.post({ type: 'conflict', term, effect, dot });
+      },
+      restarted: (cause, reissued, count) => {
+        this.keptFrames = [];
+        listener.restarted(cause, reissued, count);
+        if (current()) this.tabs?.post({ type: 'reload', term, cause });
+      },
+      connectionChanged: () => {
+        this.connectionSoon.ask();
+      },
+      queueChanged: () => {
+        this.queueSoon.ask();
+        this.connectionSoon.ask();
+      },
+      fenced: () => {
+        this.tabs?.resign();
+      },
+    };
+  }
+
+  // --- What is shown of connection and queue ---
+
+  private connectionNow(): void {
+    if (this.closed) return;
+    this.listener.connectionChanged(this.connection());
+    this.tell();
+  }
+
+  connection(): ConnectionSnapshot {
+    if (this.leader !== undefined) return this.leader.connection();
+    const told = this.follower?.told?.connection;
+    const { position } = this.replica;
+    const pending = this.replica.pending().length;
+    if (told === undefined) return unconnected(this.offline, position, pending, this.storageState);
+    const head = Math.max(told.feed.head, position);
+    return {
+      ...told,
+      feed: { position, head, caughtUp: told.feed.caughtUp && position >= told.feed.position },
+      queue: { ...told.queue, pending: Math.max(pending, told.queue.pending) },
+      role: 'follower',
+      storage: this.storageState,
+    };
+  }
+
+  private statusOf({ operation }: PendingOperation): ReturnType<Leader['status']> {
+    return this.leader?.status(operation.dot.counter);
+  }
+
+  private ownItems(): readonly QueueItem[] {
+    return this.replica.pending().map((pending) => {
+      const { operation, bytes } = pending;
+      const status = statusOf(pending, this.statusOf(pending), this.before.has(dotKey(operation.dot)));
+      return queueItem(operation, bytes.length, status, true);
+    });
+  }
+
+  private queueNow(): void {
+    if (this.closed) return;
+    this.listener.queueChanged(this.queueItems(), this.paused);
+    this.tell();
+  }
+
+  private queueItems(): readonly QueueItem[] {
+    const own = this.ownItems();
+    if (this.leader === undefined) {
+      return mergeQueues(this.follower?.told?.queue ?? [], own, this.replica.replicaId);
+    }
+    const others = this.leader.others().map(({ pending, status }) => {
+      const { operation, bytes } = pending;
+      return queueItem(operation, bytes.length, statusOf(pending, status, true), false);
+    });
+    return [...own, ...others];
+  }
+
+  // --- The leader's word ---
+
+  private beatAsLeader(): void {
+    if (this.leader === undefined || this.closed) return;
+    this.tell(true);
+    const { leader } = this;
+    this.parts.platform.clock.after(LEADER_BEAT_MS, () => {
+      if (this.leader === leader) this.beatAsLeader();
+    });
+  }
+
+  /** Tells the other tabs, not more often than they need to know. */
+  private tell(now = false): void {
+    const { leader, tabs } = this;
+    if (leader === undefined || tabs === undefined || this.closed) return;
+    this.cancelTell();
+    const { clock } = this.parts.platform;
+    const waitMs = this.toldAtMs + LEADER_TELLS_EVERY_MS - clock.monotonicMs();
+    if (!now && waitMs > 0) {
+      this.cancelTell = clock.after(waitMs, () => {
+        this.tell();
+      });
+      return;
+    }
+    this.toldAtMs = clock.monotonicMs();
+    tabs.post({
+      type: 'leader',
+      term: tabs.term,
+      position: this.saver.position,
+      connection: leader.connection(),
+      queue: this.queueItems(),
+      presence: this.presence.last,
+    });
+  }
+}
+
+function scopeOf(options: SynclineOptions, store: Store, unique: () => string): string {
+  const name = `syncline/${options.url}/${options.workspace}/${options.profile ?? 'default'}`;
+  return store.durability === 'durable' ? name : `${name}/${unique()}`;
+}
+
+/** What is told before there is a leader to tell it. */
+function unconnected(
+  offline: boolean,
+  position: number,
+  pending: number,
+  storage: ConnectionSnapshot['storage'],
+): ConnectionSnapshot {
+  return {
+    ...(offline ? { state: 'offline', reason: 'asked' } : { state: 'online' }),
+    transport: offline ? 'down' : 'connecting',
+    feed: { position, head: position, caughtUp: false },
+    queue: { pending, paused: false },
+    quality: { loss: 0, stability: 1, rating: 'unknown' },
+    failures: 0,
+    breaker: 'closed',
+    role: 'follower',
+    storage,
+  };
+}
