@@ -1,1 +1,50 @@
+/** The client for browsers: gRPC-Web, state in IndexedDB, one connection for all tabs. */
+import type { SynclineOptions } from './api.js';
+import { assemble, type ClientParts, type CreateSyncline } from './client.js';
+import { browserPlatform } from './platform/browser.js';
+import { createLiveQueries } from './query/live-queries.js';
+import { createReplica } from './replica/core.js';
+import { openIndexedDbStore } from './store/indexeddb.js';
+import { openMemoryStore } from './store/memory.js';
+import type { Store } from './store/store.js';
+import { StoreError } from './store/store-error.js';
+import { createWebTransport } from './transport/web.js';
+import { nextChain } from './wire/chain.js';
+import { encodeOperation } from './wire/operation.js';
+
 export * from './index.js';
+
+/** A client of one workspace. */
+export const createSyncline: CreateSyncline = (options) => assemble(options, browserParts());
+
+/** What a client in a browser is made of. */
+export function browserParts(): ClientParts {
+  const platform = browserPlatform();
+  return {
+    platform,
+    openStore,
+    createTransport: (options) =>
+      createWebTransport({
+        url: options.url,
+        workspace: options.workspace,
+        clientName: options.clientName ?? 'browser',
+        actor: options.actor,
+        ...(options.credentials && { credentials: options.credentials }),
+        clock: platform.clock,
+      }),
+    createReplica: (workspace) => createReplica(workspace, encodeOperation, nextChain),
+    createLiveQueries,
+  };
+}
+
+async function openStore(options: SynclineOptions): Promise<Store> {
+  if (options.storage === 'memory') return openMemoryStore();
+  try {
+    return await openIndexedDbStore(`syncline/${options.url}/${options.workspace}/${options.profile ?? 'default'}`);
+  } catch (error) {
+    // Denied, as in some private windows: the client works and says that nothing outlives the tab. What a newer
+    // version wrote is left alone, and a store that contradicts itself is not passed over in silence.
+    if (error instanceof StoreError && (error.code === 'denied' || error.code === 'failed')) return openMemoryStore();
+    throw error;
+  }
+}
