@@ -39,6 +39,7 @@ const NO_EPOCH: Epoch = '0';
 export class ReplicaCore implements Replica {
   readonly state: ReplicaState;
   private readonly undoLog = new UndoLog();
+  private isLoaded = false;
   private slotId = '';
   private id: ReplicaId = '';
   private counter = 1;
@@ -81,6 +82,10 @@ export class ReplicaCore implements Replica {
     return this.counter;
   }
 
+  get loaded(): boolean {
+    return this.isLoaded;
+  }
+
   get whole(): boolean {
     return this.state.whole;
   }
@@ -100,6 +105,7 @@ export class ReplicaCore implements Replica {
     this.state.texts.clearPending();
     this.state.replace(contents.meta, records, conflicts, contents.textTail);
     this.useSlot(slot);
+    this.isLoaded = true;
     return everything();
   }
 

@@ -89,6 +89,8 @@ export interface Replica {
   readonly position: Seq;
   readonly cursor: Cursor;
   readonly nextCounter: number;
+  /** What is stored was read. */
+  readonly loaded: boolean;
   /** False until a first snapshot or feed from the beginning is whole. */
   readonly whole: boolean;
 
