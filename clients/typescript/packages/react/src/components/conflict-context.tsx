@@ -36,9 +36,10 @@ export function ConflictContext(props: {
             <ul>
               {linkedRecords.map((link) => (
                 <li key={`${link.fieldId}/${link.record.recordId}/${String(link.incoming)}`}>
-                  {link.incoming ? `${fieldWords(link.fieldId)} of ` : `${fieldWords(link.fieldId)}: `}
+                  {link.incoming ? null : `${fieldWords(link.fieldId)}: `}
                   <strong>{titleOf(viewOf(link.record))}</strong>
-                  {link.record.deleted ? ' (deleted)' : ''}
+                  {link.incoming ? ` has it in “${fieldWords(link.fieldId)}”` : null}
+                  {link.record.deleted ? ' (deleted)' : null}
                 </li>
               ))}
             </ul>

@@ -1,0 +1,2 @@
+declare module '*.css';
+declare module '@syncline/react/themes.css';
