@@ -17,3 +17,6 @@ export type { FieldSchema, Schema } from './domain/schema.js';
 export type { Double, FieldKind, Value, WritableValue } from './domain/value.js';
 export { SynclineError } from './errors.js';
 export type { SynclineErrorCode } from './errors.js';
+export { double } from './domain/exact.js';
+export { hunksOfInput } from './domain/text/input.js';
+export { newId } from './new-id.js';

@@ -30,8 +30,7 @@ export class MemoryTables implements Tables {
   private closed = false;
 
   async run<R>(tables: readonly TableName[], mode: WriteMode, work: (tx: TableTransaction) => Promise<R>): Promise<R> {
-    const turn = this.last.then(async () => {
-      if (this.closed) throw new StoreError('failed', 'the store is closed');
+    return this.alone(async () => {
       const tx = new MemoryTransaction(this.tables, tables, mode);
       const result = await work(tx);
       if (tx.writes.length > 0) {
@@ -39,6 +38,14 @@ export class MemoryTables implements Tables {
         this.apply(tx.writes);
       }
       return result;
+    });
+  }
+
+  /** Runs when all that was asked for before is done. */
+  protected alone<R>(work: () => Promise<R>): Promise<R> {
+    const turn = this.last.then(() => {
+      if (this.closed) throw new StoreError('failed', 'the store is closed');
+      return work();
     });
     this.last = turn.catch(() => undefined);
     return turn;
