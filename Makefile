@@ -1,6 +1,6 @@
 # Every target is one documented command; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fmt tools bench-replicas bench-history bench-scaling bench-pure ghz crash crash-servers crash-postgres power-loss simulate
+.PHONY: help dev test check fmt tools bench bench-history bench-scaling bench-pure ghz crash crash-servers crash-postgres power-loss simulate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,8 +22,8 @@ fmt: ## Format the code and the protocol
 tools: ## Install the pinned buf and grpcurl into .tools/bin
 	scripts/tools.sh
 
-bench-replicas: ## Measure what an operation costs with 10 and with 100,000 replicas ever seen
-	cargo bench --locked --bench replicas
+bench: ## Measure everything against the project's bars (half an hour; ARGUMENTS="--quick" for minutes)
+	scripts/bench.sh $(ARGUMENTS)
 
 bench-history: ## Measure what checking a history of 10 million operations costs (about 3 GiB of memory)
 	cargo test --locked --release --lib ten_million -- --ignored --nocapture

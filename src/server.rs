@@ -233,12 +233,12 @@ fn default_deadline<B>(timeout: Duration) -> impl Fn(http::Request<B>) -> http::
 
 /// All services over an engine.
 fn routes(engine: &Engine) -> Routes {
-    use pb::change_service_server::ChangeServiceServer;
     use pb::conflict_service_server::ConflictServiceServer;
     use pb::connection_service_server::ConnectionServiceServer;
     use pb::diagnostics_service_server::DiagnosticsServiceServer;
     use pb::operation_service_server::OperationServiceServer;
     use pb::record_service_server::RecordServiceServer;
+    use pb::served::change_service_server::ChangeServiceServer;
     use pb::workspace_service_server::WorkspaceServiceServer;
     let e = || engine.clone();
     let operations = OperationServiceServer::new(services::Operations::new(e()));

@@ -18,13 +18,20 @@ use crate::domain::mutants::{Mutant, active};
 use crate::domain::operation::Action;
 use crate::domain::view::FeedCursor;
 
-use super::hub::{Head, Hub};
+use super::hub::{Head, Hub, Shown};
 use super::{Engine, EngineError};
 
 /// Changes in a frame.
 const FRAME_CHANGES_MAX: usize = 256;
 /// Size of a frame, about; a single larger change still goes in one.
 const FRAME_BYTES: usize = 512 * 1024;
+/// Between two frames of a feed lie so many microseconds for each feed of the workspace: a change that goes to very many
+/// shall not make each of them a frame of its own. The first change after a pause goes at once.
+const FRAME_GAP_PER_FEED_US: u64 = 50;
+/// The longest gap.
+const FRAME_GAP_MAX: Duration = Duration::from_millis(100);
+/// Timers are no finer.
+const FRAME_GAP_MIN: Duration = Duration::from_millis(1);
 /// Without another frame, a checkpoint after this time.
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(15);
 /// A client that leaves changes waiting this long is told to come back.
@@ -50,7 +57,7 @@ pub enum GoAwayReason {
 pub enum FeedItem {
     Changes {
         from_exclusive: Seq,
-        changes: Vec<Arc<Change>>,
+        changes: Vec<Arc<Shown>>,
         head: Head,
     },
     Checkpoint {
@@ -182,7 +189,10 @@ impl Feed {
                 if called_at.duration_since(self.handed_at) > UNREAD_MAX {
                     return Ok(FeedItem::GoAway(GoAwayReason::SlowConsumer));
                 }
-                return self.changes(head).await;
+                let Some(until) = self.wait_for_more(&head) else { return self.changes(head).await };
+                // Short: a stop or an end comes right after.
+                tokio::time::sleep_until(until).await;
+                continue;
             }
             let draining = self.engine.draining().clone();
             tokio::select! {
@@ -201,31 +211,42 @@ impl Feed {
         }
     }
 
+    /// Until when a frame waits for more changes, if it should.
+    fn wait_for_more(&self, head: &Head) -> Option<Instant> {
+        if head.seq - self.seq >= FRAME_CHANGES_MAX as Seq {
+            return None;
+        }
+        let feeds = u64::try_from(self.hub.follower_count()).unwrap_or(u64::MAX);
+        let gap = Duration::from_micros(feeds.saturating_mul(FRAME_GAP_PER_FEED_US)).min(FRAME_GAP_MAX);
+        let until = self.handed_at + gap;
+        (gap >= FRAME_GAP_MIN && until > Instant::now()).then_some(until)
+    }
+
     async fn changes(&mut self, head: Head) -> Result<FeedItem, EngineError> {
         let changes = match self.hub.since(self.seq, FRAME_CHANGES_MAX) {
             Some(changes) if !changes.is_empty() => changes,
             _ => {
                 let mut reader = self.engine.inner.store.reader().await?;
                 let found = reader.changes(self.ws, self.seq, head.seq, FRAME_CHANGES_MAX).await?;
-                found.into_iter().map(Arc::new).collect()
+                found.into_iter().map(|change| Arc::new(Shown::new(Arc::new(change)))).collect()
             }
         };
         let changes = self.fitting(changes)?;
         if let (Some(chain), Some(first)) = (self.chain, changes.first())
-            && hash::chain(&chain, &first.operation_hash) != first.chain
+            && hash::chain(&chain, &first.change.operation_hash) != first.change.chain
         {
             return Ok(FeedItem::Reset(ResetReason::WrongEpoch));
         }
         // The ring may have got more since the head was read, and it never has what the head has not reached.
-        let beyond = changes.last().is_some_and(|last| last.seq > head.seq);
+        let beyond = changes.last().is_some_and(|last| last.change.seq > head.seq);
         let head = if beyond { self.hub.head() } else { head };
         if let Some(reason) = self.rewound(&head) {
             return Ok(FeedItem::Reset(reason));
         }
         let from_exclusive = self.seq;
         if let Some(last) = changes.last() {
-            self.seq = last.seq;
-            self.chain = Some(last.chain);
+            self.seq = last.change.seq;
+            self.chain = Some(last.change.chain);
         }
         self.handed();
         Ok(FeedItem::Changes { from_exclusive, changes, head })
@@ -245,16 +266,16 @@ impl Feed {
     }
 
     /// The beginning of a run that fits a frame; that it has no gap is checked here, once and for all.
-    fn fitting(&self, changes: Vec<Arc<Change>>) -> Result<Vec<Arc<Change>>, EngineError> {
+    fn fitting(&self, changes: Vec<Arc<Shown>>) -> Result<Vec<Arc<Shown>>, EngineError> {
         let mut bytes = 0;
         let mut fitting = Vec::with_capacity(changes.len());
         for change in changes {
             let expected = self.seq + fitting.len() as Seq + 1;
-            if change.seq != expected && !active(Mutant::RingGapServed) {
-                let detail = format!("the log goes on with {} after {}", change.seq, expected - 1);
+            if change.change.seq != expected && !active(Mutant::RingGapServed) {
+                let detail = format!("the log goes on with {} after {}", change.change.seq, expected - 1);
                 return Err(crate::store::StoreError::Inconsistent(detail).into());
             }
-            bytes += weight_bytes(&change);
+            bytes += weight_bytes(&change.change);
             if bytes > FRAME_BYTES && !fitting.is_empty() {
                 break;
             }

@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::domain::causality::Seq;
@@ -13,8 +14,32 @@ use crate::domain::ids::{Epoch, WorkspaceNo};
 use crate::domain::mutants::{Mutant, active};
 use crate::domain::state::WorkspaceHead;
 
+use super::feed::weight_bytes;
+
 /// Polls after which a hub that nobody looks at is dropped: a minute.
 const IDLE_POLLS_MAX: u32 = 60;
+
+/// Bytes of changes in a ring, about: a few large ones must not crowd out everything else.
+const RING_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A change as feeds hand it out. Whoever encodes it first leaves the bytes here for the feeds after: a change is encoded
+/// once, not once for every subscriber.
+#[derive(Debug)]
+pub struct Shown {
+    pub change: Arc<Change>,
+    encoded: OnceLock<Bytes>,
+}
+
+impl Shown {
+    pub fn new(change: Arc<Change>) -> Shown {
+        Shown { change, encoded: OnceLock::new() }
+    }
+
+    /// The bytes that `encode` gives, or gave before: every caller must encode alike.
+    pub fn encoded(&self, encode: impl FnOnce(&Change) -> Bytes) -> &Bytes {
+        self.encoded.get_or_init(|| encode(&self.change))
+    }
+}
 
 /// What feeds of a workspace wait on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +72,9 @@ pub(super) struct Hub {
 /// Changes without a gap, ending at the head or before it.
 #[derive(Default)]
 struct Ring {
-    changes: VecDeque<Arc<Change>>,
+    changes: VecDeque<Arc<Shown>>,
+    /// Of all of them, about.
+    bytes: usize,
     /// Of the newest head that was shown.
     commit_count: u64,
 }
@@ -137,7 +164,7 @@ impl Hub {
     /// Shows a head without the changes before it, which feeds then read from the store.
     pub(super) fn skip_to(&self, head: &WorkspaceHead, schema_version: u64) {
         let mut ring = lock(&self.ring);
-        ring.changes.clear();
+        ring.clear();
         ring.commit_count = ring.commit_count.max(head.commit_count);
         self.advance(head, schema_version);
     }
@@ -145,7 +172,7 @@ impl Hub {
     /// Takes a head that is not a continuation of what was shown: the database holds another history than it did.
     pub(super) fn restart(&self, head: &WorkspaceHead, schema_version: u64) {
         let mut ring = lock(&self.ring);
-        *ring = Ring { changes: VecDeque::new(), commit_count: head.commit_count };
+        *ring = Ring { commit_count: head.commit_count, ..Ring::default() };
         self.head.send_replace(Head {
             epoch: head.epoch,
             seq: head.head_seq,
@@ -195,15 +222,20 @@ impl Hub {
         *self.head.borrow()
     }
 
+    /// How many follow the head: the feeds, nearly.
+    pub(super) fn follower_count(&self) -> usize {
+        self.head.receiver_count()
+    }
+
     /// Follows the head.
     pub(super) fn watch(&self) -> watch::Receiver<Head> {
         self.head.subscribe()
     }
 
     /// Up to `limit` changes after `after`, when the ring still has the first of them.
-    pub(super) fn since(&self, after: Seq, limit: usize) -> Option<Vec<Arc<Change>>> {
+    pub(super) fn since(&self, after: Seq, limit: usize) -> Option<Vec<Arc<Shown>>> {
         let ring = &lock(&self.ring).changes;
-        let first = ring.front()?.seq;
+        let first = ring.front()?.change.seq;
         if first > after + 1 {
             return None;
         }
@@ -233,20 +265,28 @@ fn follows(shown: &Head, changes: &[Arc<Change>], head: &WorkspaceHead) -> bool 
 impl Ring {
     /// Adds what is new of a run of changes, and drops the oldest beyond `max`.
     fn extend(&mut self, changes: &[Arc<Change>], max: usize) {
-        let next = self.changes.back().map(|last| last.seq + 1);
+        let next = self.changes.back().map(|last| last.change.seq + 1);
         let fresh = changes.iter().filter(|change| next.is_none_or(|next| change.seq >= next));
         let mut fresh = fresh.peekable();
-        if let (Some(next), Some(first)) = (next, fresh.peek())
-            && first.seq > next
-            && !active(Mutant::RingGapServed)
-        {
+        let gap = matches!((next, fresh.peek()), (Some(next), Some(first)) if first.seq > next);
+        if gap && !active(Mutant::RingGapServed) {
             // The head was ahead of the ring; feeds between the two read the store.
-            self.changes.clear();
+            self.clear();
         }
-        self.changes.extend(fresh.cloned());
-        while self.changes.len() > max {
-            self.changes.pop_front();
+        for change in fresh {
+            self.bytes += weight_bytes(change);
+            self.changes.push_back(Arc::new(Shown::new(change.clone())));
         }
+        while self.changes.len() > max || (self.bytes > RING_BYTES_MAX && self.changes.len() > 1) {
+            if let Some(oldest) = self.changes.pop_front() {
+                self.bytes -= weight_bytes(&oldest.change);
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.changes.clear();
+        self.bytes = 0;
     }
 }
 

@@ -41,8 +41,8 @@ pub use workspaces::{Vector, WorkspaceStatus};
 use connections::Connections;
 use due::Due;
 use follow::Follower;
-pub use hub::Head;
 use hub::Hubs;
+pub use hub::{Head, Shown};
 use lane::{Job, Lanes, Tools};
 
 /// Settings of an engine.

@@ -1,11 +1,13 @@
 //! Building a record as people and clients see it from its rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::domain::ids::{ConflictId, FieldId, RecordId, WorkspaceNo};
 use crate::domain::sequencer::counter_value;
-use crate::domain::state::{CounterHead, Existence, FieldRow, FieldValue, Head, Key, Prefix, RecordRow, Row};
+use crate::domain::state::{
+    CounterHead, Existence, FieldRow, FieldValue, Head, Key, Prefix, RecordRow, Row, ScopeRow,
+};
 use crate::domain::value::Value;
 use crate::domain::view::{CandidateView, FieldStateView, FieldView, RecordView};
 use crate::store::{Order, StoreError, StoreReader};
@@ -29,22 +31,68 @@ pub(super) async fn read(
     record: &RecordId,
 ) -> Result<Option<RecordView>, StoreError> {
     match reader.rows(ws, &[Key::Record(record.clone())]).await?.pop().flatten() {
-        Some(Row::Record(row)) => build(reader, ws, record, row, Links::Shown).await,
+        Some(Row::Record(row)) => {
+            let mut rows = Neighbours::read(reader, ws, record, record).await?;
+            build(reader, ws, record, row, &mut rows, Links::Shown).await
+        }
         _ => Ok(None),
     }
 }
 
-/// Completes a record whose row is known.
+/// What belongs to records whose ids follow each other, read together: three ranges, however many records they are.
+#[derive(Default)]
+pub(super) struct Neighbours {
+    fields: HashMap<RecordId, Vec<(FieldId, FieldRow)>>,
+    elements: HashMap<(RecordId, FieldId), Vec<Value>>,
+    conflicts: HashMap<RecordId, Vec<ConflictId>>,
+}
+
+impl Neighbours {
+    /// Of all records from `first` to `last`.
+    pub(super) async fn read(
+        reader: &mut dyn StoreReader,
+        ws: WorkspaceNo,
+        first: &RecordId,
+        last: &RecordId,
+    ) -> Result<Neighbours, StoreError> {
+        let mut found = Neighbours::default();
+        let between = |prefix: fn(RecordId, RecordId) -> Prefix| prefix(first.clone(), last.clone());
+        let mut with_elements = false;
+        for (key, row) in all(reader, ws, between(Prefix::FieldsBetween)).await? {
+            let (Key::Field(record, field), Row::Field(row)) = (key, row) else { continue };
+            with_elements |= matches!(row.value, FieldValue::Set { .. } | FieldValue::ToMany { .. });
+            found.fields.entry(record).or_default().push((field, row));
+        }
+        if with_elements {
+            for (key, row) in all(reader, ws, between(Prefix::ElementsBetween)).await? {
+                let (Key::Element(record, field, _), Row::Element(element)) = (key, row) else { continue };
+                found.elements.entry((record, field)).or_default().push(element.value);
+            }
+        }
+        for (key, row) in all(reader, ws, between(Prefix::ScopesBetween)).await? {
+            let (Key::Scope(scope), Row::Scope(ScopeRow { live: Some(live), .. })) = (key, row) else {
+                continue;
+            };
+            found.conflicts.entry(scope.record).or_default().push(live);
+        }
+        Ok(found)
+    }
+}
+
+/// Completes a record whose row is known, with what `rows` holds of it, which is taken.
 pub(super) async fn build(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,
     record: &RecordId,
     row: RecordRow,
+    rows: &mut Neighbours,
     links: Links,
 ) -> Result<Option<RecordView>, StoreError> {
     if matches!(row.existence, Existence::Phantom(_)) {
         return Ok(None);
     }
+    let mut live_conflicts = rows.conflicts.remove(record).unwrap_or_default();
+    live_conflicts.sort_unstable();
     let mut view = RecordView {
         collection: row.collection.clone(),
         record: record.clone(),
@@ -52,12 +100,12 @@ pub(super) async fn build(
         deleted: row.existence == Existence::Deleted,
         created_seq: row.created.seq,
         last_seq: row.last_seq,
-        live_conflicts: live_conflicts(reader, ws, record).await?,
+        live_conflicts,
     };
-    for (key, row) in all(reader, ws, Prefix::FieldsOf(record.clone())).await? {
-        let (Key::Field(_, field), Row::Field(row)) = (key, row) else { continue };
+    for (field, row) in rows.fields.remove(record).unwrap_or_default() {
         view.last_seq = view.last_seq.max(row.last_seq);
-        let field_view = field_view(reader, ws, &view, &field, row, links).await?;
+        let elements = rows.elements.remove(&(record.clone(), field.clone())).unwrap_or_default();
+        let field_view = field_view(reader, ws, row, elements, links).await?;
         view.fields.insert(field, field_view);
     }
     Ok(Some(view))
@@ -66,9 +114,8 @@ pub(super) async fn build(
 async fn field_view(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,
-    record: &RecordView,
-    field: &FieldId,
     row: FieldRow,
+    elements: Vec<Value>,
     links: Links,
 ) -> Result<FieldView, StoreError> {
     let last_seq = row.last_seq;
@@ -94,12 +141,9 @@ async fn field_view(
             candidates = candidates_of(reader, ws, &plain, plain.first()).await?;
             FieldStateView::Counter(counter_value(&heads).unwrap_or(0))
         }
-        FieldValue::Set { .. } => {
-            FieldStateView::Elements(elements(reader, ws, &record.record, field).await?)
-        }
+        FieldValue::Set { .. } => FieldStateView::Elements(elements),
         FieldValue::ToMany { .. } => {
-            let targets: Vec<RecordId> = elements(reader, ws, &record.record, field)
-                .await?
+            let targets: Vec<RecordId> = elements
                 .into_iter()
                 .filter_map(|v| match v {
                     Value::String(target) => Some(target),
@@ -174,39 +218,6 @@ async fn visible(
         .filter(|(_, row)| matches!(row, Some(Row::Record(r)) if r.existence == Existence::Alive))
         .map(|(target, _)| target)
         .collect())
-}
-
-async fn elements(
-    reader: &mut dyn StoreReader,
-    ws: WorkspaceNo,
-    record: &RecordId,
-    field: &FieldId,
-) -> Result<Vec<Value>, StoreError> {
-    let rows = all(reader, ws, Prefix::ElementsOf(record.clone(), field.clone())).await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|(_, row)| match row {
-            Row::Element(element) => Some(element.value),
-            _ => None,
-        })
-        .collect())
-}
-
-async fn live_conflicts(
-    reader: &mut dyn StoreReader,
-    ws: WorkspaceNo,
-    record: &RecordId,
-) -> Result<Vec<ConflictId>, StoreError> {
-    let rows = all(reader, ws, Prefix::ScopesOf(record.clone())).await?;
-    let mut live: Vec<ConflictId> = rows
-        .into_iter()
-        .filter_map(|(_, row)| match row {
-            Row::Scope(scope) => scope.live,
-            _ => None,
-        })
-        .collect();
-    live.sort_unstable();
-    Ok(live)
 }
 
 /// All rows of a range.

@@ -9,12 +9,14 @@ use crate::domain::view::{FeedCursor, RecordView};
 use crate::store::Order;
 
 use super::read::record_bytes;
-use super::record_view::{self, Links};
+use super::record_view::{self, Links, Neighbours};
 use super::workspaces::committed_head;
 use super::{Engine, EngineError};
 
-/// Records in a chunk.
-const CHUNK_RECORDS: usize = 200;
+/// Records in a chunk, at most; as many in the first one as may all be large; and scopes that are looked at at a time.
+const CHUNK_RECORDS_MAX: usize = 2_000;
+const FIRST_CHUNK_RECORDS: usize = 100;
+const SCOPES_PER_CHUNK: usize = 200;
 /// Size of a chunk, about.
 const CHUNK_BYTES: usize = 512 * 1024;
 
@@ -36,6 +38,8 @@ pub struct Snapshot {
     collections: Vec<String>,
     after: Option<RecordId>,
     records_done: bool,
+    /// Records to read for the next chunk, by the size of those in the last one.
+    next_records: usize,
     conflicts_after: Option<Key>,
     sent_count: u64,
     /// Counted once: it is for a progress bar.
@@ -53,6 +57,7 @@ impl Engine {
             collections,
             after: None,
             records_done: false,
+            next_records: FIRST_CHUNK_RECORDS,
             conflicts_after: None,
             sent_count: 0,
             estimated_count: None,
@@ -109,9 +114,17 @@ impl Snapshot {
         chunk: &mut Chunk,
     ) -> Result<(), EngineError> {
         let after = self.after.clone().map(Key::Record);
-        let page =
-            reader.range(self.ws, &Prefix::Records, after.as_ref(), CHUNK_RECORDS, Order::Ascending).await?;
-        let mut bytes = 0;
+        let page = reader
+            .range(self.ws, &Prefix::Records, after.as_ref(), self.next_records, Order::Ascending)
+            .await?;
+        let (Some((Key::Record(first), _)), Some((Key::Record(last), _))) =
+            (page.rows.first(), page.rows.last())
+        else {
+            self.records_done = true;
+            return Ok(());
+        };
+        let mut rows = Neighbours::read(reader, self.ws, first, last).await?;
+        let (mut bytes, mut seen) = (0, 0);
         self.records_done = !page.more;
         for (key, row) in page.rows {
             let (Key::Record(id), Row::Record(row)) = (key, row) else { continue };
@@ -119,15 +132,19 @@ impl Snapshot {
                 self.records_done = false;
                 break;
             }
+            seen += 1;
             self.after = Some(id.clone());
             if !self.wants(&row.collection) {
                 continue;
             }
-            if let Some(view) = record_view::build(reader, self.ws, &id, row, Links::Stored).await? {
+            if let Some(view) =
+                record_view::build(reader, self.ws, &id, row, &mut rows, Links::Stored).await?
+            {
                 bytes += record_bytes(&view);
                 chunk.records.push(view);
             }
         }
+        self.next_records = (CHUNK_BYTES * seen / bytes.max(1)).clamp(1, CHUNK_RECORDS_MAX);
         self.sent_count += chunk.records.len() as u64;
         Ok(())
     }
@@ -138,7 +155,13 @@ impl Snapshot {
         chunk: &mut Chunk,
     ) -> Result<(), EngineError> {
         let page = reader
-            .range(self.ws, &Prefix::Scopes, self.conflicts_after.as_ref(), CHUNK_RECORDS, Order::Ascending)
+            .range(
+                self.ws,
+                &Prefix::Scopes,
+                self.conflicts_after.as_ref(),
+                SCOPES_PER_CHUNK,
+                Order::Ascending,
+            )
             .await?;
         self.done = !page.more;
         self.conflicts_after = page.rows.last().map(|(key, _)| key.clone());

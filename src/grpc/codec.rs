@@ -9,11 +9,21 @@ use std::marker::PhantomData;
 use bytes::Buf;
 use prost::Message;
 use tonic::Status;
-use tonic::codec::{DecodeBuf, EncodeBuf};
+use tonic::codec::{BufferSettings, DecodeBuf, EncodeBuf};
 
 use super::pb;
 use super::status::Failure;
 use crate::domain::limits::MESSAGE_BYTES_MAX;
+
+/// What a call's buffers begin with, in each direction; they grow as messages need. tonic's own 8 KiB would be most of what
+/// a stream that waits costs.
+const BUFFER_BYTES: usize = 1024;
+/// Messages that are ready are sent together up to this size: tonic's own choice.
+const YIELD_BYTES: usize = 32 * 1024;
+
+fn buffers() -> BufferSettings {
+    BufferSettings::new(BUFFER_BYTES, YIELD_BYTES)
+}
 
 /// A message of a method, with its greatest encoded size. A new method does not compile until its two are listed.
 pub trait Bounded {
@@ -92,7 +102,13 @@ impl<T: Message> tonic::codec::Encoder for Encoder<T> {
     type Item = T;
     type Error = Status;
 
+    fn buffer_settings(&self) -> BufferSettings {
+        buffers()
+    }
+
     fn encode(&mut self, item: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        // At once, and not by doubling: frames of feeds are large.
+        buffer.reserve(item.encoded_len());
         item.encode(buffer).map_err(|error| Failure::internal(&error).into())
     }
 }
@@ -106,6 +122,10 @@ pub struct Decoder<U> {
 impl<U: Message + Default + Bounded> tonic::codec::Decoder for Decoder<U> {
     type Item = U;
     type Error = Status;
+
+    fn buffer_settings(&self) -> BufferSettings {
+        buffers()
+    }
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         if buffer.remaining() > U::BYTES_MAX {

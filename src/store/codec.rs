@@ -124,7 +124,14 @@ pub fn page_range(
 
 /// The encodings of a range's keys are exactly those of existing keys in `[start, end)`.
 pub fn prefix_range(prefix: &Prefix) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+    let between = |space: u8, first: &str, last: &str| {
+        let start = KeyWriter::new(space).text(first)?.0;
+        Ok((start, after_prefix(&KeyWriter::new(space).text(last)?.0)))
+    };
     let out = match prefix {
+        Prefix::FieldsBetween(first, last) => return between(space::FIELD, first, last),
+        Prefix::ElementsBetween(first, last) => return between(space::ELEMENT, first, last),
+        Prefix::ScopesBetween(first, last) => return between(space::SCOPE, first, last),
         Prefix::Records => KeyWriter::new(space::RECORD),
         Prefix::MembersOf(collection) => KeyWriter::new(space::MEMBER).text(collection)?,
         Prefix::FieldsOf(record) => KeyWriter::new(space::FIELD).text(record)?,

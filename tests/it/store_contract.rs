@@ -95,6 +95,7 @@ macro_rules! every_law {
             a_range_is_in_order_from_either_end,
             a_range_is_read_in_pages,
             a_page_begins_after_any_key,
+            neighbours_are_read_together,
             a_range_shows_only_its_own_keys,
             every_kind_of_key_can_be_stored,
             workspaces_never_mix,

@@ -50,6 +50,9 @@ pub struct ValueArgs {
     /// Size of a written value
     #[arg(long, value_name = "BYTES", default_value_t = 256, value_parser = clap::value_parser!(u32).range(0..=200_000))]
     pub value_bytes: u32,
+    /// Records that each author has for itself and writes to in turn
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub records: u32,
 }
 
 /// Parses a rate.

@@ -16,9 +16,6 @@ use super::workspace::{Workspace, operation, record_id, set, text};
 use crate::grpc::pb;
 use crate::grpc::pb::diagnostics_service_client::DiagnosticsServiceClient;
 
-/// Records that an author has for itself.
-const RECORDS_PER_AUTHOR: u64 = 8;
-
 /// Arguments of `noop` and `submit`.
 #[derive(Debug, Clone, Args)]
 pub struct CallArgs {
@@ -120,9 +117,9 @@ pub async fn measure_submit(
 ) -> Result<Outcome, CliError> {
     let channels = target.connect_many(args.pace.connections).await?;
     let channel = target.connect().await?;
-    let records = u64::from(args.pace.in_flight) * RECORDS_PER_AUTHOR;
+    let records = u64::from(args.pace.in_flight) * u64::from(args.value.records);
     let workspace = Workspace::create(&channel, records, args.value.value_bytes, progress).await?;
-    let authors = authors(&channels, &workspace, args.pace.in_flight, args.value.value_bytes, 1);
+    let authors = authors(&channels, &workspace, args.pace.in_flight, args.value, 1);
     let (measured, authors) = drive(authors, Pace::from(&args.pace), progress).await?;
     let mut outcome = Outcome { rss_bytes: target.rss_bytes(), ..Outcome::of("submit", measured) };
     let recorders = authors.into_iter().map(Author::into_recorder).collect();
@@ -135,16 +132,17 @@ fn authors(
     channels: &[Channel],
     workspace: &Workspace,
     count: u32,
-    value_bytes: u32,
+    value: ValueArgs,
     operations_per_call: u32,
 ) -> Vec<Author> {
+    let records = u64::from(value.records);
     let clock = Instant::now();
     spread(channels, count)
         .map(|(n, channel)| {
             let habit = Habit {
-                first_record: n * RECORDS_PER_AUTHOR,
-                records: RECORDS_PER_AUTHOR,
-                value_bytes,
+                first_record: n * records,
+                records,
+                value_bytes: value.value_bytes,
                 operations_per_call,
                 clock,
             };
@@ -167,12 +165,12 @@ const TURNS: u32 = 4;
 async fn measure_batch(target: &Target, args: &BatchArgs, progress: &Progress) -> Result<Outcome, CliError> {
     let channels = target.connect_many(args.in_flight).await?;
     let channel = target.connect().await?;
-    let records = u64::from(args.in_flight) * RECORDS_PER_AUTHOR;
+    let records = u64::from(args.in_flight) * u64::from(args.value.records);
     let value_bytes = args.value.value_bytes;
     let alone = Workspace::create(&channel, records, value_bytes, progress).await?;
     let together = Workspace::create(&channel, records, value_bytes, progress).await?;
-    let mut singles = authors(&channels, &alone, args.in_flight, value_bytes, 1);
-    let mut batches = authors(&channels, &together, args.in_flight, value_bytes, args.operations_per_call);
+    let mut singles = authors(&channels, &alone, args.in_flight, args.value, 1);
+    let mut batches = authors(&channels, &together, args.in_flight, args.value, args.operations_per_call);
     let turn = std::time::Duration::from_secs(args.seconds.into()) / (2 * TURNS);
     let pace = Pace { rate_per_s: None, warmup: turn / 10, measured: turn };
     let (mut of_singles, mut of_batches) = (None, None);

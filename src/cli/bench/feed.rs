@@ -31,8 +31,6 @@ const RECORDED_FEEDS: u32 = 4;
 const DRAIN_WITHIN: Duration = Duration::from_secs(60);
 /// Authors, at least.
 const AUTHORS_MIN: u32 = 64;
-/// Records of an author.
-const RECORDS_PER_AUTHOR: u64 = 8;
 
 /// Arguments of `feed`.
 #[derive(Debug, Clone, Args)]
@@ -88,7 +86,7 @@ pub async fn measure(target: &Target, args: &FeedArgs, progress: &Progress) -> R
     let mut workspaces = Vec::new();
     let bar = progress.steps("creating workspaces", args.workspaces.into());
     for _ in 0..args.workspaces {
-        let records = u64::from(authors_each) * RECORDS_PER_AUTHOR;
+        let records = u64::from(authors_each) * u64::from(args.value.records);
         workspaces
             .push(Workspace::create(&channel, records, args.value.value_bytes, &Progress::new(true)).await?);
         bar.inc(1);
@@ -136,7 +134,7 @@ pub async fn measure(target: &Target, args: &FeedArgs, progress: &Progress) -> R
             audience.slim.push(tokio::spawn(feed.follow(shard, sink.clone(), ends.clone())));
         }
     }
-    let authors = authors(&writing, &workspaces, authors_each, args.value.value_bytes, clock);
+    let authors = authors(&writing, &workspaces, authors_each, args.value, clock);
     let (written, authors) = drive(authors, pace, progress).await?;
     let rss_bytes = target.rss_bytes();
     let ended = Instant::now();
@@ -204,17 +202,18 @@ fn authors(
     channels: &[Channel],
     workspaces: &[Workspace],
     authors_each: u32,
-    value_bytes: u32,
+    value: ValueArgs,
     clock: Instant,
 ) -> Vec<Author> {
+    let records = u64::from(value.records);
     let mut channels = channels.iter().cycle().cloned();
     let mut authors = Vec::new();
     for n in 0..u64::from(authors_each) {
         for workspace in workspaces {
             let habit = Habit {
-                first_record: n * RECORDS_PER_AUTHOR,
-                records: RECORDS_PER_AUTHOR,
-                value_bytes,
+                first_record: n * records,
+                records,
+                value_bytes: value.value_bytes,
                 operations_per_call: 1,
                 clock,
             };

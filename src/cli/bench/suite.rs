@@ -1,15 +1,17 @@
 //! `syncline bench all`: every scenario, held against the bars the project sets itself.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
+use super::super::replay::{self, ReplayArgs};
 use super::super::{CliError, say};
 use super::args::{OutputArgs, PaceArgs, TargetArgs, ValueArgs};
 use super::calls::{BatchArgs, CallArgs, measure_noop, measure_submit};
-use super::outcome::{Outcome, bytes, duration};
+use super::outcome::{Outcome, bytes, duration, grouped};
 use super::progress::Progress;
 use super::target::Target;
 use super::{bootstrap, calls, fanout, feed, growth, idle};
@@ -25,6 +27,9 @@ pub(super) struct SuiteArgs {
     /// A Postgres to compare with SQLite (its bar is left out without one)
     #[arg(long, value_name = "URL")]
     pub postgres_url: Option<String>,
+    /// A recorded session to replay, see `syncline replay` (its bar is left out without one)
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// Small sizes: minutes instead of half an hour, and no figures to compare with the bars
     #[arg(long)]
     pub quick: bool,
@@ -57,11 +62,16 @@ enum Unit {
     MicrosecondsAtMost,
     /// Bytes; less is better.
     BytesAtMost,
+    /// Operations a second; more is better.
+    PerSecondAtLeast,
 }
 
 impl Unit {
     fn meets(self, seen: f64, bar: f64) -> bool {
-        if self == Unit::TimesAtLeast { seen >= bar } else { seen <= bar }
+        match self {
+            Unit::TimesAtLeast | Unit::PerSecondAtLeast => seen >= bar,
+            Unit::TimesAtMost | Unit::MicrosecondsAtMost | Unit::BytesAtMost => seen <= bar,
+        }
     }
 
     fn show(self, value: f64) -> String {
@@ -69,6 +79,7 @@ impl Unit {
             Unit::TimesAtLeast | Unit::TimesAtMost => format!("{value:.2}x"),
             Unit::MicrosecondsAtMost => duration(value as u64),
             Unit::BytesAtMost => bytes(value as u64),
+            Unit::PerSecondAtLeast => format!("{}/s", grouped(value as u64)),
         }
     }
 }
@@ -137,6 +148,7 @@ pub(super) async fn run(args: &SuiteArgs) -> Result<ExitCode, CliError> {
         );
     }
     postgres(&mut suite).await?;
+    replayed(&mut suite).await?;
     report(&suite)?;
     let good = |line: &Line| if args.quick { line.outcome.is_sound() } else { line.met };
     Ok(if suite.lines.iter().all(good) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -281,6 +293,24 @@ async fn postgres(suite: &mut Suite<'_>) -> Result<(), CliError> {
     Ok(())
 }
 
+async fn replayed(suite: &mut Suite<'_>) -> Result<(), CliError> {
+    let what = "replay: a recorded session of two authors, one operation a keystroke";
+    let Some(trace) = suite.args.trace.clone().filter(|_| suite.wants(what)) else { return Ok(()) };
+    let replayed = replay::measure(&ReplayArgs::of(trace, suite.args.output.json)).await?;
+    let mut outcome = Outcome {
+        scenario: "replay".to_owned(),
+        operations: replayed.operations,
+        seconds: replayed.seconds,
+        rate_per_s: replayed.operations_per_second,
+        ..Outcome::default()
+    };
+    if !replayed.final_text_equal {
+        outcome.take_failure(Err("the final text differs from the recorded one".to_owned()));
+    }
+    suite.take(what, replayed.operations_per_second, Unit::PerSecondAtLeast, 5_000.0, 5_000.0, &outcome);
+    Ok(())
+}
+
 fn own_target(database_url: Option<String>) -> TargetArgs {
     TargetArgs { target: None, database_url, server_pid: None }
 }
@@ -290,7 +320,7 @@ fn call_args(args: &SuiteArgs, database_url: Option<String>) -> CallArgs {
     CallArgs {
         target: own_target(database_url),
         pace: PaceArgs { connections: 16, in_flight: 256, rate: None, seconds, warmup_seconds: 1 },
-        value: ValueArgs { value_bytes: 256 },
+        value: ValueArgs { value_bytes: 256, records: 1 },
         output: args.output,
     }
 }
@@ -298,7 +328,7 @@ fn call_args(args: &SuiteArgs, database_url: Option<String>) -> CallArgs {
 fn batch_args(args: &SuiteArgs) -> BatchArgs {
     BatchArgs {
         target: own_target(None),
-        value: ValueArgs { value_bytes: 256 },
+        value: ValueArgs { value_bytes: 256, records: 1 },
         output: args.output,
         operations_per_call: 100,
         in_flight: 1,
@@ -309,7 +339,7 @@ fn batch_args(args: &SuiteArgs) -> BatchArgs {
 fn feed_args(args: &SuiteArgs, workspaces: u32, streams: u32) -> feed::FeedArgs {
     feed::FeedArgs {
         target: own_target(None),
-        value: ValueArgs { value_bytes: 256 },
+        value: ValueArgs { value_bytes: 256, records: 1 },
         output: args.output,
         workspaces,
         streams,
@@ -324,7 +354,7 @@ fn fanout_args(args: &SuiteArgs) -> fanout::FanoutArgs {
     let small = args.quick;
     fanout::FanoutArgs {
         target: own_target(None),
-        value: ValueArgs { value_bytes: 256 },
+        value: ValueArgs { value_bytes: 256, records: 1 },
         output: args.output,
         streams: if small { 1_000 } else { 10_000 },
         connections: if small { 100 } else { 1_000 },

@@ -28,7 +28,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 /// Connections beside those of the load.
 const SPARE_CONNECTIONS: u32 = 64;
 /// Streams a connection of our own server takes; calls of a closed loop may all be on one.
-const STREAMS_PER_CONNECTION: &str = "4096";
+const STREAMS_PER_CONNECTION: &str = "1000";
 /// Flow control of a connection and of a stream, for feeds of many small frames.
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;

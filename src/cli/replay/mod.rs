@@ -35,6 +35,8 @@ use trace::Trace;
 const COLLECTION: &str = "documents";
 const RECORD: &str = "document";
 const FIELD: &str = "body";
+/// Transactions on their way at a time.
+const WINDOW: u32 = 256;
 /// Responses up to this size: the feed and the final text.
 const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -53,7 +55,7 @@ pub struct ReplayArgs {
     #[arg(long)]
     json: bool,
     /// Transactions on their way at a time
-    #[arg(long, value_name = "NUMBER", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "NUMBER", default_value_t = WINDOW, value_parser = clap::value_parser!(u32).range(1..=1000))]
     window: u32,
 }
 
@@ -70,13 +72,25 @@ pub struct Outcome {
     pub authors: usize,
 }
 
+impl ReplayArgs {
+    /// A replay on a server of its own.
+    pub(super) fn of(trace: PathBuf, json: bool) -> ReplayArgs {
+        ReplayArgs { trace, target: None, database_url: None, json, window: WINDOW }
+    }
+}
+
+/// Replays a trace.
+pub(super) async fn measure(args: &ReplayArgs) -> Result<Outcome, CliError> {
+    let trace = Trace::read(&args.trace)?;
+    match &args.target {
+        Some(target) => replay(&trace, target, args).await,
+        None => with_own_server(&trace, args).await,
+    }
+}
+
 /// Replays a trace and reports; fails when the final text differs.
 pub(super) async fn run(args: ReplayArgs) -> Result<ExitCode, CliError> {
-    let trace = Trace::read(&args.trace)?;
-    let outcome = match &args.target {
-        Some(target) => replay(&trace, target, &args).await?,
-        None => with_own_server(&trace, &args).await?,
-    };
+    let outcome = measure(&args).await?;
     report(&outcome, args.json)?;
     Ok(if outcome.final_text_equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -52,6 +52,12 @@ pub enum Prefix {
     ElementsOf(RecordId, FieldId),
     BacklinksOf(RecordId),
     ScopesOf(RecordId),
+    /// Fields of the records from one id to another, both included: neighbours are read together.
+    FieldsBetween(RecordId, RecordId),
+    /// The same of elements.
+    ElementsBetween(RecordId, RecordId),
+    /// The same of scopes.
+    ScopesBetween(RecordId, RecordId),
     WaitersOn(WaitOn),
     Waiters,
     Wakes,
@@ -81,6 +87,13 @@ impl Prefix {
             (Prefix::ElementsOf(record, field), Key::Element(r, f, _)) => record == r && field == f,
             (Prefix::BacklinksOf(target), Key::Backlink(t, _, _)) => target == t,
             (Prefix::ScopesOf(record), Key::Scope(scope)) => *record == scope.record,
+            (Prefix::FieldsBetween(first, last), Key::Field(record, _))
+            | (Prefix::ElementsBetween(first, last), Key::Element(record, _, _)) => {
+                (first..=last).contains(&record)
+            }
+            (Prefix::ScopesBetween(first, last), Key::Scope(scope)) => {
+                (first..=last).contains(&&scope.record)
+            }
             (Prefix::WaitersOn(on), Key::Waiter(w, _)) => on == w,
             _ => false,
         }
@@ -98,6 +111,11 @@ impl Prefix {
             Prefix::BacklinksOf(target) => Key::Backlink(target.clone(), none.clone(), none),
             Prefix::ScopesOf(record) => {
                 Key::Scope(Scope { record: record.clone(), part: super::super::conflict::ScopePart::Record })
+            }
+            Prefix::FieldsBetween(first, _) => Key::Field(first.clone(), none),
+            Prefix::ElementsBetween(first, _) => Key::Element(first.clone(), none, Hash::default()),
+            Prefix::ScopesBetween(first, _) => {
+                Key::Scope(Scope { record: first.clone(), part: super::super::conflict::ScopePart::Record })
             }
             Prefix::WaitersOn(on) => Key::Waiter(on.clone(), nil),
             Prefix::Waiters => Key::Waiter(WaitOn::Operation(nil), nil),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -16,11 +17,11 @@ use crate::domain::view::FeedCursor;
 use crate::engine::feed::{Feed, FeedItem, GoAwayReason, Opened, ResetReason};
 use crate::engine::{Engine, snapshot};
 use crate::grpc::convert::{
-    change_to_pb, collections_from_pb, cursor_from_pb, cursor_to_pb, label_from_pb, record_to_pb,
-    summary_to_pb,
+    collections_from_pb, cursor_from_pb, cursor_to_pb, label_from_pb, record_to_pb, summary_to_pb,
 };
+use crate::grpc::frame::{self, Run};
 use crate::grpc::pb;
-use crate::grpc::pb::change_service_server::ChangeService;
+use crate::grpc::pb::served::change_service_server::ChangeService;
 use crate::grpc::pb::subscribe_request::Message as Said;
 use crate::grpc::status::Failure;
 use crate::telemetry;
@@ -40,12 +41,31 @@ type Frames<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 pub struct Changes {
     engine: Engine,
     permits: Arc<Semaphore>,
+    metrics: FeedMetrics,
+}
+
+/// Handles of what every frame is counted in, so that it costs no look-up by name.
+#[derive(Clone)]
+struct FeedMetrics {
+    subscribers: metrics::Gauge,
+    delivered: metrics::Counter,
+    lag: metrics::Histogram,
+}
+
+impl FeedMetrics {
+    fn new() -> FeedMetrics {
+        FeedMetrics {
+            subscribers: metrics::gauge!(telemetry::FEED_SUBSCRIBERS),
+            delivered: metrics::counter!(telemetry::FEED_CHANGES_DELIVERED_TOTAL),
+            lag: metrics::histogram!(telemetry::FEED_LAG_SECONDS),
+        }
+    }
 }
 
 impl Changes {
-    /// Serves this engine.
+    /// Serves this engine. Make it after the metrics were started: it keeps handles.
     pub fn new(engine: Engine) -> Changes {
-        Changes { engine, permits: Arc::new(Semaphore::new(STREAMS_MAX)) }
+        Changes { engine, permits: Arc::new(Semaphore::new(STREAMS_MAX)), metrics: FeedMetrics::new() }
     }
 
     fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
@@ -61,18 +81,24 @@ impl Changes {
         let permit = self.permit()?;
         let after = cursor.map(|c| cursor_from_pb(c, &workspace_id, "start.cursor")).transpose()?;
         let opened = self.engine.open_feed(&workspace_id, after).await.map_err(failed)?;
-        metrics::gauge!(telemetry::FEED_SUBSCRIBERS).increment(1);
-        let engine = self.engine.clone();
-        let session =
-            Session { engine, workspace_id, collections, asked: after, _permit: permit, acknowledged: 0 };
+        self.metrics.subscribers.increment(1);
+        let session = Session {
+            engine: self.engine.clone(),
+            metrics: self.metrics.clone(),
+            workspace_id,
+            collections,
+            asked: after,
+            _permit: permit,
+            acknowledged: 0,
+        };
         Ok((session, opened))
     }
 }
 
 #[tonic::async_trait]
 impl ChangeService for Changes {
-    type SubscribeStream = Frames<pb::SubscribeResponse>;
-    type WatchStream = Frames<pb::WatchResponse>;
+    type SubscribeStream = Frames<pb::served::SubscribeResponse>;
+    type WatchStream = Frames<pb::served::WatchResponse>;
     type SnapshotStream = Frames<pb::SnapshotResponse>;
 
     async fn subscribe(
@@ -89,7 +115,7 @@ impl ChangeService for Changes {
         let (session, opened) = self.open(start).await?;
         let (frames, receiver) = mpsc::channel(FRAMES_AHEAD);
         tokio::spawn(session.serve(opened, frames, Some(said)));
-        Ok(Response::new(Box::pin(mapped(receiver, |frame| pb::SubscribeResponse { frame: Some(frame) }))))
+        Ok(Response::new(Box::pin(mapped(receiver, |frame| pb::served::SubscribeResponse { frame }))))
     }
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
@@ -99,7 +125,7 @@ impl ChangeService for Changes {
         let (session, opened) = self.open(start).await?;
         let (frames, receiver) = mpsc::channel(FRAMES_AHEAD);
         tokio::spawn(session.serve(opened, frames, None));
-        Ok(Response::new(Box::pin(mapped(receiver, |frame| pb::WatchResponse { frame: Some(frame) }))))
+        Ok(Response::new(Box::pin(mapped(receiver, |frame| pb::served::WatchResponse { frame }))))
     }
 
     async fn snapshot(
@@ -132,16 +158,17 @@ impl ChangeService for Changes {
 }
 
 fn mapped<T: Send + 'static>(
-    receiver: mpsc::Receiver<Result<pb::Frame, Status>>,
-    wrap: fn(pb::Frame) -> T,
+    receiver: mpsc::Receiver<Item>,
+    wrap: fn(Bytes) -> T,
 ) -> impl Stream<Item = Result<T, Status>> + Send {
     use tokio_stream::StreamExt as _;
-    ReceiverStream::new(receiver).map(move |frame| frame.map(wrap))
+    ReceiverStream::new(receiver).map(move |frame| frame.map(wrap).map_err(|status| *status))
 }
 
 /// One feed on one stream.
 struct Session {
     engine: Engine,
+    metrics: FeedMetrics,
     workspace_id: String,
     collections: Option<BTreeSet<CollectionId>>,
     asked: Option<FeedCursor>,
@@ -149,16 +176,18 @@ struct Session {
     _permit: OwnedSemaphorePermit,
 }
 
-type Sender = mpsc::Sender<Result<pb::Frame, Status>>;
+/// A channel has room for 32 at once, whatever it is told: errors are boxed to keep that small.
+type Item = Result<Bytes, Box<Status>>;
+type Sender = mpsc::Sender<Item>;
 
 impl Session {
     /// Serves the feed until either side ends it. Everything sent is a frame or, last, an error.
     async fn serve(mut self, opened: Opened, frames: Sender, said: Option<Streaming<pb::SubscribeRequest>>) {
         let outcome = self.run(opened, &frames, said).await;
-        metrics::gauge!(telemetry::FEED_SUBSCRIBERS).decrement(1);
+        self.metrics.subscribers.decrement(1);
         if let Err(status) = outcome {
             // The client may be gone; then there is nobody to tell.
-            let _ = frames.send(Err(status)).await;
+            let _ = frames.send(Err(Box::new(status))).await;
         }
     }
 
@@ -215,7 +244,7 @@ impl Session {
                 () = frames.closed() => return Ok(()),
             };
             let last = matches!(item, FeedItem::GoAway(_) | FeedItem::Reset(_));
-            place.send(Ok(self.item_to_pb(item, feed)));
+            place.send(Ok(self.frame_of(item, feed)));
             if last {
                 return Ok(());
             }
@@ -258,26 +287,27 @@ impl Session {
         }
     }
 
-    fn item_to_pb(&self, item: FeedItem, feed: &Feed) -> pb::Frame {
+    /// The frame of an item, encoded.
+    fn frame_of(&self, item: FeedItem, feed: &Feed) -> Bytes {
+        let mut cursor = feed.position();
         let content = match item {
             FeedItem::Changes { from_exclusive, changes, head } => {
-                let to = changes.last().map_or(from_exclusive, |c| c.seq);
-                metrics::counter!(telemetry::FEED_CHANGES_DELIVERED_TOTAL).increment(changes.len() as u64);
+                let to = changes.last().map_or(from_exclusive, |shown| shown.change.seq);
+                self.metrics.delivered.increment(changes.len() as u64);
                 // Of a feed that keeps up; one that catches up on history says nothing about lag.
                 if let Some(first) = changes.first().filter(|_| to == head.seq) {
-                    let lag_ms = self.engine.now_ms().saturating_sub(first.committed_at_ms).max(0);
-                    metrics::histogram!(telemetry::FEED_LAG_SECONDS).record(lag_ms as f64 / 1000.0);
+                    let lag_ms = self.engine.now_ms().saturating_sub(first.change.committed_at_ms).max(0);
+                    self.metrics.lag.record(lag_ms as f64 / 1000.0);
                 }
-                pb::frame::Content::Changes(pb::Changes {
+                let run = Run {
                     from_seq_exclusive: from_exclusive,
                     to_seq_inclusive: to,
-                    changes: changes
-                        .iter()
-                        .filter_map(|c| change_to_pb(c, self.collections.as_ref()))
-                        .collect(),
+                    changes: &changes,
                     head_seq: head.seq,
                     schema_version: head.schema_version,
-                })
+                };
+                let cursor = cursor_to_pb(&self.workspace_id, &cursor);
+                return frame::changes_frame(&run, self.collections.as_ref(), &cursor);
             }
             FeedItem::Checkpoint { head } => {
                 pb::frame::Content::Checkpoint(pb::Checkpoint { head_seq: head.seq })
@@ -294,15 +324,14 @@ impl Session {
                 pb::frame::Content::GoAway(pb::GoAway { reason: reason.into() })
             }
         };
-        let mut cursor = feed.position();
         if active(Mutant::GoAwayAtHead) && matches!(content, pb::frame::Content::GoAway(_)) {
             (cursor.seq, cursor.chain) = (feed.head().seq, Some(feed.head().chain));
         }
         self.frame(content, cursor)
     }
 
-    fn frame(&self, content: pb::frame::Content, cursor: FeedCursor) -> pb::Frame {
-        pb::Frame { content: Some(content), cursor: Some(cursor_to_pb(&self.workspace_id, &cursor)) }
+    fn frame(&self, content: pb::frame::Content, cursor: FeedCursor) -> Bytes {
+        frame::frame(content, cursor_to_pb(&self.workspace_id, &cursor))
     }
 }
 

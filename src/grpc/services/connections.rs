@@ -86,7 +86,7 @@ impl ConnectionService for Connections {
             quality: LinkQuality::default(),
         };
         tokio::spawn(session.serve(beat, incoming, outgoing));
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+        Ok(Response::new(Box::pin(unboxed(receiver))))
     }
 
     async fn beat(&self, request: Request<pb::BeatRequest>) -> Result<Response<pb::BeatResponse>, Status> {
@@ -157,7 +157,16 @@ struct Session {
     quality: LinkQuality,
 }
 
-type Outgoing = mpsc::Sender<Result<pb::KeepAliveResponse, Status>>;
+/// A channel has room for 32 at once, whatever it is told: boxes keep that small.
+type Item = Box<Result<pb::KeepAliveResponse, Status>>;
+type Outgoing = mpsc::Sender<Item>;
+
+fn unboxed(
+    receiver: mpsc::Receiver<Item>,
+) -> impl Stream<Item = Result<pb::KeepAliveResponse, Status>> + Send {
+    use tokio_stream::StreamExt as _;
+    ReceiverStream::new(receiver).map(|item| *item)
+}
 
 impl Session {
     /// Beats until the client goes, its lease runs out, or the server stops. However it ends, presence ends with it.
@@ -170,7 +179,7 @@ impl Session {
         let outcome = self.run(first, incoming, &outgoing).await;
         self.engine.connections().close(self.id);
         if let Err(status) = outcome {
-            let _ = outgoing.send(Err(status)).await;
+            let _ = outgoing.send(Box::new(Err(status))).await;
         }
     }
 
@@ -205,7 +214,7 @@ impl Session {
                 () = tokio::time::sleep_until(due) => {
                     due = Instant::now() + interval;
                     let message = self.beat(false).await?;
-                    if outgoing.send(Ok(message)).await.is_err() {
+                    if outgoing.send(Box::new(Ok(message))).await.is_err() {
                         return Ok(());
                     }
                 }
@@ -215,7 +224,7 @@ impl Session {
                 () = outgoing.closed() => return Ok(()),
                 () = draining.cancelled() => {
                     let message = self.beat(true).await?;
-                    let _ = outgoing.send(Ok(message)).await;
+                    let _ = outgoing.send(Box::new(Ok(message))).await;
                     return Ok(());
                 }
             }

@@ -113,6 +113,33 @@ pub async fn a_page_begins_after_any_key(store: &dyn Store) {
     assert_eq!(keys(Key::Request(id("q")), Order::Descending).await, [field("d"), field("b")]);
 }
 
+/// What belongs to records whose ids follow each other is read as one range, both ends included.
+pub async fn neighbours_are_read_together(store: &dyn Store) {
+    let ws = workspace(store, "w").await;
+    let records = ["a", "a-", "aa", "ab", "b"];
+    let field = |name: &str| Key::Field(id(name), id("f"));
+    let element = |name: &str| Key::Element(id(name), id("f"), [255; 16]);
+    let scope = |name: &str| Key::Scope(Scope { record: id(name), part: ScopePart::Record });
+    let all = records.iter().flat_map(|name| [record(name), field(name), element(name), scope(name)]);
+    let rows = all.map(|key| (key, Some(Arc::new(Row::Unit)))).collect();
+    write(store, ws, &Flush { rows, changes: Vec::new() }, &head(0)).await.unwrap();
+    for (first, last) in [(0, 4), (1, 3), (2, 2), (0, 0), (4, 4)] {
+        let (from, to) = (id(records[first]), id(records[last]));
+        let expected = &records[first..=last];
+        for (prefix, key) in [
+            (Prefix::FieldsBetween(from.clone(), to.clone()), &field as &dyn Fn(&str) -> Key),
+            (Prefix::ElementsBetween(from.clone(), to.clone()), &element),
+            (Prefix::ScopesBetween(from, to), &scope),
+        ] {
+            let expected: Vec<Key> = expected.iter().map(|name| key(name)).collect();
+            assert_eq!(page(store, ws, &prefix, None, 99, Order::Ascending).await, (expected.clone(), false));
+            assert!(expected.iter().all(|key| prefix.contains(key) && *key >= prefix.start()));
+        }
+    }
+    let nothing = Prefix::FieldsBetween(id("aaa"), id("aaz"));
+    assert_eq!(page(store, ws, &nothing, None, 99, Order::Ascending).await, (Vec::new(), false));
+}
+
 /// A range holds the keys of its prefix and no neighbour's.
 pub async fn a_range_shows_only_its_own_keys(store: &dyn Store) {
     let ws = workspace(store, "w").await;

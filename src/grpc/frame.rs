@@ -1,0 +1,198 @@
+//! Frames as bytes.
+//!
+//! A frame goes to every feed of a workspace, and so do the changes in it. [`FrameWriter`] puts a frame together from
+//! changes that were encoded before ([`Shown`]); what it writes is exactly what prost would write for the [`pb::Frame`].
+
+use std::collections::BTreeSet;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len, uint64};
+
+use super::convert::change_to_pb;
+use super::pb;
+use crate::domain::causality::Seq;
+use crate::domain::change::Change;
+use crate::domain::ids::CollectionId;
+use crate::engine::Shown;
+
+/// Numbers of fields, as in `change.proto` and `change_service.proto`; a test holds them against the generated code.
+mod field {
+    pub const FRAME_CHANGES: u32 = 2;
+    pub const FRAME_CURSOR: u32 = 10;
+    pub const CHANGES_FROM: u32 = 1;
+    pub const CHANGES_TO: u32 = 2;
+    pub const CHANGES_CHANGES: u32 = 3;
+    pub const CHANGES_HEAD: u32 = 4;
+    pub const CHANGES_SCHEMA_VERSION: u32 = 5;
+}
+
+/// A run of changes on its way into a frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    pub from_seq_exclusive: Seq,
+    pub to_seq_inclusive: Seq,
+    pub changes: &'a [std::sync::Arc<Shown>],
+    pub head_seq: Seq,
+    pub schema_version: u64,
+}
+
+/// A frame of any content.
+pub fn frame(content: pb::frame::Content, cursor: pb::Cursor) -> Bytes {
+    pb::Frame { content: Some(content), cursor: Some(cursor) }.encode_to_vec().into()
+}
+
+/// A frame of changes: those that the collections let through, or all without any.
+pub fn changes_frame(
+    run: &Run<'_>,
+    collections: Option<&BTreeSet<CollectionId>>,
+    cursor: &pb::Cursor,
+) -> Bytes {
+    let filtered: Vec<Bytes>;
+    let encoded: Vec<&Bytes> = match collections {
+        None => run.changes.iter().map(|shown| shown.encoded(encode_whole)).collect(),
+        Some(_) => {
+            let wanted = run.changes.iter().filter_map(|shown| encode(&shown.change, collections));
+            filtered = wanted.collect();
+            filtered.iter().collect()
+        }
+    };
+    let numbers = [
+        (field::CHANGES_FROM, run.from_seq_exclusive),
+        (field::CHANGES_TO, run.to_seq_inclusive),
+        (field::CHANGES_HEAD, run.head_seq),
+        (field::CHANGES_SCHEMA_VERSION, run.schema_version),
+    ];
+    // proto3 leaves zeros out.
+    let numbers = numbers.into_iter().filter(|(_, number)| *number != 0);
+    let numbers_len: usize = numbers.clone().map(|(tag, number)| uint64::encoded_len(tag, &number)).sum();
+    let changes_len = encoded.iter().map(|bytes| bytes.len()).sum::<usize>() + numbers_len;
+    let cursor_len = cursor.encoded_len();
+    let mut out = BytesMut::with_capacity(
+        key_len(field::FRAME_CHANGES)
+            + encoded_len_varint(changes_len as u64)
+            + changes_len
+            + key_len(field::FRAME_CURSOR)
+            + encoded_len_varint(cursor_len as u64)
+            + cursor_len,
+    );
+    encode_key(field::FRAME_CHANGES, WireType::LengthDelimited, &mut out);
+    encode_varint(changes_len as u64, &mut out);
+    // In the order of the fields' numbers, as prost does.
+    let (before, after): (Vec<_>, Vec<_>) = numbers.partition(|(tag, _)| *tag < field::CHANGES_CHANGES);
+    before.iter().for_each(|(tag, number)| uint64::encode(*tag, number, &mut out));
+    encoded.iter().for_each(|bytes| out.put_slice(bytes));
+    after.iter().for_each(|(tag, number)| uint64::encode(*tag, number, &mut out));
+    prost::encoding::message::encode(field::FRAME_CURSOR, cursor, &mut out);
+    out.freeze()
+}
+
+/// A change with all its effects, as a field of `Changes`.
+fn encode_whole(change: &Change) -> Bytes {
+    encode(change, None).unwrap_or_default()
+}
+
+fn encode(change: &Change, collections: Option<&BTreeSet<CollectionId>>) -> Option<Bytes> {
+    let change = change_to_pb(change, collections)?;
+    let mut out = Vec::with_capacity(prost::encoding::message::encoded_len(field::CHANGES_CHANGES, &change));
+    prost::encoding::message::encode(field::CHANGES_CHANGES, &change, &mut out);
+    Some(out.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::causality::Author;
+    use crate::domain::change::{Effect, EffectKind};
+    use crate::domain::ids::Dot;
+    use crate::domain::operation::{CausalContext, Settlement};
+    use crate::domain::value::Value;
+
+    fn change(seq: Seq, collection: &str) -> Arc<Change> {
+        let dot = Dot { replica: Uuid::from_u128(7), counter: seq };
+        let effect = Effect {
+            collection: collection.into(),
+            record: "r".into(),
+            field: Some("f".into()),
+            mutation_index: 0,
+            previous_seq: 0,
+            kind: EffectKind::Register { value: Some(Value::string("x".repeat(300).as_str())) },
+        };
+        Arc::new(Change {
+            seq,
+            dot,
+            author: Author { replica_no: 1, counter: seq, base_seq: seq - 1, extras: vec![] },
+            context: CausalContext { epoch: 1, base_seq: seq - 1, extras: vec![] },
+            request_id: None,
+            correlation_id: "c".into(),
+            actor: "ann".into(),
+            client_time_ms: None,
+            committed_at_ms: 2_002,
+            mutations: vec![],
+            effects: vec![effect],
+            settlement: Settlement::default(),
+            operation_hash: [3; 16],
+            chain: [4; 16],
+        })
+    }
+
+    fn cursor() -> pb::Cursor {
+        pb::Cursor {
+            workspace_id: "w".into(),
+            epoch: 5,
+            seq_inclusive: 3,
+            chain: Bytes::from_static(&[4; 16]),
+        }
+    }
+
+    /// The same frame the ordinary way.
+    fn by_prost(run: &Run<'_>, collections: Option<&BTreeSet<CollectionId>>) -> Vec<u8> {
+        let changes = pb::Changes {
+            from_seq_exclusive: run.from_seq_exclusive,
+            to_seq_inclusive: run.to_seq_inclusive,
+            changes: run.changes.iter().filter_map(|s| change_to_pb(&s.change, collections)).collect(),
+            head_seq: run.head_seq,
+            schema_version: run.schema_version,
+        };
+        frame(pb::frame::Content::Changes(changes), cursor()).to_vec()
+    }
+
+    #[test]
+    fn a_frame_of_encoded_changes_is_the_frame_that_prost_encodes() {
+        let shown: Vec<_> =
+            [change(1, "a"), change(2, "b"), change(3, "a")].map(|c| Arc::new(Shown::new(c))).into();
+        let only: BTreeSet<CollectionId> = ["a".into()].into();
+        let none: BTreeSet<CollectionId> = ["nothing".into()].into();
+        for (from, count, schema_version) in [(0, 3, 0), (1, 2, 9), (2, 1, 300), (3, 0, 1)] {
+            let run = Run {
+                from_seq_exclusive: from,
+                to_seq_inclusive: 3,
+                changes: &shown[3 - count..],
+                head_seq: 70_000,
+                schema_version,
+            };
+            for collections in [None, Some(&only), Some(&none)] {
+                // Twice: encoded now, and encoded before.
+                for _ in 0..2 {
+                    let bytes = changes_frame(&run, collections, &cursor());
+                    assert_eq!(bytes, by_prost(&run, collections), "{run:?} {collections:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_server_sends_is_what_clients_read() {
+        let content = pb::frame::Content::Checkpoint(pb::Checkpoint { head_seq: 7 });
+        let sent = pb::served::WatchResponse { frame: frame(content, cursor()) }.encode_to_vec();
+        let read = pb::WatchResponse::decode(&*sent).expect("decodes");
+        let Some(pb::Frame { content: Some(content), cursor: Some(at) }) = read.frame else {
+            panic!("no frame")
+        };
+        assert_eq!((content, at), (pb::frame::Content::Checkpoint(pb::Checkpoint { head_seq: 7 }), cursor()));
+    }
+}
