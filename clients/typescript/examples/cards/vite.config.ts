@@ -23,6 +23,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: 'es2022',
+    // React alone is a third of it.
+    chunkSizeWarningLimit: 800,
   },
   server: { proxy: { '/syncline.v1.': 'http://127.0.0.1:7447' } },
 });
