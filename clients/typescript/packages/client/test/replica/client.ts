@@ -1,7 +1,7 @@
 import type { RecordView, Transaction } from '../../src/api.js';
 import type { Operation } from '../../src/domain/operation.js';
 import { ReplicaCore } from '../../src/replica/core.js';
-import type { FrameVerdict, PendingOperation } from '../../src/replica/replica.js';
+import type { FrameVerdict, PendingOperation, ViewChange } from '../../src/replica/replica.js';
 import { collectMutations } from '../../src/replica/transaction.js';
 import type { SlotContents } from '../../src/store/store.js';
 import { type TestServer, encode, nextChain } from './server.js';
@@ -29,15 +29,22 @@ export class TestClient {
   }
 
   mutate(build: (tx: Transaction) => void, pessimistic = false): PendingOperation {
-    const { pending } = this.replica.make({
+    return this.mutateWithView(build, pessimistic).pending;
+  }
+
+  mutateWithView(
+    build: (tx: Transaction) => void,
+    pessimistic = false,
+  ): { readonly pending: PendingOperation; readonly view: ViewChange } {
+    const made = this.replica.make({
       mutations: collectMutations(this.replica, build),
       correlationId: `${this.name}-${++this.made}`,
       pessimistic,
       actor: this.name,
       clientTimeMs: this.made,
     });
-    this.outbox.push(pending.operation);
-    return pending;
+    this.outbox.push(made.pending.operation);
+    return made;
   }
 
   /** Submits the oldest operation and takes in the receipt. */

@@ -164,10 +164,18 @@ export class TestServer {
     const stamp = { dot: author.dot, seq };
     let record = this.records.get(recordId);
     if (action.type === 'create') {
-      if (record !== undefined) throw new Refused('RECORD_EXISTS');
-      record = { collection: collectionId, deleted: false, deleters: [], edits: [stamp], fields: new Map() };
-      this.records.set(recordId, record);
-      effects.push({ ...about(), type: 'record_created' });
+      if (record === undefined) {
+        record = { collection: collectionId, deleted: false, deleters: [], edits: [stamp], fields: new Map() };
+        this.records.set(recordId, record);
+        effects.push({ ...about(), type: 'record_created' });
+      } else {
+        // A concurrent creation merges with the first one.
+        if (record.edits[0] !== undefined && knows(author, record.edits[0])) throw new Refused('RECORD_EXISTS');
+        if (record.deleted && record.deleters.some((d) => knows(author, d))) throw new Refused('RECORD_DELETED');
+        if (record.deleted) effects.push({ ...about(), type: 'record_restored' });
+        record.deleted = false;
+        record.edits.push(stamp);
+      }
       for (const [field, value] of action.fields)
         this.settle({ ...mutation, action: this.initial(collectionId, field, value) }, author, seq, effects);
       return;

@@ -94,7 +94,7 @@ describe('the file store', () => {
     });
   });
 
-  it('the log does not grow for ever', async () => {
+  it('the log does not grow for ever', { timeout: 30_000 }, async () => {
     await inFolder(async (folder) => {
       const store = await openFileStore(folder, now);
       const term = await store.nextTerm();
