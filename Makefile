@@ -1,6 +1,6 @@
 # Every target is one documented command; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fmt tools bench bench-history bench-scaling bench-pure ghz crash crash-servers crash-postgres power-loss simulate
+.PHONY: help dev test check fmt tools bench bench-history bench-scaling bench-pure ghz compare crash crash-servers crash-postgres power-loss simulate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench-pure: ## Measure the pure parts: causality, merging, encoding (SYNCLINE_TR
 
 ghz: ## Load a server of its own with ghz and check that all of it was done (GHZ_SECONDS, 5 each)
 	scripts/ghz.sh
+
+compare: ## Measure Syncline, etcd and NATS side by side (eight minutes; ARGUMENTS="--quick" for half a minute)
+	scripts/compare.sh $(ARGUMENTS)
 
 crash: ## Kill the server under load again and again and check the history each time (long)
 	cargo test --locked --release --test it crash::nothing -- --ignored --nocapture

@@ -1,5 +1,6 @@
-# Sourced by the other scripts: what a build needs, and with for_tests=yes what the tests need. Installs Debian packages
-# when it may (as root, or with sudo that asks nothing); otherwise says exactly what is missing and ends.
+# Sourced by the other scripts: what a build needs, with for_tests=yes what the tests need, and with for_compare=yes the
+# servers that Syncline is compared with. Installs Debian packages when it may (as root, or with sudo that asks nothing);
+# otherwise says exactly what is missing and ends.
 # shellcheck shell=bash
 
 if ! command -v cargo >/dev/null && [ -f "$HOME/.cargo/env" ]; then
@@ -37,8 +38,42 @@ no_system_cluster() {
     fi
 }
 
+# Debian's packages of servers start a service, now and at every boot, which nobody asked for. These forbid it while
+# packages are installed (unless the system has a policy of its own), and keep what was installed from starting later.
+POLICY=/usr/sbin/policy-rc.d
+our_policy=no
+# What a command is begun with so that root runs it; set by install_missing.
+as_root=()
+
+forbid_services() {
+    if [ ! -e "$POLICY" ]; then
+        our_policy=yes
+        trap allow_services EXIT
+        printf '#!/bin/sh\n# Made by scripts/setup.sh of Syncline while it installs packages.\nexit 101\n' |
+            "${as_root[@]}" tee "$POLICY" >/dev/null
+        "${as_root[@]}" chmod 755 "$POLICY"
+    fi
+}
+
+allow_services() {
+    if [ "$our_policy" = yes ]; then
+        "${as_root[@]}" rm -f "$POLICY"
+        our_policy=no
+        trap - EXIT
+    fi
+}
+
+# The service of a package that was just installed stays off.
+no_service() {
+    if [ -d /run/systemd/system ]; then
+        "${as_root[@]}" systemctl disable --quiet --now "$1.service"
+    elif command -v update-rc.d >/dev/null; then
+        "${as_root[@]}" update-rc.d "$1" disable
+    fi || echo "setup: the service $1 may start at boot; you may want to disable it" >&2
+}
+
 install_missing() {
-    local as_root=()
+    local services=() package service
     if [ "$(id -u)" != 0 ]; then
         if ! sudo -n true 2>/dev/null; then
             as_root=(none)
@@ -55,9 +90,22 @@ install_missing() {
     case " ${missing[*]} " in
     *" postgresql "*) no_system_cluster "${as_root[@]}" ;;
     esac
+    for package in "${missing[@]}"; do
+        case $package in
+        etcd-server) services+=(etcd) ;;
+        nats-server) services+=(nats-server) ;;
+        esac
+    done
+    if [ ${#services[@]} -gt 0 ]; then
+        forbid_services
+    fi
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq </dev/null
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         -o Dpkg::Options::=--force-confold "${missing[@]}" </dev/null
+    for service in ${services[@]+"${services[@]}"}; do
+        no_service "$service"
+    done
+    allow_services
 }
 
 # The C compiler builds the bundled SQLite.
@@ -71,6 +119,12 @@ if [ "${for_tests:-no}" = yes ]; then
         need mkfs.ext4 e2fsprogs
         need mount mount
     fi
+fi
+if [ "${for_compare:-no}" = yes ]; then
+    # Where programs of servers are, which the PATH of ordinary users may leave out.
+    PATH=$PATH:/usr/sbin
+    need etcd etcd-server
+    need nats-server nats-server
 fi
 if [ ${#missing[@]} -gt 0 ]; then
     install_missing
