@@ -196,7 +196,9 @@ export class Runtime {
     this.meta = contents.meta;
     const view = this.replica.load(contents, leased.contents);
     for (const row of pending) this.before.add(dotKey(row.operation.dot));
-    this.saverOrNone = new Saver(store, this.parts.platform.clock, this.saverListener(), slot, leased.stored);
+    this.saverOrNone = new Saver(store, this.parts.platform.clock, this.saverListener(), slot, leased.stored, () =>
+      this.replica.pending().filter((operation) => !operation.saved),
+    );
     this.saverOrNone.restart(contents.meta?.cursor.seqInclusive ?? 0);
     this.listener.trayLoaded(rejected);
     this.listener.viewChanged(view);

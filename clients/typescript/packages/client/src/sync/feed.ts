@@ -37,6 +37,7 @@ export class FeedReader {
   private mode: 'follow' | 'snapshot' | 'rewound';
   /** Attempts in a row that ended by a frame that does not fit, or by a slow consumer, without one that did. */
   private misfits = 0;
+  private previous: Promise<void> = Promise.resolve();
   private slow = 0;
 
   constructor(
@@ -58,8 +59,15 @@ export class FeedReader {
     this.mode = 'rewound';
   }
 
-  /** One attempt, from opening to the end. */
+  /** One attempt, from opening to the end. An attempt that was called off may still be adopting its snapshot. */
   async run(signal: AbortSignal): Promise<void> {
+    const attempt = this.previous.then(() => this.once(signal));
+    this.previous = attempt;
+    await attempt;
+  }
+
+  private async once(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     try {
       const ending = await this.attempt(signal);
       if (signal.aborted) return;

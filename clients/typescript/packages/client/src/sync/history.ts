@@ -1,7 +1,7 @@
 import { dotKey } from '../domain/dot.js';
 import type { Dot, DotKey, Seq } from '../domain/ids.js';
 import type { ServerReceipt } from '../domain/operation.js';
-import { OPERATIONS_PER_CALL_MAX } from '../limits.js';
+import { OPERATIONS_PER_CALL_MAX, SAVE_RETRY_MAX_MS, SAVE_RETRY_MS } from '../limits.js';
 import type { PendingOperation, SettledOwn, ViewChange, WholeSnapshot } from '../replica/replica.js';
 import type { RejectedRow, SettledRow, SlotContents, SlotId } from '../store/store.js';
 import type { SyncParts } from './sync.js';
@@ -61,16 +61,32 @@ export class History {
       if (slotId === this.parts.ownSlot()) {
         const made = replica.reissue(replicaId, { type: 'forked' });
         await saver.ensureSlot();
-        await store.reissue(slotId, replicaId, made.operations, made.remade, made.rejected);
+        await this.keep(slotId, replicaId, made.operations, made.remade, made.rejected);
         this.markSaved(made.operations);
         return { view: made.view, operations: made.operations, count: made.operations.length, settled: [] };
       }
       const other = this.parts.createReplica();
       other.load(await store.load(), await store.loadSlot(slotId));
       const made = other.reissue(replicaId, { type: 'forked' });
-      await store.reissue(slotId, replicaId, made.operations, made.remade, made.rejected);
+      await this.keep(slotId, replicaId, made.operations, made.remade, made.rejected);
       return { view: nothing(), operations: [], count: made.operations.length, settled: [] };
     });
+  }
+
+  /** A slot's replica was exchanged here: it has to be in the store, too, whatever the store says at first. */
+  private async keep(...row: Parameters<SyncParts['store']['reissue']>): Promise<void> {
+    const { store, platform } = this.parts;
+    for (let delayMs = SAVE_RETRY_MS; ; delayMs = Math.min(2 * delayMs, SAVE_RETRY_MAX_MS)) {
+      try {
+        await store.reissue(...row);
+        return;
+      } catch (error) {
+        if (this.ended.signal.aborted) throw error;
+        await new Promise<void>((resolve) => {
+          platform.clock.after(delayMs, resolve);
+        });
+      }
+    }
   }
 
   private async slots(): Promise<readonly SlotContents[]> {
@@ -119,7 +135,7 @@ export class History {
     const replicaId = platform.random.uuid();
     const made = replica.reissue(replicaId, { type: 'rewound', snapshot, missing: mine });
     await saver.ensureSlot();
-    await store.reissue(slotId, replicaId, made.operations, made.remade, [...rejected, ...made.rejected]);
+    await this.keep(slotId, replicaId, made.operations, made.remade, [...rejected, ...made.rejected]);
     this.markSaved(made.operations);
     return { view: made.view, operations: made.operations, settled };
   }
@@ -151,7 +167,7 @@ export class History {
     }
     const replicaId = platform.random.uuid();
     const made = other.reissue(replicaId, { type: 'rewound', snapshot, missing: theirs });
-    await store.reissue(slotId, replicaId, made.operations, made.remade, [...rejected, ...made.rejected]);
+    await this.keep(slotId, replicaId, made.operations, made.remade, [...rejected, ...made.rejected]);
     return made.operations.length;
   }
 }

@@ -16,6 +16,9 @@ import { Settlement } from './settlement.js';
 import type { QueueEntry, Sync, SyncParts } from './sync.js';
 import { Uploader, type UploadDriver, type UploadItem } from './upload.js';
 
+/** Of operations made before this device heard of any history. */
+const NO_EPOCH = '0';
+
 /** The loop of the tab that holds the connection. */
 export class Leader implements Sync {
   private readonly manager: ConnectionManager;
@@ -280,20 +283,23 @@ export class Leader implements Sync {
 
   private async adopt(snapshot: WholeSnapshot, rewound: boolean): Promise<void> {
     const { replica, saver, store, term, listener } = this.parts;
-    const foreign = replica.pending().some(({ operation }) => operation.context.epoch !== snapshot.meta.cursor.epoch);
+    const { epoch, seqInclusive } = snapshot.meta.cursor;
     // A position is this history's own: a queue made before there was any is made again, without a word about it.
-    const first = replica.epoch === '0';
-    if (rewound || foreign) {
-      await this.replaceHistory(snapshot, rewound && !first);
+    const first = replica.epoch === NO_EPOCH;
+    const adopted =
+      !rewound &&
+      (await saver.exclusive(async () => {
+        if (replica.pending().some(({ operation }) => operation.context.epoch !== epoch)) return false;
+        // At once, so that nothing is made in between; what is made from here on is kept after the snapshot.
+        listener.viewChanged(replica.adopt(snapshot));
+        await store.finishSnapshot(term, snapshot.meta);
+        saver.restart(seqInclusive);
+        return true;
+      }));
+    if (!adopted) {
+      await this.replaceHistory(snapshot, !first);
       return;
     }
-    await saver.exclusive(async (unsaved) => {
-      await store.finishSnapshot(term, snapshot.meta);
-      const view = replica.adopt(snapshot);
-      saver.restart(snapshot.meta.cursor.seqInclusive);
-      for (const pending of unsaved) saver.operation(pending);
-      listener.viewChanged(view);
-    });
     this.settlement.adopted(snapshot.meta);
     this.trouble = undefined;
     listener.restarted('snapshot', [], 0);

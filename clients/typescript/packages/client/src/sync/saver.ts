@@ -54,6 +54,8 @@ export class Saver {
     private readonly listener: SaverListener,
     private slot: SlotRow,
     private slotStored: boolean,
+    /** Own operations that are not kept, in order. */
+    private readonly unsaved: () => readonly PendingOperation[],
   ) {}
 
   /** How far the store is, for certain. */
@@ -102,19 +104,18 @@ export class Saver {
   }
 
   /**
-   * Runs when nothing is being written and lets nothing be written meanwhile. Frames not kept yet go first, operations
-   * not kept yet are taken out and are the caller's.
+   * Runs when nothing is being written and lets nothing be written meanwhile. Frames not kept yet go first. Operations
+   * may be other ones afterwards: what is not kept is looked up again.
    */
-  async exclusive<T>(run: (unsaved: readonly PendingOperation[]) => Promise<T>): Promise<T> {
+  async exclusive<T>(run: () => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.jobs.push(async () => {
-        const unsaved = this.operations;
-        this.operations = [];
         try {
-          resolve(await run(unsaved));
+          resolve(await run());
         } catch (error) {
-          this.operations = [...unsaved, ...this.operations];
           reject(error instanceof Error ? error : new Error(String(error)));
+        } finally {
+          this.operations = [...this.unsaved()];
         }
       });
       this.start();
