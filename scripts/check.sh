@@ -77,6 +77,7 @@ if scripts/tools.sh buf; then
 else
     failed+=("buf could not be installed")
 fi
+step "TypeScript client (types, eslint, prettier, generated code, build, embedded pages)" scripts/typescript.sh check
 if command -v shellcheck >/dev/null; then
     step "shell scripts (shellcheck)" shellcheck .ci/run scripts/*.sh
 else

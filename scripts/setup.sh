@@ -108,12 +108,14 @@ install_missing() {
     allow_services
 }
 
-# The C compiler builds the bundled SQLite.
+# The C compiler builds the bundled SQLite, and with make the allocator.
 need cc gcc
+need make make
 [ -e /usr/include/stdlib.h ] || [ "$(uname -s)" != Linux ] || missing+=(libc6-dev)
 need git git
 if [ "${for_tests:-no}" = yes ]; then
     has_postgres || missing+=(postgresql)
+    need chromium chromium
     # Power cuts of a disk need one that root makes; without root they are not run.
     if [ "$(id -u)" = 0 ] && [ "$(uname -s)" = Linux ]; then
         need mkfs.ext4 e2fsprogs

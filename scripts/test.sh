@@ -49,6 +49,16 @@ esac
 echo "    $((SECONDS - postgres_started)) s"
 
 echo
+echo "==> tests of the TypeScript client"
+typescript_started=$SECONDS
+if [ $# -gt 0 ]; then
+    echo "    skipped: arguments are for cargo test"
+else
+    scripts/typescript.sh test </dev/null 2>&1 | tee -a "$output" || outcome=$?
+fi
+echo "    $((SECONDS - typescript_started)) s"
+
+echo
 echo "==> summary"
 awk '
     /^test result: / {
@@ -58,6 +68,17 @@ awk '
             if ($i == "ignored;") ignored += $(i - 1)
         }
     }
+    # vitest: "      Tests  2 failed | 40 passed | 1 skipped (43)"
+    { plain = $0; gsub(/\033\[[0-9;]*m/, "", plain) }
+    plain ~ /^ +Tests +[0-9]/ {
+        count = split(plain, words, " ")
+        for (i = 2; i <= count; i++) {
+            if (words[i] == "passed") passed += words[i - 1]
+            if (words[i] == "failed") failed += words[i - 1]
+            if (words[i] == "skipped") ignored += words[i - 1]
+        }
+    }
+    plain ~ /^ +FAIL / { names = names "    FAILED: " plain "\n" }
     /^test .* \.\.\. FAILED$/ { sub(/^test /, ""); sub(/ \.\.\. FAILED$/, ""); names = names "    FAILED: " $0 "\n" }
     # Tests that this machine cannot run say so in a line of their own, and count as passed.
     /SKIPPED: / { sub(/^.*SKIPPED: /, ""); names = names "    NOT RUN HERE: " $0 "\n" }
