@@ -128,8 +128,9 @@ export class ConnectionManager {
       storage: input.storage,
       ...(input.trouble && { trouble: input.trouble }),
     });
+    const before = this.shown;
     this.show(word, nowMs);
-    this.refreshLater(nowMs);
+    this.refreshLater(nowMs, before.state !== this.shown.state || before.reason !== this.shown.reason);
     return {
       ...this.shown,
       transport: phase.type,
@@ -157,9 +158,16 @@ export class ConnectionManager {
     if (lasted || this.shown.state !== 'online') this.shown = word;
   }
 
-  /** Looks again when what is held back would be shown. */
-  private refreshLater(nowMs: number): void {
+  /** Looks again when what is held back would be shown, or at once when the word has `turned`. */
+  private refreshLater(nowMs: number, turned: boolean): void {
     this.cancelRefresh();
+    if (turned && !this.closed) {
+      // Several look at this, each on occasions of its own: whoever looked first knows it, and the others are told.
+      this.cancelRefresh = this.platform.clock.after(0, () => {
+        this.driver.changed();
+      });
+      return;
+    }
     const heldBack =
       this.troubleSinceMs !== undefined && this.shown.state === 'online' ? this.troubleSinceMs : undefined;
     const behind =
