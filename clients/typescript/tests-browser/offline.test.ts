@@ -1,17 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  addCard,
-  goOffline,
-  goOnline,
-  openCard,
-  rename,
-  saved,
-  settled,
-  shown,
-  shows,
-  titles,
-  write,
-} from './harness/acts.js';
+import { addCard, closePanel, goOffline, goOnline, openCard, saved, settled, shown, shows, titles, write } from './harness/acts.js';
 import { Browser, CLIENT, until } from './harness/browser.js';
 import { DevServer } from './harness/server.js';
 
@@ -79,6 +67,9 @@ describe('offline', () => {
     await settled(page);
     await until(page, `${CLIENT}.connection.getSnapshot().state === 'online'`);
     expect(await page.locator('.syncline-status').isHidden()).toBe(true);
+    // What its person could read meanwhile.
+    const words = await page.evaluate(() => [...(globalThis as unknown as { words: Set<string> }).words]);
+    console.log(`while it synced: ${words.filter((text) => text !== '').join(' | ')}`);
     await shows(other, 'card-1', 'votes', 400);
     expect(await titles(other, 'To do')).toContain('Written offline');
     expect(await shown(other, 'card-3', 'body')).toContain('Offline, too.');
@@ -119,19 +110,34 @@ describe('offline', () => {
 
   it('what the server refuses is rolled back with a notice, and its words are in the tray', async () => {
     const ada = await (await person()).board(server.url, '?name=Ada');
+    const grace = await (await person()).board(server.url, '?name=Grace');
     await settled(ada);
-    await goOffline(ada);
-    await rename(ada, 'card-3', 'Answer them all');
-    // A field that the workspace's schema does not know: what a client of another version would write.
-    await ada
-      .evaluate(() => {
-        globalThis.boards[0]?.client.mutate((tx) => {
-          tx.set('card-3', 'mood', 'cheerful, as I wrote');
-        });
-      })
-      .catch(() => undefined);
-    await goOnline(ada);
+    await settled(grace);
+    await goOffline(grace);
+    // Both take the same id, for a person here and for a card there: the second cannot be.
+    await grace.evaluate(() => {
+      globalThis.boards[0]?.client.mutate((tx) => {
+        tx.create('cards', 'taken', { title: 'My idea', body: 'All of what I wrote about it.', column: 'doing' });
+      });
+    });
+    await write(grace, 'taken', 'End', ' And more.');
+    await ada.evaluate(() => {
+      globalThis.boards[0]?.client.mutate((tx) => {
+        tx.create('people', 'taken', { name: 'Somebody' });
+      });
+    });
     await settled(ada);
-    expect(await shown(ada, 'card-3', 'title')).toBe('Answer them all');
+    expect(await titles(grace, 'Doing')).toContain('My idea');
+    await goOnline(grace);
+    await grace.getByText('A change was undone').first().waitFor();
+    await until(grace, `document.querySelector('[data-card="taken"]') === null`);
+    await grace.getByRole('button', { name: /^Refused/ }).click();
+    const tray = grace.locator('.syncline-tray');
+    expect(await tray.textContent()).toContain('All of what I wrote about it.');
+    expect(await tray.textContent()).toContain('And more.');
+    // What came after it was not held up.
+    await closePanel(grace);
+    await addCard(grace, 'Done', 'After the refusal');
+    await until(ada, `document.body.textContent.includes('After the refusal')`);
   });
 });

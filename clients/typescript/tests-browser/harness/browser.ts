@@ -60,6 +60,24 @@ export class Browser {
     return page;
   }
 
+  /** Kills the process of a tab; the browser lives on. */
+  async crash(page: Page): Promise<void> {
+    const session = await this.context.newCDPSession(page);
+    const crashed = new Promise((resolve) => page.once('crash', resolve));
+    session.send('Page.crash').catch(() => undefined);
+    await crashed;
+    await page.close();
+  }
+
+  /** What a browser does to a tab that nobody looks at. */
+  async freeze(page: Page): Promise<void> {
+    await (await this.context.newCDPSession(page)).send('Page.setWebLifecycleState', { state: 'frozen' });
+  }
+
+  async thaw(page: Page): Promise<void> {
+    await (await this.context.newCDPSession(page)).send('Page.setWebLifecycleState', { state: 'active' });
+  }
+
   async stop(): Promise<void> {
     await this.context.close();
     rmSync(this.profile, { recursive: true, force: true });

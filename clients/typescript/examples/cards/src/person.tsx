@@ -95,10 +95,12 @@ export function Person({ name, workspace }: { readonly name: string; readonly wo
   );
 }
 
-/** Takes this person off the network and back. */
+/** Takes this person off the network and back. The wish shows at once; the state follows. */
 function NetworkSwitch(): ReactElement {
   const { reason, state, goOnline, goOffline } = useConnection();
-  const off = state === 'offline' && reason === 'asked';
+  const asked = state === 'offline' && reason === 'asked';
+  const [wish, setWish] = useState<{ readonly off: boolean; readonly over: boolean }>();
+  const off = wish !== undefined && asked === wish.over ? wish.off : asked;
   return (
     <button
       type="button"
@@ -106,7 +108,11 @@ function NetworkSwitch(): ReactElement {
       role="switch"
       aria-checked={!off}
       aria-label="Network"
-      onClick={off ? goOnline : goOffline}
+      onClick={() => {
+        setWish({ off: !off, over: asked });
+        if (off) goOnline();
+        else goOffline();
+      }}
     >
       <span className="switch-track" aria-hidden="true" />
       {off ? 'Offline' : 'Online'}
