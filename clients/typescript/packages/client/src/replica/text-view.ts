@@ -77,7 +77,7 @@ export function textOver(settled: TextWindow, position: Seq, pending: readonly P
       const hunks = typeof wanted === 'string' ? diff(window.view(author), wanted) : wanted;
       // The server may compare two texts in another way; until it has, positions in the outcome are not certain.
       if (typeof wanted === 'string') exact = false;
-      window.integrate(author, PENDING_SEQ + index, hunks);
+      window.add(author, PENDING_SEQ + index, hunks);
     }
   } catch (error) {
     if (error instanceof Problem) return undefined;

@@ -52,7 +52,7 @@ export class MemoryTables implements Tables {
   }
 
   /** Before the writes count: a store on a disk writes them there. */
-  protected keep(_writes: readonly Write[], _mode: WriteMode): Promise<void> {
+  protected keep(...[]: readonly [writes: readonly Write[], mode: WriteMode]): Promise<void> {
     return Promise.resolve();
   }
 

@@ -38,13 +38,20 @@ function encodeObject(value: object): unknown {
   return entries.some(([name]) => name.startsWith('$')) ? { $object: encoded } : Object.fromEntries(encoded);
 }
 
+/** In place: what was just parsed belongs to nobody else. */
 function decode(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(decode);
-  const entries = Object.entries(value) as [string, unknown][];
-  const [only] = entries;
-  if (entries.length === 1 && only?.[0].startsWith('$')) return decodeTagged(only[0], only[1]);
-  return Object.fromEntries(entries.map(([name, item]) => [name, decode(item)]));
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) value[index] = decode(value[index]);
+    return value;
+  }
+  const object = value as Record<string, unknown>;
+  for (const name in object) {
+    // A tag is the only name of its object.
+    if (name.startsWith('$')) return decodeTagged(name, object[name]);
+    object[name] = decode(object[name]);
+  }
+  return object;
 }
 
 function decodeTagged(tag: string, content: unknown): unknown {

@@ -294,17 +294,17 @@ export function storeContract(name: string, place: () => Place): void {
       await store.saveOperations('s', [operation(1), operation(2), operation(3)], []);
       const term = await store.nextTerm();
       await store.saveFrames(term, [frame(0, 2)]);
-      const dots = [1, 2, 3].map((counter) => ({ replicaId: 'r', counter }));
+      const dot = (counter: number) => ({ replicaId: 'r', counter });
       await store.saveAccepted([
-        { dot: dots[0]!, seq: 2 },
-        { dot: dots[1]!, seq: 5 },
+        { dot: dot(1), seq: 2 },
+        { dot: dot(2), seq: 5 },
         { dot: { replicaId: '?', counter: 7 }, seq: 1 },
       ]);
       expect((await store.loadSlot('s')).pending.map((row) => row.acceptedSeq)).toEqual([5, undefined]);
       expect((await store.loadSlot('s')).slot.lastSettledCounter).toBe(2);
       await store.beginSnapshot(term);
       await store.finishSnapshot(term, metaAt(6));
-      expect((await store.loadSlot('s')).pending.map((row) => row.operation.dot)).toEqual([dots[2]]);
+      expect((await store.loadSlot('s')).pending.map((row) => row.operation.dot)).toEqual([dot(3)]);
       expect((await store.settled()).map((row) => row.seq)).toEqual([2, 5]);
     });
 

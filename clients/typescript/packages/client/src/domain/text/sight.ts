@@ -28,6 +28,8 @@ export class Sight {
 
   /** Whether the author saw the characters of this span. */
   sees(span: Span): boolean {
-    return this.inserted[span.run] === true && !span.deletions.some((index) => this.deleted[index]);
+    if (this.inserted[span.run] !== true) return false;
+    for (const index of span.deletions) if (this.deleted[index] === true) return false;
+    return true;
   }
 }

@@ -78,14 +78,20 @@ export class TextWindow {
 
   /** Decides a new operation and adds it. `hunks` are in the author's view. Throws as {@link replay}. */
   integrate(author: TextAuthor, seq: Seq, hunks: readonly Hunk[]): Integrated {
-    const { sight, footprints } = this.locate(author, seq, hunks);
-    const decisions = hunks.map((hunk, index) => suppressor(this.tree, this.ops, sight, hunk, at(footprints, index)));
-    this.enter({ seq, dot: author.dot }, sight, hunks, footprints, decisions);
+    const decisions = this.add(author, seq, hunks);
     const settled = hunks.map((hunk, index) => {
       const suppressedBySeq = decisions[index];
       return suppressedBySeq === undefined ? { hunk } : { hunk, suppressedBySeq };
     });
     return { splices: this.effect(), hunks: settled };
+  }
+
+  /** As {@link integrate}, for who needs no more than the decision on each hunk. */
+  add(author: TextAuthor, seq: Seq, hunks: readonly Hunk[]): readonly (Seq | undefined)[] {
+    const { sight, footprints } = this.locate(author, seq, hunks);
+    const decisions = hunks.map((hunk, index) => suppressor(this.tree, this.ops, sight, hunk, at(footprints, index)));
+    this.enter({ seq, dot: author.dot }, sight, hunks, footprints, decisions);
+    return decisions;
   }
 
   /** The text as this author sees it before its operation. */
@@ -119,7 +125,9 @@ export class TextWindow {
     const cuts: Cut[] = [];
     let next = 0;
     let viewLength = 0;
-    for (const [index, span] of this.tree.spans.entries()) {
+    const { spans } = this.tree;
+    for (let index = 0; index < spans.length; index++) {
+      const span = at(spans, index);
       span.change = 'none';
       span.seen = sight.sees(span);
       if (!span.seen) continue;
