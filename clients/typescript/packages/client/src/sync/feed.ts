@@ -15,6 +15,8 @@ export interface FeedDriver {
   applied(frame: ChangesFrame, verdict: Extract<FrameVerdict, { type: 'applied' }>): void;
   /** A snapshot is whole: keep it and show it. `rewound`: of another history. */
   adopt(snapshot: WholeSnapshot, rewound: boolean): Promise<void>;
+  /** A snapshot was adopted; from here on the feed is followed and queues may be sent. */
+  following(): void;
   /** How far a snapshot is; undefined when none is under way. */
   snapshot(progress: Pick<SnapshotChunk, 'sentCount' | 'estimatedCount'> | undefined): void;
   /** What came cannot be true. */
@@ -128,6 +130,7 @@ export class FeedReader {
     await this.driver.adopt(whole, this.mode === 'rewound');
     this.mode = 'follow';
     this.driver.snapshot(undefined);
+    this.driver.following();
     return true;
   }
 

@@ -15,6 +15,8 @@ export interface Reissued {
   readonly count: number;
   /** Of this tab, pending operations that the new history turned out to have. */
   readonly settled: readonly SettledOwn[];
+  /** Of this tab, what could not be made again: it is in the tray. */
+  readonly rejected: readonly RejectedRow[];
 }
 
 /** Makes operations again that a rewound history lost, or that another installation's forked replica took the dots of. */
@@ -63,13 +65,14 @@ export class History {
         await saver.ensureSlot();
         await this.keep(slotId, replicaId, made.operations, made.remade, made.rejected);
         this.markSaved(made.operations);
-        return { view: made.view, operations: made.operations, count: made.operations.length, settled: [] };
+        const { view, operations, rejected } = made;
+        return { view, operations, rejected, count: operations.length, settled: [] };
       }
       const other = this.parts.createReplica();
       other.load(await store.load(), await store.loadSlot(slotId));
       const made = other.reissue(replicaId, { type: 'forked' });
       await this.keep(slotId, replicaId, made.operations, made.remade, made.rejected);
-      return { view: nothing(), operations: [], count: made.operations.length, settled: [] };
+      return { view: nothing(), operations: [], count: made.operations.length, settled: [], rejected: [] };
     });
   }
 
@@ -120,7 +123,7 @@ export class History {
     const { epoch } = snapshot.meta.cursor;
     if (mine.length === 0 && pending.every(({ operation }) => operation.context.epoch === epoch)) {
       // All of it belongs to the new history: an interruption came after it was made again.
-      return { view: replica.adopt(snapshot), operations: [], settled: [] };
+      return { view: replica.adopt(snapshot), operations: [], settled: [], rejected: [] };
     }
     const settled: SettledOwn[] = [];
     const rejected: RejectedRow[] = [];
@@ -135,9 +138,10 @@ export class History {
     const replicaId = platform.random.uuid();
     const made = replica.reissue(replicaId, { type: 'rewound', snapshot, missing: mine });
     await saver.ensureSlot();
-    await this.keep(slotId, replicaId, made.operations, made.remade, [...rejected, ...made.rejected]);
+    rejected.push(...made.rejected);
+    await this.keep(slotId, replicaId, made.operations, made.remade, rejected);
     this.markSaved(made.operations);
-    return { view: made.view, operations: made.operations, settled };
+    return { view: made.view, operations: made.operations, settled, rejected };
   }
 
   private markSaved(operations: readonly PendingOperation[]): void {

@@ -228,6 +228,9 @@ export class Leader implements Sync {
         this.applied(frame, verdict);
       },
       adopt: (snapshot, rewound) => this.adopt(snapshot, rewound),
+      following: () => {
+        this.reconnected();
+      },
       snapshot: (chunk) => {
         this.progress = chunk && { received: chunk.sentCount, estimated: chunk.estimatedCount };
         this.parts.listener.connectionChanged();
@@ -303,7 +306,6 @@ export class Leader implements Sync {
     this.settlement.adopted(snapshot.meta);
     this.trouble = undefined;
     listener.restarted('snapshot', [], 0);
-    this.reconnected();
     listener.connectionChanged();
   }
 
@@ -327,7 +329,6 @@ export class Leader implements Sync {
     }
     await this.otherQueues.refresh();
     this.beats.restart();
-    this.reconnected();
     listener.queueChanged();
     listener.connectionChanged();
   }
@@ -364,6 +365,7 @@ export class Leader implements Sync {
     try {
       const made = await this.history.forked(slotId);
       if (slotId === this.parts.ownSlot()) this.parts.listener.viewChanged(made.view);
+      if (made.rejected.length > 0) this.parts.listener.rejected(made.rejected, true);
       this.parts.listener.restarted('replica_changed', made.operations, made.count);
     } finally {
       this.healing = false;

@@ -104,12 +104,13 @@ export class BrowserTabs implements Tabs {
     return this.names.channel;
   }
 
-  /** Slots with the oldest operation first, then those without any. */
+  /** Slots with the oldest operation first, then those with something in the tray, then the others. */
   private async byQueue(slotIds: readonly SlotId[]): Promise<readonly SlotId[]> {
     const oldest = new Map<SlotId, number>();
     for (const slotId of slotIds) {
-      const { pending } = await this.store.loadSlot(slotId);
-      oldest.set(slotId, pending[0]?.operation.clientTimeMs ?? Infinity);
+      const { pending, rejected } = await this.store.loadSlot(slotId);
+      const withoutQueue = rejected.length > 0 ? Number.MAX_SAFE_INTEGER : Infinity;
+      oldest.set(slotId, pending[0]?.operation.clientTimeMs ?? withoutQueue);
     }
     return [...slotIds].sort((a, b) => {
       const [first, second] = [oldest.get(a) ?? Infinity, oldest.get(b) ?? Infinity];

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { serverAvailable, TestServer } from '../harness/server.js';
-import { run } from './world.js';
+import { openFileStore } from '../../src/store/file.js';
+import { run, withFileStores } from './world.js';
 
 /** Replays one run: `SYNCLINE_SEED=7 npm run test:model`. More runs: `SYNCLINE_RUNS=2000`. */
 const SEED = process.env['SYNCLINE_SEED'];
@@ -11,6 +12,7 @@ const AT_A_TIME = 8;
 describe.skipIf(!serverAvailable())('the model: clients, faults, and the real server', () => {
   let server: TestServer;
   beforeAll(async () => {
+    withFileStores(openFileStore);
     server = await TestServer.start('--log-level', 'error');
   });
   afterAll(async () => {
@@ -26,7 +28,8 @@ describe.skipIf(!serverAvailable())('the model: clients, faults, and the real se
     const next = async (): Promise<void> => {
       for (let seed = seeds.shift(); seed !== undefined; seed = seeds.shift()) {
         try {
-          operations += (await run(seed, server)).operations;
+          const outcome = await run(seed, server);
+          operations += outcome.operations;
         } catch (error) {
           const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
           failures.push(`seed ${seed}: ${told}\n  replay: SYNCLINE_SEED=${seed} npm run test:model`);
