@@ -108,13 +108,13 @@ describe('several tabs of one browser', () => {
     await until(leader, `${CLIENT}.connection.getSnapshot().role === 'leader'`);
     const follower = await browser.board(server.url, '?name=Ada');
     await settled(leader);
-    await browser.freeze(leader);
+    const thaw = await browser.freeze(leader);
     await until(follower, `${CLIENT}.connection.getSnapshot().role === 'leader'`, 40_000);
     await addCard(follower, 'Done', 'Written past a frozen tab');
     await settled(follower);
     const other = await (await person()).board(server.url, '?name=Grace');
     await until(other, `document.body.textContent.includes('Written past a frozen tab')`);
-    await browser.thaw(leader);
+    await thaw();
     await until(leader, `${CLIENT}.connection.getSnapshot().role === 'follower'`, 40_000);
     await until(leader, `document.body.textContent.includes('Written past a frozen tab')`);
   });

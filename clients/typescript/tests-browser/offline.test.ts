@@ -1,5 +1,17 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { addCard, closePanel, goOffline, goOnline, openCard, saved, settled, shown, shows, titles, write } from './harness/acts.js';
+import {
+  addCard,
+  closePanel,
+  goOffline,
+  goOnline,
+  openCard,
+  saved,
+  settled,
+  shown,
+  shows,
+  titles,
+  write,
+} from './harness/acts.js';
 import { Browser, CLIENT, until } from './harness/browser.js';
 import { DevServer } from './harness/server.js';
 

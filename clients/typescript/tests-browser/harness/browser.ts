@@ -69,13 +69,20 @@ export class Browser {
     await page.close();
   }
 
-  /** What a browser does to a tab that nobody looks at. */
-  async freeze(page: Page): Promise<void> {
-    await (await this.context.newCDPSession(page)).send('Page.setWebLifecycleState', { state: 'frozen' });
-  }
-
-  async thaw(page: Page): Promise<void> {
-    await (await this.context.newCDPSession(page)).send('Page.setWebLifecycleState', { state: 'active' });
+  /**
+   * Stops everything a tab does, as a browser does to one that nobody looks at; the result lets it go on. Chromium
+   * freezes hidden pages only, and without a screen all are visible, so the debugger holds it.
+   */
+  async freeze(page: Page): Promise<() => Promise<void>> {
+    const session = await this.context.newCDPSession(page);
+    const paused = new Promise((resolve) => session.once('Debugger.paused', resolve));
+    await session.send('Debugger.enable');
+    await session.send('Debugger.pause');
+    await paused;
+    return async () => {
+      await session.send('Debugger.resume');
+      await session.send('Debugger.disable');
+    };
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,6 @@
 import type { ConflictItem, RecordView } from '@syncline/client';
 import type { ReactElement } from 'react';
-import { useId, useState } from 'react';
+import { useEffect, useId, useRef, useState } from 'react';
 import type { ConflictInboxProps } from '../api.js';
 import { useConflicts } from '../hooks/use-conflicts.js';
 import { ConflictCase } from './conflict-case.js';
@@ -23,8 +23,25 @@ export function ConflictInbox(props: ConflictInboxProps): ReactElement {
   const open = items.filter((item) => item.summary.status === 'open');
   const deferred = items.filter((item) => item.summary.status === 'deferred');
   const chosen = items.find((item) => item.summary.conflictId === chosenId) ?? open[0];
+  // A decision removes the button that made it: the focus stays in the inbox.
+  const root = useRef<HTMLElement>(null);
+  const focused = useRef(false);
+  useEffect(() => {
+    if (focused.current && document.activeElement === document.body) root.current?.focus();
+  }, [items, chosen]);
   return (
-    <section className={`syncline-inbox ${className ?? ''}`} aria-label="Conflicts">
+    <section
+      ref={root}
+      className={`syncline-inbox ${className ?? ''}`}
+      aria-label="Conflicts"
+      tabIndex={-1}
+      onFocus={() => {
+        focused.current = true;
+      }}
+      onBlur={(event) => {
+        if (event.relatedTarget !== null) focused.current = event.currentTarget.contains(event.relatedTarget);
+      }}
+    >
       {items.length === 0 ? (
         <p className="syncline-empty">Nothing to decide. Edits that clash appear here, with both sides.</p>
       ) : (
