@@ -9,6 +9,7 @@ mod promises;
 mod reference;
 mod session;
 mod units;
+mod vectors;
 
 use super::{Hunk, Integrated, SettledHunk, Splice, TextError, TextOp, Window};
 use crate::domain::causality::{Author, Seq};
