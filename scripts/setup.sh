@@ -67,7 +67,7 @@ allow_services() {
 no_service() {
     if [ -d /run/systemd/system ]; then
         "${as_root[@]}" systemctl disable --quiet --now "$1.service"
-    elif command -v update-rc.d >/dev/null; then
+    elif [ -x "/etc/init.d/$1" ] && command -v update-rc.d >/dev/null; then
         "${as_root[@]}" update-rc.d "$1" disable
     fi || echo "setup: the service $1 may start at boot; you may want to disable it" >&2
 }
