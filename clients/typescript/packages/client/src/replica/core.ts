@@ -55,8 +55,8 @@ export class ReplicaCore implements Replica {
     private readonly encode: EncodeOperation,
     private readonly nextChain: NextChain,
   ) {
-    this.state = new ReplicaState((recordId, fieldId, before, after) => {
-      this.undoLog.follow(recordId, fieldId, before, after);
+    this.state = new ReplicaState((recordId) => {
+      this.undoLog.shown(recordId, this.state);
     });
   }
 
@@ -216,7 +216,7 @@ export class ReplicaCore implements Replica {
       doomed: false,
     };
     this.counter++;
-    this.undoLog.record(operation, this.state);
+    this.undoLog.record(operation, this.state, isVisible(pending));
     const change = noChange();
     for (const [key, kind] of stage.derivedKinds()) {
       const [collection = '', field = ''] = key.split('.');

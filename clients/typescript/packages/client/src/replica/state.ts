@@ -31,8 +31,8 @@ export function noChange(): Changing {
   return { recordIds: new Set(), conflictIds: new Set(), all: false };
 }
 
-/** A text was shown differently than before. */
-export type TextListener = (recordId: RecordId, fieldId: FieldId, before: string, after: string) => void;
+/** A record is shown anew. */
+export type ShownListener = (recordId: RecordId) => void;
 
 /**
  * Confirmed state, the queue, and the overlay of the one on the other, with everything derived from them. It keeps
@@ -54,7 +54,7 @@ export class ReplicaState {
   /** Kinds of fields no schema declares, by `collection.field`: the first own action on them decides. */
   private readonly derived = new Map<string, FieldKind>();
 
-  constructor(private readonly onText: TextListener) {}
+  constructor(private readonly onShown: ShownListener) {}
 
   get position(): Seq {
     return this.cursor?.seqInclusive ?? 0;
@@ -158,8 +158,6 @@ export class ReplicaState {
     for (const { recordId, fieldId, wanted } of textWishes(operation, this.kindOf)) {
       const before = onShown ? this.text(recordId, fieldId) : undefined;
       this.texts.add(recordId, fieldId, { author, wanted }, before);
-      if (before === undefined) continue;
-      this.onText(recordId, fieldId, before.text, this.text(recordId, fieldId).text);
     }
   }
 
@@ -210,9 +208,7 @@ export class ReplicaState {
   recompute(id: RecordId, change: Changing): void {
     const visible = this.queue.touching(id).filter(isVisible);
     if (visible.length === 0) {
-      const had = this.overlay.get(id);
       this.overlay.delete(id);
-      if (had !== undefined) this.tellTexts(id, had, undefined);
       this.changed(id, change);
       return;
     }
@@ -221,7 +217,6 @@ export class ReplicaState {
     for (const { operation } of visible) {
       for (const mutation of operation.mutations) if (mutation.recordId === id) state = this.apply(state, mutation);
     }
-    const before = this.overlay.get(id);
     if (state !== undefined) {
       for (const [fieldId, field] of state.fields) {
         if (field.kind !== 'text' || !this.texts.isEdited(id, fieldId)) continue;
@@ -231,18 +226,7 @@ export class ReplicaState {
     } else {
       this.overlay.delete(id);
     }
-    if (before !== undefined) this.tellTexts(id, before, state);
     this.changed(id, change);
-  }
-
-  /** Texts that are shown differently now, for those who follow places in them. */
-  private tellTexts(id: RecordId, before: OverlayRecord, after: OverlayRecord | undefined): void {
-    for (const [fieldId, field] of before.fields) {
-      if (field.kind !== 'text') continue;
-      const now = after?.fields.get(fieldId);
-      const text = now?.kind === 'text' ? now.text : this.confirmedText(id, fieldId);
-      if (text !== field.text) this.onText(id, fieldId, field.text, text);
-    }
   }
 
   private apply(state: OverlayRecord | undefined, mutation: Mutation): OverlayRecord | undefined {
@@ -256,6 +240,7 @@ export class ReplicaState {
 
   private changed(id: RecordId, change: Changing): void {
     change.recordIds.add(id);
+    this.onShown(id);
     if (!this.reindex(id)) return;
     for (const source of this.index.sourcesOf(id)) {
       this.index.touch(source);

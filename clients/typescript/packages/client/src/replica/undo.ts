@@ -4,6 +4,9 @@ import { declaredKind, emptyState } from '../domain/fold.js';
 import type { Dot, FieldId, RecordId } from '../domain/ids.js';
 import type { Action, Hunk, Mutation, Operation } from '../domain/operation.js';
 import { diff } from '../domain/text/diff.js';
+import { Composition } from '../domain/text/compose.js';
+import { applyHunks } from '../domain/text/hunk.js';
+import { ScalarText, scalarCount } from '../domain/text/scalars.js';
 import type { ExactValue, FieldState } from '../domain/value.js';
 import { UNDO_STEPS_MAX } from '../limits.js';
 import { type OverlayRecord, applyOwn } from './overlay.js';
@@ -29,13 +32,21 @@ interface DoneOperation {
   readonly texts: Map<string, TextTrace>;
 }
 
+const NOTHING: ReadonlySet<object> = new Set();
+
 /** What own operations of this run did, as far as needed to take it back. */
 export class UndoLog {
   private readonly operations = new Map<string, DoneOperation>();
-  private readonly traces = new Map<string, Set<TextTrace>>();
+  /** Which edits an inverse takes back: known by the very action when it is made. */
+  private readonly undoing = new WeakMap<Action, ReadonlySet<object>>();
+  /** Texts with edits that are followed, as they were shown last. */
+  private readonly followed = new Map<RecordId, Map<FieldId, { text: string; readonly traces: Set<TextTrace> }>>();
 
-  /** Notes what an operation meets, before it is put on top. */
-  record(operation: Operation, state: ReplicaState): void {
+  /**
+   * Notes what an operation meets, before it is put on top. Of one that is not shown yet (pessimistic) no text is
+   * followed: undoing it leaves its texts alone.
+   */
+  record(operation: Operation, state: ReplicaState, isShown: boolean): void {
     const records = new Map<RecordId, OverlayRecord | undefined>();
     const texts = new Map<string, TextTrace>();
     const done = operation.mutations.map((mutation) => {
@@ -44,23 +55,44 @@ export class UndoLog {
       const record = records.get(recordId);
       const before = 'fieldId' in action ? record?.fields.get(action.fieldId) : undefined;
       const noted = { mutation, before, ...elementsOf(action, before) };
-      if (action.type === 'edit_text' || action.type === 'replace_text') {
+      if (isShown && (action.type === 'edit_text' || action.type === 'replace_text')) {
         const text = before?.kind === 'text' ? before.text : '';
         const hunks = action.type === 'edit_text' ? action.hunks : diff(text, action.text);
-        texts.set(fieldKey(recordId, action.fieldId), new TextTrace(text, hunks));
+        texts.set(fieldKey(recordId, action.fieldId), this.follow(mutation, action.fieldId, text, hunks));
       }
       records.set(recordId, applyOwn(record, mutation, state.kindOf, 'apply'));
       return noted;
     });
-    const key = dotKey(operation.dot);
-    this.operations.set(key, { done, texts });
-    // Those of this very operation are told of its own change, which they stand behind already.
-    for (const [field, trace] of texts) {
-      const traces = this.traces.get(field);
-      if (traces === undefined) this.traces.set(field, new Set([trace]));
-      else traces.add(trace);
-    }
+    this.operations.set(dotKey(operation.dot), { done, texts });
     this.forgetOldest();
+  }
+
+  /** Follows an edit from now on; those before it move with it. */
+  private follow(mutation: Mutation, fieldId: FieldId, before: string, hunks: readonly Hunk[]): TextTrace {
+    const { recordId, action } = mutation;
+    let fields = this.followed.get(recordId);
+    if (fields === undefined) this.followed.set(recordId, (fields = new Map()));
+    let field = fields.get(fieldId);
+    if (field === undefined) fields.set(fieldId, (field = { text: before, traces: new Set() }));
+    const trace = TextTrace.of(before, hunks);
+    const undone = this.undoing.get(action) ?? NOTHING;
+    const step = { before: new ScalarText(before), hunks, by: trace.identity, undone };
+    for (const other of field.traces) other.follow(step);
+    field.text = applyHunks(before, hunks);
+    field.traces.add(trace);
+    return trace;
+  }
+
+  /** A record is shown anew: places in its texts may have moved. */
+  shown(recordId: RecordId, state: ReplicaState): void {
+    for (const [fieldId, field] of this.followed.get(recordId) ?? []) {
+      const { text } = state.text(recordId, fieldId);
+      if (text === field.text) continue;
+      const hunks = diff(field.text, text);
+      const step = { before: new ScalarText(field.text), hunks, by: undefined, undone: NOTHING };
+      for (const trace of field.traces) trace.follow(step);
+      field.text = text;
+    }
   }
 
   private forgetOldest(): void {
@@ -68,22 +100,13 @@ export class UndoLog {
       if (this.operations.size <= OPERATIONS_MAX) return;
       this.operations.delete(key);
       for (const [field, trace] of texts) {
-        const traces = this.traces.get(field);
+        const [recordId = '', fieldId = ''] = field.split('/');
+        const fields = this.followed.get(recordId);
+        const traces = fields?.get(fieldId)?.traces;
         traces?.delete(trace);
-        if (traces?.size === 0) this.traces.delete(field);
+        if (traces?.size === 0) fields?.delete(fieldId);
+        if (fields?.size === 0) this.followed.delete(recordId);
       }
-    }
-  }
-
-  /** A text is shown differently now: places in it move. */
-  follow(recordId: RecordId, fieldId: FieldId, before: string, after: string): void {
-    const traces = this.traces.get(fieldKey(recordId, fieldId));
-    if (traces === undefined || before === after) return;
-    let hunks: readonly Hunk[] | undefined;
-    for (const trace of traces) {
-      if (trace.isBorn(after)) continue;
-      hunks ??= diff(before, after);
-      trace.follow(hunks);
     }
   }
 
@@ -92,7 +115,7 @@ export class UndoLog {
     dots: readonly Dot[],
     state: ReplicaState,
   ): { readonly mutations: readonly Mutation[]; readonly skipped: readonly string[] } {
-    const inverse = new Inverse(state);
+    const inverse = new Inverse(state, this.undoing);
     const latestFirst = [...dots].sort((a, b) => b.counter - a.counter);
     for (const dot of latestFirst) {
       const operation = this.operations.get(dotKey(dot));
@@ -102,6 +125,22 @@ export class UndoLog {
     }
     return inverse.finish();
   }
+}
+
+/** The hunks that take back edits of one text, the latest first, one after the other and in one. */
+function inverseOfAll(text: string, traces: readonly TextTrace[]): readonly Hunk[] {
+  const composition = new Composition(scalarCount(text));
+  const left = traces.map((trace) => trace.copy());
+  let now = text;
+  for (const [index, trace] of left.entries()) {
+    const hunks = trace.inverse();
+    if (hunks.length === 0) continue;
+    composition.add(hunks);
+    const step = { before: new ScalarText(now), hunks, by: undefined, undone: new Set([trace.identity]) };
+    for (const other of left.slice(index + 1)) other.follow(step);
+    now = applyHunks(now, hunks);
+  }
+  return composition.hunks();
 }
 
 /** Elements that really joined or left. */
@@ -146,15 +185,20 @@ class Inverse {
     { readonly mutation: Omit<Mutation, 'action'>; fieldId: FieldId; traces: TextTrace[] }
   >();
 
-  constructor(private readonly state: ReplicaState) {}
+  constructor(
+    private readonly state: ReplicaState,
+    private readonly undoing: WeakMap<Action, ReadonlySet<object>>,
+  ) {}
 
   finish(): { readonly mutations: readonly Mutation[]; readonly skipped: readonly string[] } {
     for (const { mutation, fieldId, traces } of this.texts.values()) {
       const record = this.record(mutation.recordId);
       if (record === undefined || record.deleted) continue;
-      const hunks = TextTrace.inverse(traces);
+      const hunks = inverseOfAll(this.state.text(mutation.recordId, fieldId).text, traces);
       if (hunks.length === 0) continue;
-      this.mutations.push(this.textMutation(mutation, fieldId, hunks));
+      const inverse = this.textMutation(mutation, fieldId, hunks);
+      this.undoing.set(inverse.action, new Set(traces.map((trace) => trace.identity)));
+      this.mutations.push(inverse);
     }
     return { mutations: this.mutations, skipped: [...this.skipped] };
   }
@@ -162,19 +206,19 @@ class Inverse {
   private textMutation(mutation: Omit<Mutation, 'action'>, fieldId: FieldId, hunks: readonly Hunk[]): Mutation {
     const shown = this.state.text(mutation.recordId, fieldId);
     if (shown.exact) return { ...mutation, action: { type: 'edit_text', fieldId, hunks } };
-    return { ...mutation, action: { type: 'replace_text', fieldId, text: TextTrace.apply(shown.text, hunks) } };
+    return { ...mutation, action: { type: 'replace_text', fieldId, text: applyHunks(shown.text, hunks) } };
   }
 
-  takeBackText(_field: string, trace: TextTrace): void {
-    const entry = this.texts.get(_field);
+  takeBackText(field: string, trace: TextTrace): void {
+    const entry = this.texts.get(field);
     if (entry !== undefined) {
       entry.traces.push(trace);
       return;
     }
-    const [recordId = '', fieldId = ''] = _field.split('/');
+    const [recordId = '', fieldId = ''] = field.split('/');
     const record = this.record(recordId);
     if (record === undefined) return;
-    this.texts.set(_field, { mutation: { collectionId: record.collectionId, recordId }, fieldId, traces: [trace] });
+    this.texts.set(field, { mutation: { collectionId: record.collectionId, recordId }, fieldId, traces: [trace] });
   }
 
   takeBack({ mutation, before, added, removed }: Done): void {

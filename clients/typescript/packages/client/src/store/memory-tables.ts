@@ -34,7 +34,7 @@ export class MemoryTables implements Tables {
       const tx = new MemoryTransaction(this.tables, tables, mode);
       const result = await work(tx);
       if (tx.writes.length > 0) {
-        await this.keep(tx.writes, mode);
+        await this.keep?.(tx.writes, mode);
         this.apply(tx.writes);
       }
       return result;
@@ -52,9 +52,7 @@ export class MemoryTables implements Tables {
   }
 
   /** Before the writes count: a store on a disk writes them there. */
-  protected keep(...[]: readonly [writes: readonly Write[], mode: WriteMode]): Promise<void> {
-    return Promise.resolve();
-  }
+  protected keep?(writes: readonly Write[], mode: WriteMode): Promise<void>;
 
   protected apply(writes: readonly Write[]): void {
     for (const { table, key, row } of writes) {
