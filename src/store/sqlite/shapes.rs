@@ -88,10 +88,11 @@ fn write_text(shape: Shape) -> String {
     }
     if shape.puts > 0 {
         text.push_str(&format!(
-            "INSERT INTO state (workspace_no, key, value) \
+            // The whole row is given, so this is the same as an upsert; in a table that is its own index SQLite overwrites
+            // in place, with one search for each row instead of two.
+            "REPLACE INTO state (workspace_no, key, value) \
              SELECT column1, column2, column3 FROM (VALUES {}) AS v \
-             WHERE column1 IS NOT NULL \
-             ON CONFLICT (workspace_no, key) DO UPDATE SET value = excluded.value;\n",
+             WHERE column1 IS NOT NULL;\n",
             list("(?, ?, ?)", shape.puts)
         ));
     }
