@@ -1,15 +1,14 @@
-import type { Client } from '@connectrpc/connect';
 import type { ReplicaId, Seq } from '../domain/ids.js';
 import type { ServerState } from '../gen/syncline/v1/connection_pb.js';
-import type { ConnectionService } from '../gen/syncline/v1/connection_service_pb.js';
 import { BEAT_INTERVAL_MS, SILENCE_INTERVALS } from '../limits.js';
 import type { Clock } from '../platform.js';
 import { epochFromWire, present, safeNumber } from '../wire/numbers.js';
+import type { Caller } from './caller.js';
 import type { BeatReport } from './transport.js';
 
 /** What a session of beats is made of. */
 export interface BeatParts {
-  readonly connections: Client<typeof ConnectionService>;
+  readonly caller: Caller;
   readonly clock: Clock;
   readonly workspaceId: string;
   readonly replicaId: ReplicaId | '';

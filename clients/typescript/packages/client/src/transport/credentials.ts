@@ -1,4 +1,3 @@
-import type { Interceptor } from '@connectrpc/connect';
 import { TransportError } from './transport-error.js';
 
 /** What goes into `authorization`: asked for once, kept in memory, and again after `forget`. */
@@ -11,14 +10,10 @@ export class Credentials {
     this.kept = undefined;
   }
 
-  /** Adds them to every call. */
-  readonly interceptor: Interceptor = (next) => async (request) => {
-    if (this.ask !== undefined) request.header.set('authorization', await this.get(this.ask));
-    return next(request);
-  };
-
-  private async get(ask: () => string | Promise<string>): Promise<string> {
-    this.kept ??= Promise.resolve().then(ask);
+  /** Undefined when the application gave no way to get any. */
+  async get(): Promise<string | undefined> {
+    if (this.ask === undefined) return undefined;
+    this.kept ??= Promise.resolve().then(this.ask);
     const asked = this.kept;
     try {
       return await asked;

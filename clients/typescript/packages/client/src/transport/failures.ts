@@ -1,6 +1,6 @@
-import { Code, ConnectError } from '@connectrpc/connect';
 import { callDetails } from '../wire/errors.js';
 import { WireError } from '../wire/wire-error.js';
+import { CallFailure } from './caller.js';
 import type { FailureKind } from './transport.js';
 import { TransportError } from './transport-error.js';
 
@@ -14,6 +14,26 @@ const KIND_OF_REASON: Readonly<Record<string, FailureKind>> = {
   TOO_MANY_OPERATIONS: 'refused',
 };
 
+/** Canonical codes of gRPC. */
+export const CODE = {
+  canceled: 1,
+  unknown: 2,
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  notFound: 5,
+  alreadyExists: 6,
+  permissionDenied: 7,
+  resourceExhausted: 8,
+  failedPrecondition: 9,
+  aborted: 10,
+  outOfRange: 11,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+  dataLoss: 15,
+  unauthenticated: 16,
+} as const;
+
 /**
  * What a failed call means. The server names a reason in everything it refuses; what comes without one was said by the
  * network between, or by nobody.
@@ -22,47 +42,41 @@ export function failureOfCall(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason;
   if (error instanceof TransportError) return error;
   if (error instanceof WireError) return new TransportError('fault', error.message, { cause: error });
-  const failed = ConnectError.from(error);
-  const details = callDetails(
-    failed.details.flatMap((detail) => ('type' in detail ? [{ type: detail.type, value: detail.value }] : [])),
-  );
-  const said = details.reason !== undefined;
-  return new TransportError(kindOf(failed.code, details.reason), failed.rawMessage, {
+  if (!(error instanceof CallFailure)) {
+    const message = error instanceof Error ? error.message : String(error);
+    return new TransportError('unreachable', message, { cause: error });
+  }
+  const { reason, metadata, retryAfterMs } = callDetails(error.details);
+  return new TransportError(kindOf(error.code, reason), error.message, {
     cause: error,
-    ...(said && {
-      refusal: { reason: details.reason ?? '', message: failed.rawMessage, metadata: details.metadata },
-    }),
-    ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: details.retryAfterMs }),
+    ...(reason !== undefined && { refusal: { reason, message: error.message, metadata } }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
 }
 
-function kindOf(code: Code, reason: string | undefined): FailureKind {
+function kindOf(code: number, reason: string | undefined): FailureKind {
   const byReason = reason === undefined ? undefined : KIND_OF_REASON[reason];
   if (byReason !== undefined) return byReason;
   switch (code) {
-    case Code.DeadlineExceeded:
+    case CODE.deadlineExceeded:
       return 'deadline';
-    case Code.Unauthenticated:
+    case CODE.unauthenticated:
       return 'unauthenticated';
-    case Code.PermissionDenied:
+    case CODE.permissionDenied:
       return 'forbidden';
-    case Code.NotFound:
+    case CODE.notFound:
       return reason === undefined ? 'unreachable' : 'not_found';
-    case Code.ResourceExhausted:
+    case CODE.resourceExhausted:
       return 'overloaded';
-    case Code.Unavailable:
+    case CODE.unavailable:
       return reason === undefined ? 'unreachable' : 'unavailable';
-    case Code.InvalidArgument:
-    case Code.FailedPrecondition:
-    case Code.AlreadyExists:
-    case Code.OutOfRange:
-    case Code.Unimplemented:
+    case CODE.invalidArgument:
+    case CODE.failedPrecondition:
+    case CODE.alreadyExists:
+    case CODE.outOfRange:
+    case CODE.unimplemented:
       return 'refused';
-    case Code.Canceled:
-    case Code.Unknown:
-    case Code.Aborted:
-    case Code.Internal:
-    case Code.DataLoss:
+    default:
       return reason === undefined ? 'unreachable' : 'fault';
   }
 }

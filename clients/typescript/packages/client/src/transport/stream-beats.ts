@@ -1,7 +1,13 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { KeepAliveRequestSchema, KeepAliveResponse } from '../gen/syncline/v1/connection_service_pb.js';
+import type { Client } from '@connectrpc/connect';
+import type {
+  ConnectionService,
+  KeepAliveRequestSchema,
+  KeepAliveResponse,
+} from '../gen/syncline/v1/connection_service_pb.js';
 import { BEAT_INTERVAL_MS } from '../limits.js';
 import { reportOf, startOf, type BeatParts } from './beats.js';
+import { withFailures } from './connect-caller.js';
 import { failureOfCall } from './failures.js';
 import { Pushed } from './pushed.js';
 import type { BeatReport, BeatSession } from './transport.js';
@@ -24,6 +30,7 @@ export class StreamBeats implements BeatSession {
 
   constructor(
     private readonly parts: BeatParts,
+    private readonly connections: Client<typeof ConnectionService>,
     signal: AbortSignal,
   ) {
     this.signal = AbortSignal.any([signal, this.ended.signal]);
@@ -32,7 +39,7 @@ export class StreamBeats implements BeatSession {
   /** Opens the stream; resolves with the server's first beat. */
   async open(): Promise<void> {
     this.ask(true);
-    const answers = this.parts.connections.keepAlive(this.said, { signal: this.signal })[Symbol.asyncIterator]();
+    const answers = withFailures(this.connections.keepAlive(this.said, { signal: this.signal }));
     try {
       const first = await answers.next();
       if (first.done === true) throw new TransportError('unreachable', 'the stream of beats ended');

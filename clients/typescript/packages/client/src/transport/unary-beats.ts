@@ -38,7 +38,8 @@ export class UnaryBeats implements BeatSession {
     if (this.connectionId === '') return;
     const request = { connectionId: this.connectionId };
     // Nobody waits for it: the lease ends by itself.
-    await this.parts.connections.disconnect(request, { timeoutMs: CALL_TIMEOUT_MS }).catch(() => undefined);
+    const options = { signal: new AbortController().signal, timeoutMs: CALL_TIMEOUT_MS };
+    await this.parts.caller.unary('disconnect', request, options).catch(() => undefined);
   }
 
   private async once(): Promise<void> {
@@ -93,7 +94,8 @@ export class UnaryBeats implements BeatSession {
     const beat = { beatId: this.beatId, seq: BigInt(this.parts.position()) };
     const opens = this.connectionId === '';
     try {
-      const response = await this.parts.connections.beat(
+      const response = await this.parts.caller.unary(
+        'beat',
         {
           beat,
           connectionId: this.connectionId,

@@ -1,22 +1,22 @@
-import { createGrpcWebTransport } from '@connectrpc/connect-web';
 import type { Cursor, ReplicaId, Seq } from '../domain/ids.js';
-import { BaseTransport, framesOf, type TransportOptions } from './connect.js';
+import { BaseTransport, framesOf, type TransportOptions } from './base.js';
 import { Credentials } from './credentials.js';
+import { GrpcWebCaller } from './grpc-web.js';
 import type { BeatSession, FeedSession, Transport } from './transport.js';
 import { closedByUs, UnaryBeats } from './unary-beats.js';
 
 /** gRPC-Web: Watch for the feed, unary beats. For browsers; runs wherever there is `fetch`. */
 export function createWebTransport(options: TransportOptions): Transport {
-  const credentials = new Credentials(options.credentials);
-  const connect = createGrpcWebTransport({ baseUrl: options.url, interceptors: [credentials.interceptor] });
-  return new WebTransport({ ...options, connect, authorization: credentials, shut: () => undefined });
+  const authorization = new Credentials(options.credentials);
+  const caller = new GrpcWebCaller(options.url, authorization, options.clock);
+  return new WebTransport({ ...options, caller, authorization, shut: () => undefined });
 }
 
 class WebTransport extends BaseTransport {
   openFeed(cursor: Cursor | undefined, signal: AbortSignal): Promise<FeedSession> {
     const ended = new AbortController();
     const both = AbortSignal.any([signal, ended.signal]);
-    const responses = this.changes.watch({ start: this.feedStart(cursor) }, { signal: both });
+    const responses = this.parts.caller.stream('watch', { start: this.feedStart(cursor) }, both);
     return Promise.resolve({
       frames: framesOf(responses, both),
       acknowledge: () => undefined,

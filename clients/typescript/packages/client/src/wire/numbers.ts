@@ -1,4 +1,4 @@
-import { timestampFromMs, timestampMs, type Timestamp } from '@bufbuild/protobuf/wkt';
+import type { Timestamp } from '@bufbuild/protobuf/wkt';
 import type {
   Cursor as WireCursor,
   CausalContext as WireContext,
@@ -28,10 +28,14 @@ export function epochToWire(epoch: Epoch): bigint {
 
 /** Milliseconds of a time that may be absent. */
 export function millisecondsOf(time: Timestamp | undefined): number | undefined {
-  return time === undefined ? undefined : timestampMs(time);
+  return time === undefined ? undefined : safeNumber(time.seconds) * 1000 + Math.floor(time.nanos / 1e6);
 }
 
-export { timestampFromMs };
+/** A time for the protocol. */
+export function timestampFromMs(ms: number): { seconds: bigint; nanos: number } {
+  const seconds = Math.floor(ms / 1000);
+  return { seconds: BigInt(seconds), nanos: Math.round((ms - seconds * 1000) * 1e6) };
+}
 
 /** Unwraps what the protocol says is always there. */
 export function present<T>(value: T | undefined, what: string): T {

@@ -1,12 +1,12 @@
-import { create, fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { ErrorReason } from '../gen/syncline/v1/error_pb.js';
-import {
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ErrorReason } from '../gen/syncline/v1/error_pb.js';
+import type {
+  Mutation as WireMutation,
+  MutationSchema,
+  Operation as WireOperation,
   OperationSchema,
-  type MutationSchema,
-  type Mutation as WireMutation,
-  type Receipt as WireReceipt,
-  type TextHunk,
+  Receipt as WireReceipt,
+  TextHunk,
 } from '../gen/syncline/v1/operation_pb.js';
 import type { Action, Hunk, Mutation, Operation, ServerOutcome, ServerReceipt } from '../domain/operation.js';
 import {
@@ -17,14 +17,17 @@ import {
   millisecondsOf,
   optionalSeq,
   safeNumber,
+  timestampFromMs,
 } from './numbers.js';
+import { decode, encode } from './codec.js';
+import * as tables from './tables.js';
 import { entriesToWire, valueFromWire, valueToWire } from './value.js';
 import { WireError } from './wire-error.js';
 
 /** The bytes of an operation. Deterministic. */
 export function encodeOperation(operation: Operation): Uint8Array {
   const { context } = operation;
-  const message = create(OperationSchema, {
+  const message: MessageInitShape<typeof OperationSchema> = {
     identity: { case: 'dot', value: dotToWire(operation.dot) },
     knowledge: {
       case: 'context',
@@ -39,13 +42,13 @@ export function encodeOperation(operation: Operation): Uint8Array {
     dependsOn: operation.dependsOn.map(dotToWire),
     actor: operation.actor,
     clientTime: timestampFromMs(operation.clientTimeMs),
-  });
-  return toBinary(OperationSchema, message);
+  };
+  return encode(tables.operation, message);
 }
 
 /** The operation of bytes that {@link encodeOperation} made. */
 export function decodeOperation(bytes: Uint8Array): Operation {
-  const message = fromBinary(OperationSchema, bytes);
+  const message = decode(tables.operation, bytes) as WireOperation;
   if (message.identity.case !== 'dot' || message.knowledge.case !== 'context') {
     throw new WireError('an operation without dot or context');
   }
@@ -188,9 +191,22 @@ export function hunkFromWire(hunk: TextHunk): Hunk {
   return { position: hunk.position, deleteCount: hunk.deleteCount, insert: hunk.insert };
 }
 
+/** Names of the reasons by their numbers; as text, since an enum would name each of them twice. */
+const REASONS = (
+  'UNSPECIFIED MALFORMED_MESSAGE MESSAGE_TOO_LARGE INVALID_REQUEST UNKNOWN_WORKSPACE WORKSPACE_EXISTS ' +
+  'TOO_MANY_OPERATIONS OPERATION_TOO_LARGE INVALID_VALUE VALUE_TOO_DEEP UNKNOWN_ACTION ' +
+  'UNKNOWN_COLLECTION UNKNOWN_FIELD KIND_MISMATCH UNKNOWN_FIELD_KIND SCHEMA_CONFLICT CONTEXT_AHEAD ' +
+  'WRONG_EPOCH INVALID_CONTEXT REPLICA_FORKED REQUEST_ID_REUSED HOLD_QUOTA CAUSALITY_CYCLE ABANDONED ' +
+  'COUNTER_NOT_NEXT DEPENDENCY_REJECTED RECORD_NOT_FOUND RECORD_EXISTS RECORD_DELETED ' +
+  'COLLECTION_MISMATCH INVALID_TEXT_EDIT POSITION_OUT_OF_BOUNDS TEXT_TOO_LARGE COUNTER_OUT_OF_RANGE ' +
+  'SET_TOO_LARGE CONFLICT_NOT_FOUND CONFLICT_CHANGED CONFLICT_NOT_LIVE CONFLICT_LIVE CURSOR_MISMATCH ' +
+  'INVALID_PAGE_TOKEN UNKNOWN_ENUM_VALUE STREAM_PROTOCOL OVERLOADED SHUTTING_DOWN STORE_UNAVAILABLE ' +
+  'UNKNOWN_METHOD INTERNAL DEADLINE UNKNOWN_CONNECTION'
+).split(' ');
+
 /** A reason's name without its prefix; a number for one this client does not know. */
 export function reasonName(reason: ErrorReason): string {
-  return (ErrorReason[reason] as string | undefined) ?? `REASON_${reason}`;
+  return REASONS[reason] ?? `REASON_${reason}`;
 }
 
 /** A receipt; `duplicate` is unwrapped. */

@@ -1,15 +1,9 @@
-import { create } from '@bufbuild/protobuf';
-import { createClient, type Transport as ConnectTransport } from '@connectrpc/connect';
 import type { Frame, SnapshotChunk } from '../domain/change.js';
 import type { ConflictDetail } from '../domain/conflict.js';
 import type { ConflictId, Cursor, Dot, ReplicaId, Seq } from '../domain/ids.js';
 import type { ServerReceipt } from '../domain/operation.js';
 import type { Schema } from '../domain/schema.js';
-import { ChangeService, type FeedStart, type Frame as WireFrame } from '../gen/syncline/v1/change_service_pb.js';
-import { ConflictService } from '../gen/syncline/v1/conflict_service_pb.js';
-import { ConnectionService } from '../gen/syncline/v1/connection_service_pb.js';
-import { OperationService, SubmitRequestSchema } from '../gen/syncline/v1/operation_service_pb.js';
-import { WorkspaceService } from '../gen/syncline/v1/workspace_service_pb.js';
+import type { FeedStart, Frame as WireFrame } from '../gen/syncline/v1/change_service_pb.js';
 import { CALL_TIMEOUT_MS } from '../limits.js';
 import { frameFromWire, snapshotChunkFromWire } from '../wire/change.js';
 import { conflictDetailFromWire } from '../wire/conflict.js';
@@ -18,9 +12,9 @@ import { receiptFromWire } from '../wire/operation.js';
 import { schemaFromWire } from '../wire/schema.js';
 import type { Clock } from '../platform.js';
 import type { BeatParts } from './beats.js';
+import type { Caller, CallOptions } from './caller.js';
 import type { Credentials } from './credentials.js';
 import { failureOfCall } from './failures.js';
-import { lengthDelimited } from './raw-field.js';
 import type { BeatSession, FeedSession, PresenceRow, Transport } from './transport.js';
 import { TransportError } from './transport-error.js';
 
@@ -36,7 +30,7 @@ export interface TransportOptions {
 
 /** What the transports of both surroundings are made of. */
 export interface ConnectParts extends TransportOptions {
-  readonly connect: ConnectTransport;
+  readonly caller: Caller;
   readonly authorization: Credentials;
   /** Ends the connections below, where that is possible. */
   readonly shut: () => void;
@@ -52,19 +46,7 @@ const PRESENCE_PAGE = 1_000;
 
 /** What both transports do alike: everything but feeds and beats, which depend on whether a client can send on a stream. */
 export abstract class BaseTransport implements Transport {
-  private readonly operations;
-  private readonly workspaces;
-  private readonly conflicts;
-  protected readonly changes;
-  protected readonly connections;
-
-  constructor(protected readonly parts: ConnectParts) {
-    this.operations = createClient(OperationService, parts.connect);
-    this.workspaces = createClient(WorkspaceService, parts.connect);
-    this.conflicts = createClient(ConflictService, parts.connect);
-    this.changes = createClient(ChangeService, parts.connect);
-    this.connections = createClient(ConnectionService, parts.connect);
-  }
+  constructor(protected readonly parts: ConnectParts) {}
 
   abstract openFeed(cursor: Cursor | undefined, signal: AbortSignal): Promise<FeedSession>;
   abstract startBeats(replicaId: ReplicaId | '', position: () => Seq, signal: AbortSignal): Promise<BeatSession>;
@@ -72,7 +54,7 @@ export abstract class BaseTransport implements Transport {
   async *snapshot(signal: AbortSignal): AsyncIterable<SnapshotChunk> {
     let complete = false;
     try {
-      const chunks = this.changes.snapshot({ workspaceId: this.parts.workspace }, { signal });
+      const chunks = this.parts.caller.stream('snapshot', { workspaceId: this.parts.workspace }, signal);
       for await (const chunk of chunks) {
         complete = chunk.complete;
         yield snapshotChunkFromWire(chunk);
@@ -88,10 +70,8 @@ export abstract class BaseTransport implements Transport {
     signal: AbortSignal,
   ): Promise<{ readonly receipts: readonly ServerReceipt[]; readonly headSeq: Seq }> {
     return this.call(signal, async (options) => {
-      const request = create(SubmitRequestSchema, { workspaceId: this.parts.workspace });
-      // The bytes that were saved are the bytes that are sent: nothing is decoded and encoded again on the way.
-      request.$unknown = operations.map((bytes) => lengthDelimited(SubmitRequestSchema.field.operations.number, bytes));
-      const response = await this.operations.submit(request, options);
+      const request = { workspaceId: this.parts.workspace, operations };
+      const response = await this.parts.caller.unary('submit', request, options);
       if (response.receipts.length !== operations.length) {
         throw new TransportError('fault', 'not one receipt for each operation');
       }
@@ -102,7 +82,7 @@ export abstract class BaseTransport implements Transport {
   receipts(dots: readonly Dot[], signal: AbortSignal): Promise<readonly ServerReceipt[]> {
     return this.call(signal, async (options) => {
       const request = { workspaceId: this.parts.workspace, dots: dots.map(dotToWire) };
-      const response = await this.operations.getReceipts(request, options);
+      const response = await this.parts.caller.unary('getReceipts', request, options);
       if (response.receipts.length !== dots.length) throw new TransportError('fault', 'not one receipt for each dot');
       return response.receipts.map(receiptFromWire);
     });
@@ -111,7 +91,7 @@ export abstract class BaseTransport implements Transport {
   abandon(dot: Dot, signal: AbortSignal): Promise<ServerReceipt> {
     return this.call(signal, async (options) => {
       const request = { workspaceId: this.parts.workspace, dot: dotToWire(dot) };
-      const response = await this.operations.abandonCounter(request, options);
+      const response = await this.parts.caller.unary('abandonCounter', request, options);
       return receiptFromWire(present(response.receipt, 'a receipt'));
     });
   }
@@ -122,7 +102,7 @@ export abstract class BaseTransport implements Transport {
       let pageToken = '';
       do {
         const request = { workspaceId: this.parts.workspace, pageSize: PRESENCE_PAGE, pageToken };
-        const page = await this.connections.listConnections(request, options);
+        const page = await this.parts.caller.unary('listConnections', request, options);
         for (const connection of page.connections) {
           const { quality } = connection;
           const connectTimeMs = millisecondsOf(connection.connectTime);
@@ -149,13 +129,13 @@ export abstract class BaseTransport implements Transport {
 
   schema(signal: AbortSignal): Promise<Schema> {
     return this.call(signal, async (options) => {
-      return schemaFromWire(await this.workspaces.getSchema({ workspaceId: this.parts.workspace }, options));
+      return schemaFromWire(await this.parts.caller.unary('getSchema', { workspaceId: this.parts.workspace }, options));
     });
   }
 
   head(signal: AbortSignal): Promise<Cursor> {
     return this.call(signal, async (options) => {
-      const response = await this.workspaces.getHead({ workspaceId: this.parts.workspace }, options);
+      const response = await this.parts.caller.unary('getHead', { workspaceId: this.parts.workspace }, options);
       return cursorFromWire(response.cursor);
     });
   }
@@ -163,7 +143,7 @@ export abstract class BaseTransport implements Transport {
   conflict(id: ConflictId, signal: AbortSignal): Promise<ConflictDetail> {
     return this.call(signal, async (options) => {
       const request = { workspaceId: this.parts.workspace, conflictId: id };
-      return conflictDetailFromWire(await this.conflicts.getConflict(request, options));
+      return conflictDetailFromWire(await this.parts.caller.unary('getConflict', request, options));
     });
   }
 
@@ -176,10 +156,7 @@ export abstract class BaseTransport implements Transport {
   }
 
   /** One unary call under the deadline, with its failures told in our words. */
-  protected async call<T>(
-    signal: AbortSignal,
-    run: (options: { signal: AbortSignal; timeoutMs: number }) => Promise<T>,
-  ): Promise<T> {
+  protected async call<T>(signal: AbortSignal, run: (options: CallOptions) => Promise<T>): Promise<T> {
     try {
       return await run({ signal, timeoutMs: CALL_TIMEOUT_MS });
     } catch (error) {
@@ -189,7 +166,7 @@ export abstract class BaseTransport implements Transport {
 
   protected beatParts(replicaId: ReplicaId | '', position: () => Seq): BeatParts {
     const { workspace, clientName, actor, clock } = this.parts;
-    return { connections: this.connections, clock, workspaceId: workspace, replicaId, clientName, actor, position };
+    return { caller: this.parts.caller, clock, workspaceId: workspace, replicaId, clientName, actor, position };
   }
 
   protected feedStart(cursor: Cursor | undefined): FeedStartInit {
