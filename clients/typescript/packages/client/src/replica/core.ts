@@ -1,16 +1,16 @@
 import type { RecordView, SyncMark } from '../api.js';
 import type { ChangesFrame, ConfirmedRecord } from '../domain/change.js';
 import type { ConflictSummary } from '../domain/conflict.js';
-import { dotKey } from '../domain/dot.js';
 import type { CollectionId, ConflictId, Cursor, Dot, Epoch, FieldId, RecordId, ReplicaId, Seq } from '../domain/ids.js';
 import type { Mutation, Operation, ServerReceipt } from '../domain/operation.js';
 import type { Schema } from '../domain/schema.js';
 import { MUTATIONS_PER_OPERATION_MAX, OPERATION_BYTES_MAX, QUEUE_OPERATIONS_MAX } from '../limits.js';
 import { SynclineError } from '../errors.js';
 import type { PendingRow, RejectedRow, SlotContents, StoreContents } from '../store/store.js';
+import { checkObserved, checkTexts } from './checks.js';
 import { dependenciesOf } from './dependencies.js';
 import { type Folded, foldFrame, isLive } from './fold-frame.js';
-import { textWishes } from './overlay.js';
+import { Outcomes } from './outcomes.js';
 import { isVisible, touchedRecords } from './queue.js';
 import type {
   CreateReplica,
@@ -26,9 +26,8 @@ import type {
   WholeSnapshot,
 } from './replica.js';
 import { type ReissueCause, type Reissued, reissueOperations } from './reissue.js';
-import { cancelledRow, rejectedRow, shownTexts } from './rejected.js';
 import { Snapshot } from './snapshot.js';
-import { Stage, argument, misfit, tooLarge } from './stage.js';
+import { Stage, misfit, tooLarge } from './stage.js';
 import { type Changing, ReplicaState, noChange } from './state.js';
 import { UndoLog } from './undo.js';
 
@@ -47,8 +46,7 @@ export class ReplicaCore implements Replica {
   private lastSettled = 0;
   /** After a fork: what the old replica settled, until the feed has passed it. */
   private forkExtra: { readonly dot: Dot; readonly untilSeq: Seq } | undefined;
-  /** What texts showed with operations that left the overlay before they were rejected. */
-  private readonly doomedTexts = new Map<string, Readonly<Record<string, string>>>();
+  private readonly outcomes: Outcomes;
 
   constructor(
     private readonly workspaceId: string,
@@ -58,6 +56,7 @@ export class ReplicaCore implements Replica {
     this.state = new ReplicaState((recordId) => {
       this.undoLog.shown(recordId, this.state);
     });
+    this.outcomes = new Outcomes(this.state);
   }
 
   get replicaId(): ReplicaId {
@@ -189,9 +188,9 @@ export class ReplicaCore implements Replica {
       throw tooLarge(`an operation has at most ${MUTATIONS_PER_OPERATION_MAX} mutations, not ${length}`);
     }
     const stage = new Stage(this.state);
-    this.checkTexts(draft.mutations);
+    checkTexts(draft.mutations, this.state);
     for (const mutation of draft.mutations) {
-      this.checkObserved(mutation);
+      checkObserved(mutation, this.position);
       stage.apply(mutation);
     }
     const operation: Operation = {
@@ -224,48 +223,6 @@ export class ReplicaCore implements Replica {
     }
     this.state.push(pending, stage.touched(), change);
     return { pending, view: change };
-  }
-
-  /** At most one edit of a text in an operation, by positions only where they are certain. */
-  private checkTexts(mutations: readonly Mutation[]): void {
-    const seen = new Set<string>();
-    for (const { recordId, fieldId, wanted } of textWishes({ mutations }, this.state.kindOf)) {
-      const key = `${recordId}/${fieldId}`;
-      if (seen.has(key)) throw misfit(`an operation edits the text ${key} once; put all hunks into one edit`);
-      seen.add(key);
-      if (this.hasHiddenEdit(recordId, fieldId)) {
-        throw misfit(`the text ${key} has an edit that is not shown before the server accepted it`);
-      }
-      if (typeof wanted !== 'string' && wanted.length > 0 && !this.state.text(recordId, fieldId).exact) {
-        throw misfit(`positions in the text ${key} are not certain; replace it`);
-      }
-    }
-  }
-
-  private hasHiddenEdit(recordId: RecordId, fieldId: FieldId): boolean {
-    return this.state.queue
-      .touching(recordId)
-      .some(
-        (pending) =>
-          pending.pessimistic &&
-          !isVisible(pending) &&
-          !pending.doomed &&
-          !pending.cancelled &&
-          textWishes(pending.operation, this.state.kindOf).some(
-            (w) => w.recordId === recordId && w.fieldId === fieldId,
-          ),
-      );
-  }
-
-  private checkObserved(mutation: Mutation): void {
-    const { observedSeq, action } = mutation;
-    if (observedSeq === undefined) return;
-    if (!['set', 'assign_counter', 'link', 'unlink'].includes(action.type)) {
-      throw argument(`what was observed has no meaning for ${action.type}`);
-    }
-    if (!Number.isSafeInteger(observedSeq) || observedSeq < 0 || observedSeq > this.position) {
-      throw argument(`position ${observedSeq} was not shown`);
-    }
   }
 
   /** Whether positions in a text may be sent; otherwise an edit replaces it. */
@@ -376,86 +333,18 @@ export class ReplicaCore implements Replica {
     nowMs: number,
     row?: PendingRow,
   ): { readonly view: ViewChange; readonly rejected?: RejectedRow } {
-    const change = noChange();
-    const { outcome, dot } = receipt;
-    const pending = this.state.queue.get(dot);
-    if (outcome.type === 'held' || outcome.type === 'not_settled') return { view: change };
-    if (outcome.type !== 'rejected') {
-      if (pending !== undefined) this.accept(pending, outcome.seq, change);
-      return { view: change };
-    }
-    if (pending === undefined) {
-      if (row === undefined || row.cancelled) return { view: change };
-      return { view: change, rejected: rejectedRow(row.slotId, row.operation, outcome, nowMs, {}) };
-    }
-    const texts = this.doomedTexts.get(dotKey(dot)) ?? shownTexts(pending.operation, this.state);
-    this.doomedTexts.delete(dotKey(dot));
-    this.lastSettled = Math.max(this.lastSettled, dot.counter);
-    this.doom(pending, change);
-    this.leave(pending, change);
-    if (pending.cancelled) return { view: change };
-    return { view: change, rejected: rejectedRow(this.slotId, pending.operation, outcome, nowMs, texts) };
-  }
-
-  private accept(pending: PendingOperation, seq: Seq, change: Changing): void {
-    const { dot } = pending.operation;
-    if (dot.replicaId === this.id) this.lastSettled = Math.max(this.lastSettled, dot.counter);
-    // A snapshot had it already: the feed will not show it again.
-    if (seq <= this.position) {
-      this.leave(pending, change);
-      return;
-    }
-    const wasVisible = isVisible(pending);
-    const accepted = this.state.queue.update(dot, { acceptedSeq: seq });
-    if (wasVisible || accepted === undefined || !isVisible(accepted)) return;
-    this.state.reorderTexts();
-    for (const id of touchedRecords(pending)) this.state.recompute(id, change);
-  }
-
-  /** An operation leaves the queue without having come by. */
-  private leave(pending: PendingOperation, change: Changing): void {
-    this.state.queue.remove(pending.operation.dot);
-    this.state.hideTexts(pending);
-    for (const id of touchedRecords(pending)) this.state.recompute(id, change);
-  }
-
-  /** What depends on a rejected operation is not shown any more. */
-  private doom(pending: PendingOperation, change: Changing): void {
-    for (const dependent of this.state.queue.dependents(pending.operation.dot)) {
-      if (dependent.doomed || dependent.cancelled) continue;
-      this.doomedTexts.set(dotKey(dependent.operation.dot), shownTexts(dependent.operation, this.state));
-      this.withdraw(dependent, { doomed: true }, change);
-    }
-  }
-
-  private withdraw(
-    pending: PendingOperation,
-    why: { readonly doomed: true } | { readonly cancelled: true },
-    change: Changing,
-  ): void {
-    this.state.queue.update(pending.operation.dot, why);
-    this.state.hideTexts(pending);
-    for (const id of touchedRecords(pending)) this.state.recompute(id, change);
+    const { type } = receipt.outcome;
+    const settles = type !== 'held' && type !== 'not_settled';
+    if (settles && receipt.dot.replicaId === this.id)
+      this.lastSettled = Math.max(this.lastSettled, receipt.dot.counter);
+    return this.outcomes.take(receipt, nowMs, this.slotId, row);
   }
 
   cancelFrom(counter: number, nowMs: number): { readonly view: ViewChange; readonly rejected: readonly RejectedRow[] } {
-    const change = noChange();
-    const taken = this.state.queue
-      .all()
-      .filter(
-        ({ operation, cancelled }) =>
-          operation.dot.replicaId === this.id && operation.dot.counter >= counter && !cancelled,
-      );
-    const rejected = taken.map(({ operation }) =>
-      cancelledRow(
-        this.slotId,
-        operation,
-        nowMs,
-        this.doomedTexts.get(dotKey(operation.dot)) ?? shownTexts(operation, this.state),
-      ),
-    );
-    for (const pending of taken) this.withdraw(pending, { cancelled: true }, change);
-    return { view: change, rejected };
+    const taken = this.state.queue.all().filter(({ operation: { dot }, cancelled }) => {
+      return dot.replicaId === this.id && dot.counter >= counter && !cancelled;
+    });
+    return this.outcomes.cancel(taken, nowMs, this.slotId);
   }
 
   // --- Starting over ---------------------------------------------------------------------------------------------------
@@ -491,7 +380,7 @@ export class ReplicaCore implements Replica {
     const kept = cause.type === 'forked' ? this.state.queue.all().filter((p) => p.acceptedSeq !== undefined) : [];
     this.state.queue.clear();
     this.state.texts.clearPending();
-    this.doomedTexts.clear();
+    this.outcomes.forget();
     if (cause.type === 'rewound') {
       const { snapshot } = cause;
       this.state.replace(snapshot.meta, new Map(snapshot.records), liveOf(snapshot.conflicts), snapshot.textTail);

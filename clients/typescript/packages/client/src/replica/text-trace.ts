@@ -1,7 +1,7 @@
 import type { Hunk } from '../domain/operation.js';
 import { move, normalize } from '../domain/text/carry.js';
 import { inverseHunks } from '../domain/text/hunk.js';
-import { ScalarText, scalarCount } from '../domain/text/scalars.js';
+import { type ScalarText, scalarCount } from '../domain/text/scalars.js';
 
 interface Range {
   readonly from: number;

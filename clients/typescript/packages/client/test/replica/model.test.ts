@@ -76,7 +76,8 @@ describe('random runs', () => {
             known.set(key, { view, copy: text(view) });
           }
         });
-        for (const step of all) run.step(step);
+        // A restart makes all objects anew.
+        for (const step of all) if (step[1] < 97) run.step(step);
         run.settle();
       }),
       { numRuns: 150 },
