@@ -126,6 +126,11 @@ export class ReplicaCore implements Replica {
       queue.add(pendingOf(row));
       this.deriveKinds(row.operation.mutations);
     }
+    // What was rejected before a restart dooms what depends on it as it did then.
+    for (const { operation } of slot.rejected) {
+      for (const { operation: dependent } of queue.dependents(operation.dot))
+        queue.update(dependent.dot, { doomed: true });
+    }
     this.state.showTexts(queue.all());
     for (const id of queue.touchedRecords()) this.state.recompute(id, change);
     return change;

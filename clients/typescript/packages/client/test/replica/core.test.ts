@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { SynclineError } from '../../src/errors.js';
 import { TestClient } from './client.js';
+import { contentsOf } from './model.js';
 import { TestServer, schemaOf } from './server.js';
 
 const SCHEMA = schemaOf({
@@ -192,6 +193,23 @@ describe('own operations', () => {
     expect(a.replica.pending()).toHaveLength(0);
     expect(a.fields('p')).toEqual({ name: 'Ada' });
     expect(server.head).toBe(1);
+  });
+
+  it('what a rejection doomed is doomed after a restart, too', () => {
+    a.mutate((tx) => {
+      tx.create('cards', 'c', { title: 'x' });
+    });
+    a.mutate((tx) => {
+      tx.set('c', 'title', 'y');
+    });
+    const create = a.outbox.shift();
+    if (create === undefined) throw new Error('no operation');
+    const { rejected } = a.replica.applyReceipt(server.submit(create, true), 5);
+    const { contents, slot } = contentsOf(a.replica);
+    const again = new TestClient('a', server).replica;
+    again.load(contents, { ...slot, rejected: rejected ? [rejected] : [] });
+    expect(again.pending().map((pending) => pending.doomed)).toEqual([true]);
+    expect(again.view('c')).toBeUndefined();
   });
 
   it('a rejected text edit keeps what its author saw, and so does each that followed it', () => {
