@@ -5,7 +5,6 @@ import { browserPlatform } from './platform/browser.js';
 import { createLiveQueries } from './query/live-queries.js';
 import { createReplica } from './replica/core.js';
 import { openIndexedDbStore } from './store/indexeddb.js';
-import { openMemoryStore } from './store/memory.js';
 import type { Store } from './store/store.js';
 import { StoreError } from './store/store-error.js';
 import { createWebTransport } from './transport/web.js';
@@ -38,13 +37,18 @@ export function browserParts(): ClientParts {
 }
 
 async function openStore(options: SynclineOptions): Promise<Store> {
-  if (options.storage === 'memory') return openMemoryStore();
+  if (options.storage === 'memory') return inMemory();
   try {
     return await openIndexedDbStore(`syncline/${options.url}/${options.workspace}/${options.profile ?? 'default'}`);
   } catch (error) {
     // Denied, as in some private windows: the client works and says that nothing outlives the tab. What a newer
     // version wrote is left alone, and a store that contradicts itself is not passed over in silence.
-    if (error instanceof StoreError && (error.code === 'denied' || error.code === 'failed')) return openMemoryStore();
+    if (error instanceof StoreError && (error.code === 'denied' || error.code === 'failed')) return inMemory();
     throw error;
   }
+}
+
+async function inMemory(): Promise<Store> {
+  const { openMemoryStore } = await import('./store/memory.js');
+  return openMemoryStore();
 }

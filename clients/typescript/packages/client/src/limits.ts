@@ -48,6 +48,8 @@ export const TROUBLE_SHOWN_AFTER_MS = 400;
 
 /** A queue of which nothing settles for so long is shown as waiting. */
 export const QUEUE_STILL_AFTER_MS = 1_000;
+/** A part of the client that could not be loaded is asked for again after this. */
+export const LOAD_RETRY_MS = 2_000;
 /** How often presence is asked for while somebody looks at it. */
 export const PRESENCE_EVERY_MS = 5_000;
 

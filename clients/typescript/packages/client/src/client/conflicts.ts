@@ -7,7 +7,7 @@ import type { Replica, ViewChange } from '../replica/replica.js';
 import { failureOf } from '../transport/transport-error.js';
 import type { Transport } from '../transport/transport.js';
 import { Cell } from './cell.js';
-import { decisionMutation } from './decisions.js';
+import type * as Decisions from './decisions.js';
 
 /** Details kept in memory. */
 const DETAILS_KEPT_MAX = 200;
@@ -18,6 +18,8 @@ export class ConflictInbox implements Conflicts {
   private readonly lists = new Map<string, FilteredConflicts>();
   private readonly details = new Map<ConflictId, ConflictDetail>();
   private items = new Map<ConflictId, ConflictItem>();
+  /** Loaded with the first detail: nothing is decided without one. */
+  private decisions: typeof Decisions | undefined;
 
   constructor(
     private readonly replica: Replica,
@@ -47,6 +49,7 @@ export class ConflictInbox implements Conflicts {
     if (known !== undefined && known.summary.revision === this.replica.conflicts().get(id)?.revision) return known;
     try {
       const detail = await this.transport.conflict(id, this.signal);
+      this.decisions ??= await import('./decisions.js');
       this.keep(detail);
       return detail;
     } catch (error) {
@@ -62,7 +65,10 @@ export class ConflictInbox implements Conflicts {
     if (now.revision !== detail.summary.revision) {
       throw new SynclineError('CHANGED', 'the conflict changed since it was read; read it again');
     }
-    return this.make([decisionMutation(this.replica, detail, decision)]);
+    if (this.decisions === undefined) {
+      throw new SynclineError('INVALID_ARGUMENT', 'a decision needs a detail that this client read');
+    }
+    return this.make([this.decisions.decisionMutation(this.replica, detail, decision)]);
   }
 
   defer(id: ConflictId, remindAt: Date): PendingMutation {

@@ -4,10 +4,10 @@ import type { ChangesFrame } from '../domain/change.js';
 import { dotKey } from '../domain/dot.js';
 import type { Dot, DotKey } from '../domain/ids.js';
 import { SynclineError } from '../errors.js';
-import { FRAMES_KEPT_MAX, LEADER_BEAT_MS, LEADER_TELLS_EVERY_MS } from '../limits.js';
+import { FRAMES_KEPT_MAX, LEADER_BEAT_MS, LEADER_TELLS_EVERY_MS, LOAD_RETRY_MS } from '../limits.js';
 import type { PendingOperation, Replica, SettledOwn, ViewChange } from '../replica/replica.js';
 import type { RejectedRow, SlotId, Store, StoreContents, StoreMeta } from '../store/store.js';
-import { Leader } from '../sync/leader.js';
+import type { Leader } from '../sync/leader.js';
 import { Saver, type SaverListener } from '../sync/saver.js';
 import type { Accepted, RestartCause, SyncListener } from '../sync/sync.js';
 import { BrowserTabs, tabNames } from '../tabs/browser-tabs.js';
@@ -219,7 +219,9 @@ export class Runtime {
       if (this.closed || tabs.term !== term || tabs.role !== 'leader') return;
     }
     const { platform } = this.parts;
-    this.leader = new Leader({
+    const network = await this.loadNetwork();
+    if (network === undefined || tabs.term !== term || tabs.role !== 'leader') return;
+    this.leader = new network.Leader({
       platform,
       store,
       transport: this.transport,
@@ -238,6 +240,25 @@ export class Runtime {
     this.beatAsLeader();
     this.connectionSoon.ask();
     this.queueSoon.ask();
+  }
+
+  /**
+   * What it takes to talk to a server comes after what it takes to show and to edit; undefined when the client was
+   * closed before it came.
+   */
+  private async loadNetwork(): Promise<typeof import('../sync/leader.js') | undefined> {
+    for (;;) {
+      try {
+        const network = await import('../sync/leader.js');
+        return this.closed ? undefined : network;
+      } catch {
+        if (this.closed) return undefined;
+        // A page that was loaded just before the network went: the rest of it comes when the network does.
+        await new Promise<void>((resolve) => {
+          this.parts.platform.clock.after(LOAD_RETRY_MS, resolve);
+        });
+      }
+    }
   }
 
   private followAgain(): void {

@@ -1,4 +1,4 @@
-import { type IDBPDatabase, type IDBPTransaction, openDB } from 'idb';
+import { endOf, openDatabase, resultOf } from './idb-promises.js';
 import type { Store } from './store.js';
 import { StoreError } from './store-error.js';
 import { TableStore } from './table-store.js';
@@ -15,21 +15,17 @@ import {
 /** Version of the database; DESIGN.md lists its object stores. */
 const DATABASE_VERSION = 1;
 
-type Transaction = IDBPTransaction<unknown, string[], 'readonly' | 'readwrite'>;
-
 /** Opens the store of one workspace in this browser, and makes it when there is none. */
 export async function openIndexedDbStore(name: string, nowMs: () => number = Date.now): Promise<Store> {
   if (typeof indexedDB === 'undefined') throw new StoreError('denied', 'there is no IndexedDB here');
   try {
-    const database = await openDB(name, DATABASE_VERSION, {
-      upgrade(db) {
-        for (const table of TABLES) if (!db.objectStoreNames.contains(table)) db.createObjectStore(table);
-      },
-      // A newer version of the application wants to open it: it may, and this one finds its store closed.
-      blocking(_current, _blocked, event) {
-        (event.target as IDBDatabase).close();
-      },
+    const database = await openDatabase(name, DATABASE_VERSION, (db) => {
+      for (const table of TABLES) if (!db.objectStoreNames.contains(table)) db.createObjectStore(table);
     });
+    // A newer version of the application wants to open it: it may, and this one finds its store closed.
+    database.onversionchange = () => {
+      database.close();
+    };
     return new TableStore(new IndexedDbTables(database), nowMs);
   } catch (error) {
     throw storeError(error, 'denied');
@@ -39,10 +35,10 @@ export async function openIndexedDbStore(name: string, nowMs: () => number = Dat
 class IndexedDbTables implements Tables {
   readonly durability = 'durable';
 
-  constructor(private readonly database: IDBPDatabase) {}
+  constructor(private readonly database: IDBDatabase) {}
 
   async run<R>(tables: readonly TableName[], mode: WriteMode, work: (tx: TableTransaction) => Promise<R>): Promise<R> {
-    let transaction: Transaction;
+    let transaction: IDBTransaction;
     try {
       transaction = this.database.transaction([...tables], mode === 'read' ? 'readonly' : 'readwrite', {
         durability: mode === 'strict' ? 'strict' : 'relaxed',
@@ -51,7 +47,7 @@ class IndexedDbTables implements Tables {
       throw storeError(error, 'failed');
     }
     // Failures of single requests end the transaction; they are told there.
-    const done = transaction.done.catch((error: unknown) => {
+    const done = endOf(transaction).catch((error: unknown) => {
       throw storeError(error, 'failed');
     });
     done.catch(() => undefined);
@@ -83,16 +79,17 @@ class IndexedDbTables implements Tables {
 }
 
 class IndexedDbTransaction implements TableTransaction {
-  constructor(private readonly transaction: Transaction) {}
+  constructor(private readonly transaction: IDBTransaction) {}
 
   async get<T extends TableName>(table: T, key: Key): Promise<TableRows[T] | undefined> {
-    return (await this.transaction.objectStore(table).get(keyOf(key))) as TableRows[T] | undefined;
+    return (await resultOf(this.transaction.objectStore(table).get(keyOf(key)) as IDBRequest<unknown>)) as
+      TableRows[T] | undefined;
   }
 
   async all<T extends TableName>(table: T, prefix?: readonly (string | number)[]): Promise<TableRows[T][]> {
     // An array sorts behind every number and string: what begins with the prefix ends before it.
     const range = prefix && IDBKeyRange.bound([...prefix], [...prefix, []]);
-    return (await this.transaction.objectStore(table).getAll(range)) as TableRows[T][];
+    return (await resultOf(this.transaction.objectStore(table).getAll(range) as IDBRequest<unknown>)) as TableRows[T][];
   }
 
   put<T extends TableName>(table: T, key: Key, row: TableRows[T]): void {
@@ -111,12 +108,8 @@ class IndexedDbTransaction implements TableTransaction {
     quiet(this.writable(table).delete(IDBKeyRange.bound([...prefix], [...prefix, lastInclusive])));
   }
 
-  private writable(table: TableName): {
-    put(row: unknown, key: IDBValidKey): Promise<unknown>;
-    delete(key: IDBValidKey | IDBKeyRange): Promise<unknown>;
-    clear(): Promise<unknown>;
-  } {
-    return this.transaction.objectStore(table) as unknown as ReturnType<IndexedDbTransaction['writable']>;
+  private writable(table: TableName): IDBObjectStore {
+    return this.transaction.objectStore(table);
   }
 }
 
@@ -125,8 +118,8 @@ function keyOf(key: Key): IDBValidKey {
 }
 
 /** The end of the transaction tells. */
-function quiet(request: Promise<unknown>): void {
-  request.catch(() => undefined);
+function quiet<T>(request: IDBRequest<T>): void {
+  resultOf(request).catch(() => undefined);
 }
 
 function storeError(error: unknown, otherwise: 'denied' | 'failed'): StoreError {

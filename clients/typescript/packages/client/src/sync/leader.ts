@@ -10,7 +10,7 @@ import type { SlotId } from '../store/store.js';
 import type { TransportError } from '../transport/transport-error.js';
 import { Beats } from './beats.js';
 import { FeedReader, type FeedDriver } from './feed.js';
-import { History } from './history.js';
+import type { History } from './history.js';
 import { OtherQueues } from './others.js';
 import { Settlement } from './settlement.js';
 import type { QueueEntry, Sync, SyncParts } from './sync.js';
@@ -25,7 +25,8 @@ export class Leader implements Sync {
   private readonly feed: FeedReader;
   private readonly own: Uploader;
   private readonly otherQueues: OtherQueues;
-  private readonly history: History;
+  /** Loaded when it is needed, which is almost never. */
+  private history: Promise<History> | undefined;
   private readonly beats: Beats;
   private readonly settlement: Settlement;
   private attempt: AbortController | undefined;
@@ -70,7 +71,6 @@ export class Leader implements Sync {
     const items = () => this.ownItems();
     this.own = new Uploader(parts.ownSlot(), items, transport, platform, driver);
     this.otherQueues = new OtherQueues(store, transport, platform, driver, parts.ownSlot);
-    this.history = new History(parts);
     this.settlement = new Settlement(parts, this.otherQueues, this.own);
     this.beats = new Beats(
       platform,
@@ -107,7 +107,9 @@ export class Leader implements Sync {
     this.ended.abort(new Error('stopped'));
     this.own.stop();
     this.otherQueues.stop();
-    this.history.stop();
+    void this.history?.then((history) => {
+      history.stop();
+    });
     this.settlement.stop();
     this.manager.close();
   }
@@ -313,7 +315,7 @@ export class Leader implements Sync {
     const { listener } = this.parts;
     this.healing = true;
     try {
-      const made = await this.history.rewound(snapshot);
+      const made = await (await this.loadHistory()).rewound(snapshot);
       this.headSeq = snapshot.meta.cursor.seqInclusive;
       this.settlement.adopted(snapshot.meta);
       listener.viewChanged(made.view);
@@ -331,6 +333,19 @@ export class Leader implements Sync {
     this.beats.restart();
     listener.queueChanged();
     listener.connectionChanged();
+  }
+
+  private async loadHistory(): Promise<History> {
+    this.history ??= import('./history.js').then(({ History }) => new History(this.parts));
+    try {
+      const history = await this.history;
+      if (this.stopped) history.stop();
+      return history;
+    } catch (error) {
+      // The next attempt loads it again.
+      this.history = undefined;
+      throw error;
+    }
   }
 
   private rewound(): void {
@@ -363,7 +378,7 @@ export class Leader implements Sync {
     if (this.healing || this.stopped) return;
     this.healing = true;
     try {
-      const made = await this.history.forked(slotId);
+      const made = await (await this.loadHistory()).forked(slotId);
       if (slotId === this.parts.ownSlot()) this.parts.listener.viewChanged(made.view);
       if (made.rejected.length > 0) this.parts.listener.rejected(made.rejected, true);
       this.parts.listener.restarted('replica_changed', made.operations, made.count);

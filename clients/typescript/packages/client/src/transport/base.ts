@@ -6,7 +6,6 @@ import type { Schema } from '../domain/schema.js';
 import type { FeedStart, Frame as WireFrame } from '../gen/syncline/v1/change_service_pb.js';
 import { CALL_TIMEOUT_MS } from '../limits.js';
 import { frameFromWire, snapshotChunkFromWire } from '../wire/change.js';
-import { conflictDetailFromWire } from '../wire/conflict.js';
 import { cursorFromWire, cursorToWire, dotToWire, millisecondsOf, present, safeNumber } from '../wire/numbers.js';
 import { receiptFromWire } from '../wire/operation.js';
 import { schemaFromWire } from '../wire/schema.js';
@@ -143,7 +142,10 @@ export abstract class BaseTransport implements Transport {
   conflict(id: ConflictId, signal: AbortSignal): Promise<ConflictDetail> {
     return this.call(signal, async (options) => {
       const request = { workspaceId: this.parts.workspace, conflictId: id };
-      return conflictDetailFromWire(await this.parts.caller.unary('getConflict', request, options));
+      const response = await this.parts.caller.unary('getConflict', request, options);
+      // Only who looks into a conflict needs what that takes.
+      const { conflictDetailFromWire } = await import('../wire/conflict.js');
+      return conflictDetailFromWire(response);
     });
   }
 
