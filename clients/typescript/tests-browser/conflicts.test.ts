@@ -74,7 +74,7 @@ describe('a clash', () => {
     }
     // Its relationships by their names.
     expect(await grace.locator('.syncline-context').textContent()).toContain('Translate the guide');
-    await grace.getByRole('button', { name: 'Use what Grace wrote' }).click();
+    await grace.getByRole('button', { name: 'Use this: what Grace wrote' }).click();
     await shows(ada, 'card-1', 'title', 'Plan the quiet launch');
     await decided();
     await grace.getByText('Nothing to decide').waitFor();

@@ -62,8 +62,9 @@ function Column(props: {
   const { id, name, cards, before, after, openCard, move } = props;
   const [over, setOver] = useState(false);
   return (
-    <section
+    <div
       className="column"
+      role="group"
       aria-label={name}
       data-over={over}
       onDragOver={(event) => {
@@ -92,7 +93,7 @@ function Column(props: {
       </ul>
       {cards.length === 0 ? <p className="column-empty">No cards here.</p> : null}
       <AddCard column={id} name={name} />
-    </section>
+    </div>
   );
 }
 

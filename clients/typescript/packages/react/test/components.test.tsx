@@ -118,7 +118,7 @@ describe('<ConflictInbox/>', () => {
 
   it('uses a side, keeps, or writes another', async () => {
     const { fake, detail } = setup();
-    fireEvent.click(await screen.findByRole('button', { name: 'Use what Grace wrote' }));
+    fireEvent.click(await screen.findByRole('button', { name: 'Use this: what Grace wrote' }));
     expect(fake.calls.resolve).toHaveBeenLastCalledWith(detail, { type: 'alternative', seq: 4 });
     fireEvent.click(screen.getByRole('button', { name: 'Keep what is shown' }));
     expect(fake.calls.resolve).toHaveBeenLastCalledWith(detail, { type: 'keep' });
@@ -132,8 +132,8 @@ describe('<ConflictInbox/>', () => {
     const { container, fake, detail } = setup(textClash());
     await screen.findByRole('list', { name: 'Sides' });
     expect([...container.querySelectorAll('ins')].map((ins) => ins.textContent).join(' ')).toContain('Good day');
-    expect(screen.queryByRole('button', { name: 'Use what Ada wrote' })).toBeNull();
-    fireEvent.click(screen.getByRole('button', { name: 'Use what Grace wrote' }));
+    expect(screen.queryByRole('button', { name: 'Use this: what Ada wrote' })).toBeNull();
+    fireEvent.click(screen.getByRole('button', { name: 'Use this: what Grace wrote' }));
     expect(fake.calls.resolve).toHaveBeenLastCalledWith(detail, { type: 'alternative', seq: 4 });
     await expectAccessible(container);
   });

@@ -222,7 +222,7 @@ function Side(props: {
           type="button"
           className="syncline-button syncline-button-primary"
           disabled={busy}
-          aria-label={`Use what ${author} wrote`}
+          aria-label={`Use this: what ${author} wrote`}
           onClick={use}
         >
           Use this
