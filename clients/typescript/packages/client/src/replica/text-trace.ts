@@ -109,18 +109,25 @@ function placeAfter({ place, placeGhost }: Piece, step: TextChange): Pick<Piece,
   return { place: after, placeGhost: { by, place: after, text, from: place - around.position, length: 0 } };
 }
 
-/** Where deleted characters come back, when a hunk puts the very text back where it was taken from. */
+/**
+ * Where deleted characters come back, when the edit that deleted them is taken back: in the nearest hunk that inserts
+ * the very text.
+ */
 function revivedAt({ by, place, text, from }: Ghost, { hunks, undone }: TextChange): number | undefined {
   if (by === undefined || !undone.has(by)) return undefined;
+  let revived: number | undefined;
+  let nearest = Number.POSITIVE_INFINITY;
   let shift = 0;
   for (const { position, deleteCount, insert } of hunks) {
     const at = insert.indexOf(text);
-    if (at >= 0 && position <= place && place <= position + deleteCount) {
-      return position + shift + scalarCount(insert.slice(0, at)) + from;
+    const distance = Math.max(position - place, place - (position + deleteCount), 0);
+    if (at >= 0 && distance < nearest) {
+      revived = position + shift + scalarCount(insert.slice(0, at)) + from;
+      nearest = distance;
     }
     shift += scalarCount(insert) - deleteCount;
   }
-  return undefined;
+  return revived;
 }
 
 /** What is left of a range after hunks, and what they deleted of it. Text inserted within splits it. */

@@ -210,6 +210,44 @@ describe('live queries', () => {
     expect(later[0]).toThrow('a listener');
   });
 
+  it('a record that comes to link to something in a row is joined, at any depth, and leaves with its link', () => {
+    const client = cards();
+    const queries = createLiveQueries(client.replica);
+    const live = queries.query({
+      collection: 'cards',
+      where: { title: 'c' },
+      include: { owned: { via: 'owner', from: 'cards', include: { linked: { via: 'links', from: 'cards' } } } },
+    });
+    live.subscribe(() => undefined);
+    const ids = (): unknown =>
+      live
+        .getSnapshot()
+        .rows.map((row) => [
+          row.record.id,
+          row.include.owned.map((owned) => [owned.record.id, owned.include.linked?.map((linked) => linked.record.id)]),
+        ]);
+    const change = (build: Parameters<TestClient['mutate']>[0]): void => {
+      queries.changed(client.mutateWithView(build).view);
+    };
+    expect(ids()).toEqual([['k0', []]]);
+    change((tx) => {
+      tx.link('k1', 'owner', 'k0');
+    });
+    expect(ids()).toEqual([['k0', [['k1', []]]]]);
+    change((tx) => {
+      tx.link('k2', 'links', 'k1');
+    });
+    expect(ids()).toEqual([['k0', [['k1', ['k2']]]]]);
+    change((tx) => {
+      tx.unlink('k2', 'links', 'k1');
+    });
+    expect(ids()).toEqual([['k0', [['k1', []]]]]);
+    change((tx) => {
+      tx.delete('k1');
+    });
+    expect(ids()).toEqual([['k0', []]]);
+  });
+
   it('a query that nobody follows any more hears nothing', () => {
     const client = cards();
     const queries = createLiveQueries(client.replica);

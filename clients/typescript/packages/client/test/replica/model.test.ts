@@ -6,7 +6,8 @@ import { TestClient, emptySlot } from './client.js';
 import { RECORDS, Run, SCHEMA, reloaded, steps } from './model.js';
 import { encode, nextChain } from './server.js';
 
-const RUNS = { numRuns: 300 };
+/** `SYNCLINE_MODEL_RUNS=5000` looks harder. */
+const runs = (usual: number) => ({ numRuns: Number(process.env.SYNCLINE_MODEL_RUNS ?? usual) });
 
 function viewsOf(replica: ReplicaCore): readonly (RecordView | undefined)[] {
   return RECORDS.map((id) => replica.view(id));
@@ -34,7 +35,7 @@ describe('random runs', () => {
           expect(client.replica.cursor).toEqual(fresh.replica.cursor);
         }
       }),
-      RUNS,
+      runs(300),
     );
   });
 
@@ -53,7 +54,7 @@ describe('random runs', () => {
           }
         }
       }),
-      { numRuns: 60 },
+      runs(60),
     );
   });
 
@@ -80,7 +81,7 @@ describe('random runs', () => {
         for (const step of all) if (step[1] < 97) run.step(step);
         run.settle();
       }),
-      { numRuns: 150 },
+      runs(150),
     );
   });
 
@@ -130,7 +131,7 @@ describe('random runs', () => {
         expect(replica.cursor).toEqual(fresh.cursor);
         expect(replica.whole).toBe(true);
       }),
-      { numRuns: 150 },
+      runs(150),
     );
   });
 });

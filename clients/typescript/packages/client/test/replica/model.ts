@@ -75,7 +75,8 @@ export class Run {
       else tx.unlink(id, 'links', other);
     };
     try {
-      const { pending, view } = client.mutateWithView(build);
+      // Now and then one that is not shown before it is accepted.
+      const { pending, view } = client.mutateWithView(build, action < 52 && action >= 40 && c % 5 === 0);
       this.seen.set(`${pending.operation.dot.replicaId}:${pending.operation.dot.counter}`, text);
       this.onChange(client, view);
     } catch (error) {

@@ -131,6 +131,33 @@ describe('a snapshot under pending edits', () => {
   });
 });
 
+describe('a snapshot that is being collected', () => {
+  it('folds what the feed did to a record before its chunk came, and not what the chunk has', () => {
+    b.mutate((tx) => {
+      tx.editText('c', 'body', [{ position: 0, deleteCount: 0, insert: '1' }]);
+    });
+    b.mutate((tx) => {
+      tx.editText('c', 'body', [{ position: 0, deleteCount: 0, insert: '2' }]);
+    });
+    settle();
+    const at = (seq: number) => {
+      const client = new TestClient('reader', server);
+      client.receive(seq);
+      return [...client.replica.state.records.values()].map((record) => ({ ...record, asOfSeq: seq }));
+    };
+    for (const chunkSeq of [1, 2, 3]) {
+      const builder = a.replica.beginSnapshot();
+      const chunk = { conflicts: [], sentCount: 0, estimatedCount: 0 };
+      builder.add({ ...chunk, cursor: server.cursor(1), records: [], complete: false });
+      expect(builder.applyFrame(server.frame(1, 3))).toMatchObject({ type: 'applied' });
+      builder.add({ ...chunk, cursor: server.cursor(chunkSeq), records: at(chunkSeq), complete: true });
+      const whole = builder.whole();
+      expect(whole?.meta.cursor).toEqual(server.cursor(3));
+      expect(whole?.records.get('c')?.fields.get('body')?.state).toEqual({ kind: 'text', text: '21hello world' });
+    }
+  });
+});
+
 describe('a history that was rewound', () => {
   it('own lost work is made again under a new replica, in order, where it belongs now', () => {
     const settledRows: SettledRow[] = [];

@@ -166,7 +166,7 @@ describe('undo', () => {
           expect({ title, body, votes, tags }).toEqual(before[index]);
         }
       }),
-      { numRuns: 200 },
+      { numRuns: Number(process.env.SYNCLINE_MODEL_RUNS ?? 200) },
     );
   });
 });
