@@ -17,7 +17,7 @@ export const TEXT_BYTES_MAX = 1024 * 1024;
 /** Elements in one add or remove (server). */
 export const ELEMENTS_PER_MUTATION_MAX = 100;
 /** Nesting of a value (server). */
-export const VALUE_DEPTH_MAX = 16;
+export { VALUE_DEPTH_MAX } from './domain/exact.js';
 /** Ids (server). */
 export const ID_BYTES_MAX = 64;
 /** Correlation ids, actors, client names, assignees (server). */
@@ -76,7 +76,7 @@ export const TEXT_TAIL_EDITS_KEPT = 512;
 /** Operations of one text's order tree; beyond it the view is approximate. */
 export const TEXT_TREE_OPERATIONS_MAX = 20_000;
 /** Product of the differing middles of two texts beyond which a diff is one hunk. */
-export const DIFF_WORK_MAX = 16_000_000;
+export { DIFF_WORK_MAX } from './domain/text/diff.js';
 /** Undo steps kept in a tab. */
 export const UNDO_STEPS_MAX = 200;
 

@@ -2,7 +2,7 @@ import { Problem } from './problem.js';
 import type { Double, ExactValue, Value, ValueKey, WritableValue } from './value.js';
 
 /** Nesting of a value that the server accepts. */
-const DEPTH_MAX = 16;
+export const VALUE_DEPTH_MAX = 16;
 const INT_MIN = -(2n ** 63n);
 const INT_MAX = 2n ** 63n - 1n;
 const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
@@ -45,7 +45,7 @@ function exactDouble(value: number): ExactValue {
 }
 
 function exact(value: Value, depth: number): ExactValue {
-  if (depth > DEPTH_MAX) throw new Problem('value', `a value is nested more than ${DEPTH_MAX} levels deep`);
+  if (depth > VALUE_DEPTH_MAX) throw new Problem('value', `a value is nested more than ${VALUE_DEPTH_MAX} levels deep`);
   switch (typeof value) {
     case 'boolean':
       return { kind: 'bool', value };

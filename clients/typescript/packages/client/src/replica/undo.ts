@@ -121,7 +121,11 @@ export class UndoLog {
       const operation = this.operations.get(dotKey(dot));
       if (operation === undefined) continue;
       for (const done of [...operation.done].reverse()) inverse.takeBack(done);
-      for (const [field, trace] of operation.texts) inverse.takeBackText(field, trace);
+      for (const [field, trace] of operation.texts) {
+        // A snapshot may have changed texts without saying which.
+        this.shown(field.slice(0, field.indexOf('/')), state);
+        inverse.takeBackText(field, trace);
+      }
     }
     return inverse.finish();
   }

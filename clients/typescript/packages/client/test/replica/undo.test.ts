@@ -118,6 +118,33 @@ describe('undo', () => {
     expect(b.fields('c')?.body).toBe('>> hello worldOO');
   });
 
+  it('a text that a snapshot changed meanwhile is undone where it stands now', () => {
+    const dot = make(a, (tx) => {
+      tx.editText('c', 'body', [{ position: 6, deleteCount: 5, insert: 'moon' }]);
+    });
+    settle();
+    b.mutate((tx) => {
+      tx.editText('c', 'body', [{ position: 0, deleteCount: 6, insert: '' }]);
+    });
+    b.sendAll();
+    b.receive();
+    const chunk = {
+      conflicts: [],
+      complete: true,
+      sentCount: 0,
+      estimatedCount: 0,
+      cursor: server.cursor(server.head),
+    };
+    const builder = a.replica.beginSnapshot();
+    builder.add({ ...chunk, records: [...b.replica.state.records.values()] });
+    const whole = builder.whole();
+    if (whole === undefined) throw new Error('not whole');
+    a.replica.adopt(whole);
+    expect(a.fields('c')?.body).toBe('moon');
+    undo(a, dot);
+    expect(a.fields('c')?.body).toBe('world');
+  });
+
   it('a group of typing is one step, and redo brings it back', () => {
     const dots = ['a', 'b', 'c'].map((key, index) =>
       make(a, (tx) => {

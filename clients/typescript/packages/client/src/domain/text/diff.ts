@@ -4,7 +4,7 @@ import type { Hunk } from '../operation.js';
  * Bound on the product of the lengths of the differing middles; beyond it the middle becomes one hunk. A bound on the
  * size of the problem, unlike a deadline, gives the same hunks on every machine.
  */
-const WORK_MAX = 16_000_000;
+export const DIFF_WORK_MAX = 16_000_000;
 /** Myers keeps one row for each edit; this many are plenty for what people do to a text at once. */
 const EDITS_MAX = 2_000;
 
@@ -21,7 +21,7 @@ export function diff(before: string, after: string, hunksMax = 1_000): readonly 
   const middleA = a.slice(prefix, a.length - suffix);
   const middleB = b.slice(prefix, b.length - suffix);
   const whole = (): readonly Hunk[] => [{ position: prefix, deleteCount: middleA.length, insert: middleB.join('') }];
-  if (middleA.length === 0 || middleB.length === 0 || middleA.length * middleB.length > WORK_MAX) return whole();
+  if (middleA.length === 0 || middleB.length === 0 || middleA.length * middleB.length > DIFF_WORK_MAX) return whole();
   const kept = myers(middleA, middleB);
   if (kept === undefined) return whole();
   const hunks = between(kept, middleA, middleB, prefix);
