@@ -9,6 +9,7 @@ export default defineConfig({
       '@syncline/client/browser': source('./packages/client/src/browser.ts'),
       '@syncline/client/node': source('./packages/client/src/node.ts'),
       '@syncline/client': source('./packages/client/src/index.ts'),
+      '@syncline/react/themes.css': source('./packages/react/src/themes.css'),
       '@syncline/react': source('./packages/react/src/index.ts'),
     },
   },

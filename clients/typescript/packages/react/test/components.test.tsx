@@ -112,7 +112,7 @@ describe('<ConflictInbox/>', () => {
     ]);
     expect(screen.getByText('The whole record')).toBeTruthy();
     expect(screen.getAllByText('Ada Lovelace').length).toBeGreaterThan(0);
-    expect(screen.getByText(/two people set it/)).toBeTruthy();
+    expect(screen.getByText('Ada and Grace set it without having seen each other’s change.')).toBeTruthy();
     await expectAccessible(container);
   });
 

@@ -7,7 +7,7 @@ import { DecisionEditor, canWrite } from './decision-editor.js';
 import { DiffView } from './diff-view.js';
 import { LaterControls } from './later-controls.js';
 import { problemWords, useConflictDetail } from './use-conflict-detail.js';
-import { fieldWords, kindWords, timeWords, valueWords } from './words.js';
+import { clashWords, fieldWords, kindWords, timeWords, valueWords } from './words.js';
 
 interface CaseProps {
   readonly item: ConflictItem;
@@ -38,8 +38,12 @@ export function ConflictCase({ item, assignees, titleOf }: CaseProps): ReactElem
         {fieldWords(summary.fieldId)} of “{record ? titleOf(record) : summary.recordId}”
       </h3>
       <p className="syncline-case-reason">
-        {kindWords(summary.kind)}
-        {detail && detail.reason !== '' ? `: ${detail.reason}` : ''}
+        {detail
+          ? clashWords(
+              summary.kind,
+              detail.alternatives.map((side) => side.actor),
+            )
+          : kindWords(summary.kind)}
       </p>
       {failure === undefined ? null : (
         <p className="syncline-problem" role="alert">

@@ -48,6 +48,7 @@ export function ConflictContext(props: {
         {events.length === 0 ? null : (
           <div>
             <h4>So far</h4>
+            {detail.reason === '' ? null : <p className="syncline-case-reason">{detail.reason}</p>}
             <ol>
               {events.map((event) => (
                 <li key={`${String(event.seq)}/${String(event.revision)}/${event.kind}`}>

@@ -56,13 +56,17 @@ const REFUSALS: Readonly<Record<string, string>> = {
   SET_TOO_LARGE: 'The list would be too long.',
   COUNTER_OUT_OF_RANGE: 'The number would be too large.',
   OPERATION_TOO_LARGE: 'The change is too large.',
+  COLLECTION_MISMATCH: 'Something else has this name already.',
   CONFLICT_CHANGED: 'Somebody added to the conflict meanwhile.',
   CONFLICT_NOT_LIVE: 'The conflict was decided already.',
 };
 
 /** A refusal for people; the server's own words where there are no better ones. */
 export function refusalWords(refusal: Refusal): string {
-  return REFUSALS[refusal.reason] ?? (refusal.message || refusal.reason);
+  const known = REFUSALS[refusal.reason];
+  if (known !== undefined) return known;
+  const said = refusal.message || refusal.reason;
+  return `${said.charAt(0).toUpperCase()}${said.slice(1)}${said.endsWith('.') ? '' : '.'}`;
 }
 
 const KINDS: Readonly<Record<ConflictSummary['kind'], string>> = {
@@ -74,6 +78,20 @@ const KINDS: Readonly<Record<ConflictSummary['kind'], string>> = {
 
 /** What clashed, in two words. */
 export const kindWords = (kind: ConflictSummary['kind']): string => KINDS[kind];
+
+const WHAT_HAPPENED: Readonly<Record<ConflictSummary['kind'], string>> = {
+  register: 'set it',
+  text_overlap: 'changed the same part of it',
+  edit_delete: 'edited and deleted it',
+  relationship: 'linked to a record and deleted it',
+};
+
+/** Who clashed and how, such as `Ada and Grace set it without having seen each other’s change.` */
+export function clashWords(kind: ConflictSummary['kind'], actors: readonly string[]): string {
+  const names = [...new Set(actors.map((actor) => (actor === '' ? 'Somebody' : actor)))];
+  const who = new Intl.ListFormat('en').format(names.length === 1 ? [...names, 'the same person elsewhere'] : names);
+  return `${who} ${WHAT_HAPPENED[kind]} without having seen each other’s change.`;
+}
 
 /** An identifier of a field for people: `blocked_by` is `Blocked by`. */
 export function fieldWords(field: string): string {

@@ -1,0 +1,1 @@
+declare module '@syncline/react/themes.css';
