@@ -174,8 +174,7 @@ impl Service {
             .layer(WebLayer::new(server.console))
             .layer(GrpcWebLayer::new())
             .layer(trace)
-            .layer(tower::util::MapRequestLayer::new(default_deadline(server.request_timeout)))
-            .layer(ErrorInfoLayer)
+            .layer(ErrorInfoLayer::with_default_timeout(server.request_timeout))
             .add_routes(router)
             .serve_with_incoming_shutdown(connections, stop.clone().cancelled_owned());
         let mut serving = tokio::spawn(serving);
@@ -215,20 +214,6 @@ fn finished(
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Gives calls without a deadline the server's own, for [`ErrorInfoLayer`] to keep. A deadline ends with the response's
-/// headers; the two methods that first wait for their client to speak bound that wait themselves.
-fn default_deadline<B>(timeout: Duration) -> impl Fn(http::Request<B>) -> http::Request<B> + Clone {
-    let value = http::HeaderValue::try_from(format!("{}m", timeout.as_millis().min(99_999_999))).ok();
-    move |mut request| {
-        let path = request.uri().path();
-        let waits = path.ends_with("/Subscribe") || path.ends_with("/KeepAlive");
-        if let (Some(value), false) = (&value, waits) {
-            request.headers_mut().entry("grpc-timeout").or_insert_with(|| value.clone());
-        }
-        request
-    }
 }
 
 /// All services over an engine.

@@ -25,17 +25,30 @@ const STOCK_SERVICES: &str = "/grpc.";
 
 /// Gives every failed call a reason; see the module.
 ///
-/// It also ends calls at the deadline their client set. tonic would do the same, but outside of every layer, where
-/// the error could not be given a reason any more; here it comes first. Do not set `Server::timeout` for the same
-/// cause. As everywhere, a deadline ends with the response's headers: streams need their own.
+/// It also ends calls at the deadline their client set, or at the server's own where it set none. tonic would do the same,
+/// but outside of every layer, where the error could not be given a reason any more; here it comes first. Do not set
+/// `Server::timeout` for the same cause. As everywhere, a deadline ends with the response's headers: streams need their
+/// own, and the methods that first wait for their client to speak bound that wait themselves.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ErrorInfoLayer;
+pub struct ErrorInfoLayer {
+    default_timeout: Option<Duration>,
+}
+
+impl ErrorInfoLayer {
+    /// Calls without a deadline get this one.
+    pub fn with_default_timeout(timeout: Duration) -> ErrorInfoLayer {
+        ErrorInfoLayer { default_timeout: Some(timeout) }
+    }
+}
+
+/// Methods that wait for their client's first message before they answer.
+const WAITING_METHODS: [&str; 2] = ["/Subscribe", "/KeepAlive"];
 
 impl<S> Layer<S> for ErrorInfoLayer {
     type Service = ErrorInfoService<S>;
 
     fn layer(&self, inner: S) -> ErrorInfoService<S> {
-        ErrorInfoService { inner }
+        ErrorInfoService { inner, default_timeout: self.default_timeout }
     }
 }
 
@@ -43,6 +56,7 @@ impl<S> Layer<S> for ErrorInfoLayer {
 #[derive(Debug, Clone)]
 pub struct ErrorInfoService<S> {
     inner: S,
+    default_timeout: Option<Duration>,
 }
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -68,7 +82,13 @@ where
             return Box::pin(async { Ok(call.await?.map(|inner| ErrorInfoBody { inner, stock: true })) });
         }
         // Taken before the inner call, so that it never comes after tonic's own.
-        let deadline = timeout(request.headers()).and_then(|timeout| Instant::now().checked_add(timeout));
+        let waits = || WAITING_METHODS.iter().any(|method| request.uri().path().ends_with(method));
+        let timeout = match timeout(request.headers()) {
+            None if waits() => None,
+            None => self.default_timeout,
+            set => set,
+        };
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let call = self.inner.call(request);
         Box::pin(async move {
             let response = match before(deadline, call).await {
@@ -345,7 +365,7 @@ pub(super) mod tests {
     }
 
     async fn call(path: &str, body: Bytes) -> Response<ErrorInfoBody<tonic::body::Body>> {
-        ErrorInfoLayer.layer(routes()).oneshot(request(path, body)).await.expect("infallible")
+        ErrorInfoLayer::default().layer(routes()).oneshot(request(path, body)).await.expect("infallible")
     }
 
     fn status_of(headers: &HeaderMap) -> (Status, String) {
@@ -418,8 +438,8 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn reasons_pass_tonic_web_both_ways() {
-        let below = tonic_web::GrpcWebLayer::new().layer(ErrorInfoLayer.layer(routes()));
-        let above = ErrorInfoLayer.layer(tonic_web::GrpcWebLayer::new().layer(routes()));
+        let below = tonic_web::GrpcWebLayer::new().layer(ErrorInfoLayer::default().layer(routes()));
+        let above = ErrorInfoLayer::default().layer(tonic_web::GrpcWebLayer::new().layer(routes()));
         let web = || {
             let mut request = request("/no.such.Service/Nope", frame(&[]));
             request
@@ -461,8 +481,11 @@ pub(super) mod tests {
         let shed = tower::service_fn(|_: Request<Once>| async {
             Err::<Response<tonic::body::Body>, BoxError>(tower::load_shed::error::Overloaded::new().into())
         });
-        let response =
-            ErrorInfoLayer.layer(shed).oneshot(request(SUBMIT, frame(&[]))).await.expect("a response");
+        let response = ErrorInfoLayer::default()
+            .layer(shed)
+            .oneshot(request(SUBMIT, frame(&[])))
+            .await
+            .expect("a response");
         let (status, reason) = status_of(response.headers());
         assert_eq!((status.code(), reason.as_str()), (Code::ResourceExhausted, "OVERLOADED"));
         assert!(status.get_details_retry_info().is_some());
@@ -470,8 +493,11 @@ pub(super) mod tests {
         let broken = tower::service_fn(|_: Request<Once>| async {
             Err::<Response<tonic::body::Body>, BoxError>("hunter2".into())
         });
-        let response =
-            ErrorInfoLayer.layer(broken).oneshot(request(SUBMIT, frame(&[]))).await.expect("a response");
+        let response = ErrorInfoLayer::default()
+            .layer(broken)
+            .oneshot(request(SUBMIT, frame(&[])))
+            .await
+            .expect("a response");
         assert_eq!(status_of(response.headers()).1, "INTERNAL");
     }
 
@@ -482,7 +508,7 @@ pub(super) mod tests {
         let server = tonic::transport::Server::builder()
             .accept_http1(true)
             .layer(tonic_web::GrpcWebLayer::new())
-            .layer(ErrorInfoLayer)
+            .layer(ErrorInfoLayer::default())
             .add_routes(routes());
         tokio::spawn(server.serve_with_incoming(incoming));
         address

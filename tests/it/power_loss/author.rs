@@ -139,13 +139,7 @@ async fn tell_log(store: &dyn Store, from_seq: u64) -> Result<u64, Failed> {
         let changes = reader.changes(workspace.no, at, head, CHANGES_PER_READ).await?;
         let mut lines = String::new();
         for change in &changes {
-            writeln!(
-                lines,
-                "log {} {} {}",
-                change.change.seq,
-                writer_of(change.change.dot),
-                change.change.dot.counter
-            )?;
+            writeln!(lines, "log {} {} {}", change.seq, writer_of(change.dot), change.dot.counter)?;
         }
         say(&lines);
         at = changes.last().ok_or("the log ends before the head")?.seq;
