@@ -1,8 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { WholeSnapshot } from '../../src/replica/replica.js';
-import type { SettledRow } from '../../src/store/store.js';
+import { textOver } from '../../src/replica/text-view.js';
+import { Texts } from '../../src/replica/texts.js';
+import { TextWindow } from '../../src/domain/text/window.js';
+import type { SettledRow, TextTailRow } from '../../src/store/store.js';
 import { TestClient } from './client.js';
-import { SCHEMA, reloaded } from './model.js';
+import { SCHEMA, contentsOf, reloaded } from './model.js';
 import { TestServer } from './server.js';
 
 let server: TestServer;
@@ -93,6 +96,57 @@ describe('a snapshot under pending edits', () => {
     a.replica.adopt(snapshotOf(server));
     expect(a.replica.pending()).toHaveLength(0);
     expect(a.fields('c')?.votes).toBe(2);
+  });
+
+  it('an operation that was accepted at a position the stored state has is not put on top again', () => {
+    a.mutate((tx) => {
+      tx.increment('c', 'votes', 2);
+    });
+    const { slot } = contentsOf(a.replica);
+    a.send();
+    a.receive();
+    const { contents } = contentsOf(a.replica);
+    const pending = slot.pending.map((row) => ({ ...row, acceptedSeq: 2 }));
+    a.replica.load(contents, { ...slot, pending });
+    expect(a.fields('c')?.votes).toBe(2);
+    expect(a.replica.pending()).toEqual([]);
+    expect(a.replica.nextCounter).toBe(3);
+  });
+
+  it('T2: while a text is being replaced as a whole, positions in it are not certain', () => {
+    const dot = { replicaId: 'a', counter: 1 };
+    const wanted = { author: { dot, baseSeq: 1, extras: [] }, wanted: 'hello there' };
+    const window = TextWindow.over('hello world', 1);
+    expect(textOver(window, 1, [wanted])).toEqual({ text: 'hello there', exact: false });
+  });
+
+  it('T2: a tail that was pruned does not reach back to the beginning', () => {
+    const row = (seq: number): TextTailRow => ({
+      recordId: 'c',
+      fieldId: 'body',
+      seq,
+      dot: { replicaId: 'other', counter: seq },
+      baseSeq: seq - 1,
+      extras: [],
+      hunks: [{ hunk: { position: 0, deleteCount: 0, insert: 'x' } }],
+      splices: [{ type: 'insert', text: 'x' }, ...(seq > 1 ? [{ type: 'retain' as const, count: seq - 1 }] : [])],
+    });
+    const texts = new Texts();
+    texts.reset(
+      Array.from({ length: 550 }, (_, index) => row(index + 51)),
+      0,
+    );
+    const edit = (baseSeq: number) => ({
+      author: { dot: { replicaId: 'me', counter: 1 }, baseSeq, extras: [] },
+      wanted: [{ position: 0, deleteCount: 0, insert: 'm' }],
+    });
+    texts.add('c', 'body', edit(20), undefined);
+    expect(texts.shown('c', 'body', 'x'.repeat(600), 600).exact).toBe(false);
+    texts.add('c', 'body', edit(50), undefined);
+    expect(texts.shown('c', 'body', 'x'.repeat(600), 600)).toEqual({
+      text: `${'x'.repeat(550)}m${'x'.repeat(50)}`,
+      exact: true,
+    });
   });
 
   it('a receipt for a position that was passed settles', () => {

@@ -308,6 +308,16 @@ export function storeContract(name: string, place: () => Place): void {
       expect((await store.settled()).map((row) => row.seq)).toEqual([2, 5]);
     });
 
+    it('a snapshot of another history settles nothing: its positions are others', async () => {
+      await store.createSlot(slotRow());
+      await store.saveOperations('s', [operation(1)], []);
+      await store.saveAccepted([{ dot: { replicaId: 'r', counter: 1 }, seq: 5 }]);
+      const term = await store.nextTerm();
+      await store.beginSnapshot(term);
+      await store.finishSnapshot(term, metaAt(9, '8'));
+      expect((await store.loadSlot('s')).pending).toHaveLength(1);
+    });
+
     it('O9: a refused operation moves to the tray until it is dismissed', async () => {
       await store.createSlot(slotRow());
       await store.saveOperations('s', [operation(1), operation(2)], []);
