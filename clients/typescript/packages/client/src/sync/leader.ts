@@ -5,7 +5,7 @@ import type { Seq } from '../domain/ids.js';
 import type { ServerReceipt } from '../domain/operation.js';
 import type { ChangesFrame } from '../domain/change.js';
 import { CLOSED_SLOTS_EVERY_MS, FRAMES_KEPT_MAX } from '../limits.js';
-import type { FrameVerdict, WholeSnapshot } from '../replica/replica.js';
+import type { FrameVerdict, SettledOwn, WholeSnapshot } from '../replica/replica.js';
 import type { SlotId } from '../store/store.js';
 import type { TransportError } from '../transport/transport-error.js';
 import { Beats } from './beats.js';
@@ -291,10 +291,12 @@ export class Leader implements Sync {
     const { epoch, seqInclusive } = snapshot.meta.cursor;
     // A position is this history's own: a queue made before there was any is made again, without a word about it.
     const first = replica.epoch === NO_EPOCH;
+    let settled: readonly SettledOwn[] = [];
     const adopted =
       !rewound &&
       (await saver.exclusive(async () => {
         if (replica.pending().some(({ operation }) => operation.context.epoch !== epoch)) return false;
+        settled = this.settlement.acceptedUpTo(seqInclusive);
         // At once, so that nothing is made in between; what is made from here on is kept after the snapshot.
         listener.viewChanged(replica.adopt(snapshot));
         await store.finishSnapshot(term, snapshot.meta);
@@ -305,9 +307,10 @@ export class Leader implements Sync {
       await this.replaceHistory(snapshot, !first);
       return;
     }
-    this.settlement.adopted(snapshot.meta);
+    this.settlement.adopted(snapshot.meta, settled);
     this.trouble = undefined;
     listener.restarted('snapshot', [], 0);
+    listener.queueChanged();
     listener.connectionChanged();
   }
 
@@ -317,7 +320,7 @@ export class Leader implements Sync {
     try {
       const made = await (await this.loadHistory()).rewound(snapshot);
       this.headSeq = snapshot.meta.cursor.seqInclusive;
-      this.settlement.adopted(snapshot.meta);
+      this.settlement.adopted(snapshot.meta, []);
       listener.viewChanged(made.view);
       for (const settled of made.settled) listener.settled(settled);
       listener.restarted(

@@ -4,7 +4,7 @@ import type { Dot, DotKey, Seq } from '../domain/ids.js';
 import type { ServerReceipt } from '../domain/operation.js';
 import type { Schema } from '../domain/schema.js';
 import { QUEUE_STILL_AFTER_MS } from '../limits.js';
-import type { FrameVerdict } from '../replica/replica.js';
+import type { FrameVerdict, SettledOwn } from '../replica/replica.js';
 import type { FrameWrites, RejectedRow, StoreMeta } from '../store/store.js';
 import type { OtherQueues } from './others.js';
 import type { Accepted, SyncParts } from './sync.js';
@@ -16,6 +16,8 @@ export class Settlement {
   private meta: StoreMeta | undefined;
   /** What waited when the connection came up and still does. */
   private waitedBefore = new Set<DotKey>();
+  /** Answers of own operations that the feed has not passed yet. */
+  private readonly answers = new Map<DotKey, Accepted>();
   private movedAtMs = -Infinity;
   private cancelTimer: () => void = () => undefined;
 
@@ -56,11 +58,26 @@ export class Settlement {
     }
   }
 
+  /** Own operations that were accepted up to a position: a snapshot of there has them, and takes them out of the queue. */
+  acceptedUpTo(position: Seq): readonly SettledOwn[] {
+    return this.parts.replica.pending().flatMap(({ operation, acceptedSeq: seq }) => {
+      if (seq === undefined || seq > position) return [];
+      const { dot } = operation;
+      const answer = this.answers.get(dotKey(dot));
+      return [{ dot, seq, outcome: answer?.outcome ?? 'applied', conflictIds: answer?.conflictIds ?? [] }];
+    });
+  }
+
   /** A snapshot replaced what was here. What was accepted before it is in it. */
-  adopted(meta: StoreMeta): void {
+  adopted(meta: StoreMeta, own: readonly SettledOwn[]): void {
     this.meta = meta;
     const position = meta.cursor.seqInclusive;
-    const passed: { dot: Dot; seq: Seq }[] = [];
+    const passed: { dot: Dot; seq: Seq }[] = own.map(({ dot, seq }) => ({ dot, seq }));
+    for (const settled of own) {
+      this.gone(settled.dot);
+      this.own.settled(settled.dot.counter);
+      this.parts.listener.settled(settled);
+    }
     for (const { pending } of this.others.entries()) {
       const { acceptedSeq } = pending;
       if (acceptedSeq === undefined || acceptedSeq > position) continue;
@@ -135,6 +152,7 @@ export class Settlement {
       if (this.isOwn(dot)) {
         const waits = replica.pending().some(({ operation }) => sameDot(operation.dot, dot));
         if (!waits || receipt === undefined) continue;
+        this.answers.set(dotKey(dot), answer);
         listener.viewChanged(replica.applyReceipt(receipt, platform.clock.nowMs()).view);
         if (late) {
           passed.push({ dot, seq });
@@ -147,7 +165,8 @@ export class Settlement {
           this.others.remove(dot);
         } else this.others.accepted(dot, seq);
       }
-      this.gone(dot);
+      if (late) this.gone(dot);
+      else this.waitedBefore.delete(dotKey(dot));
     }
     saver.write(() => store.saveAccepted(accepted.map(({ dot, seq }) => ({ dot, seq }))));
     if (passed.length > 0) this.keepPassed(passed);
@@ -184,6 +203,7 @@ export class Settlement {
   }
 
   private gone(dot: Dot): void {
+    this.answers.delete(dotKey(dot));
     this.waitedBefore.delete(dotKey(dot));
     this.moved();
   }

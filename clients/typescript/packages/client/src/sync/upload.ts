@@ -52,6 +52,8 @@ export class Uploader {
   /** A back-off: what is new waits with what failed. */
   private notBeforeMs = 0;
   private sizeMax = Infinity;
+  /** The counter abandoned last: one is not abandoned twice in a row, whatever the server says. */
+  private gaveUp: number | undefined;
   private cancelTimer: () => void = () => undefined;
   private readonly ended = new AbortController();
 
@@ -207,7 +209,10 @@ export class Uploader {
     if (own && expectedCounter < (batch[0]?.operation.dot.counter ?? 0)) {
       // The server waits for an operation that is not kept here any more. It never will be sent.
       const kept = this.items().some((item) => item.operation.dot.counter === expectedCounter);
-      if (!kept) return this.abandon({ replicaId, counter: expectedCounter });
+      if (!kept && this.gaveUp !== expectedCounter) {
+        this.gaveUp = expectedCounter;
+        return this.abandon({ replicaId, counter: expectedCounter });
+      }
     }
     this.heldRetryMs = Math.min(Math.max(HELD_RETRY_MS, this.heldRetryMs * 2), HELD_RETRY_MAX_MS);
     this.later(this.heldRetryMs);

@@ -1,10 +1,17 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Syncline } from '../../src/api.js';
+import type { Platform } from '../../src/platform.js';
+import { nodePlatform } from '../../src/platform/node.js';
+import { openFileStore } from '../../src/store/file.js';
+import { FaultyProxy } from '../harness/proxy.js';
 import { testClient, until } from '../harness/client.js';
 import { serverAvailable, TestServer } from '../harness/server.js';
 
-describe.skipIf(!serverAvailable())('a client and the real server', () => {
+describe.skipIf(!serverAvailable())('a client and the real server', { timeout: 30_000 }, () => {
   let server: TestServer;
   const clients: Syncline[] = [];
 
@@ -45,4 +52,137 @@ describe.skipIf(!serverAvailable())('a client and the real server', () => {
     await ann.queue.drained();
     expect(ann.connection.getSnapshot()).toMatchObject({ state: 'online', transport: 'up', role: 'leader' });
   });
+
+  it('kill -9 during edits loses nothing that was saved', async () => {
+    const id = await workspace();
+    const folder = mkdtempSync(join(tmpdir(), 'syncline-kill-'));
+    const options = { url: server.url, workspace: id, actor: 'ann' };
+    const open = () => testClient(options, { platform: quickPlatform(), openStore: () => openFileStore(folder) });
+    let ann = open();
+    await ann.ready;
+    const saved: string[] = [];
+    for (let round = 0; round < 6; round++) {
+      for (let index = 0; index < 10; index++) {
+        const card = `card-${round}-${index}`;
+        const made = ann.mutate((tx) => {
+          tx.create('cards', card, { title: card });
+        });
+        made.saved.then(
+          () => saved.push(card),
+          () => undefined,
+        );
+        if (index === 5) await (round % 2 === 0 ? server.kill() : new Promise((resolve) => setTimeout(resolve, 5)));
+      }
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      if (round % 2 === 0) await server.restart();
+      if (round === 3) {
+        await ann.close();
+        ann = open();
+        await ann.ready;
+      }
+    }
+    await ann.queue.drained();
+    await until(() => ann.connection.getSnapshot().feed.caughtUp, 'ann is caught up');
+    const ben = await client(id, 'ben');
+    await until(() => ben.connection.getSnapshot().feed.position >= saved.length, 'ben is caught up');
+    expect(saved.length).toBeGreaterThan(50);
+    expect(saved.filter((card) => ben.record(card).getSnapshot()?.fields['title'] !== card)).toEqual([]);
+    expect(ben.connection.getSnapshot().feed.position).toBe(60);
+    await ann.close();
+  });
+
+  it('a server that goes in the middle of a call: the answer is lost, the operation counts once', async () => {
+    const id = await workspace();
+    const proxy = await FaultyProxy.start(server.url);
+    const ann = testClient({ url: proxy.url, workspace: id, actor: 'ann' }, { platform: quickPlatform() });
+    clients.push(ann);
+    await ann.ready;
+    await until(() => ann.connection.getSnapshot().feed.caughtUp, 'ann is caught up');
+    await ann.mutate((tx) => {
+      tx.create('cards', 'card', { title: 'one' });
+    }).settled;
+    for (let time = 0; time < 5; time++) {
+      proxy.swallowAnswers(true);
+      ann.mutate((tx) => {
+        tx.increment('card', 'votes');
+      });
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      proxy.swallowAnswers(false);
+      await ann.queue.drained();
+    }
+    expect(ann.record('card').getSnapshot()?.fields['votes']).toBe(5);
+    const ben = await client(id, 'ben');
+    await until(() => ben.record('card').getSnapshot()?.fields['votes'] === 5, 'ben sees five votes');
+    await proxy.stop();
+  });
+
+  it('shows an edit in the same task, and to others within 100 ms (the median of 50)', async () => {
+    const id = await workspace();
+    const [ann, ben] = [await client(id), await client(id, 'ben')];
+    for (const each of [ann, ben]) await until(() => each.connection.getSnapshot().transport === 'up', 'it is up');
+    const times: number[] = [];
+    for (let index = 0; index < 50; index++) {
+      const card = `card-${index}`;
+      const seen = new Promise<void>((resolve) => {
+        const end = ben.record(card).subscribe(() => {
+          end();
+          resolve();
+        });
+      });
+      const from = performance.now();
+      ann.mutate((tx) => {
+        tx.create('cards', card, { title: card });
+      });
+      expect(ann.record(card).getSnapshot()?.fields['title']).toBe(card);
+      await seen;
+      times.push(performance.now() - from);
+    }
+    times.sort((a, b) => a - b);
+    console.log(`an edit to another client: median ${times[25]?.toFixed(1)} ms, 95 % ${times[47]?.toFixed(1)} ms`);
+    expect(times[25]).toBeLessThan(100);
+  });
+
+  it('who is here is known to all', async () => {
+    const id = await workspace();
+    const [ann, ben] = [await client(id), await client(id, 'ben')];
+    const end = ann.presence.subscribe(() => undefined);
+    await until(() => ann.presence.getSnapshot().length === 2, 'ann sees two');
+    const [first, second] = [...ann.presence.getSnapshot()].sort((a, b) => (a.actor < b.actor ? -1 : 1));
+    expect([first?.actor, first?.self, second?.actor, second?.self]).toEqual(['ann', true, 'ben', false]);
+    expect(second?.replicaId).toBe(ben.replicaId);
+    end();
+  });
+
+  it('a clash opens a conflict with its context; a decision closes it for everybody', async () => {
+    const id = await workspace();
+    const [ann, ben] = [await client(id), await client(id, 'ben')];
+    await ann.mutate((tx) => {
+      tx.create('cards', 'card', { title: 'one' });
+    }).settled;
+    await until(() => ben.record('card').getSnapshot() !== undefined, 'ben sees the card');
+    ben.connection.goOffline();
+    await until(() => ben.connection.getSnapshot().transport === 'down', 'ben is offline');
+    const set = (who: Syncline, title: string) =>
+      who.mutate((tx) => {
+        tx.set('card', 'title', title);
+      });
+    await set(ann, 'of ann').settled;
+    const clashed = set(ben, 'of ben');
+    ben.connection.goOnline();
+    expect((await clashed.settled).outcome).toBe('conflicted');
+    await until(() => ann.conflicts.getSnapshot().length === 1, 'ann has a conflict');
+    const [item] = ann.conflicts.getSnapshot();
+    const detail = await ann.conflicts.get(item?.summary.conflictId ?? '');
+    expect(detail.alternatives.map((alternative) => alternative.value).sort()).toEqual(['of ann', 'of ben']);
+    const theirs = detail.alternatives.find((alternative) => alternative.value === 'of ben');
+    const decided = ann.conflicts.resolve(detail, { type: 'alternative', seq: theirs?.seq ?? 0 });
+    expect((await decided.settled).remaining).toEqual([]);
+    await until(() => ben.conflicts.getSnapshot().length === 0, 'it is closed for ben');
+    await until(() => ben.record('card').getSnapshot()?.fields['title'] === 'of ben', 'ben sees what was decided');
+  });
 });
+
+/** Back-offs take a fiftieth of their time. */
+function quickPlatform(): Platform {
+  return { ...nodePlatform(), random: { unit: () => Math.random() * 0.02, uuid: () => randomUUID() } };
+}

@@ -10,6 +10,7 @@ import type { Store } from '../../src/store/store.js';
 import { createNodeTransport } from '../../src/transport/node.js';
 import { createWebTransport } from '../../src/transport/web.js';
 import { testClient, until } from '../harness/client.js';
+import { keptOpen } from '../harness/kept-open.js';
 import { FaultyProxy } from '../harness/proxy.js';
 import { Seeded } from '../harness/random.js';
 import type { TestServer } from '../harness/server.js';
@@ -256,17 +257,6 @@ function pictureOf(view: RecordView | undefined): unknown {
   if (view === undefined) return 'unknown';
   if (view.deleted) return 'deleted';
   return { fields: view.fields, conflicts: [...view.conflictIds].sort() };
-}
-
-/** A store that stays usable after a client closed it, as a database does for the next page. */
-function keptOpen(store: Store): Store {
-  return new Proxy(store, {
-    get: (target, name) => {
-      if (name === 'close') return () => Promise.resolve();
-      const value: unknown = Reflect.get(target, name);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
 }
 
 type OpenFileStore = (folder: string) => Promise<Store>;
