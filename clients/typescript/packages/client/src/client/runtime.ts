@@ -7,7 +7,7 @@ import { SynclineError } from '../errors.js';
 import { FRAMES_KEPT_MAX, LEADER_BEAT_MS, LEADER_TELLS_EVERY_MS, LOAD_RETRY_MS } from '../limits.js';
 import type { PendingOperation, Replica, SettledOwn, ViewChange } from '../replica/replica.js';
 import type { RejectedRow, SlotId, Store, StoreContents, StoreMeta } from '../store/store.js';
-import type { Leader } from '../sync/leader.js';
+import type * as Network from '../sync/leader.js';
 import { Saver, type SaverListener } from '../sync/saver.js';
 import type { Accepted, RestartCause, SyncListener } from '../sync/sync.js';
 import { BrowserTabs, tabNames } from '../tabs/browser-tabs.js';
@@ -40,7 +40,7 @@ export class Runtime {
   private store: Store | undefined;
   private saverOrNone: Saver | undefined;
   private tabs: BrowserTabs | undefined;
-  private leader: Leader | undefined;
+  private leader: Network.Leader | undefined;
   private follower: Follower | undefined;
   private slotId: SlotId = '';
   private meta: StoreMeta | undefined;
@@ -246,7 +246,7 @@ export class Runtime {
    * What it takes to talk to a server comes after what it takes to show and to edit; undefined when the client was
    * closed before it came.
    */
-  private async loadNetwork(): Promise<typeof import('../sync/leader.js') | undefined> {
+  private async loadNetwork(): Promise<typeof Network | undefined> {
     for (;;) {
       try {
         const network = await import('../sync/leader.js');
@@ -462,7 +462,7 @@ export class Runtime {
     };
   }
 
-  private statusOf({ operation }: PendingOperation): ReturnType<Leader['status']> {
+  private statusOf({ operation }: PendingOperation): ReturnType<Network.Leader['status']> {
     return this.leader?.status(operation.dot.counter);
   }
 

@@ -80,6 +80,6 @@ export class Tray extends Cell<readonly RejectedItem[]> implements RejectedTray 
 }
 
 /** What was read then was read then: the operation is made against what is shown now. */
-function withoutReading({ observedSeq: _, ...mutation }: Mutation): Mutation {
-  return mutation;
+function withoutReading({ collectionId, recordId, action, resolvesConflictId }: Mutation): Mutation {
+  return { collectionId, recordId, action, ...(resolvesConflictId !== undefined && { resolvesConflictId }) };
 }

@@ -10,14 +10,7 @@ import {
   SILENCE_INTERVALS,
   STREAM_OPEN_TIMEOUT_MS,
 } from '../limits.js';
-import type {
-  ConnectionCommand,
-  ConnectionEvent,
-  ConnectionModel,
-  DownReason,
-  SilenceCheck,
-  Step,
-} from './connection.js';
+import type { ConnectionCommand, ConnectionModel, DownReason, SilenceCheck, Step } from './connection.js';
 
 type Stepped = ReturnType<Step>;
 
@@ -103,11 +96,16 @@ function connect(model: ConnectionModel, nowMs: number, probing = false): Steppe
 }
 
 function down(model: ConnectionModel, reason: DownReason): Stepped {
-  const { reason: _, ...rest } = model;
   return {
-    model: { ...rest, phase: { type: 'down', reason } },
+    model: { ...withoutReason(model), phase: { type: 'down', reason } },
     commands: inUse(model) ? [{ type: 'disconnect' }] : [],
   };
+}
+
+/** The last failure is none of what comes. */
+function withoutReason(model: ConnectionModel): ConnectionModel {
+  const { phase, failures, beatIntervalMs, network, everUp, credentialsRenewed } = model;
+  return { phase, failures, beatIntervalMs, network, everUp, credentialsRenewed };
 }
 
 function networkOnline(model: ConnectionModel, nowMs: number): Stepped {
@@ -149,18 +147,17 @@ function doubt(model: ConnectionModel, check: SilenceCheck): Stepped {
 
 function opened(model: ConnectionModel, nowMs: number): Stepped {
   if (model.phase.type !== 'connecting') return heard(model, nowMs);
-  const { reason: _, ...rest } = model;
   // A probe that succeeds closes the breaker: the next failure waits its back-off, not the breaker's time.
   const failures = model.phase.probing ? Math.min(model.failures, BACKOFF_CEILINGS_MS.length) : model.failures;
   const phase = { type: 'up', sinceMs: nowMs, heardAtMs: nowMs } as const;
-  return { model: { ...rest, phase, failures, everUp: true, credentialsRenewed: false }, commands: [] };
+  return { model: { ...withoutReason(model), phase, failures, everUp: true, credentialsRenewed: false }, commands: [] };
 }
 
 function heard(model: ConnectionModel, nowMs: number): Stepped {
   if (model.phase.type !== 'up') return stay(model);
-  const { check: _, ...phase } = model.phase;
-  const healthy = nowMs - phase.sinceMs >= HEALTHY_AFTER_MS;
-  return stay({ ...model, failures: healthy ? 0 : model.failures, phase: { ...phase, heardAtMs: nowMs } });
+  const { sinceMs } = model.phase;
+  const healthy = nowMs - sinceMs >= HEALTHY_AFTER_MS;
+  return stay({ ...model, failures: healthy ? 0 : model.failures, phase: { type: 'up', sinceMs, heardAtMs: nowMs } });
 }
 
 function timer(model: ConnectionModel, nowMs: number, random: number): Stepped {

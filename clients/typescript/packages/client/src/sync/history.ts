@@ -116,7 +116,7 @@ export class History {
     missing: readonly SettledRow[],
     known: ReadonlyMap<DotKey, ServerReceipt>,
   ): Promise<Omit<Reissued, 'count'>> {
-    const { replica, store, saver, platform } = this.parts;
+    const { replica, saver, platform } = this.parts;
     const slotId = this.parts.ownSlot();
     const mine = missing.filter((row) => row.slotId === slotId);
     const pending = replica.pending();

@@ -1,4 +1,4 @@
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { BinaryReader, type WireType } from '@bufbuild/protobuf/wire';
 
 /** What the details of a failed call say; read by hand, since google.rpc is not part of the protocol's files. */
 export interface CallDetails {
