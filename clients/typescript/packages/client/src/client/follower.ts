@@ -7,7 +7,7 @@ import type { RejectedRow, SlotContents, SlotId, Store, StoreContents, StoreMeta
 import type { Saver } from '../sync/saver.js';
 import type { Accepted, RestartCause } from '../sync/sync.js';
 import type { TabMessage, Tabs } from '../tabs/tabs.js';
-import type { RuntimeListener } from './runtime.js';
+import type { RuntimeListener } from './runtime-listener.js';
 
 type LeaderMessage = Extract<TabMessage, { type: 'leader' }>;
 

@@ -1,39 +1,25 @@
-import type { ConnectionSnapshot, Presence, QueueItem, SynclineOptions } from '../api.js';
+import type { ConnectionSnapshot, QueueItem, SynclineOptions } from '../api.js';
 import type { ClientParts } from '../client.js';
 import type { ChangesFrame } from '../domain/change.js';
-import { dotKey } from '../domain/dot.js';
-import type { Dot, DotKey } from '../domain/ids.js';
+import type { Dot } from '../domain/ids.js';
 import { SynclineError } from '../errors.js';
-import { FRAMES_KEPT_MAX, LEADER_BEAT_MS, LEADER_TELLS_EVERY_MS, LOAD_RETRY_MS } from '../limits.js';
-import type { PendingOperation, Replica, SettledOwn, ViewChange } from '../replica/replica.js';
+import { FRAMES_KEPT_MAX, LOAD_RETRY_MS } from '../limits.js';
+import type { PendingOperation, Replica, ViewChange } from '../replica/replica.js';
 import type { RejectedRow, SlotId, Store, StoreContents, StoreMeta } from '../store/store.js';
 import type * as Network from '../sync/leader.js';
 import { Saver, type SaverListener } from '../sync/saver.js';
-import type { Accepted, RestartCause, SyncListener } from '../sync/sync.js';
 import { BrowserTabs, tabNames } from '../tabs/browser-tabs.js';
-import type { ConflictEffect, LeasedSlot, TabMessage } from '../tabs/tabs.js';
+import type { LeasedSlot, TabMessage } from '../tabs/tabs.js';
 import type { Transport } from '../transport/transport.js';
 import { Soon } from './cell.js';
 import { Follower } from './follower.js';
+import { syncListener } from './sync-listener.js';
+import type { RuntimeListener } from './runtime-listener.js';
 import { PresenceWatch } from './presence.js';
+import { LeaderVoice } from './leader-voice.js';
+import { OwnQueue } from './own-queue.js';
 import { mergeQueues, queueItem, statusOf } from './queue.js';
-
-/** What the runtime tells the client. */
-export interface RuntimeListener {
-  viewChanged(change: ViewChange): void;
-  settled(settled: SettledOwn): void;
-  accepted(accepted: readonly Accepted[]): void;
-  rejected(rows: readonly RejectedRow[]): void;
-  saved(dots: readonly Dot[], durability: 'durable' | 'memory'): void;
-  notSaved(dots: readonly Dot[], error: SynclineError): void;
-  conflictEvent(effect: ConflictEffect, own: boolean): void;
-  restarted(cause: RestartCause, reissued: readonly PendingOperation[], count: number): void;
-  /** The tray as stored. */
-  trayLoaded(rows: readonly RejectedRow[]): void;
-  connectionChanged(snapshot: ConnectionSnapshot): void;
-  queueChanged(items: readonly QueueItem[], paused: boolean): void;
-  presenceChanged(presence: readonly Presence[]): void;
-}
+import { unconnected } from './unconnected.js';
 
 /** What lives below the client: store, saver, tabs, and the sync loop while this tab leads. */
 export class Runtime {
@@ -45,14 +31,12 @@ export class Runtime {
   private slotId: SlotId = '';
   private meta: StoreMeta | undefined;
   private storageState: ConnectionSnapshot['storage'] = 'durable';
-  /** Loaded at the start: whether these were sent is not known. */
-  private readonly before = new Set<DotKey>();
+  private readonly ownQueue: OwnQueue;
   private keptFrames: ChangesFrame[] = [];
   private paused = false;
   private offline: boolean;
   private closed = false;
-  private toldAtMs = -Infinity;
-  private cancelTell: () => void = () => undefined;
+  private voice: LeaderVoice | undefined;
   private readonly connectionSoon = new Soon(() => {
     this.connectionNow();
   });
@@ -69,6 +53,7 @@ export class Runtime {
     private readonly listener: RuntimeListener,
   ) {
     this.offline = options.startOffline ?? false;
+    this.ownQueue = new OwnQueue(replica, (counter) => this.leader?.status(counter));
     this.presence = new PresenceWatch(parts.platform, transport, {
       leads: () => this.leader !== undefined && this.leader.connection().transport === 'up',
       askLeader: () => {
@@ -140,27 +125,16 @@ export class Runtime {
 
   /** Takes back what was never sent, and all that follows it. */
   cancelUnsent(): { readonly rows: readonly RejectedRow[]; readonly view: ViewChange } | undefined {
-    const pending = this.replica.pending();
-    let from: number | undefined;
-    for (let index = pending.length - 1; index >= 0; index--) {
-      const operation = pending[index];
-      if (operation === undefined || !this.neverSent(operation)) break;
-      from = operation.operation.dot.counter;
-    }
+    const from = this.ownQueue.firstUnsent();
     if (from === undefined) return undefined;
     const { view, rejected } = this.replica.cancelFrom(from, this.parts.platform.clock.nowMs());
-    const [counter, { slotId, store }] = [from, this];
+    const { slotId, store } = this;
     this.saver.write(async () => {
-      await store?.cancelFrom(slotId, counter, rejected);
+      await store?.cancelFrom(slotId, from, rejected);
       if (this.leader === undefined) this.tabs?.post({ type: 'cancelled', slotId });
       else this.leader.queuedHere();
     });
     return { rows: rejected, view };
-  }
-
-  private neverSent(pending: PendingOperation): boolean {
-    const status = statusOf(pending, this.statusOf(pending), this.before.has(dotKey(pending.operation.dot)));
-    return status === 'queued' || status === 'unsaved';
   }
 
   dismiss(dots: readonly Dot[]): Promise<void> {
@@ -175,7 +149,7 @@ export class Runtime {
 
   async close(): Promise<void> {
     this.closed = true;
-    this.cancelTell();
+    this.voice?.stop();
     this.presence.close();
     this.follower?.close();
     this.leader?.stop();
@@ -195,7 +169,7 @@ export class Runtime {
     this.slotId = slot.slotId;
     this.meta = contents.meta;
     const view = this.replica.load(contents, leased.contents);
-    for (const row of pending) this.before.add(dotKey(row.operation.dot));
+    this.ownQueue.loaded(pending);
     this.saverOrNone = new Saver(store, this.parts.platform.clock, this.saverListener(), slot, leased.stored, () =>
       this.replica.pending().filter((operation) => !operation.saved),
     );
@@ -231,13 +205,32 @@ export class Runtime {
       term,
       ownSlot: () => this.slotId,
       storage: () => this.storageState,
-      listener: this.syncListener(term),
+      listener: syncListener({
+        term,
+        tabs,
+        listener: this.listener,
+        replicaId: () => this.replica.replicaId,
+        framesGone: () => {
+          this.keptFrames = [];
+        },
+        connectionChanged: () => {
+          this.connectionSoon.ask();
+        },
+        queueChanged: () => {
+          this.queueSoon.ask();
+          this.connectionSoon.ask();
+        },
+      }),
       meta: this.meta,
       paused: this.paused,
       offline: this.offline,
     });
     this.leader.start();
-    this.beatAsLeader();
+    const { leader } = this;
+    this.voice?.stop();
+    this.voice = new LeaderVoice(platform.clock, () => {
+      if (this.leader === leader) this.say(leader, tabs);
+    });
     this.connectionSoon.ask();
     this.queueSoon.ask();
   }
@@ -264,6 +257,8 @@ export class Runtime {
   private followAgain(): void {
     this.leader?.stop();
     this.leader = undefined;
+    this.voice?.stop();
+    this.voice = undefined;
     this.saverOrNone?.dropFrames();
     this.keptFrames = [];
     this.follow();
@@ -310,7 +305,7 @@ export class Runtime {
         else this.ask(message.what);
         break;
       case 'hello':
-        this.tell(true);
+        this.voice?.now();
         break;
       case 'leader':
       case 'frame':
@@ -398,46 +393,6 @@ export class Runtime {
     };
   }
 
-  private syncListener(term: number): SyncListener {
-    const { listener } = this;
-    const current = (): boolean => this.tabs?.term === term;
-    return {
-      viewChanged: (change) => {
-        listener.viewChanged(change);
-      },
-      settled: (settled) => {
-        listener.settled(settled);
-      },
-      accepted: (accepted) => {
-        listener.accepted(accepted);
-        if (current()) this.tabs?.post({ type: 'accepted', term, accepted });
-      },
-      rejected: (rows, own) => {
-        if (own) listener.rejected(rows);
-        else if (current()) this.tabs?.post({ type: 'rejected', term, rejected: rows });
-      },
-      conflictEvent: (effect, dot) => {
-        listener.conflictEvent(effect, dot.replicaId === this.replica.replicaId);
-        if (current()) this.tabs?.post({ type: 'conflict', term, effect, dot });
-      },
-      restarted: (cause, reissued, count) => {
-        this.keptFrames = [];
-        listener.restarted(cause, reissued, count);
-        if (current()) this.tabs?.post({ type: 'reload', term, cause });
-      },
-      connectionChanged: () => {
-        this.connectionSoon.ask();
-      },
-      queueChanged: () => {
-        this.queueSoon.ask();
-        this.connectionSoon.ask();
-      },
-      fenced: () => {
-        this.tabs?.resign();
-      },
-    };
-  }
-
   // --- What is shown of connection and queue ---
 
   private connectionNow(): void {
@@ -462,18 +417,6 @@ export class Runtime {
     };
   }
 
-  private statusOf({ operation }: PendingOperation): ReturnType<Network.Leader['status']> {
-    return this.leader?.status(operation.dot.counter);
-  }
-
-  private ownItems(): readonly QueueItem[] {
-    return this.replica.pending().map((pending) => {
-      const { operation, bytes } = pending;
-      const status = statusOf(pending, this.statusOf(pending), this.before.has(dotKey(operation.dot)));
-      return queueItem(operation, bytes.length, status, true);
-    });
-  }
-
   private queueNow(): void {
     if (this.closed) return;
     this.listener.queueChanged(this.queueItems(), this.paused);
@@ -481,7 +424,7 @@ export class Runtime {
   }
 
   private queueItems(): readonly QueueItem[] {
-    const own = this.ownItems();
+    const own = this.ownQueue.items();
     if (this.leader === undefined) {
       return mergeQueues(this.follower?.told?.queue ?? [], own, this.replica.replicaId);
     }
@@ -494,29 +437,11 @@ export class Runtime {
 
   // --- The leader's word ---
 
-  private beatAsLeader(): void {
-    if (this.leader === undefined || this.closed) return;
-    this.tell(true);
-    const { leader } = this;
-    this.parts.platform.clock.after(LEADER_BEAT_MS, () => {
-      if (this.leader === leader) this.beatAsLeader();
-    });
+  private tell(): void {
+    this.voice?.tell();
   }
 
-  /** Tells the other tabs, not more often than they need to know. */
-  private tell(now = false): void {
-    const { leader, tabs } = this;
-    if (leader === undefined || tabs === undefined || this.closed) return;
-    this.cancelTell();
-    const { clock } = this.parts.platform;
-    const waitMs = this.toldAtMs + LEADER_TELLS_EVERY_MS - clock.monotonicMs();
-    if (!now && waitMs > 0) {
-      this.cancelTell = clock.after(waitMs, () => {
-        this.tell();
-      });
-      return;
-    }
-    this.toldAtMs = clock.monotonicMs();
+  private say(leader: Network.Leader, tabs: BrowserTabs): void {
     tabs.post({
       type: 'leader',
       term: tabs.term,
@@ -531,24 +456,4 @@ export class Runtime {
 function scopeOf(options: SynclineOptions, store: Store, unique: () => string): string {
   const name = `syncline/${options.url}/${options.workspace}/${options.profile ?? 'default'}`;
   return store.durability === 'durable' ? name : `${name}/${unique()}`;
-}
-
-/** What is told before there is a leader to tell it. */
-function unconnected(
-  offline: boolean,
-  position: number,
-  pending: number,
-  storage: ConnectionSnapshot['storage'],
-): ConnectionSnapshot {
-  return {
-    ...(offline ? { state: 'offline', reason: 'asked' } : { state: 'online' }),
-    transport: offline ? 'down' : 'connecting',
-    feed: { position, head: position, caughtUp: false },
-    queue: { pending, paused: false },
-    quality: { loss: 0, stability: 1, rating: 'unknown' },
-    failures: 0,
-    breaker: 'closed',
-    role: 'follower',
-    storage,
-  };
 }

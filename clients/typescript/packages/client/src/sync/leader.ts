@@ -1,23 +1,20 @@
-import type { ConnectionReason, ConnectionSnapshot } from '../api.js';
+import type { ConnectionSnapshot } from '../api.js';
 import { planBatch } from '../connection/batch.js';
 import { ConnectionManager } from '../connection/manager.js';
 import type { Seq } from '../domain/ids.js';
-import type { ServerReceipt } from '../domain/operation.js';
 import type { ChangesFrame } from '../domain/change.js';
 import { CLOSED_SLOTS_EVERY_MS, FRAMES_KEPT_MAX } from '../limits.js';
-import type { FrameVerdict, SettledOwn, WholeSnapshot } from '../replica/replica.js';
+import type { FrameVerdict } from '../replica/replica.js';
 import type { SlotId } from '../store/store.js';
 import type { TransportError } from '../transport/transport-error.js';
 import { Beats } from './beats.js';
 import { FeedReader, type FeedDriver } from './feed.js';
-import type { History } from './history.js';
 import { OtherQueues } from './others.js';
+import { SchemaWatch } from './schema-watch.js';
 import { Settlement } from './settlement.js';
+import { StartingOver } from './starting-over.js';
 import type { QueueEntry, Sync, SyncParts } from './sync.js';
 import { Uploader, type UploadDriver, type UploadItem } from './upload.js';
-
-/** Of operations made before this device heard of any history. */
-const NO_EPOCH = '0';
 
 /** The loop of the tab that holds the connection. */
 export class Leader implements Sync {
@@ -25,18 +22,13 @@ export class Leader implements Sync {
   private readonly feed: FeedReader;
   private readonly own: Uploader;
   private readonly otherQueues: OtherQueues;
-  /** Loaded when it is needed, which is almost never. */
-  private history: Promise<History> | undefined;
+  private readonly over: StartingOver;
   private readonly beats: Beats;
   private readonly settlement: Settlement;
   private attempt: AbortController | undefined;
   private headSeq: Seq = 0;
-  private schemaSeen: number | undefined;
-  private schemaAsked: number | undefined;
+  private readonly schema: SchemaWatch;
   private progress: ConnectionSnapshot['snapshot'];
-  private trouble: ConnectionReason | undefined;
-  private doubts = new Set<string>();
-  private healing = false;
   private stoppedSending = false;
   private pausedNow: boolean;
   private offlineNow: boolean;
@@ -72,6 +64,29 @@ export class Leader implements Sync {
     this.own = new Uploader(parts.ownSlot(), items, transport, platform, driver);
     this.otherQueues = new OtherQueues(store, transport, platform, driver, parts.ownSlot);
     this.settlement = new Settlement(parts, this.otherQueues, this.own);
+    this.schema = new SchemaWatch(parts, this.ended.signal, (schema) => {
+      this.settlement.schema(schema);
+    });
+    this.over = new StartingOver(parts, {
+      others: this.otherQueues,
+      settlement: this.settlement,
+      headIs: (seq) => {
+        this.headSeq = seq;
+      },
+      takeNewHistory: () => {
+        this.feed.rewind();
+        manager.event({ type: 'went_away' });
+      },
+      restartBeats: () => {
+        this.beats.restart();
+      },
+      reconnected: () => {
+        this.reconnected();
+      },
+      wakeQueues: () => {
+        this.wakeQueues();
+      },
+    });
     this.beats = new Beats(
       platform,
       transport,
@@ -79,7 +94,7 @@ export class Leader implements Sync {
       () => replica.position,
       (report) => {
         if (report !== 'lost') {
-          if (this.feed.following && replica.whole && report.epoch !== replica.epoch) this.rewound();
+          if (this.feed.following && replica.whole && report.epoch !== replica.epoch) this.over.rewound();
           this.headSeq = Math.max(this.headSeq, report.headSeq);
         }
         manager.beat(report);
@@ -107,9 +122,7 @@ export class Leader implements Sync {
     this.ended.abort(new Error('stopped'));
     this.own.stop();
     this.otherQueues.stop();
-    void this.history?.then((history) => {
-      history.stop();
-    });
+    this.over.stop();
     this.settlement.stop();
     this.manager.close();
   }
@@ -165,7 +178,7 @@ export class Leader implements Sync {
         queue: { pending: pending.length + others.length, paused: this.pausedNow },
         queueMoving: this.settlement.moving,
         storage: this.parts.storage(),
-        ...(this.trouble && { trouble: this.trouble }),
+        ...(this.over.trouble && { trouble: this.over.trouble }),
       },
       'leader',
     );
@@ -182,19 +195,9 @@ export class Leader implements Sync {
   private connect(): void {
     const attempt = new AbortController();
     this.attempt = attempt;
-    void this.readSchemaOnce(attempt.signal).then(async () => {
+    void this.schema.readFirst(attempt.signal).then(async () => {
       if (!attempt.signal.aborted) await this.feed.run(attempt.signal);
     });
-  }
-
-  /** Effects on links are told from those on registers by the schema: it comes first. */
-  private async readSchemaOnce(signal: AbortSignal): Promise<void> {
-    if (this.parts.replica.schema !== undefined) return;
-    try {
-      this.takeSchema(await this.parts.transport.schema(signal));
-    } catch {
-      // The feed meets the same failure and says so.
-    }
   }
 
   private disconnect(): void {
@@ -210,7 +213,7 @@ export class Leader implements Sync {
         if (this.manager.up) return;
         this.manager.event({ type: 'opened' });
         this.stoppedSending = false;
-        if (this.trouble !== 'history_rewound') this.trouble = undefined;
+        if (this.over.trouble !== 'history_rewound') this.over.trouble = undefined;
         this.settlement.connected();
         this.beats.start();
         if (this.feed.following) this.reconnected();
@@ -223,13 +226,12 @@ export class Leader implements Sync {
         this.headSeq = Math.max(this.headSeq, seq);
       },
       schemaIs: (version) => {
-        this.schemaSeen = version;
-        this.readSchema();
+        this.schema.versionIs(version);
       },
       applied: (frame, verdict) => {
         this.applied(frame, verdict);
       },
-      adopt: (snapshot, rewound) => this.adopt(snapshot, rewound),
+      adopt: (snapshot, rewound) => this.over.adopt(snapshot, rewound),
       following: () => {
         this.reconnected();
       },
@@ -238,10 +240,10 @@ export class Leader implements Sync {
         this.parts.listener.connectionChanged();
       },
       broken: () => {
-        this.trouble = 'protocol';
+        this.over.trouble = 'protocol';
       },
       rewound: () => {
-        this.trouble = 'history_rewound';
+        this.over.trouble = 'history_rewound';
       },
       wentAway: () => {
         this.manager.event({ type: 'went_away' });
@@ -284,116 +286,6 @@ export class Leader implements Sync {
     this.otherQueues.wake();
   }
 
-  // --- Starting over ---
-
-  private async adopt(snapshot: WholeSnapshot, rewound: boolean): Promise<void> {
-    const { replica, saver, store, term, listener } = this.parts;
-    const { epoch, seqInclusive } = snapshot.meta.cursor;
-    // A position is this history's own: a queue made before there was any is made again, without a word about it.
-    const first = replica.epoch === NO_EPOCH;
-    let settled: readonly SettledOwn[] = [];
-    const adopted =
-      !rewound &&
-      (await saver.exclusive(async () => {
-        if (replica.pending().some(({ operation }) => operation.context.epoch !== epoch)) return false;
-        settled = this.settlement.acceptedUpTo(seqInclusive);
-        // At once, so that nothing is made in between; what is made from here on is kept after the snapshot.
-        listener.viewChanged(replica.adopt(snapshot));
-        await store.finishSnapshot(term, snapshot.meta);
-        saver.restart(seqInclusive);
-        return true;
-      }));
-    if (!adopted) {
-      await this.replaceHistory(snapshot, !first);
-      return;
-    }
-    this.settlement.adopted(snapshot.meta, settled);
-    this.trouble = undefined;
-    listener.restarted('snapshot', [], 0);
-    listener.queueChanged();
-    listener.connectionChanged();
-  }
-
-  private async replaceHistory(snapshot: WholeSnapshot, announced: boolean): Promise<void> {
-    const { listener } = this.parts;
-    this.healing = true;
-    try {
-      const made = await (await this.loadHistory()).rewound(snapshot);
-      this.headSeq = snapshot.meta.cursor.seqInclusive;
-      this.settlement.adopted(snapshot.meta, []);
-      listener.viewChanged(made.view);
-      for (const settled of made.settled) listener.settled(settled);
-      listener.restarted(
-        announced ? 'history_rewound' : 'replica_changed',
-        made.operations,
-        announced ? made.count : 0,
-      );
-      this.trouble = undefined;
-    } finally {
-      this.healing = false;
-    }
-    await this.otherQueues.refresh();
-    this.beats.restart();
-    listener.queueChanged();
-    listener.connectionChanged();
-  }
-
-  private async loadHistory(): Promise<History> {
-    this.history ??= import('./history.js').then(({ History }) => new History(this.parts));
-    try {
-      const history = await this.history;
-      if (this.stopped) history.stop();
-      return history;
-    } catch (error) {
-      // The next attempt loads it again.
-      this.history = undefined;
-      throw error;
-    }
-  }
-
-  private rewound(): void {
-    if (this.trouble === 'history_rewound') return;
-    this.trouble = 'history_rewound';
-    this.feed.rewind();
-    this.manager.event({ type: 'went_away' });
-  }
-
-  /** A single word that a context is ahead is checked before it is believed. */
-  private async doubted(receipt: ServerReceipt): Promise<void> {
-    const key = `${receipt.dot.replicaId}:${receipt.dot.counter}`;
-    try {
-      const head = await this.parts.transport.head(this.ended.signal);
-      const { epoch, position } = this.parts.replica;
-      const fits = head.epoch === epoch && head.seqInclusive >= position;
-      if (fits && !this.doubts.has(key)) {
-        this.doubts.add(key);
-        this.wakeQueues();
-        return;
-      }
-      this.doubts.clear();
-      this.rewound();
-    } catch {
-      // The wire is down or about to be; the operation is sent again when it is up.
-    }
-  }
-
-  private async forked(slotId: SlotId): Promise<void> {
-    if (this.healing || this.stopped) return;
-    this.healing = true;
-    try {
-      const made = await (await this.loadHistory()).forked(slotId);
-      if (slotId === this.parts.ownSlot()) this.parts.listener.viewChanged(made.view);
-      if (made.rejected.length > 0) this.parts.listener.rejected(made.rejected, true);
-      this.parts.listener.restarted('replica_changed', made.operations, made.count);
-    } finally {
-      this.healing = false;
-    }
-    await this.otherQueues.refresh();
-    this.beats.restart();
-    this.reconnected();
-    this.parts.listener.queueChanged();
-  }
-
   // --- Queues ---
 
   private uploadDriver(): UploadDriver {
@@ -404,9 +296,9 @@ export class Leader implements Sync {
         this.feed.following &&
         !this.pausedNow &&
         !this.stoppedSending &&
-        !this.healing &&
+        !this.over.healing &&
         !this.stopped &&
-        this.trouble !== 'history_rewound',
+        this.over.trouble !== 'history_rewound',
       plan: () => planBatch(this.manager.quality()),
       epoch: () => parts.replica.epoch,
       receipts: (_, receipts) => {
@@ -416,10 +308,10 @@ export class Leader implements Sync {
         this.settlement.abandoned(dot, receipt);
       },
       historyDoubted: (_, receipt) => {
-        void this.doubted(receipt);
+        void this.over.doubted(receipt);
       },
       forked: (slotId) => {
-        void this.forked(slotId).catch(() => undefined);
+        void this.over.forked(slotId).catch(() => undefined);
       },
       stopped: (failure) => {
         this.sendingRefused(failure);
@@ -438,7 +330,8 @@ export class Leader implements Sync {
       return;
     }
     const reasons = { forbidden: 'forbidden', not_found: 'unknown_workspace' } as const;
-    this.trouble = failure.kind === 'forbidden' || failure.kind === 'not_found' ? reasons[failure.kind] : 'protocol';
+    this.over.trouble =
+      failure.kind === 'forbidden' || failure.kind === 'not_found' ? reasons[failure.kind] : 'protocol';
     this.parts.listener.connectionChanged();
   }
 
@@ -453,29 +346,5 @@ export class Leader implements Sync {
     this.cancelRefresh = this.parts.platform.clock.after(CLOSED_SLOTS_EVERY_MS, () => {
       void this.lookAfterOthers();
     });
-  }
-
-  // --- The schema ---
-
-  private readSchema(): void {
-    const { schemaSeen } = this;
-    if (schemaSeen === undefined || schemaSeen === this.parts.replica.schema?.version) return;
-    if (this.schemaAsked === schemaSeen) return;
-    this.schemaAsked = schemaSeen;
-    void this.parts.transport
-      .schema(this.ended.signal)
-      .then((schema) => {
-        this.takeSchema(schema);
-      })
-      .catch(() => undefined)
-      .finally(() => {
-        this.schemaAsked = undefined;
-      });
-  }
-
-  private takeSchema(schema: Awaited<ReturnType<SyncParts['transport']['schema']>>): void {
-    if (this.stopped) return;
-    this.parts.listener.viewChanged(this.parts.replica.setSchema(schema));
-    this.settlement.schema(schema);
   }
 }
