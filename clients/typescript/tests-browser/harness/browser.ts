@@ -112,7 +112,7 @@ async function servedFrom(folder: string, route: Parameters<Parameters<BrowserCo
 /** Of numbers: the one below which a share lies. */
 export function percentile(numbers: readonly number[], share: number): number {
   const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(sorted.length * share) - 1))] ?? Number.NaN;
 }
 
 /** The clients of the page, as main.tsx leaves them for the console. */

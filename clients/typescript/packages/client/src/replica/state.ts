@@ -18,7 +18,7 @@ import type { TextShown } from './text-view.js';
 import { Texts } from './texts.js';
 
 /** Layout of the stored rows. */
-export const STORE_LAYOUT = 1;
+export const STORE_LAYOUT = 2;
 
 /** What a call changed, while it is being collected. */
 export interface Changing {

@@ -1,6 +1,6 @@
 import type { ConfirmedRecord } from '../domain/change.js';
 import type { ConflictSummary } from '../domain/conflict.js';
-import type { Dot, Seq } from '../domain/ids.js';
+import type { Dot, RecordId, Seq } from '../domain/ids.js';
 import { REJECTED_KEPT_MAX, SETTLED_KEPT_MAX, SLOTS_MAX } from '../limits.js';
 import type {
   FrameWrites,
@@ -16,10 +16,14 @@ import type {
   StoreMeta,
 } from './store.js';
 import { StoreError } from './store-error.js';
-import type { TableName, TableTransaction, Tables } from './tables.js';
+import type { RecordRow, TableName, TableTransaction, Tables } from './tables.js';
 
 /** The newest layout this code knows. */
-export const LAYOUT = 1;
+export const LAYOUT = 2;
+
+/** Records of a snapshot that are one row. Fewer are rows of their own, as are those of frames. */
+const TOGETHER_MIN = 16;
+const TOGETHER_MAX = 256;
 
 type Copy = 0 | 1;
 const RECORDS = ['records0', 'records1'] as const;
@@ -39,6 +43,11 @@ const FRAME_TABLES: readonly TableName[] = [
 
 /** The laws of {@link Store}, once, over whatever keeps the tables. */
 export class TableStore implements Store {
+  /** Rows of many records in the snapshot that is being filled. */
+  private together = 0;
+  /** What it has as rows of their own. */
+  private readonly apart = new Set<RecordId>();
+
   constructor(
     private readonly tables: Tables,
     /** For `settledAtMs` only. */
@@ -65,7 +74,7 @@ export class TableStore implements Store {
         if (records.length > 0) throw new StoreError('corrupt', 'there are records but no position');
         return { records: [], conflicts: [], textTail: [] };
       }
-      return { meta, records, conflicts, textTail };
+      return { meta, records: latest(records), conflicts, textTail };
     });
   }
 
@@ -306,6 +315,8 @@ export class TableStore implements Store {
       const aside = otherCopy(await presentCopy(tx));
       tx.clear(RECORDS[aside]);
       tx.clear(CONFLICTS[aside]);
+      this.together = 0;
+      this.apart.clear();
     });
   }
 
@@ -316,7 +327,18 @@ export class TableStore implements Store {
   ): Promise<void> {
     await this.tables.run(['meta', 'records0', 'records1', 'conflicts0', 'conflicts1'], 'relaxed', async (tx) => {
       await checkTerm(tx, term);
-      putConfirmed(tx, otherCopy(await presentCopy(tx)), records, conflicts);
+      const aside = otherCopy(await presentCopy(tx));
+      if (records.length < TOGETHER_MIN) {
+        for (const { recordId } of records) this.apart.add(recordId);
+        putConfirmed(tx, aside, records, conflicts);
+        return;
+      }
+      putConfirmed(tx, aside, [], conflicts);
+      // A row of one record is always the later one.
+      for (const { recordId } of records) if (this.apart.delete(recordId)) tx.delete(RECORDS[aside], recordId);
+      for (let from = 0; from < records.length; from += TOGETHER_MAX) {
+        tx.put(RECORDS[aside], [this.together++], records.slice(from, from + TOGETHER_MAX));
+      }
     });
   }
 
@@ -411,6 +433,19 @@ async function storedMeta(tx: TableTransaction): Promise<StoreMeta | undefined> 
 async function checkTerm(tx: TableTransaction, term: number): Promise<void> {
   const last = await numberIn(tx, 'term');
   if (term < last) throw new StoreError('fenced', `term ${term} is over: there was term ${last}`);
+}
+
+/** The latest row of each record: rows of many come one after the other, and those of one after all of them. */
+function latest(rows: readonly RecordRow[]): readonly ConfirmedRecord[] {
+  const found = new Map<RecordId, ConfirmedRecord>();
+  for (const row of rows) if (isMany(row)) for (const record of row) found.set(record.recordId, record);
+  if (found.size === 0) return rows as readonly ConfirmedRecord[];
+  for (const row of rows) if (!isMany(row)) found.set(row.recordId, row);
+  return [...found.values()];
+}
+
+function isMany(row: RecordRow): row is readonly ConfirmedRecord[] {
+  return Array.isArray(row);
 }
 
 /** Closed conflicts are not kept. */

@@ -2,11 +2,14 @@ import type { ConfirmedRecord } from '../domain/change.js';
 import type { ConflictSummary } from '../domain/conflict.js';
 import type { PendingRow, RejectedRow, SettledRow, SlotRow, StoreMeta, TextTailRow } from './store.js';
 
+/** One record, or many of a snapshot: a database reads one long row much faster than many short ones. */
+export type RecordRow = ConfirmedRecord | readonly ConfirmedRecord[];
+
 /** The rows of every table. DESIGN.md lists their keys. */
 export interface TableRows {
   readonly meta: StoreMeta | number;
-  readonly records0: ConfirmedRecord;
-  readonly records1: ConfirmedRecord;
+  readonly records0: RecordRow;
+  readonly records1: RecordRow;
   readonly conflicts0: ConflictSummary;
   readonly conflicts1: ConflictSummary;
   readonly tail: TextTailRow;

@@ -289,6 +289,31 @@ export function storeContract(name: string, place: () => Place): void {
       expect((await store.load()).records.map((row) => row.recordId)).toEqual(['newer', 'x']);
     });
 
+    it('the latest of a record counts, whether its snapshot came in large chunks or small ones', async () => {
+      const idOf = (index: number) => `r${String(index).padStart(4, '0')}`;
+      const chunk = (from: number, count: number, seq: number) =>
+        Array.from({ length: count }, (_, index) => record(idOf(from + index), seq));
+      const term = await store.nextTerm();
+      await store.beginSnapshot(term);
+      await store.addToSnapshot(term, chunk(0, 600, 1), []);
+      await store.addToSnapshot(term, chunk(5, 2, 2), []);
+      await store.addToSnapshot(term, chunk(700, 2, 2), []);
+      await store.addToSnapshot(term, chunk(590, 120, 3), []);
+      await store.finishSnapshot(term, metaAt(9));
+      await store.saveFrames(term, [frame(9, 10, { records: [record(idOf(20), 10), record('x', 10)] })]);
+      const seqs = new Map((await (await restarted()).load()).records.map((row) => [row.recordId, row.lastSeq]));
+      const expected = new Map<string, number>();
+      for (let index = 0; index < 710; index++) {
+        expected.set(idOf(index), index === 20 ? 10 : index >= 590 ? 3 : index === 5 || index === 6 ? 2 : 1);
+      }
+      expect(seqs).toEqual(expected.set('x', 10));
+      // Another snapshot begins with nothing of this one.
+      await store.beginSnapshot(term);
+      await store.addToSnapshot(term, chunk(0, 20, 11), []);
+      await store.finishSnapshot(term, metaAt(11));
+      expect((await store.load()).records).toEqual(chunk(0, 20, 11));
+    });
+
     it('an accepted operation stays until its position is passed, by a frame or a snapshot', async () => {
       await store.createSlot(slotRow());
       await store.saveOperations('s', [operation(1), operation(2), operation(3)], []);
