@@ -19,8 +19,6 @@ esac
 # shellcheck source=scripts/setup.sh
 . scripts/setup.sh >&2
 
-# Two builds, so that what a peer's client library asks of shared dependencies does not get into the server.
-cargo build --release --locked --quiet --package syncline --bin syncline >&2
-cargo build --release --locked --quiet --package syncline-compare >&2
+cargo build --release --locked --quiet --package syncline --package syncline-compare >&2
 programs=${CARGO_TARGET_DIR:-target}/release
 exec "$programs/syncline-compare" "$@"

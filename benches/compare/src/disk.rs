@@ -1,13 +1,12 @@
 //! One directory for the data of all servers, so that they all write to the same disk.
 
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
-use serde::Serialize;
-use tempfile::TempDir;
-
+use crate::directory::Directory;
 use crate::error::CompareError;
+use serde::Serialize;
 
 /// What is written and synced to learn what the disk takes for it.
 const PROBE_BYTES: usize = 4_096;
@@ -15,7 +14,7 @@ const PROBES: usize = 100;
 
 /// The directory; it goes with its owner, and its owner must outlive the servers.
 pub(crate) struct Disk {
-    directory: TempDir,
+    directory: Directory,
     description: DiskDescription,
 }
 
@@ -35,8 +34,7 @@ impl Disk {
         };
         std::fs::create_dir_all(parent).map_err(file(parent))?;
         let parent = std::fs::canonicalize(parent).map_err(file(parent))?;
-        let directory =
-            tempfile::Builder::new().prefix("compare-").tempdir_in(&parent).map_err(file(&parent))?;
+        let directory = Directory::create(&parent, "compare")?;
         let file_system = file_system(directory.path())?;
         let path = directory.path().join("probe");
         let probed = tokio::task::spawn_blocking({
@@ -51,11 +49,8 @@ impl Disk {
     }
 
     /// A new directory in it.
-    pub(crate) fn directory(&self, name: &str) -> Result<TempDir, CompareError> {
-        tempfile::Builder::new()
-            .prefix(&format!("{name}-"))
-            .tempdir_in(self.directory.path())
-            .map_err(|source| CompareError::File { path: self.directory.path().to_owned(), source })
+    pub(crate) fn directory(&self, name: &str) -> Result<Directory, CompareError> {
+        Directory::create(self.directory.path(), name)
     }
 
     pub(crate) fn description(&self) -> DiskDescription {
@@ -64,8 +59,7 @@ impl Disk {
 
     /// Removes it, and tells when that does not work.
     pub(crate) fn remove(self) -> Result<(), CompareError> {
-        let path: PathBuf = self.directory.path().to_owned();
-        self.directory.close().map_err(|source| CompareError::File { path, source })
+        self.directory.remove()
     }
 }
 
@@ -87,27 +81,37 @@ fn probe(path: &Path) -> std::io::Result<u64> {
     Ok(took.get(PROBES / 2).map_or(0, |t| u64::try_from(t.as_micros()).unwrap_or(u64::MAX)))
 }
 
-/// The kind of file system; one in memory is refused.
-#[cfg(target_os = "linux")]
+/// The kind of file system; one in memory is refused. Unknown where the system does not list what is mounted.
 fn file_system(path: &Path) -> Result<String, CompareError> {
-    const TMPFS: i64 = 0x0102_1994;
-    const RAMFS: i64 = 0x8584_58f6;
-    let found = rustix::fs::statfs(path)
-        .map_err(|source| CompareError::File { path: path.to_owned(), source: source.into() })?;
-    #[allow(clippy::unnecessary_cast, reason = "its size differs between architectures")]
-    let kind = found.f_type as i64;
-    Ok(match kind {
-        TMPFS | RAMFS => return Err(CompareError::NoDisk { path: path.to_owned() }),
-        0xef53 => "ext4".to_owned(),
-        0x5846_5342 => "xfs".to_owned(),
-        0x9123_683e => "btrfs".to_owned(),
-        0x2fc1_2fc1 => "zfs".to_owned(),
-        0x794c_7630 => "overlay".to_owned(),
-        other => format!("kind {other:#x}"),
-    })
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    match kind_of(path, &mounts) {
+        Some("tmpfs" | "ramfs") => Err(CompareError::NoDisk { path: path.to_owned() }),
+        kind => Ok(kind.unwrap_or("unknown").to_owned()),
+    }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn file_system(_: &Path) -> Result<String, CompareError> {
-    Ok("unknown".to_owned())
+/// What is mounted nearest above a path, and last where there are several.
+fn kind_of<'a>(path: &Path, mounts: &'a str) -> Option<&'a str> {
+    let mounts = mounts.lines().filter_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        Some((words.next()?, words.next()?))
+    });
+    let above = mounts.filter(|(mounted_at, _)| path.starts_with(mounted_at));
+    above.max_by_key(|(mounted_at, _)| mounted_at.len()).map(|(_, kind)| kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_system_is_the_nearest_one_above() {
+        let mounts = "/dev/a / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/b /tmp/disk xfs rw 0 0\n";
+        let kind = |path: &str| kind_of(Path::new(path), mounts);
+        assert_eq!(kind("/home/target"), Some("ext4"));
+        assert_eq!(kind("/tmp/target"), Some("tmpfs"));
+        assert_eq!(kind("/tmpfiles"), Some("ext4"));
+        assert_eq!(kind("/tmp/disk/target"), Some("xfs"));
+        assert_eq!(kind_of(Path::new("/"), ""), None);
+    }
 }

@@ -2,6 +2,7 @@
 //! README.md beside this crate.
 
 mod args;
+mod directory;
 mod disk;
 mod error;
 mod machine;

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use syncline::cli::bench::driver::{Target, TargetArgs};
-use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::args::{Args, Peer};
+use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::error::CompareError;
 use crate::peers::nats::Version;
@@ -102,7 +102,7 @@ pub(crate) struct Server {
     pub target: Target,
     process: Process,
     /// Goes after the process, so it comes after it here.
-    directory: TempDir,
+    directory: Directory,
 }
 
 impl Server {
@@ -164,16 +164,16 @@ impl Server {
     /// Stops it and removes its data.
     pub(crate) async fn close(self) -> Result<(), CompareError> {
         self.process.stop().await;
-        let path = self.directory.path().to_owned();
-        self.directory.close().map_err(|source| CompareError::File { path, source })
+        self.directory.remove()
     }
 }
 
 /// A NATS server; see [`Server`].
 pub(crate) struct NatsServer {
-    pub url: String,
+    /// Host and port.
+    pub address: String,
     process: Process,
-    directory: TempDir,
+    directory: Directory,
 }
 
 impl NatsServer {
@@ -192,16 +192,15 @@ impl NatsServer {
         let mut command = Command::new(program);
         command.arg("--config").arg(&path);
         let mut process = Process::start("nats-server", directory.path(), command)?;
-        let url = format!("nats://127.0.0.1:{port}");
-        process.ready(async |_| nats::prepare(&url).await).await?;
-        Ok(NatsServer { url, process, directory })
+        let address = format!("127.0.0.1:{port}");
+        process.ready(async |_| nats::prepare(&address).await).await?;
+        Ok(NatsServer { address, process, directory })
     }
 
     /// Stops it and removes its data.
     pub(crate) async fn close(self) -> Result<(), CompareError> {
         self.process.stop().await;
-        let path = self.directory.path().to_owned();
-        self.directory.close().map_err(|source| CompareError::File { path, source })
+        self.directory.remove()
     }
 }
 

@@ -4,17 +4,22 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use async_nats::jetstream::{self, stream};
 use bytes::Bytes;
+use serde::Deserialize;
 use syncline::cli::bench::driver::{Caller, Due};
 
 use crate::error::CompareError;
 use crate::process;
+use connection::Connection;
+
+mod connection;
 
 const STREAM: &str = "compare";
 const SUBJECTS: &str = "compare.>";
 /// How long a server that starts may take for an answer before it is asked anew.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long an acknowledgement may take.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
 /// The first version that can sync each write.
 const SYNCS_EACH_WRITE_FROM: (u32, u32) = (2, 10);
 /// What a stream may keep on disk.
@@ -66,43 +71,66 @@ pub(crate) fn configuration(port: u16, store: &Path, version: &Version) -> Strin
     )
 }
 
+/// What JetStream answers.
+#[derive(Debug, Default, Deserialize)]
+struct Answer {
+    /// Position of a message in the stream.
+    #[serde(default)]
+    seq: u64,
+    error: Option<Refusal>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Refusal {
+    description: String,
+}
+
+impl Answer {
+    fn parse(answer: &[u8]) -> Result<Answer, String> {
+        let answer: Answer = serde_json::from_slice(answer).map_err(|error| error.to_string())?;
+        match answer.error {
+            Some(refusal) => Err(refusal.description),
+            None => Ok(answer),
+        }
+    }
+}
+
 /// Makes the stream, as soon as there is a server that does.
-pub(crate) async fn prepare(url: &str) -> Result<(), String> {
+pub(crate) async fn prepare(address: &str) -> Result<(), String> {
     let preparing = async {
-        let client = async_nats::connect(url).await.map_err(|error| error.to_string())?;
-        let config = stream::Config {
-            name: STREAM.to_owned(),
-            subjects: vec![SUBJECTS.to_owned()],
-            storage: stream::StorageType::File,
-            ..stream::Config::default()
-        };
-        let made = jetstream::new(client).get_or_create_stream(config).await;
-        made.map(drop).map_err(|error| error.to_string())
+        let connection = Connection::open(address).await?;
+        let config = serde_json::json!({
+            "name": STREAM,
+            "subjects": [SUBJECTS],
+            "storage": "file",
+            "retention": "limits",
+            "num_replicas": 1,
+        });
+        let subject = format!("$JS.API.STREAM.CREATE.{STREAM}");
+        Answer::parse(&connection.request(&subject, config.to_string().as_bytes()).await?).map(drop)
     };
     tokio::time::timeout(ANSWER_WITHIN, preparing).await.map_err(|_| "no answer".to_owned())?
 }
 
 /// A connection.
-pub(crate) async fn connect(url: &str) -> Result<jetstream::Context, CompareError> {
-    let client = async_nats::connect(url).await;
-    client
-        .map(jetstream::new)
-        .map_err(|error| CompareError::Server { name: "nats-server", detail: error.to_string() })
+pub(crate) async fn connect(address: &str) -> Result<Connection, CompareError> {
+    let opened = Connection::open(address).await;
+    opened.map_err(|detail| CompareError::Server { name: "nats-server", detail })
 }
 
 /// Publishes to a subject of its own, one message at a time.
 pub(crate) struct Publisher {
-    context: jetstream::Context,
-    subject: async_nats::Subject,
+    connection: Connection,
+    subject: String,
     payload: Bytes,
     last_sequence: u64,
 }
 
 impl Publisher {
-    pub(crate) fn new(context: jetstream::Context, number: u32, value_bytes: u32) -> Publisher {
+    pub(crate) fn new(connection: Connection, number: u32, value_bytes: u32) -> Publisher {
         Publisher {
-            context,
-            subject: format!("{STREAM}.{number:05}").into(),
+            connection,
+            subject: format!("{STREAM}.{number:05}"),
             payload: vec![b'v'; value_bytes as usize].into(),
             last_sequence: 0,
         }
@@ -111,13 +139,14 @@ impl Publisher {
 
 impl Caller for Publisher {
     async fn call(&mut self, _: Due) -> Result<u64, String> {
-        let sent = self.context.publish(self.subject.clone(), self.payload.clone()).await;
-        let acknowledged =
-            sent.map_err(|error| error.to_string())?.await.map_err(|error| error.to_string())?;
-        if acknowledged.sequence <= self.last_sequence {
-            return Err(format!("sequence {} after {}", acknowledged.sequence, self.last_sequence));
+        let answer = self.connection.request(&self.subject, &self.payload);
+        let answer = tokio::time::timeout(ACKNOWLEDGED_WITHIN, answer).await;
+        let answer = answer.map_err(|_| "no acknowledgement".to_owned())?;
+        let sequence = Answer::parse(&answer?)?.seq;
+        if sequence <= self.last_sequence {
+            return Err(format!("sequence {sequence} after {}", self.last_sequence));
         }
-        self.last_sequence = acknowledged.sequence;
+        self.last_sequence = sequence;
         Ok(1)
     }
 }
@@ -143,5 +172,14 @@ mod tests {
         };
         assert!(!configured("nats-server: v2.9.10").contains("sync_interval"));
         assert!(configured("nats-server: v2.12.0").contains("sync_interval: always"));
+    }
+
+    #[test]
+    fn a_refusal_is_no_acknowledgement() {
+        let sequence = |answer: &[u8]| Answer::parse(answer).map(|answer| answer.seq);
+        assert_eq!(sequence(br#"{"stream":"compare","seq":7}"#), Ok(7));
+        let refusal = br#"{"error":{"code":503,"description":"insufficient resources"},"seq":0}"#;
+        assert_eq!(sequence(refusal), Err("insufficient resources".to_owned()));
+        assert!(sequence(b"not json").is_err());
     }
 }

@@ -190,12 +190,12 @@ async fn put(load: &Load, server: &Server, plan: &Plan) -> Result<Turn, CompareE
 }
 
 async fn publish(load: &Load, server: &NatsServer, plan: &Plan) -> Result<Turn, CompareError> {
-    let mut contexts = Vec::new();
+    let mut connections = Vec::new();
     for _ in 0..load.connections {
-        contexts.push(nats::connect(&server.url).await?);
+        connections.push(nats::connect(&server.address).await?);
     }
-    let publishers = (0..load.in_flight).zip(contexts.iter().cycle().cloned());
-    let publishers = publishers.map(|(n, context)| nats::Publisher::new(context, n, plan.value_bytes));
+    let publishers = (0..load.in_flight).zip(connections.iter().cycle().cloned());
+    let publishers = publishers.map(|(n, connection)| nats::Publisher::new(connection, n, plan.value_bytes));
     measured(publishers.collect(), load, plan, "nats").await
 }
 
