@@ -1,5 +1,5 @@
-import { BinaryReader } from '@bufbuild/protobuf/wire';
 import type { Clock } from '../platform.js';
+import { Reader } from '../wire/bytes.js';
 import { decode, encode, Table } from '../wire/codec.js';
 import type { StatusDetail } from '../wire/errors.js';
 import * as tables from '../wire/tables.js';
@@ -211,11 +211,11 @@ function detailsOf(header: string | null): readonly StatusDetail[] {
   try {
     const bytes = Uint8Array.from(atob(header.replace(/-/g, '+').replace(/_/g, '/')), (char) => char.charCodeAt(0));
     const details: StatusDetail[] = [];
-    const reader = new BinaryReader(bytes);
+    const reader = new Reader(bytes);
     while (reader.pos < reader.len) {
       const [no, wireType] = reader.tag();
       if (no === 3) details.push(anyOf(reader.bytes()));
-      else reader.skip(wireType, no);
+      else reader.skip(wireType);
     }
     return details;
   } catch {
@@ -224,14 +224,14 @@ function detailsOf(header: string | null): readonly StatusDetail[] {
 }
 
 function anyOf(bytes: Uint8Array): StatusDetail {
-  const reader = new BinaryReader(bytes);
+  const reader = new Reader(bytes);
   let type = '';
   let value: Uint8Array = new Uint8Array();
   while (reader.pos < reader.len) {
     const [no, wireType] = reader.tag();
     if (no === 1) type = reader.string().replace(/^.*\//, '');
     else if (no === 2) value = reader.bytes();
-    else reader.skip(wireType, no);
+    else reader.skip(wireType);
   }
   return { type, value };
 }

@@ -1,4 +1,4 @@
-import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { Reader, WIRE, Writer } from './bytes.js';
 
 /**
  * Protocol Buffers by small tables instead of reflection, which would be the greater part of a client in a browser.
@@ -44,13 +44,13 @@ type OneOf = { readonly case: string | undefined; readonly value?: unknown };
 
 /** A message out of its bytes. Fields that are not in the table are left out. */
 export function decode(table: Table, bytes: Uint8Array): unknown {
-  const reader = new BinaryReader(bytes);
+  const reader = new Reader(bytes);
   return readMessage(table, reader, reader.len);
 }
 
 /** The bytes of a message; the same message gives the same bytes. */
 export function encode(table: Table, message: unknown): Uint8Array {
-  const writer = new BinaryWriter();
+  const writer = new Writer();
   writeMessage(table, writer, message as Message);
   return writer.finish();
 }
@@ -97,30 +97,30 @@ function emptyMessage(table: Table): Message {
   return message;
 }
 
-function readMessage(table: Table, reader: BinaryReader, end: number): Message {
+function readMessage(table: Table, reader: Reader, end: number): Message {
   const message = emptyMessage(table);
   while (reader.pos < end) {
     const [no, wireType] = reader.tag();
     const field = table.byNo.get(no);
-    if (field === undefined) reader.skip(wireType, no);
+    if (field === undefined) reader.skip(wireType);
     else readField(message, field, reader, wireType);
   }
   return message;
 }
 
-function readField(message: Message, field: Field, reader: BinaryReader, wireType: WireType): void {
+function readField(message: Message, field: Field, reader: Reader, wireType: number): void {
   const { name, kind, holding, oneof } = field;
   if (oneof !== undefined) message[oneof] = { case: name, value: readValue(kind, reader) } satisfies OneOf;
   else if (holding === 'map') readEntry(message[name] as Message, kind, reader);
   else if (holding === 'list') {
     const list = message[name] as unknown[];
-    const packed = wireType === WireType.LengthDelimited && isScalar(kind) && kind !== 'string' && kind !== 'bytes';
+    const packed = wireType === WIRE.length && isScalar(kind) && kind !== 'string' && kind !== 'bytes';
     if (!packed) list.push(readValue(kind, reader));
     else for (const end = reader.uint32() + reader.pos; reader.pos < end;) list.push(readValue(kind, reader));
   } else message[name] = readValue(kind, reader);
 }
 
-function readEntry(entries: Message, kind: Kind, reader: BinaryReader): void {
+function readEntry(entries: Message, kind: Kind, reader: Reader): void {
   const end = reader.uint32() + reader.pos;
   let key = '';
   let value: unknown = isScalar(kind) ? zero(kind) : emptyMessage(tableOf(kind));
@@ -128,22 +128,22 @@ function readEntry(entries: Message, kind: Kind, reader: BinaryReader): void {
     const [no, wireType] = reader.tag();
     if (no === 1) key = reader.string();
     else if (no === 2) value = readValue(kind, reader);
-    else reader.skip(wireType, no);
+    else reader.skip(wireType);
   }
   // A name such as __proto__ is a name like any other.
   Object.defineProperty(entries, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
-function readValue(kind: Kind, reader: BinaryReader): unknown {
+function readValue(kind: Kind, reader: Reader): unknown {
   switch (kind) {
     case 'u64':
-      return BigInt(reader.uint64());
+      return reader.uint64();
     case 's64':
-      return BigInt(reader.sint64());
+      return reader.sint64();
     case 'i64':
-      return BigInt(reader.int64());
+      return reader.int64();
     case 'f64':
-      return BigInt(reader.fixed64());
+      return reader.fixed64();
     case 'u32':
       return reader.uint32();
     case 'i32':
@@ -164,7 +164,7 @@ function readValue(kind: Kind, reader: BinaryReader): unknown {
   }
 }
 
-function writeMessage(table: Table, writer: BinaryWriter, message: Message): void {
+function writeMessage(table: Table, writer: Writer, message: Message): void {
   for (const { no, name, kind, holding, oneof } of table.fields) {
     if (oneof !== undefined) {
       const chosen = message[oneof] as OneOf | undefined;
@@ -176,8 +176,10 @@ function writeMessage(table: Table, writer: BinaryWriter, message: Message): voi
     if (holding === 'list') writeList(no, kind, writer, value as readonly unknown[]);
     else if (holding === 'map') {
       for (const [key, entry] of Object.entries(value as Message)) {
-        writer.tag(no, WireType.LengthDelimited).fork();
-        writer.tag(1, WireType.LengthDelimited).string(key);
+        writer.tag(no, WIRE.length);
+        writer.fork();
+        writer.tag(1, WIRE.length);
+        writer.string(key);
         writeField(2, kind, writer, entry);
         writer.join();
       }
@@ -191,35 +193,37 @@ function isZero(value: unknown): boolean {
   return value === '' || value === false || value === 0n || Object.is(value, 0);
 }
 
-function writeList(no: number, kind: Kind, writer: BinaryWriter, list: readonly unknown[]): void {
+function writeList(no: number, kind: Kind, writer: Writer, list: readonly unknown[]): void {
   if (!isScalar(kind) || kind === 'string' || kind === 'bytes') {
     for (const value of list) writeField(no, kind, writer, value);
   } else if (list.length > 0) {
-    writer.tag(no, WireType.LengthDelimited).fork();
+    writer.tag(no, WIRE.length);
+    writer.fork();
     for (const value of list) writeScalar(kind, writer, value);
     writer.join();
   }
 }
 
-const WIRE_TYPES: Readonly<Partial<Record<Scalar, WireType>>> = {
-  f64: WireType.Bit64,
-  double: WireType.Bit64,
-  string: WireType.LengthDelimited,
-  bytes: WireType.LengthDelimited,
+const WIRE_TYPES: Readonly<Partial<Record<Scalar, number>>> = {
+  f64: WIRE.bits64,
+  double: WIRE.bits64,
+  string: WIRE.length,
+  bytes: WIRE.length,
 };
 
-function writeField(no: number, kind: Kind, writer: BinaryWriter, value: unknown): void {
+function writeField(no: number, kind: Kind, writer: Writer, value: unknown): void {
   if (isScalar(kind)) {
-    writer.tag(no, WIRE_TYPES[kind] ?? WireType.Varint);
+    writer.tag(no, WIRE_TYPES[kind] ?? WIRE.varint);
     writeScalar(kind, writer, value);
   } else {
-    writer.tag(no, WireType.LengthDelimited).fork();
+    writer.tag(no, WIRE.length);
+    writer.fork();
     writeMessage(tableOf(kind), writer, value as Message);
     writer.join();
   }
 }
 
-function writeScalar(kind: Scalar, writer: BinaryWriter, value: unknown): void {
+function writeScalar(kind: Scalar, writer: Writer, value: unknown): void {
   switch (kind) {
     case 'u64':
       writer.uint64(value as bigint);

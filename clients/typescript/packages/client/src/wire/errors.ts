@@ -1,4 +1,4 @@
-import { BinaryReader, type WireType } from '@bufbuild/protobuf/wire';
+import { Reader } from './bytes.js';
 
 /** What the details of a failed call say; read by hand, since google.rpc is not part of the protocol's files. */
 export interface CallDetails {
@@ -65,10 +65,10 @@ function retryDelayMs(bytes: Uint8Array): number {
 }
 
 /** Calls for each field of a message; `read` returns false for what it did not read. */
-function eachField(bytes: Uint8Array, read: (field: number, reader: BinaryReader) => boolean): void {
-  const reader = new BinaryReader(bytes);
+function eachField(bytes: Uint8Array, read: (field: number, reader: Reader) => boolean): void {
+  const reader = new Reader(bytes);
   while (reader.pos < reader.len) {
-    const [field, type]: [number, WireType] = reader.tag();
-    if (!read(field, reader)) reader.skip(type, field);
+    const [field, type] = reader.tag();
+    if (!read(field, reader)) reader.skip(type);
   }
 }
