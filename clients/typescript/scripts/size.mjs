@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 
-const LIMITS_KB = { first: 57, parts: 71.5, 'one file': 67.5 };
+const LIMITS_KB = { first: 56.5, parts: 70.5, 'one file': 66.5 };
 
 /** The chunks that come of it. */
 async function chunksOf(output) {
