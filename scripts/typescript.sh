@@ -43,7 +43,8 @@ check)
     npm run --silent size
     ;;
 test)
-    export SYNCLINE_BIN=${SYNCLINE_BIN:-$PWD/${CARGO_TARGET_DIR:-target}/debug/syncline}
+    # Where cargo puts it, from wherever the tests look.
+    export SYNCLINE_BIN=${SYNCLINE_BIN:-$(realpath -m "${CARGO_TARGET_DIR:-target}")/debug/syncline}
     [ -x "$SYNCLINE_BIN" ] || fail "there is no server at $SYNCLINE_BIN: cargo build"
     cd clients/typescript
     install
