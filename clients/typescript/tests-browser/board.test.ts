@@ -112,10 +112,13 @@ describe('the board', () => {
     await page.evaluate(() => {
       const typed: { readonly input: string; readonly card: string }[] = [];
       document.querySelector('.details textarea')?.addEventListener('input', (event) => {
-        const input = (event.target as HTMLTextAreaElement).value;
-        // The callback runs before this frame is painted.
+        const area = event.target as HTMLTextAreaElement;
+        // The callback runs before this frame is painted; a second key may have come before it.
         requestAnimationFrame(() => {
-          typed.push({ input, card: document.querySelector('[data-card="card-3"] .card-body')?.textContent ?? '' });
+          typed.push({
+            input: area.value,
+            card: document.querySelector('[data-card="card-3"] .card-body')?.textContent ?? '',
+          });
         });
       });
       Object.assign(globalThis, { typed });
