@@ -22,7 +22,7 @@ fmt: ## Format the code and the protocol
 tools: ## Install the pinned buf and grpcurl into .tools/bin
 	scripts/tools.sh
 
-bench: ## Measure everything against the project's bars (half an hour; ARGUMENTS="--quick" for minutes)
+bench: ## Measure everything against the project's bars (a quarter of an hour; ARGUMENTS="--quick" for minutes)
 	scripts/bench.sh $(ARGUMENTS)
 
 bench-history: ## Measure what checking a history of 10 million operations costs (about 3 GiB of memory)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that `syncline bench` measures, held against the project's bars: builds a release, starts a PostgreSQL of its
-# own, and prints a table. About half an hour and 8 GB of disk under TMPDIR. Arguments go to `syncline bench all`:
+# own, and prints a table. About a quarter of an hour and 4 GB of disk under TMPDIR. Arguments go to `syncline bench all`:
 #
 #   scripts/bench.sh --quick          minutes, small sizes, no bars
 #   scripts/bench.sh --only feed      some lines

@@ -144,7 +144,9 @@ impl Snapshot {
                 chunk.records.push(view);
             }
         }
-        self.next_records = (CHUNK_BYTES * seen / bytes.max(1)).clamp(1, CHUNK_RECORDS_MAX);
+        // Never many more than before: large records may follow small ones, and all of them are read before they are cut.
+        let more = (2 * self.next_records).min(CHUNK_RECORDS_MAX);
+        self.next_records = (CHUNK_BYTES * seen / bytes.max(1)).clamp(1, more);
         self.sent_count += chunk.records.len() as u64;
         Ok(())
     }

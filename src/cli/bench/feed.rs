@@ -95,7 +95,6 @@ pub async fn measure(target: &Target, args: &FeedArgs, progress: &Progress) -> R
     let clock = Instant::now();
     let rss_before = target.rss_bytes();
     let mut audiences = Vec::new();
-    let mut sinks = Vec::new();
     // Known only when the load begins; feeds that are open by then are told of nothing before it.
     let pace = Pace {
         rate_per_s: Some(args.rate),
@@ -103,7 +102,6 @@ pub async fn measure(target: &Target, args: &FeedArgs, progress: &Progress) -> R
         measured: Duration::from_secs(args.seconds.into()),
     };
     let opening = progress.steps("opening feeds", u64::from(args.workspaces) * u64::from(args.streams));
-    let sink_clock = clock;
     let mut feeds = reading.iter().cycle().cloned();
     let mut opened = Vec::new();
     for (n, workspace) in workspaces.iter().enumerate() {
@@ -125,9 +123,8 @@ pub async fn measure(target: &Target, args: &FeedArgs, progress: &Progress) -> R
         audiences.push(Audience { end, slim: Vec::new(), recorded });
     }
     opening.finish_and_clear();
-    let begins = sink_clock.elapsed() + pace.warmup;
+    let begins = clock.elapsed() + pace.warmup;
     let sink = Arc::new(Sink::new(clock, begins)?);
-    sinks.push(sink.clone());
     for (n, (audience, (slim, ends))) in audiences.iter_mut().zip(opened).enumerate() {
         for (stream, feed) in slim.into_iter().enumerate() {
             let shard = n * args.streams as usize + stream;

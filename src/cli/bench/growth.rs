@@ -37,7 +37,7 @@ pub(super) struct HistoryArgs {
     pub target: TargetArgs,
     #[command(flatten)]
     pub output: OutputArgs,
-    /// Operations in the history of the old workspace; ten million take about ten minutes and 6 GB
+    /// Operations in the history of the old workspace; ten million take about three minutes and 3.5 GB
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub operations: u64,
     /// Operations in the history of the young one

@@ -24,7 +24,7 @@ const LATE_MAX: Duration = Duration::from_secs(10);
 /// A caller whose call failed makes the next one after this.
 const AFTER_FAILURE: Duration = Duration::from_millis(20);
 
-/// When one call began, and what it was due for: nanoseconds of the run's clock.
+/// When one call began: when it was due, unless its caller was waiting for that and woke later.
 #[derive(Debug, Clone, Copy)]
 pub struct Due {
     pub at: Instant,

@@ -2,8 +2,9 @@
 //!
 //! Without `--target` the server is a process of its own over a temporary database, so that its memory is its own.
 //! Load is closed-loop (so many calls on their way) or open-loop (so many calls a second, see [`load`]); latencies are
-//! counted from when a call was due. Writing scenarios end with the history checker: what every client was told is
-//! held against what the service promises, since the speed of a wrong answer is no result.
+//! counted from when a call was due. `submit`, `batch`, `feed` and `fanout` end with the history checker: what every client
+//! was told is held against what the service promises, since the speed of a wrong answer is no result. The others check
+//! that every operation settles and every record arrives.
 
 mod alternation;
 mod args;

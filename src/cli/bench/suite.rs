@@ -30,7 +30,7 @@ pub(super) struct SuiteArgs {
     /// A recorded session to replay, see `syncline replay` (its bar is left out without one)
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
-    /// Small sizes: minutes instead of half an hour, and no figures to compare with the bars
+    /// Small sizes: minutes instead of a quarter of an hour, and no figures to compare with the bars
     #[arg(long)]
     pub quick: bool,
     /// Only lines whose name holds this
