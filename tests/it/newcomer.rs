@@ -1,4 +1,4 @@
-//! The README's ten minutes, as it stands there: its shell blocks run against `syncline dev` with grpcurl.
+//! The tour of `docs/tour.md`, as it stands there: its shell blocks run against `syncline dev` with grpcurl.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -16,14 +16,33 @@ fn grpcurl() -> Option<PathBuf> {
     std::env::split_paths(&paths).map(|p| p.join("grpcurl")).find(|p| p.exists())
 }
 
-/// The `sh` blocks of the README, in order.
+/// The document whose commands are run.
+const TOUR: &str = "docs/tour.md";
+
+/// What macOS does not have, or has with other options. The tour must not use it.
+const LINUX_ONLY: [&str; 7] =
+    ["/proc/", "sed -i", "sed -r", "grep -P", "readlink -f", "date -d", "base64 -w"];
+
+/// The `sh` blocks of the tour, in order.
 fn blocks() -> Vec<String> {
-    let text = std::fs::read_to_string(project().join("README.md")).expect("the README");
+    let text = std::fs::read_to_string(project().join(TOUR)).expect("the tour");
     text.split("```sh\n").skip(1).filter_map(|b| b.split("```").next()).map(str::to_owned).collect()
 }
 
 #[test]
-fn the_readme_leads_a_newcomer_from_two_edits_to_a_resolved_conflict() {
+fn the_tour_uses_nothing_that_only_linux_has() {
+    let script = blocks().join("\n");
+    for word in LINUX_ONLY {
+        assert!(!script.contains(word), "{TOUR} uses `{word}`, which macOS does not have in this form");
+    }
+    // An interactive zsh, the shell of macOS, takes a comment for a command.
+    for line in script.lines() {
+        assert!(!line.trim_start().starts_with('#'), "{TOUR} has a comment in a command: {line}");
+    }
+}
+
+#[test]
+fn the_tour_leads_a_newcomer_from_two_edits_to_a_resolved_conflict() {
     let grpcurl = grpcurl().expect("grpcurl: run `make tools`, or put it on the path");
     let directory = tempfile::tempdir().expect("a directory");
     let listen = format!("127.0.0.1:{}", free_port());
@@ -41,7 +60,7 @@ fn the_readme_leads_a_newcomer_from_two_edits_to_a_resolved_conflict() {
         .expect("grpcurl runs");
 
     let blocks = blocks();
-    assert!(blocks.len() >= 5, "the README has its steps");
+    assert!(blocks.len() >= 5, "{TOUR} has its steps");
     let script = blocks.join("\n").replace("127.0.0.1:7447", &listen);
     let path = format!(
         "{}:{}",
