@@ -1,5 +1,5 @@
-# Sourced by the other scripts: what a build needs, with for_tests=yes what the tests need, and with for_compare=yes the
-# servers that Syncline is compared with. Installs Debian packages when it may (as root, or with sudo that asks nothing);
+# Sourced by the other scripts: what a build needs, with for_checks=yes what the checks need, with for_tests=yes what the
+# tests need, and with for_compare=yes the servers that Syncline is compared with. Installs Debian packages when it may (as root, or with sudo that asks nothing);
 # otherwise says exactly what is missing and ends.
 # shellcheck shell=bash
 
@@ -113,6 +113,9 @@ need cc gcc
 need make make
 [ -e /usr/include/stdlib.h ] || [ "$(uname -s)" != Linux ] || missing+=(libc6-dev)
 need git git
+if [ "${for_checks:-no}" = yes ]; then
+    need shellcheck shellcheck
+fi
 if [ "${for_tests:-no}" = yes ]; then
     has_postgres || missing+=(postgresql)
     need chromium chromium
