@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the docs site from docs/ and from the comments of the protocol into target/docs, and checks its links. Open
-# target/docs/index.html.
+# Builds the docs site from docs/ and from the comments of the protocol into target/docs, and checks its links and the files
+# that documents name. Open target/docs/index.html.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.tools/bin:$PATH"
@@ -16,3 +16,4 @@ site=target/docs
 rm -rf "$site"
 mdbook build docs
 node scripts/docs/check-links.mjs "$site"
+node scripts/docs/check-paths.mjs

@@ -78,11 +78,12 @@ for (const chapter of chapters(items)) {
   if (chapter.content.trim() === '{{#protocol}}') {
     const { overview, pages } = protocolPages(repository);
     chapter.content = overview;
-    chapter.sub_items = pages.map(({ name, path, content }) => ({
+    chapter.sub_items = pages.map(({ name, path, content }, at) => ({
       Chapter: {
         name,
         content,
-        number: null,
+        // The sidebar indents a page by its number.
+        number: [...chapter.number, at + 1],
         sub_items: [],
         path,
         source_path: null,
