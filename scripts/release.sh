@@ -108,7 +108,8 @@ cargo deb --quiet --no-build --locked --package syncline --profile "$profile" --
 echo "release: SBOM"
 # It writes one beside each Cargo.toml of the workspace; that of the server lists all that is linked into it.
 cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$target" --override-filename release-sbom.cdx
-mv release-sbom.cdx.json "dist/syncline-$version.cdx.json"
+# Without the path of this checkout.
+sed "s|file://$PWD|file://|g" release-sbom.cdx.json >"dist/syncline-$version.cdx.json"
 find . -name release-sbom.cdx.json -not -path './target/*' -not -path '*/node_modules/*' -delete
 
 if [ "$npm" = yes ]; then

@@ -62,13 +62,13 @@ pack)
     # What somebody gets who installs both: their dependencies, as npm resolves them today.
     scratch=$(mktemp -d)
     trap 'rm -rf "$scratch"' EXIT
-    # npm names the project after its folder. The packages lie in it, so that no path of this machine gets into the list.
+    # npm names the project after its folder. No path of this machine shall get into the list.
     mkdir "$scratch/syncline-typescript"
     cp "$folder"/syncline-*.tgz "$scratch/syncline-typescript/"
     cd "$scratch/syncline-typescript"
     printf '{ "name": "syncline-typescript", "version": "0.0.0", "private": true }\n' >package.json
     npm install --silent --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error ./syncline-*.tgz
-    npm sbom --package-lock-only --sbom-format cyclonedx >"$folder/syncline-typescript.cdx.json"
+    npm sbom --package-lock-only --sbom-format cyclonedx | sed "s|file:$PWD/|file:./|" >"$folder/syncline-typescript.cdx.json"
     ;;
 *)
     fail "usage: scripts/typescript.sh check | test | pack FOLDER"
