@@ -114,3 +114,46 @@ fn the_tour_leads_a_newcomer_from_two_edits_to_a_resolved_conflict() {
     let text = std::fs::read_to_string(&feed_output).expect("the feed's output");
     assert!(text.contains("GO_AWAY_REASON_DRAINING"), "an open feed is told where to resume");
 }
+
+/// The document that tells operators every configuration key.
+const OPERATING: &str = "docs/operating.md";
+
+/// Keys with their defaults, as `section.key` and the bare value, from what the program prints.
+fn keys_of_the_program() -> Vec<(String, String)> {
+    let output = Command::new(super::process::program())
+        .args(["serve", "--print-effective-config"])
+        .output()
+        .expect("the program runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let mut section = "";
+    let mut keys = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name;
+        } else if let Some((key, rest)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            let value = rest.trim_end_matches("  # default").trim_matches('"').replace("[]", "");
+            keys.push((format!("{section}.{key}"), value));
+        }
+    }
+    keys
+}
+
+/// The same from the table of the document: the rows whose first cell is a dotted name in code.
+fn keys_of_the_document() -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(project().join(OPERATING)).expect("the document");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.filter_map(|row| {
+        let (key, rest) = row.split_once("` |")?;
+        let plain = key.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '.');
+        let (default, _) = rest.split_once('|')?;
+        (plain && key.contains('.')).then(|| (key.to_owned(), default.trim().replace('`', "")))
+    })
+    .collect()
+}
+
+#[test]
+fn operators_read_of_every_configuration_key_with_its_default() {
+    let program = keys_of_the_program();
+    assert!(program.len() > 10, "the program prints its configuration: {program:?}");
+    assert_eq!(keys_of_the_document(), program, "{OPERATING} has other keys or defaults than the program");
+}
