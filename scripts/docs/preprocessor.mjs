@@ -5,7 +5,7 @@
 // - Links between documents are written as they work in the repository. They become links between pages; a link to a file
 //   that is no page shows the file's path instead. A link to nothing fails the build.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, posix, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { protocolPages } from './protocol.mjs';
@@ -93,6 +93,14 @@ for (const chapter of chapters(items)) {
   } else if (documentOf.has(chapter)) {
     rewriteLinks(chapter);
   }
+}
+
+// A page that no list names is found by nobody.
+const listed = new Set([...chapters(items)].map((chapter) => chapter.path).filter(Boolean));
+const unlisted = readdirSync(docs).filter((name) => name.endsWith('.md') && name !== 'SUMMARY.md' && !listed.has(name));
+if (unlisted.length > 0) {
+  console.error(`docs: docs/SUMMARY.md does not name ${unlisted.join(', ')}`);
+  process.exit(1);
 }
 
 if (broken.length > 0) {
