@@ -76,7 +76,7 @@ function typesOf(file) {
 }
 
 /** The first sentence of a comment. */
-const firstSentence = (comment) => (comment ?? '').replace(/\s+/g, ' ').replace(/([.:]) .*$/, '$1');
+const firstSentence = (comment) => (comment ?? '').replace(/\s+/g, ' ').replace(/\. .*$/, '.');
 
 /** A comment as one cell of a table. */
 const cell = (comment) =>
