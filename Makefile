@@ -1,6 +1,6 @@
 # Every target is one documented command; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fmt tools bench bench-history bench-scaling bench-pure ghz compare crash crash-servers crash-postgres power-loss simulate
+.PHONY: help dev test check docs fmt tools release coverage bench bench-history bench-scaling bench-pure ghz compare crash crash-servers crash-postgres power-loss simulate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,16 +11,25 @@ dev: ## Run a server on this machine with an example workspace (http://127.0.0.1
 test: ## Run all tests; installs what they need
 	scripts/test.sh
 
-check: ## Formatting, lints, protocol compatibility
+check: ## Formatting, lints, protocol compatibility, dependencies, scripts, docs site
 	scripts/check.sh
+
+docs: ## Build the docs site into target/docs, with the reference of the protocol, and check its links
+	scripts/docs.sh
 
 fmt: ## Format the code and the protocol
 	cargo fmt --all
 	scripts/tools.sh buf
 	.tools/bin/buf format -w proto
 
-tools: ## Install the pinned buf and grpcurl into .tools/bin
+tools: ## Install the pinned tools of the tests and checks into .tools/bin
 	scripts/tools.sh
+
+release: ## Build what is released into dist/ (many minutes; ARGUMENTS="--profile dev" to try the packaging)
+	scripts/release.sh $(ARGUMENTS)
+
+coverage: ## Run the tests with instrumentation and print the lines they reach (long; HTML in target/llvm-cov)
+	scripts/coverage.sh $(ARGUMENTS)
 
 bench: ## Measure everything against the project's bars (a quarter of an hour; ARGUMENTS="--quick" for minutes)
 	scripts/bench.sh $(ARGUMENTS)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything that is checked without running the program: formatting, lints, the protocol. See `make help`.
+# Everything that is checked without running the program: formatting, lints, the protocol, dependencies, scripts and the
+# docs site. Installs what it needs and is not there. See `make help`.
 #
 # A change that breaks the protocol for clients fails, unless a commit since the base has a line in its message
 #   Protocol-break: REASON
@@ -7,6 +8,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.tools/bin:$PATH"
+
+# shellcheck disable=SC2034 # read by setup.sh
+for_checks=yes
+# shellcheck source=scripts/setup.sh
+. scripts/setup.sh
 
 failed=()
 
@@ -68,6 +74,12 @@ protocol_breaking() {
     fi
 }
 
+# Offline: advisories are not looked at, so that an old commit gives the same answer next year. A build has fetched only what
+# this machine needs; the licences are those of all platforms.
+dependencies_allowed() {
+    cargo fetch --locked --quiet && cargo deny --offline --locked check bans licenses sources
+}
+
 step "formatting (cargo fmt --check)" cargo fmt --all -- --check
 step "lints (cargo clippy)" cargo clippy --workspace --all-targets --locked -- -D warnings
 if scripts/tools.sh buf; then
@@ -78,18 +90,19 @@ else
     failed+=("buf could not be installed")
 fi
 step "TypeScript client (types, eslint, prettier, generated code, build, embedded pages)" scripts/typescript.sh check
-if command -v shellcheck >/dev/null; then
-    step "shell scripts (shellcheck)" shellcheck .ci/run scripts/*.sh
+step "shell scripts (shellcheck)" shellcheck --external-sources .ci/run .devcontainer/*.sh scripts/*.sh
+if scripts/tools.sh actionlint; then
+    step "public workflows (actionlint)" actionlint
 else
-    echo
-    echo "==> shell scripts (shellcheck): skipped, shellcheck is not installed"
+    failed+=("actionlint could not be installed")
 fi
-if command -v cargo-deny >/dev/null; then
-    step "licences and sources of dependencies (cargo deny)" cargo deny --offline --locked check bans licenses sources
+if scripts/tools.sh cargo-deny cargo-machete; then
+    step "licences and sources of dependencies (cargo deny)" dependencies_allowed
+    step "dependencies that nothing uses (cargo machete)" cargo machete --skip-target-dir
 else
-    echo
-    echo "==> licences and sources of dependencies (cargo deny): skipped, cargo-deny is not installed"
+    failed+=("cargo-deny and cargo-machete could not be installed")
 fi
+step "docs site (mdbook, its links)" scripts/docs.sh
 
 echo
 if [ ${#failed[@]} -gt 0 ]; then

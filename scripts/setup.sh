@@ -1,5 +1,6 @@
-# Sourced by the other scripts: what a build needs, with for_tests=yes what the tests need, and with for_compare=yes the
-# servers that Syncline is compared with. Installs Debian packages when it may (as root, or with sudo that asks nothing);
+# Sourced by the other scripts: what a build needs, with for_checks=yes what the checks need, with for_tests=yes what the
+# tests need, with for_compare=yes the servers that Syncline is compared with, and with for_release=yes what packages are
+# made with. Installs Debian packages when it may (as root, or with sudo that asks nothing);
 # otherwise says exactly what is missing and ends.
 # shellcheck shell=bash
 
@@ -72,16 +73,17 @@ no_service() {
     fi || echo "setup: the service $1 may start at boot; you may want to disable it" >&2
 }
 
+# Whether packages can be installed from here without a question.
+may_install() {
+    command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+}
+
 install_missing() {
     local services=() package service
     if [ "$(id -u)" != 0 ]; then
-        if ! sudo -n true 2>/dev/null; then
-            as_root=(none)
-        else
-            as_root=(sudo -n)
-        fi
+        as_root=(sudo -n)
     fi
-    if [ "${as_root[*]:-}" = none ] || ! command -v apt-get >/dev/null; then
+    if ! may_install; then
         echo "setup: these packages are missing and cannot be installed from here: ${missing[*]}" >&2
         echo "setup: install them (Debian, Ubuntu: sudo apt-get install ${missing[*]}) and try again" >&2
         exit 1
@@ -113,6 +115,9 @@ need cc gcc
 need make make
 [ -e /usr/include/stdlib.h ] || [ "$(uname -s)" != Linux ] || missing+=(libc6-dev)
 need git git
+if [ "${for_checks:-no}" = yes ]; then
+    need shellcheck shellcheck
+fi
 if [ "${for_tests:-no}" = yes ]; then
     has_postgres || missing+=(postgresql)
     need chromium chromium
@@ -127,6 +132,14 @@ if [ "${for_compare:-no}" = yes ]; then
     PATH=$PATH:/usr/sbin
     need etcd etcd-server
     need nats-server nats-server
+fi
+if [ "${for_release:-no}" = yes ] && [ "$(uname -s)" = Linux ]; then
+    # dpkg-shlibdeps finds out which libraries a package depends on.
+    need dpkg-shlibdeps dpkg-dev
+    # Without this one a program for glibc is built instead, so it is only taken where nobody has to be asked.
+    if may_install; then
+        need musl-gcc musl-tools
+    fi
 fi
 if [ ${#missing[@]} -gt 0 ]; then
     install_missing

@@ -1,19 +1,38 @@
 #!/usr/bin/env bash
-# Installs the pinned development tools into .tools/bin: buf (protocol lint, format, breaking changes), grpcurl (the
-# newcomer's test) and ghz (load tests, scripts/ghz.sh). What is there already in the pinned version is left alone.
+# Installs the pinned development tools into .tools/bin. What is there already in the pinned version is left alone.
 #
-#   scripts/tools.sh            buf and grpcurl, which tests and checks need
-#   scripts/tools.sh ghz        one of the three
+#   scripts/tools.sh                   everything that `make test` and `make check` need
+#   scripts/tools.sh mdbook ghz        some of them; the end of this file lists all
+#
+# Programs from crates are built into a folder that all checkouts of a user share, SYNCLINE_TOOLS_CACHE (by default
+# ~/.cache/syncline-tools), because building them takes minutes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # buf's version is pinned in tools/package.json and package-lock.json.
+# renovate: go=github.com/fullstorydev/grpcurl
 GRPCURL_VERSION=v1.9.4
 GRPCURL_GO_MINIMUM=1.25
 # Any other version may print its reports differently: scripts/ghz.sh reads them.
 GHZ_VERSION=v0.121.0
 GHZ_GO_MINIMUM=1.23
+# renovate: go=github.com/rhysd/actionlint
+ACTIONLINT_VERSION=v1.7.12
+ACTIONLINT_GO_MINIMUM=1.24
+# renovate: crate=mdbook
+MDBOOK_VERSION=0.5.4
+# renovate: crate=cargo-deny
+CARGO_DENY_VERSION=0.20.2
+# renovate: crate=cargo-machete
+CARGO_MACHETE_VERSION=0.9.2
+# renovate: crate=cargo-deb
+CARGO_DEB_VERSION=3.8.0
+# renovate: crate=cargo-cyclonedx
+CARGO_CYCLONEDX_VERSION=0.5.9
+# renovate: crate=cargo-llvm-cov
+CARGO_LLVM_COV_VERSION=0.9.1
 BIN="$PWD/.tools/bin"
+CACHE=${SYNCLINE_TOOLS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/syncline-tools}
 
 fail() {
     echo "tools: $*" >&2
@@ -64,46 +83,87 @@ go_is_at_least() {
     [ -n "$version" ] && [ "$(oldest "$version" "$1")" = "$1" ]
 }
 
+# needs_go PROGRAM VERSION MINIMUM: fails with what to do when Go is missing or too old.
+needs_go() {
+    go_is_at_least "$3" ||
+        fail "$1 $2 needs Go $3 or newer to build and there is $(go_version | grep . || echo none): install Go (https://go.dev/doc/install; Debian 12's package is too old)"
+}
+
+# install_go PROGRAM VERSION PACKAGE
+install_go() {
+    echo "tools: building $1 $2 (a few minutes the first time)"
+    GOBIN="$BIN" GOFLAGS="" go install "$3@$2" </dev/null
+    rm -f .tools/"$1"-*
+    touch ".tools/$1-$2"
+}
+
+has_go() {
+    [ -x "$BIN/$1" ] && [ -f ".tools/$1-$2" ]
+}
+
 install_grpcurl() {
     local on_path
-    if [ -x "$BIN/grpcurl" ] && [ -f ".tools/grpcurl-$GRPCURL_VERSION" ]; then
+    if has_go grpcurl "$GRPCURL_VERSION"; then
         return
     fi
-    if ! go_is_at_least "$GRPCURL_GO_MINIMUM"; then
-        if on_path=$(command -v grpcurl); then
-            echo "tools: using $on_path, since there is no Go $GRPCURL_GO_MINIMUM to build grpcurl $GRPCURL_VERSION"
-            return
-        fi
-        fail "grpcurl needs Go $GRPCURL_GO_MINIMUM or newer to build and there is $(go_version | grep . || echo none): install Go (https://go.dev/doc/install; Debian 12's package is too old), or put grpcurl on the PATH (https://github.com/fullstorydev/grpcurl)"
+    if ! go_is_at_least "$GRPCURL_GO_MINIMUM" && on_path=$(command -v grpcurl); then
+        echo "tools: using $on_path, since there is no Go $GRPCURL_GO_MINIMUM to build grpcurl $GRPCURL_VERSION"
+        return
     fi
-    echo "tools: building grpcurl $GRPCURL_VERSION (a few minutes the first time)"
-    GOBIN="$BIN" GOFLAGS="" go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$GRPCURL_VERSION" </dev/null
-    rm -f .tools/grpcurl-*
-    touch ".tools/grpcurl-$GRPCURL_VERSION"
+    needs_go grpcurl "$GRPCURL_VERSION" "$GRPCURL_GO_MINIMUM"
+    install_go grpcurl "$GRPCURL_VERSION" github.com/fullstorydev/grpcurl/cmd/grpcurl
 }
 
 install_ghz() {
-    if [ -x "$BIN/ghz" ] && [ -f ".tools/ghz-$GHZ_VERSION" ]; then
-        return
+    if ! has_go ghz "$GHZ_VERSION"; then
+        needs_go ghz "$GHZ_VERSION" "$GHZ_GO_MINIMUM"
+        install_go ghz "$GHZ_VERSION" github.com/bojand/ghz/cmd/ghz
     fi
-    go_is_at_least "$GHZ_GO_MINIMUM" ||
-        fail "ghz needs Go $GHZ_GO_MINIMUM or newer to build and there is $(go_version | grep . || echo none): install Go (https://go.dev/doc/install)"
-    echo "tools: building ghz $GHZ_VERSION (a few minutes the first time)"
-    GOBIN="$BIN" GOFLAGS="" go install "github.com/bojand/ghz/cmd/ghz@$GHZ_VERSION" </dev/null
-    rm -f .tools/ghz-*
-    touch ".tools/ghz-$GHZ_VERSION"
+}
+
+install_actionlint() {
+    if ! has_go actionlint "$ACTIONLINT_VERSION"; then
+        needs_go actionlint "$ACTIONLINT_VERSION" "$ACTIONLINT_GO_MINIMUM"
+        install_go actionlint "$ACTIONLINT_VERSION" github.com/rhysd/actionlint/cmd/actionlint
+    fi
+}
+
+# install_crate NAME VERSION [FLAG …]: a program of the crate's own name. It is built without optimisation, which takes a
+# third of the time: none of these programs has much to do here.
+install_crate() {
+    local name=$1 version=$2 root
+    root=$CACHE/$name-$version
+    shift 2
+    if [ ! -x "$root/bin/$name" ]; then
+        command -v cargo >/dev/null || fail "cargo is missing: install rustup (https://rustup.rs)"
+        echo "tools: building $name $version (a minute or two the first time)"
+        CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 cargo install "$name@$version" "$@" \
+            --locked --debug --quiet --root "$root" --target-dir "$PWD/.tools/build" </dev/null
+    fi
+    ln -sf "$root/bin/$name" "$BIN/$name"
 }
 
 mkdir -p "$BIN"
-for tool in "${@:-all}"; do
+if [ $# -eq 0 ]; then
+    set -- buf grpcurl actionlint mdbook cargo-deny cargo-machete
+fi
+# What several crates need is built once for all that are installed now.
+trap 'rm -rf .tools/build' EXIT
+for tool in "$@"; do
     case "$tool" in
-        buf) install_buf ;;
-        grpcurl) install_grpcurl ;;
-        ghz) install_ghz ;;
-        all)
-            install_buf
-            install_grpcurl
-            ;;
-        *) fail "there is no tool $tool: buf, grpcurl, ghz or all" ;;
+    buf) install_buf ;;
+    grpcurl) install_grpcurl ;;
+    ghz) install_ghz ;;
+    actionlint) install_actionlint ;;
+    # Without its server and its watching of files.
+    mdbook) install_crate mdbook "$MDBOOK_VERSION" --no-default-features --features search ;;
+    cargo-deny) install_crate cargo-deny "$CARGO_DENY_VERSION" ;;
+    cargo-machete) install_crate cargo-machete "$CARGO_MACHETE_VERSION" ;;
+    cargo-deb) install_crate cargo-deb "$CARGO_DEB_VERSION" ;;
+    cargo-cyclonedx) install_crate cargo-cyclonedx "$CARGO_CYCLONEDX_VERSION" ;;
+    cargo-llvm-cov) install_crate cargo-llvm-cov "$CARGO_LLVM_COV_VERSION" ;;
+    *)
+        fail "there is no tool $tool: buf, grpcurl, ghz, actionlint, mdbook, cargo-deny, cargo-machete, cargo-deb, cargo-cyclonedx, cargo-llvm-cov"
+        ;;
     esac
 done

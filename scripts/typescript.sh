@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The TypeScript client: everything that is checked without running it (scripts/typescript.sh check), or all of its tests,
-# those in a real browser and against the real server included (scripts/typescript.sh test). Both install the pinned
-# packages first. SYNCLINE_BIN names the server; without it the debug build is used, which must be there.
+# The TypeScript client: everything that is checked without running it (scripts/typescript.sh check), all of its tests,
+# those in a real browser and against the real server included (scripts/typescript.sh test), or the packages as they are
+# published (scripts/typescript.sh pack FOLDER). All install the pinned packages first. SYNCLINE_BIN names the server; without it the debug build is used, which must be there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.tools/bin:$PATH"
@@ -53,7 +53,24 @@ test)
     npm run --silent build
     npm run --silent test:browser
     ;;
+pack)
+    folder=$(cd "${2:?a folder for the packages}" && pwd)
+    cd clients/typescript
+    install
+    npm run --silent build -w @syncline/client -w @syncline/react
+    npm pack --silent -w @syncline/client -w @syncline/react --pack-destination "$folder"
+    # What somebody gets who installs both: their dependencies, as npm resolves them today.
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    # npm names the project after its folder. No path of this machine shall get into the list.
+    mkdir "$scratch/syncline-typescript"
+    cp "$folder"/syncline-*.tgz "$scratch/syncline-typescript/"
+    cd "$scratch/syncline-typescript"
+    printf '{ "name": "syncline-typescript", "version": "0.0.0", "private": true }\n' >package.json
+    npm install --silent --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error ./syncline-*.tgz
+    npm sbom --package-lock-only --sbom-format cyclonedx | sed "s|file:$PWD/|file:./|" >"$folder/syncline-typescript.cdx.json"
+    ;;
 *)
-    fail "usage: scripts/typescript.sh check | test"
+    fail "usage: scripts/typescript.sh check | test | pack FOLDER"
     ;;
 esac

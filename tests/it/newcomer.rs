@@ -1,4 +1,4 @@
-//! The README's ten minutes, as it stands there: its shell blocks run against `syncline dev` with grpcurl.
+//! The tour of `docs/tour.md`, as it stands there: its shell blocks run against `syncline dev` with grpcurl.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -16,14 +16,33 @@ fn grpcurl() -> Option<PathBuf> {
     std::env::split_paths(&paths).map(|p| p.join("grpcurl")).find(|p| p.exists())
 }
 
-/// The `sh` blocks of the README, in order.
+/// The document whose commands are run.
+const TOUR: &str = "docs/tour.md";
+
+/// What macOS does not have, or has with other options. The tour must not use it.
+const LINUX_ONLY: [&str; 7] =
+    ["/proc/", "sed -i", "sed -r", "grep -P", "readlink -f", "date -d", "base64 -w"];
+
+/// The `sh` blocks of the tour, in order.
 fn blocks() -> Vec<String> {
-    let text = std::fs::read_to_string(project().join("README.md")).expect("the README");
+    let text = std::fs::read_to_string(project().join(TOUR)).expect("the tour");
     text.split("```sh\n").skip(1).filter_map(|b| b.split("```").next()).map(str::to_owned).collect()
 }
 
 #[test]
-fn the_readme_leads_a_newcomer_from_two_edits_to_a_resolved_conflict() {
+fn the_tour_uses_nothing_that_only_linux_has() {
+    let script = blocks().join("\n");
+    for word in LINUX_ONLY {
+        assert!(!script.contains(word), "{TOUR} uses `{word}`, which macOS does not have in this form");
+    }
+    // An interactive zsh, the shell of macOS, takes a comment for a command.
+    for line in script.lines() {
+        assert!(!line.trim_start().starts_with('#'), "{TOUR} has a comment in a command: {line}");
+    }
+}
+
+#[test]
+fn the_tour_leads_a_newcomer_from_two_edits_to_a_resolved_conflict() {
     let grpcurl = grpcurl().expect("grpcurl: run `make tools`, or put it on the path");
     let directory = tempfile::tempdir().expect("a directory");
     let listen = format!("127.0.0.1:{}", free_port());
@@ -41,7 +60,7 @@ fn the_readme_leads_a_newcomer_from_two_edits_to_a_resolved_conflict() {
         .expect("grpcurl runs");
 
     let blocks = blocks();
-    assert!(blocks.len() >= 5, "the README has its steps");
+    assert!(blocks.len() >= 5, "{TOUR} has its steps");
     let script = blocks.join("\n").replace("127.0.0.1:7447", &listen);
     let path = format!(
         "{}:{}",
@@ -94,4 +113,47 @@ fn the_readme_leads_a_newcomer_from_two_edits_to_a_resolved_conflict() {
     let _ = feed.wait();
     let text = std::fs::read_to_string(&feed_output).expect("the feed's output");
     assert!(text.contains("GO_AWAY_REASON_DRAINING"), "an open feed is told where to resume");
+}
+
+/// The document that tells operators every configuration key.
+const OPERATING: &str = "docs/operating.md";
+
+/// Keys with their defaults, as `section.key` and the bare value, from what the program prints.
+fn keys_of_the_program() -> Vec<(String, String)> {
+    let output = Command::new(super::process::program())
+        .args(["serve", "--print-effective-config"])
+        .output()
+        .expect("the program runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let mut section = "";
+    let mut keys = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name;
+        } else if let Some((key, rest)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            let value = rest.trim_end_matches("  # default").trim_matches('"').replace("[]", "");
+            keys.push((format!("{section}.{key}"), value));
+        }
+    }
+    keys
+}
+
+/// The same from the table of the document: the rows whose first cell is a dotted name in code.
+fn keys_of_the_document() -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(project().join(OPERATING)).expect("the document");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.filter_map(|row| {
+        let (key, rest) = row.split_once("` |")?;
+        let plain = key.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '.');
+        let (default, _) = rest.split_once('|')?;
+        (plain && key.contains('.')).then(|| (key.to_owned(), default.trim().replace('`', "")))
+    })
+    .collect()
+}
+
+#[test]
+fn operators_read_of_every_configuration_key_with_its_default() {
+    let program = keys_of_the_program();
+    assert!(program.len() > 10, "the program prints its configuration: {program:?}");
+    assert_eq!(keys_of_the_document(), program, "{OPERATING} has other keys or defaults than the program");
 }

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Runs the Rust tests with instrumentation and prints, for each file, how many of its lines they reach; the lines themselves
+# are in target/llvm-cov/html. Takes longer than `make test` and builds everything a second time. Arguments go to cargo test:
+#
+#   scripts/coverage.sh                 all tests
+#   scripts/coverage.sh --lib           unit tests only, some minutes
+#
+# What is not counted: tests of the TypeScript client, and servers that a test kills, because a killed process writes no
+# counters.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# shellcheck disable=SC2034 # read by setup.sh
+for_tests=yes
+# shellcheck source=scripts/setup.sh
+. scripts/setup.sh
+scripts/tools.sh grpcurl cargo-llvm-cov
+export PATH="$PWD/.tools/bin:$PATH"
+
+# The programs that read the counters belong to the compiler's version.
+if command -v rustup >/dev/null; then
+    rustup component add llvm-tools
+fi
+
+cargo llvm-cov clean --workspace
+# The report is made even when a test fails: what was reached was reached.
+outcome=0
+cargo llvm-cov --workspace --locked --no-report --no-fail-fast "$@" </dev/null || outcome=$?
+cargo llvm-cov report --html
+cargo llvm-cov report
+exit "$outcome"
