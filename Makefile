@@ -35,13 +35,13 @@ bench: ## Measure everything against the project's bars (a quarter of an hour; A
 	scripts/bench.sh $(ARGUMENTS)
 
 bench-history: ## Measure what checking a history of 10 million operations costs (about 3 GiB of memory)
-	cargo test --locked --release --lib ten_million -- --ignored --nocapture
+	cargo test --locked --release --package syncline-core --lib ten_million -- --ignored --nocapture
 
 bench-scaling: ## Measure one workspace and several, one server and three, on SQLite and on Postgres
 	cargo test --locked --release --test it scaling -- --ignored --nocapture
 
 bench-pure: ## Measure the pure parts: causality, merging, encoding (SYNCLINE_TRACE=FILE for a recorded session)
-	cargo bench --locked --bench pure
+	cargo bench --locked --package syncline-protocol --bench pure
 
 ghz: ## Load a server of its own with ghz and check that all of it was done (GHZ_SECONDS, 5 each)
 	scripts/ghz.sh
@@ -61,5 +61,5 @@ crash-postgres: ## Kill Postgres under load a hundred times (long)
 power-loss: ## Cut the power of a disk under the SQLite store CUTS times (1000) and check each time (long; root)
 	CUTS=$(or $(CUTS),1000) cargo test --locked --release --test it power_loss::nothing_acknowledged_is_lost_in_a_thousand -- --ignored --nocapture
 
-simulate: ## Simulate SEEDS worlds (1000 unless given) beyond those of the ordinary run (long)
-	SEEDS=$(or $(SEEDS),1000) cargo test --locked --lib simulation::the_promises_hold_in_many -- --ignored --nocapture
+simulate: ## Simulate SEEDS worlds (1000 unless given) from FROM (200) on, beyond those of the ordinary run (long)
+	cargo run --locked --quiet --package syncline-simulation -- --seed $(or $(FROM),200) --seeds $(or $(SEEDS),1000)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Syncline and its peers (etcd, NATS JetStream) side by side on this machine: installs the peers' packages when it may,
-# builds, and runs the comparison of benches/compare. Arguments go to it:
+# builds, and runs the comparison of crates/compare. Arguments go to it:
 #
 #   scripts/compare.sh                    everything, about eight minutes
 #   scripts/compare.sh --quick            whether it works, half a minute

@@ -15,11 +15,9 @@ use tonic_web::GrpcWebLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::config::{Config, CorsOrigin, DatabaseUrl, PostgresUrl};
-use crate::domain::limits::MESSAGE_BYTES_MAX;
 use crate::engine::{Clock, Engine, EngineError, EngineOptions, Randomness, SystemClock, SystemRandomness};
 use crate::grpc::layer::ErrorInfoLayer;
 use crate::grpc::listener::{ListenError, Listener};
-use crate::grpc::pb;
 use crate::grpc::services;
 use crate::grpc::trace::TraceLayer;
 use crate::store::memory::MemoryStore;
@@ -27,6 +25,8 @@ use crate::store::postgres::{PostgresOptions, PostgresStore};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{Store, StoreError};
 use crate::web::WebLayer;
+use syncline_core::limits::MESSAGE_BYTES_MAX;
+use syncline_protocol::pb;
 
 /// Flow control of a connection and of a stream: many small frames must not close a window.
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
@@ -66,7 +66,7 @@ pub struct Server {
 }
 
 /// A server without its port: everything behind the connections, whoever provides those.
-pub(crate) struct Service {
+pub struct Service {
     engine: Engine,
     /// Cancelled when no more connections are to be taken.
     stop: CancellationToken,
@@ -126,7 +126,7 @@ impl Server {
 
 impl Service {
     /// Starts the engine over a store and puts the services over it. It takes no connections yet.
-    pub(crate) async fn assemble(
+    pub async fn assemble(
         config: Config,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
@@ -147,7 +147,7 @@ impl Service {
     }
 
     /// Serves these connections until `shutdown` is cancelled, then drains as [`Server::run`] says.
-    pub(crate) async fn run<C>(
+    pub async fn run<C>(
         self,
         connections: impl Stream<Item = Result<C, Infallible>> + Send + 'static,
         shutdown: CancellationToken,
@@ -218,13 +218,13 @@ fn millis(duration: Duration) -> u64 {
 
 /// All services over an engine.
 fn routes(engine: &Engine) -> Routes {
-    use pb::conflict_service_server::ConflictServiceServer;
-    use pb::connection_service_server::ConnectionServiceServer;
-    use pb::diagnostics_service_server::DiagnosticsServiceServer;
-    use pb::operation_service_server::OperationServiceServer;
-    use pb::record_service_server::RecordServiceServer;
-    use pb::served::change_service_server::ChangeServiceServer;
-    use pb::workspace_service_server::WorkspaceServiceServer;
+    use crate::grpc::served::change_service_server::ChangeServiceServer;
+    use crate::grpc::served::conflict_service_server::ConflictServiceServer;
+    use crate::grpc::served::connection_service_server::ConnectionServiceServer;
+    use crate::grpc::served::diagnostics_service_server::DiagnosticsServiceServer;
+    use crate::grpc::served::operation_service_server::OperationServiceServer;
+    use crate::grpc::served::record_service_server::RecordServiceServer;
+    use crate::grpc::served::workspace_service_server::WorkspaceServiceServer;
     let e = || engine.clone();
     let operations = OperationServiceServer::new(services::Operations::new(e()));
     let changes = ChangeServiceServer::new(services::Changes::new(e()));

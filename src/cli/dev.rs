@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use crate::config::Flags;
-use crate::domain::operation::{Action, Identity, Knowledge, Mutation, Operation};
-use crate::domain::schema::{Collection, Field, FieldKind, Schema};
-use crate::domain::value::Value;
 use crate::engine::Engine;
+use syncline_core::operation::{Action, Identity, Knowledge, Mutation, Operation};
+use syncline_core::schema::{Collection, Field, FieldKind, Schema};
+use syncline_core::value::Value;
 
 use super::serve::{configured, start};
 use super::{CliError, say};

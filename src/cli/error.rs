@@ -1,5 +1,7 @@
 //! Why a command failed, as one line or a list for people.
 
+use syncline_bench::BenchError;
+
 use crate::config::ConfigErrors;
 use crate::engine::EngineError;
 use crate::server::ServerError;
@@ -19,18 +21,8 @@ pub enum CliError {
     Engine(#[from] EngineError),
     #[error("{0}")]
     Telemetry(#[from] TelemetryError),
-    #[error("cannot reach {target}: {source}")]
-    Connect { target: String, source: tonic::transport::Error },
-    #[error("the server answered {}: {}", .0.code(), .0.message())]
-    Call(#[from] Box<tonic::Status>),
-    #[error("{path}: {detail}")]
-    Trace { path: String, detail: String },
+    #[error("{0}")]
+    Bench(#[from] BenchError),
     #[error("{0}")]
     Other(String),
-}
-
-impl From<tonic::Status> for CliError {
-    fn from(status: tonic::Status) -> CliError {
-        CliError::Call(Box::new(status))
-    }
 }

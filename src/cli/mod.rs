@@ -1,19 +1,17 @@
 //! The command line.
 
-#[doc(hidden)]
-pub mod bench;
 mod dev;
 mod doctor;
 mod error;
 mod migrate;
-mod replay;
-mod scratch;
 mod serve;
 mod signal;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use syncline_bench::BenchArgs;
+use syncline_bench::replay::{self, ReplayArgs};
 
 use crate::config::{Flags, Preset};
 
@@ -38,9 +36,9 @@ enum Command {
     /// Check configuration, database, ports and limits, and say what to mend
     Doctor(#[command(flatten)] Flags),
     /// Put load on a server and measure it as its clients feel it
-    Bench(bench::BenchArgs),
+    Bench(BenchArgs),
     /// Replay a recorded editing session of several authors through the service
-    Replay(replay::ReplayArgs),
+    Replay(ReplayArgs),
 }
 
 impl Cli {
@@ -54,8 +52,8 @@ impl Cli {
             Command::Serve(flags) => serve::run(flags).await,
             Command::Migrate(flags) => migrate::run(flags).await,
             Command::Doctor(flags) => doctor::run(flags).await,
-            Command::Bench(args) => bench::run(args).await,
-            Command::Replay(args) => replay::run(args).await,
+            Command::Bench(args) => Ok(syncline_bench::run(args).await?),
+            Command::Replay(args) => Ok(replay::run(args).await?),
         }
     }
 }

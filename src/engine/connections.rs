@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::domain::causality::Seq;
-use crate::domain::ids::{ReplicaId, WorkspaceNo};
-use crate::domain::mutants::{Mutant, active};
+use syncline_core::causality::Seq;
+use syncline_core::fault;
+use syncline_core::ids::{ReplicaId, WorkspaceNo};
 
 use super::EngineError;
 use super::hub::lock;
@@ -79,7 +79,7 @@ pub struct Connection {
 impl Connection {
     /// What is left of its lease; 0 when it is over.
     pub fn lease_left_ms(&self) -> u64 {
-        if active(Mutant::LeaseNeverEnds) {
+        if fault!(LeaseNeverEnds) {
             return u64::from(u32::MAX);
         }
         let left = self.lease_ends.saturating_duration_since(Instant::now());

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::domain::causality::Seq;
-use crate::domain::change::{Change, EffectKind};
-use crate::domain::conflict::{Alternative, AlternativeState, Conflict, ConflictKind, ScopePart};
-use crate::domain::ids::{CollectionId, ConflictId, FieldId, RecordId, WorkspaceNo};
-use crate::domain::merge::text::{Hunk, Splice};
-use crate::domain::operation::{
+use crate::store::{StoreError, StoreReader};
+use syncline_core::causality::Seq;
+use syncline_core::change::{Change, EffectKind};
+use syncline_core::conflict::{Alternative, AlternativeState, Conflict, ConflictKind, ScopePart};
+use syncline_core::ids::{CollectionId, ConflictId, FieldId, RecordId, WorkspaceNo};
+use syncline_core::merge::text::{Hunk, Splice};
+use syncline_core::operation::{
     Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome, Receipt,
 };
-use crate::domain::refusal::Refusal;
-use crate::domain::sequencer::counter_value;
-use crate::domain::state::{Existence, FieldValue, Key, Row};
-use crate::domain::value::Value;
-use crate::store::{StoreError, StoreReader};
+use syncline_core::refusal::Refusal;
+use syncline_core::sequencer::counter_value;
+use syncline_core::state::{Existence, FieldValue, Key, Row};
+use syncline_core::value::Value;
 
 use super::read_conflicts::read_conflict;
 use super::workspaces::committed_head;

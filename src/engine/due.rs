@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::state::{Key, Row};
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::{Key, Row};
 
 use super::hub::lock;
 

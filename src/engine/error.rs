@@ -1,9 +1,9 @@
 //! Why the engine could not do what was asked.
 
-use crate::domain::causality::Counter;
-use crate::domain::ids::{ConflictId, RecordId};
-use crate::domain::schema::SchemaError;
 use crate::store::StoreError;
+use syncline_core::causality::Counter;
+use syncline_core::ids::{ConflictId, RecordId};
+use syncline_core::schema::SchemaError;
 
 /// A failure of the store, without its details: those are in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,14 +9,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::domain::causality::Seq;
-use crate::domain::change::{Change, EffectKind};
-use crate::domain::hash::{self, CHAIN_START, Hash};
-use crate::domain::ids::{Epoch, WorkspaceNo};
-use crate::domain::merge::text::Splice;
-use crate::domain::mutants::{Mutant, active};
-use crate::domain::operation::Action;
-use crate::domain::view::FeedCursor;
+use syncline_core::causality::Seq;
+use syncline_core::change::{Change, EffectKind};
+use syncline_core::fault;
+use syncline_core::hash::{self, CHAIN_START, Hash};
+use syncline_core::ids::{Epoch, WorkspaceNo};
+use syncline_core::merge::text::Splice;
+use syncline_core::operation::Action;
+use syncline_core::view::FeedCursor;
 
 use super::hub::{Head, Hub, Shown};
 use super::{Engine, EngineError};
@@ -97,7 +97,7 @@ impl Engine {
         let ws = self.workspace_no(workspace).await?;
         let hub = self.hub(ws).await?;
         let heads = hub.watch();
-        if after.is_some_and(|after| after.seq > hub.head().seq) && !active(Mutant::LaggingServerResets) {
+        if after.is_some_and(|after| after.seq > hub.head().seq) && !fault!(LaggingServerResets) {
             // Another server may have shown the client more than this one has heard of.
             self.catch_up_hub(ws, &hub).await?;
         }
@@ -131,7 +131,7 @@ impl Engine {
         head: &Head,
         position: &FeedCursor,
     ) -> Result<Option<ResetReason>, EngineError> {
-        if position.epoch != head.epoch && !active(Mutant::EpochUnchecked) {
+        if position.epoch != head.epoch && !fault!(EpochUnchecked) {
             return Ok(Some(ResetReason::WrongEpoch));
         }
         if position.seq > head.seq {
@@ -147,7 +147,7 @@ impl Engine {
             let at = reader.changes(ws, position.seq - 1, position.seq, 1).await?;
             at.first().map_or(CHAIN_START, |c| c.chain)
         };
-        Ok((chain != expected && !active(Mutant::ChainUnchecked)).then_some(ResetReason::WrongEpoch))
+        Ok((chain != expected && !fault!(ChainUnchecked)).then_some(ResetReason::WrongEpoch))
     }
 }
 
@@ -159,7 +159,7 @@ impl Feed {
 
     /// Where the feed stands: everything up to here was handed over.
     pub fn position(&self) -> FeedCursor {
-        if active(Mutant::CursorOfHead) {
+        if fault!(CursorOfHead) {
             let head = self.hub.head();
             return FeedCursor { epoch: head.epoch, seq: head.seq, chain: Some(head.chain) };
         }
@@ -271,7 +271,7 @@ impl Feed {
         let mut fitting = Vec::with_capacity(changes.len());
         for change in changes {
             let expected = self.seq + fitting.len() as Seq + 1;
-            if change.change.seq != expected && !active(Mutant::RingGapServed) {
+            if change.change.seq != expected && !fault!(RingGapServed) {
                 let detail = format!("the log goes on with {} after {}", change.change.seq, expected - 1);
                 return Err(crate::store::StoreError::Inconsistent(detail).into());
             }
@@ -297,8 +297,8 @@ impl Feed {
 /// Where a feed goes on: after its cursor.
 fn resumed(seq: Seq, head_seq: Seq) -> Seq {
     match seq {
-        _ if active(Mutant::ResumeSkipsOne) && seq < head_seq => seq + 1,
-        _ if active(Mutant::ResumeRepeatsOne) => seq.saturating_sub(1),
+        _ if fault!(ResumeSkipsOne) && seq < head_seq => seq + 1,
+        _ if fault!(ResumeRepeatsOne) => seq.saturating_sub(1),
         _ => seq,
     }
 }
@@ -321,7 +321,7 @@ pub(super) fn weight_bytes(change: &Change) -> usize {
                 text + hunks.iter().map(|h| h.hunk.ins.len() + 16).sum::<usize>()
             }
             EffectKind::Set { added, removed } => {
-                added.iter().chain(removed).map(crate::domain::value::Value::weight_bytes).sum()
+                added.iter().chain(removed).map(syncline_core::value::Value::weight_bytes).sum()
             }
             _ => 64,
         })

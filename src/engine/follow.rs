@@ -11,12 +11,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::domain::change::Change;
-use crate::domain::hash;
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::mutants::{Mutant, active};
-use crate::domain::state::WorkspaceHead;
 use crate::store::{Announced, SharedStore, Store};
+use syncline_core::change::Change;
+use syncline_core::fault;
+use syncline_core::hash;
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::WorkspaceHead;
 
 use super::hub::{Head, Hub, lock};
 use super::workspaces::{committed_head, read_schema};
@@ -146,7 +146,7 @@ impl Follower {
             let (workspaces, trust) = tokio::select! {
                 () = draining.cancelled() => return,
                 workspaces = self.inner.to_look_at.take() => (workspaces, Trust::Hub),
-                _ = poll.tick(), if !active(Mutant::NotifyOnly) => (engine.inner.hubs.watched(), Trust::Store),
+                _ = poll.tick(), if !fault!(NotifyOnly) => (engine.inner.hubs.watched(), Trust::Store),
             };
             match self.catch_up(&engine, workspaces, trust).await {
                 Ok(()) => failing = false,

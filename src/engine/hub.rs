@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::domain::causality::Seq;
-use crate::domain::change::Change;
-use crate::domain::hash::{self, Hash};
-use crate::domain::ids::{Epoch, WorkspaceNo};
-use crate::domain::mutants::{Mutant, active};
-use crate::domain::state::WorkspaceHead;
+use syncline_core::causality::Seq;
+use syncline_core::change::Change;
+use syncline_core::fault;
+use syncline_core::hash::{self, Hash};
+use syncline_core::ids::{Epoch, WorkspaceNo};
+use syncline_core::state::WorkspaceHead;
 
 use super::feed::weight_bytes;
 
@@ -152,7 +152,7 @@ impl Hub {
     pub(super) fn publish(&self, changes: &[Arc<Change>], head: &WorkspaceHead, schema_version: u64) -> bool {
         let mut ring = lock(&self.ring);
         let now = *self.head.borrow();
-        if now.epoch != 0 && !follows(&now, changes, head) && !active(Mutant::RingGapServed) {
+        if now.epoch != 0 && !follows(&now, changes, head) && !fault!(RingGapServed) {
             return false;
         }
         ring.extend(changes, self.ring_changes);
@@ -269,7 +269,7 @@ impl Ring {
         let fresh = changes.iter().filter(|change| next.is_none_or(|next| change.seq >= next));
         let mut fresh = fresh.peekable();
         let gap = matches!((next, fresh.peek()), (Some(next), Some(first)) if first.seq > next);
-        if gap && !active(Mutant::RingGapServed) {
+        if gap && !fault!(RingGapServed) {
             // The head was ahead of the ring; feeds between the two read the store.
             self.clear();
         }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::mutants::{Mutant, active};
-use crate::domain::state::{Key, Need, Prefix, Row, WorkspaceState};
 use crate::store::{Order, StoreError, StoreReader};
+use syncline_core::fault;
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::{Key, Need, Prefix, Row, WorkspaceState};
 
 /// Rows read in one page.
 const PAGE_ROWS: usize = 1_000;
@@ -57,14 +57,14 @@ pub(super) async fn rows(
         return Ok(());
     }
     let mut found = reader.rows(ws, &keys).await?;
-    if active(Mutant::DuplicatesForgotten) {
+    if fault!(DuplicatesForgotten) {
         found.iter_mut().for_each(forget_the_last);
     }
     state.learn_rows(keys.into_iter().zip(found));
     Ok(())
 }
 
-/// For [`Mutant::DuplicatesForgotten`].
+/// For the fault `DuplicatesForgotten`.
 fn forget_the_last(row: &mut Option<Row>) {
     if let Some(Row::Replica(replica)) = row {
         replica.last_settled = replica.last_settled.saturating_sub(1);

@@ -27,9 +27,9 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::ids::{Dot, WorkspaceNo};
-use crate::domain::operation::{Operation, Receipt};
 use crate::store::Store;
+use syncline_core::ids::{Dot, WorkspaceNo};
+use syncline_core::operation::{Operation, Receipt};
 
 pub use clock::{Clock, Randomness, SystemClock, SystemRandomness};
 pub use decide::{Decider, Decision};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::domain::ids::{ReplicaId, WorkspaceNo};
 use crate::store::{ConnectionContent, SharedConnection, SharedStore, StoreError};
+use syncline_core::ids::{ReplicaId, WorkspaceNo};
 
 use super::connections::{Beat, Connection, LinkQuality, Newcomer, Transport, lease_for};
 use super::{Engine, EngineError};

@@ -3,15 +3,15 @@
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use crate::domain::causality::Seq;
-use crate::domain::change::Change;
-use crate::domain::ids::{CollectionId, Dot, RecordId, ReplicaId, WorkspaceNo};
-use crate::domain::mutants::{Mutant, active};
-use crate::domain::operation::{CausalContext, Outcome, Receipt};
-use crate::domain::state::{Key, Prefix, Row, WorkspaceHead};
-use crate::domain::value::Value;
-use crate::domain::view::{FieldCondition, FieldFilter, FieldStateView, RecordView};
 use crate::store::{Order, StoreError, StoreReader};
+use syncline_core::causality::Seq;
+use syncline_core::change::Change;
+use syncline_core::fault;
+use syncline_core::ids::{CollectionId, Dot, RecordId, ReplicaId, WorkspaceNo};
+use syncline_core::operation::{CausalContext, Outcome, Receipt};
+use syncline_core::state::{Key, Prefix, Row, WorkspaceHead};
+use syncline_core::value::Value;
+use syncline_core::view::{FieldCondition, FieldFilter, FieldStateView, RecordView};
 
 use super::record_view::{self, all, id};
 use super::workspaces::committed_head;
@@ -74,7 +74,7 @@ impl Engine {
         let ws = self.workspace_no(workspace).await?;
         let mut reader = self.inner.store.reader().await?;
         let mut head = committed_head(&mut *reader, ws).await?;
-        if active(Mutant::ReadPositionShown) {
+        if fault!(ReadPositionShown) {
             head.head_seq = self.hub(ws).await?.head().seq;
         }
         let record = id(record);
@@ -120,7 +120,7 @@ impl Engine {
                     page.records.push(view);
                 }
                 let full = page.records.len() == limit
-                    || bytes > crate::domain::limits::RESPONSE_PAGE_BYTES_MAX / 2
+                    || bytes > syncline_core::limits::RESPONSE_PAGE_BYTES_MAX / 2
                     || scanned == RECORDS_SCANNED_PER_PAGE;
                 if full {
                     page.next = last;

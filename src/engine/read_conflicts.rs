@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::causality::Seq;
-use crate::domain::change::Change;
-use crate::domain::conflict::{
+use crate::store::{Order, StoreError, StoreReader};
+use syncline_core::causality::Seq;
+use syncline_core::change::Change;
+use syncline_core::conflict::{
     Conflict, ConflictEvent, ConflictKind, ConflictStatus, ConflictSummary, Scope, ScopePart,
 };
-use crate::domain::ids::{ConflictId, FieldId, RecordId, WorkspaceNo};
-use crate::domain::operation::CausalContext;
-use crate::domain::state::{FieldValue, Key, Prefix, Row};
-use crate::domain::view::{ConflictFilter, FieldStateView, RecordView};
-use crate::store::{Order, StoreError, StoreReader};
+use syncline_core::ids::{ConflictId, FieldId, RecordId, WorkspaceNo};
+use syncline_core::operation::CausalContext;
+use syncline_core::state::{FieldValue, Key, Prefix, Row};
+use syncline_core::view::{ConflictFilter, FieldStateView, RecordView};
 
 use super::read::{context_of, history};
 use super::record_view::{self, all};
@@ -254,7 +254,7 @@ async fn provisional_seq(
             _ => conflict
                 .alternatives
                 .iter()
-                .find(|a| a.state == crate::domain::conflict::AlternativeState::Head)
+                .find(|a| a.state == syncline_core::conflict::AlternativeState::Head)
                 .map(|a| a.stamp.seq),
         },
         _ => None,

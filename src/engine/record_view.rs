@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::domain::ids::{ConflictId, FieldId, RecordId, WorkspaceNo};
-use crate::domain::sequencer::counter_value;
-use crate::domain::state::{
+use crate::store::{Order, StoreError, StoreReader};
+use syncline_core::ids::{ConflictId, FieldId, RecordId, WorkspaceNo};
+use syncline_core::sequencer::counter_value;
+use syncline_core::state::{
     CounterHead, Existence, FieldRow, FieldValue, Head, Key, Prefix, RecordRow, Row, ScopeRow,
 };
-use crate::domain::value::Value;
-use crate::domain::view::{CandidateView, FieldStateView, FieldView, RecordView};
-use crate::store::{Order, StoreError, StoreReader};
+use syncline_core::value::Value;
+use syncline_core::view::{CandidateView, FieldStateView, FieldView, RecordView};
 
 /// Rows read in one page.
 const PAGE_ROWS: usize = 1_000;

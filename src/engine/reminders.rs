@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use crate::domain::ids::{ConflictId, WorkspaceNo};
-use crate::domain::mutants::{Mutant, active};
-use crate::domain::state::{Key, Prefix};
 use crate::store::{Order, SharedStore, StoreError};
+use syncline_core::fault;
+use syncline_core::ids::{ConflictId, WorkspaceNo};
+use syncline_core::state::{Key, Prefix};
 
 use super::due::Due;
 use super::lane::Job;
@@ -37,13 +37,13 @@ pub(super) async fn run(engine: Engine, due: Due) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut ticks: u64 = 0;
-    let mut scanned = active(Mutant::RemindersForgotten);
+    let mut scanned = fault!(RemindersForgotten);
     loop {
         tokio::select! {
             () = engine.draining().cancelled() => return,
             _ = tick.tick() => {}
         }
-        let others = engine.inner.follower.is_some() && !active(Mutant::RemindersForgotten);
+        let others = engine.inner.follower.is_some() && !fault!(RemindersForgotten);
         if !scanned || (others && ticks.is_multiple_of(RESCAN_TICKS)) {
             let expiring = !scanned || (ticks / RESCAN_TICKS).is_multiple_of(EXPIRY_RESCANS);
             match scan(&engine, &due, expiring).await {

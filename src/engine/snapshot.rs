@@ -1,12 +1,12 @@
 //! Snapshots: all records for a client that has no position. Read in pages while writes go on; each record says as of
 //! which position it was read, so that the feed completes it.
 
-use crate::domain::conflict::ConflictSummary;
-use crate::domain::ids::{ConflictId, RecordId, WorkspaceNo};
-use crate::domain::mutants::{Mutant, active};
-use crate::domain::state::{Key, Prefix, Row};
-use crate::domain::view::{FeedCursor, RecordView};
 use crate::store::Order;
+use syncline_core::conflict::ConflictSummary;
+use syncline_core::fault;
+use syncline_core::ids::{ConflictId, RecordId, WorkspaceNo};
+use syncline_core::state::{Key, Prefix, Row};
+use syncline_core::view::{FeedCursor, RecordView};
 
 use super::read::record_bytes;
 use super::record_view::{self, Links, Neighbours};
@@ -77,7 +77,7 @@ impl Snapshot {
         }
         let mut reader = self.engine.inner.store.reader().await?;
         let mut head = committed_head(&mut *reader, self.ws).await?;
-        if active(Mutant::SnapshotPositionShown) {
+        if fault!(SnapshotPositionShown) {
             let shown = self.engine.hub(self.ws).await?.head();
             (head.head_seq, head.chain) = (shown.seq, shown.chain);
         }
@@ -99,7 +99,7 @@ impl Snapshot {
         } else {
             self.records(&mut *reader, &mut chunk).await?;
         }
-        if active(Mutant::SnapshotPositionLate) {
+        if fault!(SnapshotPositionLate) {
             let late = committed_head(&mut *self.engine.inner.store.reader().await?, self.ws).await?;
             (chunk.position.seq, chunk.position.chain) = (late.head_seq, Some(late.chain));
         }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::domain::ids::{ReplicaId, WorkspaceNo, is_workspace_id};
-use crate::domain::schema::Schema;
-use crate::domain::state::{Key, Prefix, ReplicaRow, Row, WorkspaceHead};
 use crate::store::{Order, StoreReader, WorkspaceInfo};
+use syncline_core::ids::{ReplicaId, WorkspaceNo, is_workspace_id};
+use syncline_core::schema::Schema;
+use syncline_core::state::{Key, Prefix, ReplicaRow, Row, WorkspaceHead};
 
 use super::error::StoreFailure;
 use super::hub::{Head, Hub};

@@ -9,12 +9,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len, uint64};
 
-use super::convert::change_to_pb;
-use super::pb;
-use crate::domain::causality::Seq;
-use crate::domain::change::Change;
-use crate::domain::ids::CollectionId;
 use crate::engine::Shown;
+use syncline_core::causality::Seq;
+use syncline_core::change::Change;
+use syncline_core::ids::CollectionId;
+use syncline_protocol::convert::change_to_pb;
+use syncline_protocol::pb;
 
 /// Numbers of fields, as in `change.proto` and `change_service.proto`; a test holds them against the generated code.
 mod field {
@@ -106,11 +106,11 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::causality::Author;
-    use crate::domain::change::{Effect, EffectKind};
-    use crate::domain::ids::Dot;
-    use crate::domain::operation::{CausalContext, Settlement};
-    use crate::domain::value::Value;
+    use syncline_core::causality::Author;
+    use syncline_core::change::{Effect, EffectKind};
+    use syncline_core::ids::Dot;
+    use syncline_core::operation::{CausalContext, Settlement};
+    use syncline_core::value::Value;
 
     fn change(seq: Seq, collection: &str) -> Arc<Change> {
         let dot = Dot { replica: Uuid::from_u128(7), counter: seq };
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn what_the_server_sends_is_what_clients_read() {
         let content = pb::frame::Content::Checkpoint(pb::Checkpoint { head_seq: 7 });
-        let sent = pb::served::WatchResponse { frame: frame(content, cursor()) }.encode_to_vec();
+        let sent = crate::grpc::served::WatchResponse { frame: frame(content, cursor()) }.encode_to_vec();
         let read = pb::WatchResponse::decode(&*sent).expect("decodes");
         let Some(pb::Frame { content: Some(content), cursor: Some(at) }) = read.frame else {
             panic!("no frame")

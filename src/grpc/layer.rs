@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use tonic::{Code, Status};
 use tower::{BoxError, Layer, Service};
 
-use super::status::Failure;
+use syncline_protocol::status::Failure;
 
 /// When to come back to a server that had no room.
 const OVERLOADED_RETRY: Duration = Duration::from_secs(1);
@@ -263,7 +263,7 @@ impl<B: Body + Unpin> Body for ErrorInfoBody<B> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use std::convert::Infallible;
 
     use bytes::Bytes;
@@ -272,17 +272,17 @@ pub(super) mod tests {
     use tonic_types::StatusExt as _;
     use tower::ServiceExt as _;
 
-    use super::super::pb;
-    use super::super::pb::operation_service_client::OperationServiceClient;
-    use super::super::pb::operation_service_server::{OperationService, OperationServiceServer};
     use super::*;
-    use crate::domain::limits::MESSAGE_BYTES_MAX;
+    use crate::grpc::served::operation_service_server::{OperationService, OperationServiceServer};
+    use syncline_core::limits::MESSAGE_BYTES_MAX;
+    use syncline_protocol::pb;
+    use syncline_protocol::pb::operation_service_client::OperationServiceClient;
 
     /// A body of one piece.
-    pub(in crate::grpc) struct Once(Option<Bytes>);
+    struct Once(Option<Bytes>);
 
     impl Once {
-        pub(in crate::grpc) fn new(bytes: Bytes) -> Once {
+        fn new(bytes: Bytes) -> Once {
             Once(Some(bytes))
         }
     }

@@ -16,10 +16,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::domain::causality::{Counter, ReplicaNo, Seq};
-use crate::domain::change::Change;
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::state::{Flush, Key, Prefix, Row, WorkspaceHead};
+use syncline_core::causality::{Counter, ReplicaNo, Seq};
+use syncline_core::change::Change;
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::{Flush, Key, Prefix, Row, WorkspaceHead};
 
 pub use shared::{Announced, ConnectionContent, SharedConnection, SharedStore};
 

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use super::{StoreError, codec};
-use crate::domain::causality::{Counter, ReplicaNo, Seq};
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::state::{Flush, WorkspaceHead};
+use syncline_core::causality::{Counter, ReplicaNo, Seq};
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::{Flush, WorkspaceHead};
 
 /// A change as it goes into the log.
 #[derive(Debug)]

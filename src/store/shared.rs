@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::state::{Key, Prefix, WorkspaceHead};
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::{Key, Prefix, WorkspaceHead};
 
 /// A database that several servers write to.
 #[async_trait]

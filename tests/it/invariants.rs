@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use syncline::domain::hash::{CHAIN_START, Hash, chain};
+use syncline_core::hash::{CHAIN_START, Hash, chain};
 
 use crate::harness::model::Model;
 use crate::harness::ops::{card, person};

@@ -1,5 +1,13 @@
 //! Everything that tests the server from outside of its modules, in one binary.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    unsafe_code,
+    reason = "all of this is a test; power loss is an ioctl that only the C library has"
+)]
+
 mod bad_input;
 mod changes;
 mod conflicts;

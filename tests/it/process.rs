@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use syncline::grpc::pb;
-use syncline::grpc::pb::workspace_service_client::WorkspaceServiceClient;
+use syncline_protocol::pb;
+use syncline_protocol::pb::workspace_service_client::WorkspaceServiceClient;
 use tonic::transport::{Channel, Endpoint};
 
 /// How long a start may take before a test gives up.

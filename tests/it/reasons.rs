@@ -71,7 +71,7 @@ fn every_reason_is_produced_by_a_test_or_listed_with_the_reason_why_not() {
 
 #[test]
 fn the_spelling_of_reasons_is_that_of_the_generated_code() {
-    use syncline::grpc::pb::ErrorReason;
+    use syncline_protocol::pb::ErrorReason;
     for (number, (name, _)) in all_documented() {
         let reason = ErrorReason::try_from(*number).expect("a reason");
         assert_eq!(format!("{reason:?}"), variant(name));

@@ -8,13 +8,13 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::mutants::{Mutant, active};
-use crate::domain::schema::Schema;
-use crate::domain::state::{Key, Prefix, Row, WorkspaceHead, WorkspaceState};
 use crate::store::{StoreError, StoreWriter};
+use syncline_core::fault;
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::schema::Schema;
+use syncline_core::state::{Key, Prefix, Row, WorkspaceHead, WorkspaceState};
 
-use super::super::load;
+use crate::engine::load;
 
 /// Working sets kept in memory by one lane.
 const WORKSPACES_MAX: usize = 4_096;
@@ -73,7 +73,7 @@ impl Cache {
     /// Locks a workspace of a shared store, and forgets its working set if others have written since.
     pub async fn check(&mut self, ws: WorkspaceNo, writer: &mut dyn StoreWriter) -> Result<(), StoreError> {
         let head = head_of(ws, writer).await?;
-        let unchecked = active(Mutant::CacheUnchecked);
+        let unchecked = fault!(CacheUnchecked);
         if !unchecked && self.workspaces.get(&ws).is_some_and(|state| *state.head() != head) {
             self.workspaces.remove(&ws);
         }
@@ -100,7 +100,7 @@ impl Cache {
                     None => head_of(ws, writer).await?,
                 };
                 let mut state = WorkspaceState::new(head);
-                if active(Mutant::WaitersForgotten) {
+                if fault!(WaitersForgotten) {
                     state.learn_range(Prefix::Waiters, []);
                 } else {
                     load::range(writer, ws, &mut state, Prefix::Waiters).await?;

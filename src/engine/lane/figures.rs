@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::domain::change::{Change, ConflictEventKind, EffectKind};
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::operation::{Outcome, Receipt};
 use crate::store::StoreError;
 use crate::telemetry;
+use syncline_core::change::{Change, ConflictEventKind, EffectKind};
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::operation::{Outcome, Receipt};
 
 /// Counts what committed changes did to conflicts.
 pub(super) fn count_conflicts(published: &[(WorkspaceNo, Vec<Arc<Change>>)]) {

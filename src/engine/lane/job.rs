@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::domain::causality::Counter;
-use crate::domain::ids::{ConflictId, Dot, WorkspaceNo};
-use crate::domain::operation::{Operation, Receipt};
-use crate::domain::schema::{Schema, SchemaError};
 use crate::store::StoreError;
+use syncline_core::causality::Counter;
+use syncline_core::ids::{ConflictId, Dot, WorkspaceNo};
+use syncline_core::operation::{Operation, Receipt};
+use syncline_core::schema::{Schema, SchemaError};
 
-use super::super::error::EngineError;
+use crate::engine::error::EngineError;
 
 /// Where a job's answer goes.
 pub(in crate::engine) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;

@@ -19,13 +19,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::change::Change;
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::mutants::{Mutant, active};
-use crate::domain::sequencer::{self, Environment};
-use crate::domain::state::{Flush, Key, WorkspaceHead};
 use crate::store::{Store, StoreError, StoreWriter};
 use crate::telemetry;
+use syncline_core::change::Change;
+use syncline_core::fault;
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::sequencer::{self, Environment};
+use syncline_core::state::{Flush, Key, WorkspaceHead};
 
 use super::clock::Clock;
 use super::due::Due;
@@ -123,8 +123,8 @@ impl Lane {
                 let unknown = matches!(error, StoreError::CommitUnknown(_));
                 for ws in touched {
                     // What was settled in memory did not happen, or is not known to have: read it again.
-                    let kept = if unknown { Mutant::UnknownIsLost } else { Mutant::CacheSurvivesFailure };
-                    if !active(kept) {
+                    let kept = if unknown { fault!(UnknownIsLost) } else { fault!(CacheSurvivesFailure) };
+                    if !kept {
                         self.cache.forget(ws);
                     }
                     // If it did happen, feeds shall not wait for the next commit to show it.
@@ -133,7 +133,7 @@ impl Lane {
                     }
                 }
                 let error = EngineError::from(error);
-                let lies = active(Mutant::FailureAnsweredAsSuccess);
+                let lies = fault!(FailureAnsweredAsSuccess);
                 answers.into_iter().for_each(|answer| answer(if lies { Ok(()) } else { Err(error.clone()) }));
             }
         }
@@ -156,7 +156,7 @@ impl Lane {
         };
         let now_ms = self.tools.clock.now_ms();
         let answers_early =
-            active(Mutant::AnswerBeforeCommit) && jobs.as_slice().iter().all(|j| j.workspace().is_some());
+            fault!(AnswerBeforeCommit) && jobs.as_slice().iter().all(|j| j.workspace().is_some());
         let mut failure = self.prepare(jobs.as_slice(), &mut *writer, touched).await.err();
         for job in jobs.by_ref() {
             if failure.is_some() {
@@ -225,11 +225,11 @@ impl Lane {
             writer.write(*ws, &flush, state.head()).await?;
             flushes.push((*ws, flush));
         }
-        if active(Mutant::PublishBeforeCommit) {
+        if fault!(PublishBeforeCommit) {
             flushes.iter().for_each(|(ws, flush)| self.publish(*ws, &flush.changes));
         }
         let mut committed = if flushes.is_empty() { Ok(()) } else { writer.commit().await };
-        if active(Mutant::UnknownIsStored) && matches!(committed, Err(StoreError::CommitUnknown(_))) {
+        if fault!(UnknownIsStored) && matches!(committed, Err(StoreError::CommitUnknown(_))) {
             committed = Ok(());
         }
         if matches!(committed, Ok(()) | Err(StoreError::CommitUnknown(_))) {

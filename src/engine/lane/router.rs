@@ -9,11 +9,11 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::task::TaskTracker;
 
-use crate::domain::ids::WorkspaceNo;
+use syncline_core::ids::WorkspaceNo;
 
-use super::super::error::EngineError;
-use super::super::hub::lock;
 use super::{Job, Lane, Tools};
+use crate::engine::error::EngineError;
+use crate::engine::hub::lock;
 
 /// Jobs that wait for a lane; more are refused with a retry delay.
 const QUEUE_MAX: usize = 8_192;

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::ids::{ConflictId, WorkspaceNo};
-use crate::domain::operation::{Operation, Receipt};
-use crate::domain::schema::{Schema, SchemaError};
-use crate::domain::sequencer::{self, Environment};
-use crate::domain::state::{Key, Need, Prefix, Row, WorkspaceHead, WorkspaceState};
 use crate::store::{Order, StoreError, StoreReader, StoreWriter};
 use crate::telemetry;
+use syncline_core::ids::{ConflictId, WorkspaceNo};
+use syncline_core::operation::{Operation, Receipt};
+use syncline_core::schema::{Schema, SchemaError};
+use syncline_core::sequencer::{self, Environment};
+use syncline_core::state::{Key, Need, Prefix, Row, WorkspaceHead, WorkspaceState};
 
-use super::super::load;
 use super::cache::{Cache, schema_of};
 use super::figures::outcome_name;
 use super::job::{Answer, Job, answer};
+use crate::engine::load;
 
 /// Rows of a kind that are looked at in one sweep.
 const EXPIRING_PER_SWEEP: usize = 1_000;

@@ -10,21 +10,22 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::domain::causality::Seq;
-use crate::domain::ids::CollectionId;
-use crate::domain::mutants::{Mutant, active};
-use crate::domain::view::FeedCursor;
 use crate::engine::feed::{Feed, FeedItem, GoAwayReason, Opened, ResetReason};
 use crate::engine::{Engine, snapshot};
-use crate::grpc::convert::{
+use crate::grpc::frame::{self, Run};
+use crate::grpc::served;
+use crate::grpc::served::change_service_server::ChangeService;
+use crate::telemetry;
+use syncline_core::causality::Seq;
+use syncline_core::fault;
+use syncline_core::ids::CollectionId;
+use syncline_core::view::FeedCursor;
+use syncline_protocol::convert::{
     collections_from_pb, cursor_from_pb, cursor_to_pb, label_from_pb, record_to_pb, summary_to_pb,
 };
-use crate::grpc::frame::{self, Run};
-use crate::grpc::pb;
-use crate::grpc::pb::served::change_service_server::ChangeService;
-use crate::grpc::pb::subscribe_request::Message as Said;
-use crate::grpc::status::Failure;
-use crate::telemetry;
+use syncline_protocol::pb;
+use syncline_protocol::pb::subscribe_request::Message as Said;
+use syncline_protocol::status::Failure;
 
 use super::{OVERLOADED_RETRY, failed, note_workspace};
 
@@ -97,8 +98,8 @@ impl Changes {
 
 #[tonic::async_trait]
 impl ChangeService for Changes {
-    type SubscribeStream = Frames<pb::served::SubscribeResponse>;
-    type WatchStream = Frames<pb::served::WatchResponse>;
+    type SubscribeStream = Frames<served::SubscribeResponse>;
+    type WatchStream = Frames<served::WatchResponse>;
     type SnapshotStream = Frames<pb::SnapshotResponse>;
 
     async fn subscribe(
@@ -115,7 +116,7 @@ impl ChangeService for Changes {
         let (session, opened) = self.open(start).await?;
         let (frames, receiver) = mpsc::channel(FRAMES_AHEAD);
         tokio::spawn(session.serve(opened, frames, Some(said)));
-        Ok(Response::new(Box::pin(mapped(receiver, |frame| pb::served::SubscribeResponse { frame }))))
+        Ok(Response::new(Box::pin(mapped(receiver, |frame| served::SubscribeResponse { frame }))))
     }
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
@@ -125,7 +126,7 @@ impl ChangeService for Changes {
         let (session, opened) = self.open(start).await?;
         let (frames, receiver) = mpsc::channel(FRAMES_AHEAD);
         tokio::spawn(session.serve(opened, frames, None));
-        Ok(Response::new(Box::pin(mapped(receiver, |frame| pb::served::WatchResponse { frame }))))
+        Ok(Response::new(Box::pin(mapped(receiver, |frame| served::WatchResponse { frame }))))
     }
 
     async fn snapshot(
@@ -324,7 +325,7 @@ impl Session {
                 pb::frame::Content::GoAway(pb::GoAway { reason: reason.into() })
             }
         };
-        if active(Mutant::GoAwayAtHead) && matches!(content, pb::frame::Content::GoAway(_)) {
+        if fault!(GoAwayAtHead) && matches!(content, pb::frame::Content::GoAway(_)) {
             (cursor.seq, cursor.chain) = (feed.head().seq, Some(feed.head().chain));
         }
         self.frame(content, cursor)

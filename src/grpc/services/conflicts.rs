@@ -2,21 +2,21 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::domain::conflict::{Conflict, ConflictKind};
-use crate::domain::ids::ConflictId;
-use crate::domain::operation::{Outcome, Receipt};
-use crate::domain::schema::Provisional;
 use crate::engine::{ConflictContext, Decider, Decision, Engine};
-use crate::grpc::convert::{
+use crate::grpc::served::conflict_service_server::ConflictService;
+use syncline_core::conflict::{Conflict, ConflictKind};
+use syncline_core::ids::ConflictId;
+use syncline_core::operation::{Outcome, Receipt};
+use syncline_core::schema::Provisional;
+use syncline_protocol::convert::{
     alternatives_to_pb, conflict_event_to_pb, conflict_filter_from_pb, conflict_id_from_pb,
     conflict_kind_to_pb, conflict_status_to_pb, context_from_pb, context_to_pb, label_from_pb, pairs_to_pb,
     receipt_to_pb, record_change_to_pb, record_to_pb, request_id_from_pb, summary_to_pb, timestamp_from_pb,
     value_from_pb, value_to_pb,
 };
-use crate::grpc::pb;
-use crate::grpc::pb::conflict_service_server::ConflictService;
-use crate::grpc::pb::resolve_conflict_request::Decision as Decided;
-use crate::grpc::status::{Failure, FieldViolation};
+use syncline_protocol::pb;
+use syncline_protocol::pb::resolve_conflict_request::Decision as Decided;
+use syncline_protocol::status::{Failure, FieldViolation};
 
 use super::{after_token, failed, note_workspace, page_size, page_token};
 

@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use crate::engine::Engine;
 use crate::engine::connections::{Beat, Connection, LinkQuality, Transport};
-use crate::grpc::convert::{label_from_pb, replica_id_from_pb, timestamp_to_pb};
-use crate::grpc::pb;
-use crate::grpc::pb::connection_service_server::ConnectionService;
-use crate::grpc::status::Failure;
+use crate::grpc::served::connection_service_server::ConnectionService;
+use syncline_protocol::convert::{label_from_pb, replica_id_from_pb, timestamp_to_pb};
+use syncline_protocol::pb;
+use syncline_protocol::status::Failure;
 
 use super::{failed, note_workspace, page_size, page_token, parsed_token};
 

@@ -2,8 +2,8 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::grpc::pb;
-use crate::grpc::pb::diagnostics_service_server::DiagnosticsService;
+use crate::grpc::served::diagnostics_service_server::DiagnosticsService;
+use syncline_protocol::pb;
 
 /// DiagnosticsService. It has nothing to do with the engine, which is the point of it.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use tonic::Status;
 
 use crate::engine::{EngineError, StoreFailure};
 
-use super::status::{Failure, FieldViolation};
+use syncline_protocol::status::{Failure, FieldViolation};
 
 pub use changes::Changes;
 pub use conflicts::Conflicts;
@@ -34,7 +34,7 @@ impl From<EngineError> for Failure {
             EngineError::RecordNotFound { record } => Failure::record_not_found(record),
             EngineError::ConflictNotFound { conflict } => Failure::conflict_not_found(conflict),
             EngineError::ConflictChanged { conflict, revision } => {
-                Failure::from(&crate::domain::refusal::Refusal::ConflictChanged {
+                Failure::from(&syncline_core::refusal::Refusal::ConflictChanged {
                     conflict: *conflict,
                     revision: *revision,
                 })

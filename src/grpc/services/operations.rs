@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use tonic::{Request, Response, Status};
 
-use crate::domain::limits::OPERATIONS_PER_CALL_MAX;
-use crate::domain::operation::Identity;
 use crate::engine::Engine;
-use crate::grpc::convert::{dot_from_pb, operations_from_pb, receipt_to_pb, request_id_from_pb};
-use crate::grpc::pb;
-use crate::grpc::pb::operation_service_server::OperationService;
-use crate::grpc::status::{Failure, FieldViolation};
+use crate::grpc::served::operation_service_server::OperationService;
 use crate::telemetry;
+use syncline_core::limits::OPERATIONS_PER_CALL_MAX;
+use syncline_core::operation::Identity;
+use syncline_protocol::convert::{dot_from_pb, operations_from_pb, receipt_to_pb, request_id_from_pb};
+use syncline_protocol::pb;
+use syncline_protocol::status::{Failure, FieldViolation};
 
 use super::{failed, note_workspace};
 

@@ -3,12 +3,12 @@
 use tonic::{Request, Response, Status};
 
 use crate::engine::Engine;
-use crate::grpc::convert::{
+use crate::grpc::served::record_service_server::RecordService;
+use syncline_protocol::convert::{
     context_to_pb, field_filters_from_pb, name_from_pb, record_change_to_pb, record_to_pb,
 };
-use crate::grpc::pb;
-use crate::grpc::pb::record_service_server::RecordService;
-use crate::grpc::status::Failure;
+use syncline_protocol::pb;
+use syncline_protocol::status::Failure;
 
 use super::{after_token, failed, note_workspace, page_size, page_token, parsed_token};
 

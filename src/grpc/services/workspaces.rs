@@ -2,17 +2,17 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::domain::ids::Dot;
-use crate::domain::schema::Schema;
-use crate::domain::view::FeedCursor;
 use crate::engine::{Engine, WorkspaceStatus};
-use crate::grpc::convert::{
+use crate::grpc::served::workspace_service_server::WorkspaceService;
+use syncline_core::ids::Dot;
+use syncline_core::schema::Schema;
+use syncline_core::view::FeedCursor;
+use syncline_protocol::convert::{
     cursor_to_pb, dot_to_pb, label_from_pb, schema_from_pb, schema_to_pb, workspace_id_from_pb,
     workspace_to_pb,
 };
-use crate::grpc::pb;
-use crate::grpc::pb::workspace_service_server::WorkspaceService;
-use crate::grpc::status::Failure;
+use syncline_protocol::pb;
+use syncline_protocol::status::Failure;
 
 use super::{after_token, failed, note_workspace, page_size, page_token, parsed_token};
 

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::ids::{FieldId, RecordId, ReplicaId};
+use syncline_core::ids::{FieldId, RecordId, ReplicaId};
 
 /// Few and short identifiers, so that prefixes of one another and equal ones are common.
 fn id() -> impl Strategy<Value = Arc<str>> {

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{MemoryStore, lock};
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::state::{Key, Prefix, WorkspaceHead};
 use crate::store::{Announced, Order, SharedConnection, SharedStore, StoreError};
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::{Key, Prefix, WorkspaceHead};
 
 /// Announcements that wait for one server; more are answered by looking at everything.
 const ANNOUNCEMENTS_WAITING_MAX: usize = 1_024;

@@ -13,9 +13,9 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::super::StoreError;
 use super::errors::{closed, io, is_disconnect, is_passing, of_statement, unavailable};
 use super::session::Session;
+use crate::store::StoreError;
 
 /// How long a caller waits for a connection.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);

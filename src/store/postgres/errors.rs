@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
-use super::super::StoreError;
+use crate::store::StoreError;
 
 fn of_postgres(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error()?.try_downcast_ref()

@@ -7,11 +7,11 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{ConnectOptions, Connection, Row as _};
 use tokio::time::timeout;
 
-use super::super::StoreError;
-use super::super::migrations::{Dialect, migrator};
 use super::PostgresOptions;
 use super::errors::{io, of_statement};
 use super::open::{CONNECT_WITHIN, plain};
+use crate::store::StoreError;
+use crate::store::migrations::{Dialect, migrator};
 
 /// The first release whose statements and settings are used.
 const VERSION_MIN: i32 = 150_000;

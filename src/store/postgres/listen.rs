@@ -6,9 +6,9 @@ use sqlx::Executor;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::super::Announced;
 use super::session::STATEMENT_WITHIN;
 use super::shared::announced_in;
+use crate::store::Announced;
 
 /// The name that announcements go under, within one database.
 const CHANNEL: &str = "syncline";

@@ -8,11 +8,11 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::time::timeout;
 
-use super::super::StoreError;
-use super::super::migrations::{Dialect, migrator};
 use super::PostgresOptions;
 use super::errors::{of_statement, unavailable};
 use super::inspect::{self, Gravity, Schema};
+use crate::store::StoreError;
+use crate::store::migrations::{Dialect, migrator};
 
 /// The server's limit for one statement: below ours, so that it is the server which says what it was.
 const STATEMENT_TIMEOUT_MS: u32 = 4_000;

@@ -2,15 +2,15 @@
 
 use async_trait::async_trait;
 
-use super::super::pending::broken_transaction;
-use super::super::{Order, Page, StoreError, StoreReader, WorkspaceInfo};
 use super::connections::Connections;
 use super::reads;
 use super::session::Session;
-use crate::domain::causality::{Counter, ReplicaNo, Seq};
-use crate::domain::change::Change;
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::state::{Key, Prefix, Row, WorkspaceHead};
+use crate::store::pending::broken_transaction;
+use crate::store::{Order, Page, StoreError, StoreReader, WorkspaceInfo};
+use syncline_core::causality::{Counter, ReplicaNo, Seq};
+use syncline_core::change::Change;
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::{Key, Prefix, Row, WorkspaceHead};
 
 /// One snapshot for all statements; the server takes it with the first that reads.
 const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";

@@ -8,13 +8,13 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use uuid::Uuid;
 
-use super::super::{Announced, SharedConnection, SharedStore, StoreError, codec};
 use super::connections::Connections;
 use super::errors::of_statement;
 use super::listen::Ear;
 use super::reads::{head_of, limit_of};
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::state::{Key, Prefix, WorkspaceHead};
+use crate::store::{Announced, SharedConnection, SharedStore, StoreError, codec};
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::{Key, Prefix, WorkspaceHead};
 
 /// Bytes of one announcement; the server takes fewer than 8,000.
 const ANNOUNCEMENT_BYTES_MAX: usize = 7_000;

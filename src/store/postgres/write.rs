@@ -4,14 +4,14 @@ use sqlx::Row as _;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 
-use super::super::StoreError;
-use super::super::pending::{LogRow, Pending};
 use super::errors::of_statement;
 use super::reads::bits;
 use super::session::Session;
-use crate::domain::causality::Seq;
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::state::WorkspaceHead;
+use crate::store::StoreError;
+use crate::store::pending::{LogRow, Pending};
+use syncline_core::causality::Seq;
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::WorkspaceHead;
 
 /// Rows of all kinds in one statement.
 const STATEMENT_ROWS_MAX: usize = 2_000;

@@ -8,16 +8,16 @@ use async_trait::async_trait;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
-use super::super::pending::{Pending, broken_transaction};
-use super::super::{Order, Page, StoreError, StoreReader, StoreWriter, WorkspaceInfo};
 use super::connections::Connections;
 use super::errors::{of_commit, of_statement};
 use super::session::Session;
 use super::{reads, write};
-use crate::domain::causality::{Counter, ReplicaNo, Seq};
-use crate::domain::change::Change;
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::state::{Flush, Key, Prefix, Row, WorkspaceHead};
+use crate::store::pending::{Pending, broken_transaction};
+use crate::store::{Order, Page, StoreError, StoreReader, StoreWriter, WorkspaceInfo};
+use syncline_core::causality::{Counter, ReplicaNo, Seq};
+use syncline_core::change::Change;
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::{Flush, Key, Prefix, Row, WorkspaceHead};
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// In a transaction that has failed, `COMMIT` alone would answer as if all were well, and undo everything. The statement

@@ -4,13 +4,13 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, Either, Executor, SqliteConnection};
 use tokio_stream::StreamExt;
 
-use super::super::StoreError;
-use super::super::pending::{LogRow, Pending};
 use super::errors::{of_commit, of_statement};
 use super::reads::bits;
 use super::shapes::{self, Shape, padded};
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::state::WorkspaceHead;
+use crate::store::StoreError;
+use crate::store::pending::{LogRow, Pending};
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::WorkspaceHead;
 
 /// A transaction up to these sizes is one text. Above, round trips no longer matter, and texts of every
 /// combination of sizes would only fill the cache of statements.

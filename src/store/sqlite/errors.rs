@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::StoreError;
+use crate::store::StoreError;
 
 const SQLITE_ERROR: i32 = 1;
 const SQLITE_PERM: i32 = 3;

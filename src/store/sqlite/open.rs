@@ -9,10 +9,10 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection};
 
-use super::super::StoreError;
-use super::super::migrations::{Dialect, migrator};
 use super::SqliteOptions;
 use super::errors::{of_file, of_open};
+use crate::store::StoreError;
+use crate::store::migrations::{Dialect, migrator};
 
 /// The first release without the reset of the write-ahead log that could corrupt the database.
 const SQLITE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
-use super::super::{Order, Page, StoreError, StoreReader, WorkspaceInfo};
 use super::errors::of_statement;
 use super::reads;
-use crate::domain::causality::{Counter, ReplicaNo, Seq};
-use crate::domain::change::Change;
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::state::{Key, Prefix, Row, WorkspaceHead};
+use crate::store::{Order, Page, StoreError, StoreReader, WorkspaceInfo};
+use syncline_core::causality::{Counter, ReplicaNo, Seq};
+use syncline_core::change::Change;
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::{Key, Prefix, Row, WorkspaceHead};
 
 /// Takes the snapshot at once: after `BEGIN` alone, SQLite would take it with the first read.
 const BEGIN_SNAPSHOT: &str = "BEGIN; SELECT 1 FROM workspace_head LIMIT 1";

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::super::{Order, Page, StoreError, WorkspaceInfo, codec};
 use super::errors::of_statement;
 use super::shapes;
-use crate::domain::causality::{Counter, ReplicaNo, Seq};
-use crate::domain::change::Change;
-use crate::domain::hash::Hash;
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::state::{Key, Prefix, Row, WorkspaceHead};
+use crate::store::{Order, Page, StoreError, WorkspaceInfo, codec};
+use syncline_core::causality::{Counter, ReplicaNo, Seq};
+use syncline_core::change::Change;
+use syncline_core::hash::Hash;
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::{Key, Prefix, Row, WorkspaceHead};
 
 /// Keys in one statement.
 const KEYS_PER_STATEMENT_MAX: usize = 256;

@@ -124,8 +124,8 @@ fn list(item: &str, count: usize) -> String {
 mod tests {
     use sqlx::{ConnectOptions, Row};
 
-    use super::super::super::migrations::{Dialect, migrator};
     use super::*;
+    use crate::store::migrations::{Dialect, migrator};
 
     #[test]
     fn sizes_are_padded_to_powers_of_two() {

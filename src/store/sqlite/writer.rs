@@ -9,14 +9,14 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
 use tokio::sync::OwnedMutexGuard;
 
-use super::super::pending::{Pending, broken_transaction};
-use super::super::{Order, Page, StoreError, StoreReader, StoreWriter, WorkspaceInfo};
 use super::errors::{closed, is_no_transaction, of_statement};
 use super::{batch, reads};
-use crate::domain::causality::{Counter, ReplicaNo, Seq};
-use crate::domain::change::Change;
-use crate::domain::ids::WorkspaceNo;
-use crate::domain::state::{Flush, Key, Prefix, Row, WorkspaceHead};
+use crate::store::pending::{Pending, broken_transaction};
+use crate::store::{Order, Page, StoreError, StoreReader, StoreWriter, WorkspaceInfo};
+use syncline_core::causality::{Counter, ReplicaNo, Seq};
+use syncline_core::change::Change;
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::{Flush, Key, Prefix, Row, WorkspaceHead};
 
 /// The one connection that writes; whoever holds the lock around this is the writer.
 pub(super) struct WriterSlot {

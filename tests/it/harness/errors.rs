@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use prost::Message as _;
-use syncline::grpc::pb;
+use syncline_protocol::pb;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 

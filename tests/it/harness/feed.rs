@@ -2,7 +2,7 @@
 
 use pb::frame::Content;
 use pb::subscribe_request::Message as Said;
-use syncline::domain::hash::{CHAIN_START, Hash, chain};
+use syncline_core::hash::{CHAIN_START, Hash, chain};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};

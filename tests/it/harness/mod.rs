@@ -23,7 +23,7 @@ pub use feed::{Feed, Heard, Kind};
 pub use ops::{IntoValue, on};
 pub use replica::Replica;
 pub use server::TestServer;
-pub use syncline::grpc::pb;
+pub use syncline_protocol::pb;
 pub use workspace::Workspace;
 
 /// Longer than anything takes on a busy machine: a wait that hangs fails its test instead of the whole run.

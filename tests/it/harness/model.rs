@@ -6,7 +6,7 @@ use pb::effect::Effect as Kind;
 use pb::field_state::State;
 use pb::text_splice::Step;
 use prost::Message as _;
-use syncline::grpc::pb;
+use syncline_protocol::pb;
 
 /// Fields of [`super::workspace::schema`] that hold links.
 const LINK_FIELDS: [&str; 2] = ["owner", "blocks"];

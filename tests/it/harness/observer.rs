@@ -12,11 +12,11 @@ use pb::change_service_client::ChangeServiceClient;
 use pb::operation_service_client::OperationServiceClient;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use syncline::domain::hash::CHAIN_START;
-use syncline::grpc::convert::{
+use syncline_core::hash::CHAIN_START;
+use syncline_core::history::{Expectations, FeedRecorder, History, Log, Place, Recorder, Report, check};
+use syncline_protocol::convert::{
     answer_from_pb, operation_from_pb, place_from_pb, record_change, record_frame, record_operation,
 };
-use syncline::history::{Expectations, FeedRecorder, History, Log, Place, Recorder, Report, check};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_stream::StreamExt as _;
@@ -239,7 +239,7 @@ impl Writer {
         let mut sent = Vec::new();
         for operation in &open {
             let Some(pb::operation::Identity::Dot(dot)) = &operation.identity else { unreachable!() };
-            let dot = syncline::domain::ids::Dot { replica: self.replica, counter: dot.counter };
+            let dot = syncline_core::ids::Dot { replica: self.replica, counter: dot.counter };
             sent.push((dot, self.written.recorder.sent(dot, at)));
         }
         let workspace_id = self.plan.workspace_id.clone();

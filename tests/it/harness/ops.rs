@@ -1,7 +1,7 @@
 //! Mutations in short.
 
 use pb::mutation::Action;
-use syncline::grpc::pb;
+use syncline_protocol::pb;
 
 /// What can stand for a value.
 pub trait IntoValue {

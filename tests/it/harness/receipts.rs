@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use pb::receipt::Outcome;
-use syncline::grpc::pb;
+use syncline_protocol::pb;
 
 use super::errors::{Reason, documented};
 

@@ -1,6 +1,6 @@
 //! A client's identity and knowledge.
 
-use syncline::grpc::pb;
+use syncline_protocol::pb;
 use uuid::Uuid;
 
 /// One installation of a client: it numbers its operations and knows what it has seen.

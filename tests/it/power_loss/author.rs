@@ -11,17 +11,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sqlx::ConnectOptions as _;
-use syncline::domain::ids::Dot;
-use syncline::domain::operation::{
-    Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome, Receipt,
-};
-use syncline::domain::schema::Schema;
-use syncline::domain::value::Value;
-use syncline::domain::view::FieldStateView;
 use syncline::engine::feed::{FeedItem, Opened};
 use syncline::engine::{Engine, EngineOptions, SystemClock, SystemRandomness};
 use syncline::store::Store;
 use syncline::store::sqlite::{SqliteOptions, SqliteStore};
+use syncline_core::ids::Dot;
+use syncline_core::operation::{
+    Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome, Receipt,
+};
+use syncline_core::schema::Schema;
+use syncline_core::value::Value;
+use syncline_core::view::FieldStateView;
 use uuid::Uuid;
 
 /// Writers of a process.
@@ -193,7 +193,7 @@ fn tell_receipts(receipts: &[Receipt]) -> Result<(), Failed> {
 
 async fn follow(engine: Engine, from_seq: u64) -> Result<(), Failed> {
     let epoch = engine.head(WORKSPACE).await?.epoch;
-    let after = syncline::domain::view::FeedCursor { epoch, seq: from_seq, chain: None };
+    let after = syncline_core::view::FeedCursor { epoch, seq: from_seq, chain: None };
     let Opened::Feed(mut feed) = engine.open_feed(WORKSPACE, Some(after)).await? else {
         return Err("the feed was reset".into());
     };

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use syncline::grpc::pb;
+use syncline_protocol::pb;
 use tonic::Status;
 
 use super::disk::{self, Disk};

@@ -3,15 +3,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use syncline::grpc::pb;
-use syncline::grpc::pb::change_service_client::ChangeServiceClient;
-use syncline::grpc::pb::operation_service_client::OperationServiceClient;
+use syncline_protocol::pb;
+use syncline_protocol::pb::change_service_client::ChangeServiceClient;
+use syncline_protocol::pb::operation_service_client::OperationServiceClient;
 use tokio_stream::StreamExt as _;
 use uuid::Uuid;
 
-use super::super::process::{Process, channel, create_workspace, free_port};
 use super::disk::{self, Disk};
 use super::ledger::{Dot, Ledger, Loss, Told};
+use crate::process::{Process, channel, create_workspace, free_port};
 
 const WORKSPACE: &str = "power";
 const WRITERS: u64 = 4;

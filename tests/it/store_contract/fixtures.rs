@@ -3,21 +3,21 @@
 pub use std::pin::pin;
 pub use std::sync::Arc;
 
-pub use syncline::domain::change::{Change, EffectKind};
-pub use syncline::domain::conflict::{Scope, ScopePart};
-pub use syncline::domain::ids::{ConflictId, Dot, WorkspaceNo};
-pub use syncline::domain::state::{ElementRow, Flush, HoldUsage, Key, Prefix, Row, WorkspaceHead};
-pub use syncline::domain::value::Value;
 pub use syncline::store::{Order, Store, StoreError, StoreReader, StoreWriter};
+pub use syncline_core::change::{Change, EffectKind};
+pub use syncline_core::conflict::{Scope, ScopePart};
+pub use syncline_core::ids::{ConflictId, Dot, WorkspaceNo};
+pub use syncline_core::state::{ElementRow, Flush, HoldUsage, Key, Prefix, Row, WorkspaceHead};
+pub use syncline_core::value::Value;
 pub use uuid::Uuid;
 
 use std::future::{Future, poll_fn};
 use std::task::Poll;
 
-use syncline::domain::causality::Author;
-use syncline::domain::change::Effect;
-use syncline::domain::ids::RecordId;
-use syncline::domain::operation::{CausalContext, Settlement};
+use syncline_core::causality::Author;
+use syncline_core::change::Effect;
+use syncline_core::ids::RecordId;
+use syncline_core::operation::{CausalContext, Settlement};
 
 pub fn id(text: &str) -> RecordId {
     Arc::from(text)

@@ -178,7 +178,7 @@ pub async fn a_range_shows_only_its_own_keys(store: &dyn Store) {
 
 /// Every kind of key can be written, read and deleted.
 pub async fn every_kind_of_key_can_be_stored(store: &dyn Store) {
-    use syncline::domain::operation::WaitOn;
+    use syncline_core::operation::WaitOn;
     let ws = workspace(store, "w").await;
     let replica = Uuid::max();
     let dot = Dot { replica, counter: u64::MAX };

@@ -1,0 +1,249 @@
+//! A reader of a feed that believes nothing: every frame is checked against the position it stands at.
+
+use syncline_core::causality::Seq;
+use syncline_core::hash::{CHAIN_START, Hash, chain};
+use syncline_core::ids::Epoch;
+use syncline_core::view::FeedCursor;
+use syncline_protocol::convert::cursor_to_pb;
+use syncline_protocol::pb::{self, frame::Content};
+
+/// A frame breaks the protocol. Whoever reads this feed drops it and keeps what was there before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FeedError {
+    /// A part that every frame has is missing or unreadable.
+    #[error("a frame lacks a readable {0}")]
+    Incomplete(&'static str),
+    /// The feed opens twice, or goes on before it has opened.
+    #[error("the frame `{0}` is out of place")]
+    OutOfPlace(&'static str),
+    /// The history became another one in the middle of a feed.
+    #[error("a frame is of epoch {found}, the feed of epoch {expected}")]
+    Epoch {
+        /// The feed's.
+        expected: Epoch,
+        /// The frame's.
+        found: Epoch,
+    },
+    /// Changes do not begin where the feed stands, or do not end where they say.
+    #[error("the feed stands at {at} and gets {count} changes from {from} to {to}")]
+    Gap {
+        /// Where the feed stands.
+        at: Seq,
+        /// The position that the frame says it follows.
+        from: Seq,
+        /// The position that the frame says it reaches.
+        to: Seq,
+        /// How many changes it holds.
+        count: usize,
+    },
+    /// The changes of a frame are not in their order.
+    #[error("change {found} is at the place of {expected}")]
+    Order {
+        /// The position that is next.
+        expected: Seq,
+        /// The one that came.
+        found: Seq,
+    },
+    /// A frame's cursor would resume elsewhere than after the frame.
+    #[error("a frame that ends at {at} resumes after {resumes}")]
+    Cursor {
+        /// Where the feed stands after the frame.
+        at: Seq,
+        /// Where its cursor stands.
+        resumes: Seq,
+    },
+    /// A head lies behind what was delivered.
+    #[error("the head {head} lies behind the position {at}")]
+    Head {
+        /// Where the feed stands.
+        at: Seq,
+        /// The head that the frame tells.
+        head: Seq,
+    },
+    /// The chain over all operations is not the one computed here.
+    #[error("the chain at {seq} is another one than its operations make")]
+    Chain {
+        /// The position.
+        seq: Seq,
+    },
+}
+
+/// What a frame brought.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    /// The feed is open; the workspace's head at that time.
+    Opened(pb::FeedOpened),
+    /// The next changes, without a gap.
+    Changes(Vec<pb::Change>),
+    /// Everything up to the position was delivered, although nothing comes.
+    Checkpoint(pb::Checkpoint),
+    /// The stream is about to end; another one goes on from here.
+    GoAway(pb::GoAway),
+    /// The history does not go on after this position: start over.
+    Reset(pb::FeedReset),
+    /// Something that this version of the protocol does not know; it is to be ignored.
+    Unknown,
+}
+
+/// A feed without filter, at a position. It outlives streams: the next one goes on where the last one ended.
+#[derive(Debug, Clone)]
+pub struct FeedReader {
+    workspace_id: String,
+    /// Unknown until a frame tells it, for a reader that starts from the beginning.
+    epoch: Option<Epoch>,
+    seq: Seq,
+    /// Unknown for a reader that was given a position without it.
+    chain: Option<Hash>,
+    opened: bool,
+}
+
+impl FeedReader {
+    /// A reader of everything since the workspace was made.
+    pub fn from_the_beginning(workspace_id: &str) -> FeedReader {
+        FeedReader {
+            workspace_id: workspace_id.to_owned(),
+            epoch: None,
+            seq: 0,
+            chain: Some(CHAIN_START),
+            opened: false,
+        }
+    }
+
+    /// A reader of what follows a position.
+    pub fn after(workspace_id: &str, cursor: FeedCursor) -> FeedReader {
+        let FeedCursor { epoch, seq, chain } = cursor;
+        let chain = chain.or((seq == 0).then_some(CHAIN_START));
+        FeedReader { workspace_id: workspace_id.to_owned(), epoch: Some(epoch), seq, chain, opened: false }
+    }
+
+    /// Where it stands.
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// The epoch of the history, once it is known.
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.epoch
+    }
+
+    /// The chain at the position, once it is known.
+    pub fn chain(&self) -> Option<Hash> {
+        self.chain
+    }
+
+    /// How the next stream is asked to begin. The reader expects its first frame from now on.
+    pub fn start(&mut self, client_name: &str) -> pb::FeedStart {
+        self.opened = false;
+        let cursor = self.epoch.map(|epoch| FeedCursor { epoch, seq: self.seq, chain: self.chain });
+        pb::FeedStart {
+            workspace_id: self.workspace_id.clone(),
+            cursor: cursor.map(|cursor| cursor_to_pb(&self.workspace_id, &cursor)),
+            filter: None,
+            client_name: client_name.to_owned(),
+        }
+    }
+
+    /// Takes in a frame. The reader stays where it is when the frame breaks the protocol.
+    pub fn take(&mut self, frame: pb::Frame) -> Result<Heard, FeedError> {
+        let pb::Frame { content, cursor } = frame;
+        let Some(content) = content else { return Ok(Heard::Unknown) };
+        let cursor = cursor.ok_or(FeedError::Incomplete("cursor"))?;
+        if cursor.workspace_id != self.workspace_id {
+            return Err(FeedError::Incomplete("cursor of this workspace"));
+        }
+        match (&content, self.opened) {
+            (Content::Opened(_) | Content::Reset(_), false)
+            | (Content::Changes(_) | Content::Checkpoint(_) | Content::GoAway(_), true) => {}
+            (Content::Opened(_), true) => return Err(FeedError::OutOfPlace("opened")),
+            (Content::Reset(_), true) => return Err(FeedError::OutOfPlace("reset")),
+            (Content::Changes(_), false) => return Err(FeedError::OutOfPlace("changes")),
+            (Content::Checkpoint(_), false) => return Err(FeedError::OutOfPlace("checkpoint")),
+            (Content::GoAway(_), false) => return Err(FeedError::OutOfPlace("go_away")),
+        }
+        if let Content::Reset(reset) = content {
+            // Its cursor is that of another history.
+            return Ok(Heard::Reset(reset));
+        }
+        let expected = self.epoch.unwrap_or(cursor.epoch);
+        if cursor.epoch != expected {
+            return Err(FeedError::Epoch { expected, found: cursor.epoch });
+        }
+        let heard = match content {
+            Content::Changes(changes) => self.take_changes(changes, &cursor)?,
+            Content::Opened(opened) => {
+                self.check_still(&cursor, Some(opened.head_seq))?;
+                self.opened = true;
+                Heard::Opened(opened)
+            }
+            Content::Checkpoint(checkpoint) => {
+                self.check_still(&cursor, Some(checkpoint.head_seq))?;
+                Heard::Checkpoint(checkpoint)
+            }
+            Content::GoAway(go_away) => {
+                self.check_still(&cursor, None)?;
+                Heard::GoAway(go_away)
+            }
+            Content::Reset(reset) => Heard::Reset(reset),
+        };
+        self.epoch = Some(expected);
+        Ok(heard)
+    }
+
+    /// Frames without changes stand where the feed stands.
+    fn check_still(&self, cursor: &pb::Cursor, head_seq: Option<Seq>) -> Result<(), FeedError> {
+        if cursor.seq_inclusive != self.seq {
+            return Err(FeedError::Cursor { at: self.seq, resumes: cursor.seq_inclusive });
+        }
+        match head_seq {
+            Some(head) if head < self.seq => Err(FeedError::Head { at: self.seq, head }),
+            _ => Ok(()),
+        }
+    }
+
+    fn take_changes(&mut self, frame: pb::Changes, cursor: &pb::Cursor) -> Result<Heard, FeedError> {
+        let pb::Changes { from_seq_exclusive, to_seq_inclusive: to, changes, head_seq, schema_version: _ } =
+            frame;
+        check_tiling(self.seq, from_seq_exclusive, to, changes.len())?;
+        if cursor.seq_inclusive != to {
+            return Err(FeedError::Cursor { at: to, resumes: cursor.seq_inclusive });
+        }
+        if head_seq < to {
+            return Err(FeedError::Head { at: to, head: head_seq });
+        }
+        let mut at = self.chain;
+        for (expected, change) in (self.seq + 1..).zip(&changes) {
+            if change.seq != expected {
+                return Err(FeedError::Order { expected, found: change.seq });
+            }
+            at = Some(chain_after(at, change)?);
+        }
+        if Hash::try_from(cursor.chain.as_ref()).ok() != at {
+            return Err(FeedError::Chain { seq: to });
+        }
+        self.chain = at;
+        self.seq = to;
+        Ok(Heard::Changes(changes))
+    }
+}
+
+/// Checks that a run of changes begins at a position, moves on from it, and holds one change for each position.
+pub fn check_tiling(at: Seq, from_exclusive: Seq, to_inclusive: Seq, count: usize) -> Result<(), FeedError> {
+    let whole = from_exclusive == at
+        && count > 0
+        && to_inclusive.checked_sub(at).is_some_and(|length| length == count as u64);
+    if whole { Ok(()) } else { Err(FeedError::Gap { at, from: from_exclusive, to: to_inclusive, count }) }
+}
+
+/// The chain after a change, which must be what its operation makes of the chain before.
+fn chain_after(before: Option<Hash>, change: &pb::Change) -> Result<Hash, FeedError> {
+    let operation = Hash::try_from(change.operation_hash.as_ref())
+        .map_err(|_| FeedError::Incomplete("hash of an operation"))?;
+    let told = Hash::try_from(change.chain.as_ref()).map_err(|_| FeedError::Incomplete("chain"))?;
+    match before {
+        Some(before) if chain(&before, &operation) != told => Err(FeedError::Chain { seq: change.seq }),
+        _ => Ok(told),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,14 @@
+//! The core of a Syncline client: what every client has to get right, without connections, disks and clocks.
+//!
+//! | who | what |
+//! |---|---|
+//! | [`Replica`] | numbers its operations without gaps, and says with each what it knew |
+//! | [`FeedReader`] | stands at a position, asks for what follows it, and checks every frame that comes |
+//!
+//! Both work on the messages of [`syncline_protocol::pb`]; whoever uses them makes the calls.
+
+mod feed;
+mod replica;
+
+pub use feed::{FeedError, FeedReader, Heard, check_tiling};
+pub use replica::Replica;

@@ -1,0 +1,70 @@
+//! Exact concurrency from a compact causal context.
+//!
+//! One sequencer per workspace lets a version vector collapse to `(epoch, base_seq, extras)`: everything
+//! up to `base_seq`, plus the listed dots (each standing for its replica's whole chain up to that counter),
+//! plus the author's own earlier operations. Since the server settles an operation only after everything
+//! in its context, `w` happened before the incoming `o` exactly when [`Author::knows`] says so; otherwise
+//! the two are concurrent. The cost does not depend on how many replicas the workspace ever saw.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault;
+
+/// Position in a workspace's order: 1, 2, 3, … without gaps. 0 stands for "before everything".
+pub type Seq = u64;
+/// Short number the server gives a replica with its first settled operation.
+pub type ReplicaNo = u32;
+/// A replica's own operation number, contiguous from 1.
+pub type Counter = u64;
+
+/// The server's own replica, under which it writes for callers that have no replica of their own
+/// (request ids, reminders). Many independent authors share it, so it implies no program order.
+pub const SERVER_REPLICA_NO: ReplicaNo = 0;
+
+/// An operation that has its place in the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Stamp {
+    pub seq: Seq,
+    pub replica_no: ReplicaNo,
+    pub counter: Counter,
+}
+
+/// A dot its author knew although it was not yet sequenced from the author's point of view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Extra {
+    pub replica_no: ReplicaNo,
+    pub counter: Counter,
+}
+
+/// Who wrote an operation, and what they knew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Author {
+    pub replica_no: ReplicaNo,
+    pub counter: Counter,
+    pub base_seq: Seq,
+    pub extras: Vec<Extra>,
+}
+
+impl Author {
+    /// Whether the settled operation `w` happened before this one. Not knowing it means concurrent:
+    /// the reverse order is impossible, because `w` was settled first.
+    pub fn knows(&self, w: &Stamp) -> bool {
+        w.seq <= self.base_seq || self.knows_beyond_base(w)
+    }
+
+    /// As [`Author::knows`] for a value that was read earlier than the rest: `observed_seq` replaces
+    /// the base, while the author's own chain and extras stay known.
+    pub fn knows_since(&self, observed_seq: Seq, w: &Stamp) -> bool {
+        w.seq <= observed_seq.min(self.base_seq) || self.knows_beyond_base(w)
+    }
+
+    fn knows_beyond_base(&self, w: &Stamp) -> bool {
+        let own_chain = self.replica_no == w.replica_no
+            && self.replica_no != SERVER_REPLICA_NO
+            && w.counter < self.counter
+            && !fault!(ForgetOwnChain);
+        let listed = self.extras.iter().any(|e| e.replica_no == w.replica_no && e.counter >= w.counter)
+            && !fault!(IgnoreExtras);
+        own_chain || listed
+    }
+}

@@ -1,0 +1,19 @@
+//! What Syncline means: identities, causality, values, merging, conflicts and the sequencer that settles
+//! operations. Pure and synchronous: no tokio, tonic, prost, sqlx, clock or randomness below this line.
+
+pub mod causality;
+pub mod change;
+pub mod conflict;
+pub mod hash;
+pub mod history;
+pub mod ids;
+pub mod limits;
+pub mod merge;
+pub mod operation;
+pub mod refusal;
+pub mod schema;
+pub mod seeded_faults;
+pub mod sequencer;
+pub mod state;
+pub mod value;
+pub mod view;

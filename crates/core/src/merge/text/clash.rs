@@ -1,0 +1,180 @@
+//! Which settled operations a hunk clashes with.
+
+use super::Hunk;
+use super::sight::Sight;
+use super::tree::{Deletion, Span, Tree};
+use super::window::Footprint;
+use crate::causality::{Seq, Stamp};
+use crate::fault;
+use std::collections::BTreeSet;
+
+/// How many characters of the author's view a clash quotes on either side.
+pub const EXCERPT_CHARS: u32 = 40;
+
+/// A hunk that was suppressed, with what is needed to show it to somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clash {
+    /// Which hunk of the operation.
+    pub hunk_index: usize,
+    /// The operations it clashes with, ascending. The first one suppresses it.
+    pub partners: Vec<Seq>,
+    /// What the hunk would have deleted, as its author saw it.
+    pub deleted: String,
+    /// What its author saw directly before the hunk, up to [`EXCERPT_CHARS`] characters.
+    pub before: String,
+    /// What its author saw directly after the hunk, up to [`EXCERPT_CHARS`] characters.
+    pub after: String,
+    /// Where the hunk would take effect in the trunk after this operation.
+    pub trunk_pos: u32,
+}
+
+/// The settled operations that clash with a hunk, by rules c1 to c4.
+pub(super) fn partners(
+    tree: &Tree,
+    ops: &[Stamp],
+    sight: &Sight,
+    hunk: &Hunk,
+    footprint: &Footprint,
+) -> BTreeSet<Seq> {
+    let mut found = BTreeSet::new();
+    let judge = Judge { tree, ops, sight };
+    let inserts = !hunk.ins.is_empty();
+    let left = footprint.left.map(|index| &tree.spans[index]);
+    let right = footprint.right.map(|index| &tree.spans[index]);
+
+    if let Some((first, last)) = footprint.deleted {
+        for span in &tree.spans[first..=last] {
+            if span.seen {
+                judge.overlap(span, inserts, &mut found);
+                judge.ground(Some(span), &mut found);
+            } else {
+                judge.swallow(span, &mut found);
+            }
+        }
+    } else if inserts {
+        if let (Some(left), Some(right)) = (left, right) {
+            judge.insert_into_deleted(left, right, &mut found);
+        }
+        judge.ground(right, &mut found);
+    }
+    if inserts {
+        judge.ground(left, &mut found);
+    }
+    found
+}
+
+/// A clash as far as it can be told before the operation is entered: all but its place in the trunk.
+pub(super) fn describe(tree: &Tree, hunk_index: usize, partners: Vec<Seq>, footprint: &Footprint) -> Clash {
+    let deleted = match footprint.deleted {
+        Some((first, last)) => &tree.spans[first..=last],
+        None => &[],
+    };
+    let behind_left = footprint.left.map_or(0, |left| left + 1);
+    let right = footprint.right.unwrap_or(tree.spans.len());
+    Clash {
+        hunk_index,
+        partners,
+        deleted: deleted.iter().filter(|span| span.seen).map(|span| tree.text_of(span)).collect(),
+        before: excerpt_before(tree, &tree.spans[..behind_left]),
+        after: excerpt_after(tree, &tree.spans[right..]),
+        trunk_pos: 0,
+    }
+}
+
+/// The last characters its author saw of these spans.
+fn excerpt_before(tree: &Tree, spans: &[Span]) -> String {
+    let mut wanted = EXCERPT_CHARS;
+    let mut parts = Vec::new();
+    for span in spans.iter().rev().filter(|span| span.seen) {
+        let len = span.len.min(wanted);
+        let start = span.start + (span.len - len);
+        parts.push(tree.run_of(span).text.slice(start, len));
+        wanted -= len;
+        if wanted == 0 {
+            break;
+        }
+    }
+    parts.into_iter().rev().collect()
+}
+
+/// The first characters its author saw of these spans.
+fn excerpt_after(tree: &Tree, spans: &[Span]) -> String {
+    let mut wanted = EXCERPT_CHARS;
+    let mut excerpt = String::new();
+    for span in spans.iter().filter(|span| span.seen) {
+        let len = span.len.min(wanted);
+        excerpt.push_str(tree.run_of(span).text.slice(span.start, len));
+        wanted -= len;
+        if wanted == 0 {
+            break;
+        }
+    }
+    excerpt
+}
+
+struct Judge<'a> {
+    tree: &'a Tree,
+    ops: &'a [Stamp],
+    sight: &'a Sight,
+}
+
+impl Judge<'_> {
+    /// The deletions of a span that are in force and that the author did not know of.
+    fn unknown_deletions<'a>(&'a self, span: &'a Span) -> impl Iterator<Item = (usize, &'a Deletion)> + 'a {
+        span.deletions
+            .iter()
+            .map(|&index| (index, &self.tree.deletions[index]))
+            .filter(|(_, deletion)| deletion.suppressed_by.is_none() && !self.sight.knows(Some(deletion.op)))
+    }
+
+    /// c1: somebody else deleted this too. Two plain deletions agree; otherwise there are two replacements
+    /// for one text, or a replacement for a text that should be gone.
+    fn overlap(&self, span: &Span, inserts: bool, found: &mut BTreeSet<Seq>) {
+        if fault!(OverlapUnnoticed) {
+            return;
+        }
+        let deletions_clash = fault!(DeletionsClash);
+        found.extend(
+            self.unknown_deletions(span)
+                .filter(|(_, deletion)| inserts || deletion.replaces || deletions_clash)
+                .map(|(_, deletion)| self.ops[deletion.op].seq),
+        );
+    }
+
+    /// c2: the range encloses an insertion its author did not see. Whether that was deleted since must not
+    /// matter: a client that has not received the deletion decides the same way.
+    fn swallow(&self, span: &Span, found: &mut BTreeSet<Seq>) {
+        if fault!(SwallowUnnoticed) {
+            return;
+        }
+        let run = self.tree.run_of(span);
+        let gone = fault!(SwallowUsesTrunkVisibility) && !span.in_trunk;
+        if let Some(op) = run.op
+            && !self.sight.knows(run.op)
+            && run.suppressed_by.is_none()
+            && !gone
+        {
+            found.insert(self.ops[op].seq);
+        }
+    }
+
+    /// c3: one hunk deleted both neighbours of the insertion, and hence the place it was meant for.
+    fn insert_into_deleted(&self, left: &Span, right: &Span, found: &mut BTreeSet<Seq>) {
+        if fault!(InsertIntoDeletedUnnoticed) {
+            return;
+        }
+        found.extend(
+            self.unknown_deletions(left)
+                .filter(|(index, _)| right.deletions.contains(index))
+                .map(|(_, deletion)| self.ops[deletion.op].seq),
+        );
+    }
+
+    /// c4: the hunk builds on text that is suppressed, and shares its fate.
+    fn ground(&self, span: Option<&Span>, found: &mut BTreeSet<Seq>) {
+        if fault!(SuppressedGroundUnnoticed) {
+            return;
+        }
+        found.extend(span.and_then(|span| self.tree.run_of(span).suppressed_by));
+    }
+}

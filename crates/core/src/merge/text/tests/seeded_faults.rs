@@ -1,0 +1,104 @@
+//! The checks notice every wrong rule. What nothing notices is not checked.
+
+use super::promises::{check_contiguous_runs, check_session, check_symmetry};
+use super::{Window, oracle};
+use crate::seeded_faults::{self, SeededFault};
+
+/// Every mutant of the text rules must be noticed within this many seeds.
+const SEEDS: u64 = 100;
+
+type Check = fn(u64) -> Result<(), String>;
+
+/// The promises, checked without the reference model.
+const PROMISES: [(&str, Check); 4] = [
+    ("sessions", |seed| check_session::<Window>(seed, false)),
+    ("sessions with extras", |seed| check_session::<Window>(seed, true)),
+    ("runs", check_contiguous_runs::<Window>),
+    ("pairs", |seed| check_symmetry::<Window>(seed).map(|_| ())),
+];
+const REFERENCE: (&str, Check) = ("reference", oracle::check);
+
+/// Seen by a broken promise.
+const BREAK_A_PROMISE: [SeededFault; 13] = [
+    SeededFault::NaiveRightNeighbour,
+    SeededFault::NaiveRightChild,
+    SeededFault::SuppressionAsFlag,
+    SeededFault::SuppressedVisibleForever,
+    SeededFault::SuppressedDeletionApplied,
+    SeededFault::SuppressedByLatestPartner,
+    SeededFault::OverlapUnnoticed,
+    SeededFault::SwallowUnnoticed,
+    SeededFault::InsertIntoDeletedUnnoticed,
+    SeededFault::OwnChainForgotten,
+    SeededFault::ExtrasIgnoredInText,
+    SeededFault::CriticalBaseNotIterated,
+    SeededFault::EffectForgetsDeletions,
+];
+
+/// Consistent rules, only not the stated ones, or broken too rarely: seen by the reference model.
+const DIFFER_FROM_THE_REFERENCE: [SeededFault; 5] = [
+    SeededFault::RightOriginSkipsTombstones,
+    SeededFault::YoungerSiblingLeft,
+    SeededFault::DeletionsClash,
+    SeededFault::SwallowUsesTrunkVisibility,
+    SeededFault::SuppressedGroundUnnoticed,
+];
+
+/// Runs a trial with a rule broken, and mends the rule even if the trial panics.
+fn broken<R>(mutant: SeededFault, trial: impl FnOnce() -> R) -> R {
+    struct Mend;
+    impl Drop for Mend {
+        fn drop(&mut self) {
+            seeded_faults::set(None);
+        }
+    }
+    let _mend = Mend;
+    seeded_faults::set(Some(mutant));
+    trial()
+}
+
+fn first_noticed(mutant: SeededFault, checks: &[(&str, Check)]) -> Option<u64> {
+    broken(mutant, || (0..SEEDS).find(|&seed| checks.iter().any(|(_, check)| check(seed).is_err())))
+}
+
+/// Without this, a check that always fails would notice everything.
+#[test]
+fn the_right_rules_are_not_noticed() {
+    for seed in 0..SEEDS {
+        for (name, check) in PROMISES.iter().chain([&REFERENCE]) {
+            assert_eq!(check(seed), Ok(()), "{name}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn wrong_rules_break_a_promise() {
+    for mutant in BREAK_A_PROMISE {
+        let seed = first_noticed(mutant, &PROMISES);
+        assert!(seed.is_some(), "{mutant:?} was not noticed");
+    }
+}
+
+#[test]
+fn other_rules_differ_from_the_reference_model() {
+    for mutant in DIFFER_FROM_THE_REFERENCE {
+        let seed = first_noticed(mutant, &[REFERENCE]);
+        assert!(seed.is_some(), "{mutant:?} was not noticed");
+    }
+}
+
+/// How many seeds notice each mutant, for documents: `cargo test -- --ignored --nocapture table`.
+#[test]
+#[ignore = "prints a table, checks nothing"]
+fn table_of_seeded_faults() {
+    for mutant in BREAK_A_PROMISE.iter().chain(&DIFFER_FROM_THE_REFERENCE) {
+        let mut line = format!("{mutant:?}:");
+        for (name, check) in PROMISES.iter().chain([&REFERENCE]) {
+            let caught = broken(*mutant, || (0..SEEDS).filter(|&seed| check(seed).is_err()).count());
+            line += &format!(" {name} {caught},");
+        }
+        let all: Vec<_> = PROMISES.iter().chain([&REFERENCE]).copied().collect();
+        let first = first_noticed(*mutant, &all);
+        println!("{line} of {SEEDS}; first noticed by seed {first:?}");
+    }
+}

@@ -1,0 +1,285 @@
+//! Single cases: validation, effects, the difference of two texts, and the numbers of a clash.
+
+use super::{author, hunk, settled};
+use crate::causality::{Author, Extra};
+use crate::merge::text::run::RunText;
+use crate::merge::text::{
+    CriticalBase, DIFF_WORK_LIMIT, Splice, TextError, TextOp, Window, apply_hunks, apply_splices,
+    critical_base, diff, undo_splices, validate_hunks,
+};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+fn inserted(text: &str) -> Splice {
+    Splice::Insert(text.to_owned())
+}
+
+fn deleted(text: &str) -> Splice {
+    Splice::Delete(text.to_owned())
+}
+
+#[test]
+fn hunks_must_do_something_and_not_touch() {
+    assert_eq!(validate_hunks(&[]), Ok(()));
+    assert_eq!(validate_hunks(&[hunk(0, 2, ""), hunk(3, 0, "x")]), Ok(()));
+    assert_eq!(validate_hunks(&[hunk(0, 1, ""), hunk(4, 0, "")]), Err(TextError::EmptyHunk { index: 1 }));
+    for second in [hunk(0, 1, "x"), hunk(1, 1, "x"), hunk(2, 1, "x")] {
+        assert_eq!(validate_hunks(&[hunk(0, 2, "y"), second]), Err(TextError::NotSorted { index: 1 }));
+    }
+    assert_eq!(validate_hunks(&[hunk(3, 0, "x"), hunk(3, 0, "y")]), Err(TextError::NotSorted { index: 1 }));
+    assert_eq!(validate_hunks(&[hunk(u32::MAX, 1, "")]), Ok(()), "the bounds say so");
+}
+
+#[test]
+fn applying_hunks_returns_the_effect_and_counts_characters() {
+    let mut text = "añb🦊c".to_owned();
+    let effect = apply_hunks(&mut text, &[hunk(1, 1, "n"), hunk(4, 0, "é")]);
+    assert_eq!(text, "anb🦊éc");
+    let wanted = vec![
+        Splice::Retain(1),
+        inserted("n"),
+        deleted("ñ"),
+        Splice::Retain(2),
+        inserted("é"),
+        Splice::Retain(1),
+    ];
+    assert_eq!(effect, Ok(wanted));
+}
+
+#[test]
+fn hunks_beyond_the_text_change_nothing() {
+    for bad in [hunk(4, 0, "x"), hunk(2, 2, ""), hunk(9, 1, "x")] {
+        let (pos, del) = (bad.pos, bad.del);
+        let error = TextError::OutOfBounds { pos, del, view_len: 3 };
+        let mut text = "añb".to_owned();
+        assert_eq!(apply_hunks(&mut text, std::slice::from_ref(&bad)), Err(error));
+        assert_eq!(text, "añb");
+
+        let mut window = Window::new("añb", 4);
+        let before = window.characters();
+        assert_eq!(window.integrate(&author(1, 1, 4), 5, &[bad]), Err(error));
+        assert_eq!(window.characters(), before);
+        assert_eq!((window.last_seq(), window.op_count()), (4, 0));
+    }
+    let mut text = "añb".to_owned();
+    assert!(apply_hunks(&mut text, &[hunk(3, 0, "x")]).is_ok());
+}
+
+#[test]
+fn a_refused_operation_leaves_the_window_as_it_was() {
+    let mut window = Window::new("abcdef", 10);
+    let first = window.integrate(&author(1, 1, 10), 11, &[hunk(1, 2, "X")]);
+    assert!(first.is_ok());
+    let before = (window.characters(), window.last_seq(), window.op_count());
+    let late = author(2, 1, 10);
+    let refused = [
+        (11, late.clone(), vec![hunk(0, 1, "")]),
+        (10, late.clone(), vec![hunk(0, 1, "")]),
+        (12, author(2, 1, 9), vec![hunk(0, 1, "")]),
+        (12, late.clone(), vec![hunk(2, 1, "y"), hunk(3, 9, "")]),
+        (12, late.clone(), vec![hunk(2, 1, "y"), hunk(6, 1, "")]),
+        (12, late.clone(), vec![hunk(2, 0, "")]),
+    ];
+    let errors: Vec<TextError> = refused
+        .into_iter()
+        .map(|(seq, author, hunks)| {
+            let none = vec![None; hunks.len()];
+            let op = TextOp { author: author.clone(), seq, hunks: settled(&hunks, &none) };
+            let error = window.integrate(&author, seq, &hunks).expect_err("refused");
+            assert_eq!(window.replay(&op), Err(error));
+            let after = (window.characters(), window.last_seq(), window.op_count());
+            assert_eq!(after, before);
+            error
+        })
+        .collect();
+    let wanted = [
+        TextError::OutOfOrder { seq: 11, last_seq: 11 },
+        TextError::OutOfOrder { seq: 10, last_seq: 11 },
+        TextError::StaleBase { base_seq: 9, window_base_seq: 10 },
+        TextError::NotSorted { index: 1 },
+        TextError::OutOfBounds { pos: 6, del: 1, view_len: 6 },
+        TextError::EmptyHunk { index: 0 },
+    ];
+    assert_eq!(errors, wanted);
+    // The same operation within bounds is welcome afterwards.
+    assert!(window.integrate(&late, 12, &[hunk(4, 1, "y")]).is_ok());
+    assert_eq!(window.text(), "aXdyf");
+}
+
+#[test]
+fn an_operation_without_hunks_only_counts() {
+    let mut window = Window::new("", 0);
+    let outcome = window.integrate(&author(1, 1, 0), 3, &[]).expect("accepted");
+    assert_eq!((outcome.splices, window.last_seq()), (vec![], 3));
+    assert_eq!(window.view_len(&author(2, 1, 0)), 0);
+}
+
+#[test]
+fn a_clash_tells_its_story() {
+    let mut window = Window::new("the quick brown fox", 0);
+    let replaced = window.integrate(&author(1, 1, 0), 1, &[hunk(4, 5, "slow")]);
+    assert!(replaced.is_ok());
+    let hunks = [hunk(0, 3, "A"), hunk(4, 5, "swift"), hunk(16, 3, "dog")];
+    let outcome = window.integrate(&author(2, 1, 0), 2, &hunks).expect("accepted");
+    assert_eq!(window.text(), "A slow brown dog");
+    assert_eq!(outcome.hunks, settled(&hunks, &[None, Some(1), None]));
+    let [clash] = outcome.clashes.as_slice() else {
+        panic!("one clash, not {:?}", outcome.clashes);
+    };
+    assert_eq!(clash.hunk_index, 1);
+    assert_eq!(clash.partners, [1]);
+    assert_eq!(clash.deleted, "quick");
+    assert_eq!(clash.before, "the ");
+    assert_eq!(clash.after, " brown fox");
+    // The suppressed run is the younger sibling: right of "slow" in "A slow".
+    assert_eq!(clash.trunk_pos, 6);
+
+    // Its author goes on seeing it, and only it, until the other operation arrives.
+    assert_eq!(window.view(&author(2, 2, 0)), "A swift brown dog");
+    assert_eq!(window.view(&author(2, 2, 1)), "A slow brown dog");
+    // What is written into the suppressed text meanwhile is suppressed with it.
+    let into = window.integrate(&author(2, 2, 0), 3, &[hunk(7, 0, "!")]).expect("accepted");
+    assert_eq!(into.hunks[0].suppressed_by, Some(1));
+    assert_eq!(into.splices, [Splice::Retain(16)]);
+}
+
+#[test]
+fn excerpts_are_bounded_and_leave_out_what_the_author_did_not_see() {
+    let long = "é".repeat(100);
+    let mut window = Window::new(&format!("{long}XY{long}"), 0);
+    let unseen = [hunk(99, 0, "?"), hunk(100, 2, "Z"), hunk(104, 1, "?")];
+    assert!(window.integrate(&author(1, 1, 0), 1, &unseen[1..2]).is_ok());
+    assert!(window.integrate(&author(1, 2, 0), 2, &unseen[..1]).is_ok());
+    let outcome = window.integrate(&author(2, 1, 0), 3, &[hunk(101, 1, "y")]);
+    let clash = outcome.expect("accepted").clashes.remove(0);
+    assert_eq!(clash.before, format!("{}X", "é".repeat(39)));
+    assert_eq!(clash.after, "é".repeat(40));
+    assert_eq!(clash.deleted, "Y");
+}
+
+#[test]
+fn deletions_of_the_same_text_agree() {
+    let mut window = Window::new("abcdef", 0);
+    assert!(window.integrate(&author(1, 1, 0), 1, &[hunk(1, 3, "")]).is_ok());
+    let outcome = window.integrate(&author(2, 1, 0), 2, &[hunk(2, 3, "")]);
+    let outcome = outcome.expect("accepted");
+    assert!(outcome.clashes.is_empty());
+    assert_eq!(outcome.splices, [Splice::Retain(1), deleted("e"), Splice::Retain(1)]);
+    assert_eq!(window.text(), "af");
+}
+
+/// The server writes under one replica for many callers: having written earlier teaches it nothing.
+#[test]
+fn operations_of_the_server_replica_do_not_know_each_other() {
+    let mut window = Window::new("ab", 0);
+    assert!(window.integrate(&author(0, 1, 0), 1, &[hunk(1, 0, "x")]).is_ok());
+    assert_eq!(window.view(&author(0, 2, 0)), "ab");
+    assert_eq!(window.view(&author(0, 2, 1)), "axb");
+    let extra = Author { extras: vec![Extra { replica_no: 0, counter: 1 }], ..author(3, 1, 0) };
+    assert_eq!(window.view(&extra), "axb");
+}
+
+#[test]
+fn effects_apply_and_undo_on_their_own_text_only() {
+    let effect = [Splice::Retain(1), deleted("ñ"), inserted("n"), Splice::Retain(1)];
+    assert_eq!(apply_splices("año", &effect), Ok("ano".to_owned()));
+    assert_eq!(undo_splices("ano", &effect), Ok("año".to_owned()));
+    let content = TextError::SpliceContent { index: 1 };
+    assert_eq!(apply_splices("ano", &effect), Err(content));
+    let content = TextError::SpliceContent { index: 2 };
+    assert_eq!(undo_splices("año", &effect), Err(content));
+    let length = |index| Err(TextError::SpliceLength { index });
+    assert_eq!(apply_splices("añ", &effect), length(3));
+    assert_eq!(apply_splices("años", &effect), length(4));
+    assert_eq!(undo_splices("anos", &effect), length(4));
+    assert_eq!(apply_splices("", &effect), length(0));
+    assert_eq!(apply_splices("x", &[]), length(0));
+    assert_eq!(apply_splices("", &[]), Ok(String::new()));
+}
+
+#[test]
+fn the_critical_base_is_found_without_reading_more_than_needed() {
+    // Operation 9 was made at 5, operation 6 at 3, operation 4 at 1 lies before that: 4 > 3, so it counts.
+    let log = [(9, 5), (8, 7), (6, 3), (4, 1), (2, 1), (1, 0)];
+    let mut taken = 0;
+    let settled = log.iter().copied().inspect(|_| taken += 1);
+    assert_eq!(critical_base(8, settled), 1);
+    assert_eq!(taken, 6);
+    assert_eq!(critical_base(9, log), 9);
+    assert_eq!(critical_base(8, [(9, 8), (8, 2)]), 8);
+    assert_eq!(critical_base(4, []), 4);
+
+    let mut critical = CriticalBase::new(8);
+    assert!(critical.offer(9, 7));
+    assert!(critical.offer(8, 7));
+    assert!(!critical.offer(7, 0));
+    assert_eq!(critical.seq(), 7);
+}
+
+#[test]
+fn a_difference_leads_from_one_text_to_the_other() {
+    let mut rng = StdRng::seed_from_u64(7);
+    for _ in 0..600 {
+        let letters = rng.random_range(1..6);
+        let mut text = |max: usize| -> String {
+            let len = rng.random_range(0..=max);
+            (0..len).map(|_| ['a', 'é', '🦊', 'b', 'c'][rng.random_range(0..letters.min(5))]).collect()
+        };
+        let (old, new) = (text(30), text(30));
+        let hunks = diff(&old, &new);
+        assert_eq!(validate_hunks(&hunks), Ok(()), "{old:?} {new:?}");
+        let mut text = old.clone();
+        let effect = apply_hunks(&mut text, &hunks).expect("fits");
+        assert_eq!(text, new);
+        assert_eq!(apply_splices(&old, &effect), Ok(new.clone()));
+        assert_eq!(undo_splices(&new, &effect), Ok(old));
+    }
+}
+
+#[test]
+fn a_difference_is_small_where_the_change_is() {
+    assert_eq!(diff("same", "same"), []);
+    assert_eq!(diff("", "new"), [hunk(0, 0, "new")]);
+    assert_eq!(diff("old", ""), [hunk(0, 3, "")]);
+    assert_eq!(diff("one two", "one and two"), [hunk(4, 0, "and ")]);
+    let both = [hunk(1, 1, "X"), hunk(4, 1, "Y")];
+    assert_eq!(diff("abcdef", "aXcdYf"), both);
+    // Beyond the bound on work the differing middle is one hunk.
+    let side = u32::try_from(DIFF_WORK_LIMIT.isqrt()).expect("small") + 2;
+    let middle = "-".repeat(side as usize);
+    let (old, new) = (format!("é{middle}a"), format!("éa{middle}c"));
+    let (old, new) = (format!("{old}🦊"), format!("{new}🦊"));
+    let hunks = diff(&old, &new);
+    assert_eq!(hunks, [hunk(1, side + 1, &format!("a{middle}c"))]);
+}
+
+#[test]
+fn slices_of_a_run_are_found_by_character() {
+    for letters in ["abc", "aé漢🎈"] {
+        let text: String = letters.chars().cycle().take(1000).collect();
+        let chars: Vec<char> = text.chars().collect();
+        let run = RunText::new(text.clone());
+        assert_eq!(run.char_len(), 1000);
+        for (start, len) in [(0, 1000), (0, 0), (127, 2), (128, 128), (255, 258), (999, 1), (1000, 0)] {
+            let wanted: String = chars[start..start + len].iter().collect();
+            assert_eq!(run.slice(start as u32, len as u32), wanted);
+        }
+    }
+}
+
+/// Neither typing forward nor backward for long makes the window recurse or slow down beyond reason.
+#[test]
+fn long_chains_do_not_exhaust_the_stack() {
+    for backward in [false, true] {
+        let mut window = Window::new("[]", 0);
+        for n in 0..1000u32 {
+            let pos = if backward { 1 } else { 1 + n };
+            let me = author(1, u64::from(n) + 1, 0);
+            let seq = u64::from(n) + 1;
+            assert!(window.integrate(&me, seq, &[hunk(pos, 0, "x")]).is_ok());
+        }
+        let other = window.integrate(&author(2, 1, 0), 2000, &[hunk(1, 0, "y")]);
+        assert!(other.is_ok_and(|outcome| outcome.clashes.is_empty()));
+        assert_eq!(window.text().len(), 1003);
+    }
+}

@@ -1,0 +1,96 @@
+//! Seeded sessions as vectors that clients in other languages run: `clients/vectors/text.json`.
+//!
+//! `UPDATE_VECTORS=1 cargo test --lib vectors` writes the file; without it the test checks that it is up to date.
+
+use super::session::{Logged, Server, random_session};
+use super::{Hunk, Splice, Window};
+use crate::merge::text::diff;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+const SESSIONS: u64 = 48;
+const SESSIONS_WITH_EXTRAS: u64 = 16;
+
+/// Texts whose comparison must be the same everywhere: one side is empty, or one stretch differs.
+const COMPARED: [(&str, &str); 8] = [
+    ("", ""),
+    ("", "a🦊"),
+    ("a🦊", ""),
+    ("same", "same"),
+    ("one two", "one and two"),
+    ("one and two", "one two"),
+    ("aXc", "aYc"),
+    ("é漢🎈", "é🎈"),
+];
+
+fn hunks(hunks: &[Hunk]) -> Value {
+    hunks.iter().map(|h| json!([h.pos, h.del, h.ins])).collect()
+}
+
+fn splices(splices: &[Splice]) -> Value {
+    let splice = |splice: &Splice| match splice {
+        Splice::Retain(count) => json!({ "retain": count }),
+        Splice::Insert(text) => json!({ "insert": text }),
+        Splice::Delete(text) => json!({ "delete": text }),
+    };
+    splices.iter().map(splice).collect()
+}
+
+fn operation(server: &Server<Window>, logged: &Logged) -> Value {
+    let author = &logged.edit.author;
+    let extras: Vec<Value> = author.extras.iter().map(|e| json!([e.replica_no, e.counter])).collect();
+    json!({
+        "replica": author.replica_no,
+        "counter": author.counter,
+        "base_seq": author.base_seq,
+        "extras": extras,
+        "seq": logged.op.seq,
+        "view": logged.edit.seen,
+        "hunks": hunks(&logged.edit.hunks),
+        "suppressed_by": logged.decision.suppressed_by,
+        "splices": splices(logged.decision.splices.as_deref().unwrap_or_default()),
+        "text": server.texts[usize::try_from(logged.op.seq).expect("a small log")],
+    })
+}
+
+fn session(seed: u64, with_extras: bool) -> Value {
+    let (server, _) = random_session::<Window>(seed, with_extras).expect("a session that keeps its promises");
+    let operations: Vec<Value> = server.log.iter().map(|logged| operation(&server, logged)).collect();
+    json!({
+        "seed": seed,
+        "with_extras": with_extras,
+        "base_text": server.base_text,
+        "operations": operations,
+    })
+}
+
+/// One session or comparison a line, so that a change shows where it is.
+fn lines(name: &str, items: &[Value]) -> String {
+    let items: Vec<String> = items.iter().map(Value::to_string).collect();
+    format!("\"{name}\": [\n{}\n]", items.join(",\n"))
+}
+
+fn vectors() -> String {
+    let plain = (0..SESSIONS).map(|seed| session(seed, false));
+    let with_extras = (0..SESSIONS_WITH_EXTRAS).map(|seed| session(seed, true));
+    let sessions: Vec<Value> = plain.chain(with_extras).collect();
+    let compared =
+        COMPARED.map(|(old, new)| json!({ "old": old, "new": new, "hunks": hunks(&diff(old, new)) }));
+    format!("{{\n{},\n{}\n}}\n", lines("sessions", &sessions), lines("diffs", &compared))
+}
+
+#[test]
+fn the_vectors_of_clients_are_up_to_date() {
+    let path: PathBuf =
+        [env!("CARGO_MANIFEST_DIR"), "..", "..", "clients", "vectors", "text.json"].iter().collect();
+    let now = vectors();
+    if std::env::var_os("UPDATE_VECTORS").is_some() {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder of the vectors");
+        std::fs::write(&path, &now).expect("writing the vectors");
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == now,
+        "clients/vectors/text.json is out of date: UPDATE_VECTORS=1 cargo test --lib vectors"
+    );
+}

@@ -1,0 +1,317 @@
+//! The window: concurrent operations of one field, replayed and decided in settling order.
+
+use super::anchor::{Anchor, anchor};
+use super::clash::{self, Clash};
+use super::hunk::{self, Hunk, SettledHunk, TextOp};
+use super::run::RunText;
+use super::sight::Sight;
+use super::tree::{Change, Cut, Deletion, Run, Tree};
+use super::{Splice, TextError, splice};
+use crate::causality::{Author, Seq, Stamp};
+use crate::fault;
+
+/// What became of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Integrated {
+    /// The effect on the trunk.
+    pub splices: Vec<Splice>,
+    /// The operation's hunks with the decision on each, in the operation's order. This is what
+    /// [`Window::replay`] wants to read back.
+    pub hunks: Vec<SettledHunk>,
+    /// One entry per suppressed hunk, in the operation's order.
+    pub clashes: Vec<Clash>,
+}
+
+/// The order of one field's characters from a critical base to the head, kept while concurrency lasts and
+/// extended operation by operation.
+///
+/// Integrating costs time in the number of spans, that is of edits in the window, not of characters.
+#[derive(Debug, Clone)]
+pub struct Window {
+    base_seq: Seq,
+    ops: Vec<Stamp>,
+    tree: Tree,
+    /// Characters of the tree, those out of the trunk included. Bounded by what a position can express, and
+    /// every count in the window with it.
+    char_count: u64,
+}
+
+/// Where a hunk lies in the tree. Every end is the end of a span.
+pub(super) struct Footprint {
+    /// The visible span that ends where the hunk begins.
+    pub(super) left: Option<usize>,
+    /// The first and the last visible span the hunk deletes.
+    pub(super) deleted: Option<(usize, usize)>,
+    /// The visible span that begins where the hunk ends.
+    pub(super) right: Option<usize>,
+}
+
+impl Window {
+    /// A window over the trunk text as it was at `base_seq`, which every later operation must know. The
+    /// text must not have more characters than a `u32` counts.
+    pub fn new(text_at_base: &str, base_seq: Seq) -> Self {
+        let tree = Tree::new(text_at_base);
+        let char_count = tree.spans.iter().map(|span| u64::from(span.len)).sum();
+        Self { base_seq, ops: Vec::new(), tree, char_count }
+    }
+
+    /// The critical base the window starts from.
+    pub fn base_seq(&self) -> Seq {
+        self.base_seq
+    }
+
+    /// The latest operation in the window, or its base while it is empty.
+    pub fn last_seq(&self) -> Seq {
+        self.ops.last().map_or(self.base_seq, |op| op.seq)
+    }
+
+    /// Number of operations in the window.
+    pub fn op_count(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// Adds an operation that was decided before, as read back from the log.
+    ///
+    /// # Errors
+    ///
+    /// As [`Window::integrate`]; the window is unchanged then.
+    pub fn replay(&mut self, op: &TextOp) -> Result<(), TextError> {
+        let hunks: Vec<&Hunk> = op.hunks.iter().map(|settled| &settled.hunk).collect();
+        let (sight, footprints) = self.locate(&op.author, op.seq, &hunks)?;
+        let decisions: Vec<Option<Seq>> = op.hunks.iter().map(|h| h.suppressed_by).collect();
+        self.enter(&op.author, op.seq, &sight, &hunks, &footprints, &decisions);
+        Ok(())
+    }
+
+    /// Decides a new operation and adds it. `hunks` are in the author's view.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`validate_hunks`](super::validate_hunks) and [`TextError::OutOfBounds`] for hunks that do
+    /// not fit the author's view; [`TextError::OutOfOrder`], [`TextError::StaleBase`] and
+    /// [`TextError::TooLong`]. The window is unchanged then.
+    pub fn integrate(&mut self, author: &Author, seq: Seq, hunks: &[Hunk]) -> Result<Integrated, TextError> {
+        let hunk_refs: Vec<&Hunk> = hunks.iter().collect();
+        let (sight, footprints) = self.locate(author, seq, &hunk_refs)?;
+
+        let mut decisions = Vec::with_capacity(hunks.len());
+        let mut clashes = Vec::new();
+        for (hunk_index, (hunk, footprint)) in hunks.iter().zip(&footprints).enumerate() {
+            let partners = clash::partners(&self.tree, &self.ops, &sight, hunk, footprint);
+            let suppressed_by = if fault!(SuppressedByLatestPartner) {
+                partners.last().copied()
+            } else {
+                partners.first().copied()
+            };
+            decisions.push(suppressed_by);
+            if suppressed_by.is_some() {
+                let partners = partners.into_iter().collect();
+                clashes.push(clash::describe(&self.tree, hunk_index, partners, footprint));
+            }
+        }
+
+        let places = self.enter(author, seq, &sight, &hunk_refs, &footprints, &decisions);
+        for clash in &mut clashes {
+            clash.trunk_pos = self.trunk_pos(places[clash.hunk_index]);
+        }
+        let hunks = hunks
+            .iter()
+            .zip(decisions)
+            .map(|(hunk, suppressed_by)| SettledHunk { hunk: hunk.clone(), suppressed_by })
+            .collect();
+        Ok(Integrated { splices: self.effect(), hunks, clashes })
+    }
+
+    /// The text as this author sees it before its operation.
+    pub fn view(&self, author: &Author) -> String {
+        let sight = Sight::new(author, &self.ops, &self.tree);
+        let spans = self.tree.spans.iter().filter(|span| sight.sees(span));
+        spans.map(|span| self.tree.text_of(span)).collect()
+    }
+
+    /// Number of characters this author sees before its operation.
+    pub fn view_len(&self, author: &Author) -> u32 {
+        let sight = Sight::new(author, &self.ops, &self.tree);
+        let spans = self.tree.spans.iter().filter(|span| sight.sees(span));
+        spans.map(|span| span.len).sum()
+    }
+
+    /// The trunk: the text everybody agrees on once they received everything.
+    pub fn text(&self) -> String {
+        let spans = self.tree.spans.iter().filter(|span| span.in_trunk);
+        spans.map(|span| self.tree.text_of(span)).collect()
+    }
+
+    /// Checks an operation, marks what its author sees, and finds its hunks. Cuts spans where hunks begin
+    /// and end, which changes nothing that can be observed.
+    fn locate(
+        &mut self,
+        author: &Author,
+        seq: Seq,
+        hunks: &[&Hunk],
+    ) -> Result<(Sight, Vec<Footprint>), TextError> {
+        let last_seq = self.last_seq();
+        if seq <= last_seq {
+            return Err(TextError::OutOfOrder { seq, last_seq });
+        }
+        if author.base_seq < self.base_seq {
+            return Err(TextError::StaleBase { base_seq: author.base_seq, window_base_seq: self.base_seq });
+        }
+        hunk::validate(hunks.iter().copied())?;
+        let mut char_count = self.char_count;
+        for hunk in hunks {
+            char_count += u64::from(splice::char_count(&hunk.ins)?);
+        }
+        if char_count > u64::from(u32::MAX) {
+            return Err(TextError::TooLong);
+        }
+
+        let sight = Sight::new(author, &self.ops, &self.tree);
+        let mut view_len = 0;
+        let mut cuts = Vec::new();
+        let mut bounds = hunks.iter().flat_map(|hunk| [hunk.pos, hunk.pos + hunk.del]).peekable();
+        for (index, span) in self.tree.spans.iter_mut().enumerate() {
+            span.change = Change::None;
+            span.seen = sight.sees(span);
+            if !span.seen {
+                continue;
+            }
+            while let Some(bound) = bounds.next_if(|bound| *bound < view_len + span.len) {
+                let offset = bound.saturating_sub(view_len);
+                let is_new = cuts.last().is_none_or(|cut: &Cut| cut.span != index || cut.offset != offset);
+                if offset > 0 && is_new {
+                    cuts.push(Cut { span: index, offset });
+                }
+            }
+            view_len += span.len;
+        }
+        hunk::check_bounds(hunks.iter().copied(), view_len)?;
+        self.char_count = char_count;
+        self.tree.split(&cuts);
+        Ok((sight, self.footprints(hunks)))
+    }
+
+    /// The hunks' footprints, once every bound of a hunk is the end of a span.
+    fn footprints(&self, hunks: &[&Hunk]) -> Vec<Footprint> {
+        let mut seen = (self.tree.spans.iter().enumerate()).filter(|(_, span)| span.seen).peekable();
+        let mut pos = 0;
+        let mut left = None;
+        let mut footprints = Vec::with_capacity(hunks.len());
+        for hunk in hunks {
+            while let Some((index, span)) = seen.next_if(|_| pos < hunk.pos) {
+                pos += span.len;
+                left = Some(index);
+            }
+            let mut deleted = None;
+            while let Some((index, span)) = seen.next_if(|_| pos < hunk.pos + hunk.del) {
+                pos += span.len;
+                deleted = Some((deleted.map_or(index, |(first, _)| first), index));
+            }
+            footprints.push(Footprint { left, deleted, right: seen.peek().map(|(index, _)| *index) });
+        }
+        footprints
+    }
+
+    /// Marks deletions and inserts runs. Returns the span index at which each hunk takes place.
+    fn enter(
+        &mut self,
+        author: &Author,
+        seq: Seq,
+        sight: &Sight,
+        hunks: &[&Hunk],
+        footprints: &[Footprint],
+        decisions: &[Option<Seq>],
+    ) -> Vec<usize> {
+        let op = self.ops.len();
+        self.ops.push(Stamp { seq, replica_no: author.replica_no, counter: author.counter });
+        let mut places = Vec::with_capacity(hunks.len());
+        let mut arrivals = Vec::new();
+        for ((hunk, footprint), &suppressed_by) in hunks.iter().zip(footprints).zip(decisions) {
+            let mut place = footprint.deleted.map_or(0, |(first, _)| first);
+            if let Some(range) = footprint.deleted {
+                self.mark_deleted(range, Deletion { op, replaces: !hunk.ins.is_empty(), suppressed_by });
+            }
+            if !hunk.ins.is_empty() {
+                // Runs of this very operation are not in the list yet. They could not matter: between two
+                // hunks of an operation stands a character that its author saw.
+                let Anchor { parent, index } = anchor(&self.tree, sight, footprint.left);
+                place = index;
+                let span = self.tree.add_run(Run {
+                    text: RunText::new(hunk.ins.clone()),
+                    op: Some(op),
+                    parent,
+                    suppressed_by,
+                });
+                places.push(place + arrivals.len());
+                arrivals.push((index, span));
+            } else {
+                places.push(place + arrivals.len());
+            }
+        }
+        self.tree.insert(arrivals);
+        places
+    }
+
+    fn mark_deleted(&mut self, (first, last): (usize, usize), deletion: Deletion) {
+        let index = self.tree.deletions.len();
+        let takes_effect = deletion.suppressed_by.is_none() || fault!(SuppressedDeletionApplied);
+        self.tree.deletions.push(deletion);
+        for span in &mut self.tree.spans[first..=last] {
+            if !span.seen {
+                continue;
+            }
+            span.deletions.push(index);
+            if takes_effect && span.in_trunk {
+                span.in_trunk = false;
+                span.change = Change::Left;
+            }
+        }
+    }
+
+    /// The effect of the operation that was entered last.
+    fn effect(&self) -> Vec<Splice> {
+        let mut effect = splice::Builder::default();
+        for span in &self.tree.spans {
+            match span.change {
+                Change::Entered => effect.insert(self.tree.text_of(span)),
+                Change::Left if fault!(EffectForgetsDeletions) => {}
+                Change::Left => effect.delete(self.tree.text_of(span)),
+                Change::None if span.in_trunk => effect.retain(span.len),
+                Change::None => {}
+            }
+        }
+        effect.finish()
+    }
+
+    /// Number of trunk characters before a span.
+    fn trunk_pos(&self, index: usize) -> u32 {
+        let spans = self.tree.spans.iter().take(index);
+        spans.filter(|span| span.in_trunk).map(|span| span.len).sum()
+    }
+}
+
+#[cfg(test)]
+impl Window {
+    /// Every character with its history, for comparison with the reference model.
+    pub(super) fn characters(&self) -> Vec<super::tests::Character> {
+        let mut characters = Vec::new();
+        for span in &self.tree.spans {
+            let run = self.tree.run_of(span);
+            let deletions = span.deletions.iter().map(|&index| {
+                let deletion = &self.tree.deletions[index];
+                (self.ops[deletion.op].seq, deletion.suppressed_by)
+            });
+            let deletions: Vec<_> = deletions.collect();
+            for ch in self.tree.text_of(span).chars() {
+                characters.push(super::tests::Character {
+                    ch,
+                    inserted_by: run.op.map(|op| self.ops[op].seq),
+                    suppressed_by: run.suppressed_by,
+                    deletions: deletions.clone(),
+                    in_trunk: span.in_trunk,
+                });
+            }
+        }
+        characters
+    }
+}

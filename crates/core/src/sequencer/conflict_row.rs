@@ -1,0 +1,207 @@
+//! Writing conflicts: the row with its context, its events, and what the feed says of it.
+
+use super::conflict::Contender;
+use super::settle::Settling;
+use crate::change::{Change, ConflictEventKind, Effect, EffectKind};
+use crate::conflict::{
+    Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent,
+    ConflictKind, ConflictStatus, Scope, ScopePart,
+};
+use crate::ids::{ConflictId, FieldId, RecordId};
+use crate::operation::Mutation;
+use crate::schema::Provisional;
+use crate::state::{FieldValue, Key, Prefix, Row, ScopeRow, Step};
+use crate::value::Value;
+
+impl Settling<'_, '_> {
+    /// A conflict about to open.
+    pub(super) fn new_conflict(
+        &mut self,
+        mutation: &Mutation,
+        scope: Scope,
+        kind: ConflictKind,
+        alternatives: Vec<Alternative>,
+        parent: Option<ConflictId>,
+        (base, base_exact): (Option<Value>, bool),
+    ) -> Step<Conflict> {
+        let id = ConflictId { opened_seq: self.stamp.seq, index: self.next_conflict };
+        self.next_conflict += 1;
+        // Not the mutation's: a delete clashes with links that other records hold.
+        let of_record = self.tx.record(&scope.record)?.map(|r| r.collection.clone());
+        Ok(Conflict {
+            id,
+            kind,
+            record_at_opening: self.record_for_people(&scope.record)?,
+            collection: of_record.unwrap_or_else(|| mutation.collection.clone()),
+            scope,
+            status: ConflictStatus::Open,
+            revision: 0,
+            opened_at_ms: self.now_ms,
+            parent,
+            provisional: Provisional::Incumbent,
+            base,
+            base_exact,
+            alternatives,
+            pairs: Vec::new(),
+            assignee: "".into(),
+            remind_at_ms: None,
+            defer_count: 0,
+            closing: None,
+            events: Vec::new(),
+        })
+    }
+
+    /// Ends a conflict.
+    pub(super) fn close(&mut self, mut conflict: Conflict, reason: CloseReason) -> Step<()> {
+        conflict.status = reason.status();
+        conflict.closing = Some(Closing { seq: self.stamp.seq, at_ms: self.now_ms, reason });
+        if let Some(at) = conflict.remind_at_ms.take() {
+            self.tx.delete(Key::Reminder(at, conflict.id));
+        }
+        self.save(conflict, ConflictEventKind::Closed, reason.name())
+    }
+
+    /// Writes a changed conflict with its event, and says so in the feed.
+    pub(super) fn save(
+        &mut self,
+        mut conflict: Conflict,
+        event: ConflictEventKind,
+        detail: &str,
+    ) -> Step<()> {
+        conflict.revision += 1;
+        conflict.events.push(ConflictEvent {
+            kind: event,
+            seq: self.stamp.seq,
+            at_ms: self.now_ms,
+            actor: self.operation.actor.clone(),
+            revision: conflict.revision,
+            status: conflict.status,
+            detail: detail.to_owned(),
+        });
+        let places =
+            ScopeRow { live: conflict.status.is_live().then_some(conflict.id), last: Some(conflict.id) };
+        self.tx.put(Key::Scope(conflict.scope.clone()), Row::Scope(places));
+        self.effects.push(Effect {
+            collection: conflict.collection.clone(),
+            record: conflict.scope.record.clone(),
+            field: None,
+            mutation_index: self.mutation_index(),
+            previous_seq: 0,
+            kind: EffectKind::Conflict { event, summary: conflict.summary() },
+        });
+        self.tx.put(Key::Conflict(conflict.id), Row::Conflict(Box::new(conflict)));
+        Ok(())
+    }
+
+    /// This operation's side of a conflict.
+    pub(super) fn my_alternative(
+        &self,
+        mutation: &Mutation,
+        mine: &Contender,
+        state: AlternativeState,
+        hunk: Option<AlternativeHunk>,
+    ) -> Alternative {
+        Alternative {
+            stamp: self.stamp,
+            rank: mine.rank,
+            state,
+            value: mine.value.clone().map(cut),
+            hunk,
+            action: mutation.action.name().into(),
+            dot: self.dot,
+            actor: self.operation.actor.clone(),
+            correlation_id: self.operation.correlation_id.clone(),
+            client_time_ms: self.operation.client_time_ms,
+            committed_at_ms: self.now_ms,
+            author: self.author.clone(),
+            context: self.context.clone(),
+            siblings: siblings(&self.operation.mutations, mutation),
+        }
+    }
+
+    /// The side of an operation that had its place before.
+    pub(super) fn alternative_of(&self, other: &Contender, scope: &Scope) -> Step<Alternative> {
+        let change = self.tx.change(other.stamp.seq)?;
+        // Of the two sides of a link, the one that offers nothing deleted its end.
+        let mutation = mutation_on(&change, scope, other.value.is_none());
+        Ok(Alternative {
+            stamp: other.stamp,
+            rank: other.rank,
+            state: AlternativeState::Head,
+            value: other.value.clone().map(cut),
+            hunk: None,
+            action: mutation.map_or("", |m| m.action.name()).into(),
+            dot: change.dot,
+            actor: change.actor.clone(),
+            correlation_id: change.correlation_id.clone(),
+            client_time_ms: change.client_time_ms,
+            committed_at_ms: change.committed_at_ms,
+            author: change.author.clone(),
+            context: change.context.clone(),
+            siblings: mutation.map(|m| siblings(&change.mutations, m)).unwrap_or_default(),
+        })
+    }
+
+    /// The record's fields as people read them.
+    fn record_for_people(&self, record: &RecordId) -> Step<Vec<(FieldId, Value)>> {
+        let mut fields = Vec::new();
+        for key in self.tx.keys(&Prefix::FieldsOf(record.clone()))? {
+            let Key::Field(_, field) = key else { continue };
+            let Some(row) = self.tx.field(record, &field)? else { continue };
+            let value = match &row.value {
+                FieldValue::Register(heads) | FieldValue::ToOne(heads) => {
+                    heads.first().map_or(Value::Null, |h| h.value.clone())
+                }
+                FieldValue::Text(text) => Value::string(text.as_str()),
+                FieldValue::Counter(heads) => {
+                    super::counter::counter_value(heads).map_or(Value::Null, Value::Int)
+                }
+                FieldValue::Set { .. } | FieldValue::ToMany { .. } => {
+                    Value::List(self.elements(record, &field)?)
+                }
+            };
+            fields.push((field, cut(value)));
+        }
+        Ok(fields)
+    }
+}
+
+/// The mutation of a change that touched a place.
+fn mutation_on<'c>(change: &'c Change, scope: &Scope, deletes: bool) -> Option<&'c Mutation> {
+    let effect = match &scope.part {
+        ScopePart::Record => change
+            .effect_on_existence(&scope.record)
+            .or_else(|| change.effects.iter().find(|e| e.record == scope.record)),
+        ScopePart::Field(field) => change.effect_on(&scope.record, field),
+        ScopePart::Link(_, target) if deletes => change.effect_on_existence(target),
+        ScopePart::Link(field, target) => {
+            change.effect_on(&scope.record, field).or_else(|| change.effect_on_existence(target))
+        }
+    }?;
+    change.mutations.get(usize::from(effect.mutation_index))
+}
+
+/// The other mutations of an operation, in words.
+fn siblings(mutations: &[Mutation], of: &Mutation) -> Vec<String> {
+    mutations
+        .iter()
+        .filter(|m| *m != of && !m.record.is_empty())
+        .take(20)
+        .map(|m| match m.action.field() {
+            Some(field) => format!("{} {}.{field}", m.action.name(), m.record),
+            None => format!("{} {}", m.action.name(), m.record),
+        })
+        .collect()
+}
+
+/// A value short enough to keep in a conflict.
+fn cut(value: Value) -> Value {
+    use crate::limits::CONFLICT_VALUE_BYTES_MAX;
+    match value {
+        Value::String(text) if text.len() > CONFLICT_VALUE_BYTES_MAX => {
+            let end = (0..=CONFLICT_VALUE_BYTES_MAX).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+            Value::string(&text[..end])
+        }
+        other => other,
+    }
+}

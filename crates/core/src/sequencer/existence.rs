@@ -1,0 +1,259 @@
+//! Creating, editing and restoring records, and what that means against a delete: a concurrent edit wins, and the
+//! clash is kept.
+
+use super::conflict::{Contender, add_pairs, reawaken};
+use super::delete::is_about_existence;
+use super::settle::Settling;
+use crate::causality::{Seq, Stamp};
+use crate::change::{ConflictEventKind, Effect, EffectKind, own_value};
+use crate::conflict::{AlternativeState, CloseReason, Conflict, ConflictKind, Scope, ScopePart};
+use crate::fault;
+use crate::ids::{ConflictId, RecordId};
+use crate::operation::Mutation;
+use crate::refusal::Refusal;
+use crate::state::{Existence, ExistenceHead, Key, RecordRow, Row, Step};
+use crate::value::Value;
+
+impl Settling<'_, '_> {
+    /// The record a mutation is about; it must exist, be of the collection, and not be a phantom.
+    pub(super) fn existing_record(&self, id: &RecordId) -> Step<RecordRow> {
+        let row = self.tx.record(id)?.ok_or_else(|| Refusal::RecordNotFound { record: id.clone() })?;
+        match row.existence {
+            Existence::Phantom(dot) => Err(Refusal::DependencyRejected { dot }.into()),
+            _ => Ok(row.clone()),
+        }
+    }
+
+    pub(super) fn record_of(&self, mutation: &Mutation) -> Step<RecordRow> {
+        let row = self.existing_record(&mutation.record)?;
+        if row.collection != mutation.collection {
+            let (record, collection) = (mutation.record.clone(), row.collection);
+            return Err(Refusal::CollectionMismatch { record, collection }.into());
+        }
+        Ok(row)
+    }
+
+    /// Every edit of a record comes through here: against a delete its author did not know, it wins.
+    pub(super) fn touch_record(&mut self, mutation: &Mutation) -> Step<()> {
+        let row = self.record_of(mutation)?;
+        let deletes: Vec<Stamp> = row.heads.iter().filter(|h| h.delete).map(|h| h.stamp).collect();
+        let unknown: Vec<Stamp> =
+            deletes.iter().filter(|d| !self.knows(d) && !fault!(EditIgnoresDelete)).copied().collect();
+        if row.existence == Existence::Deleted && unknown.len() < deletes.len() {
+            return Err(Refusal::RecordDeleted { record: mutation.record.clone() }.into());
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        if row.existence == Existence::Deleted {
+            self.bring_back(&mutation.record, row)?;
+        }
+        let scope = Scope { record: mutation.record.clone(), part: ScopePart::Record };
+        let against: Vec<Contender> = unknown.into_iter().map(deleter).collect();
+        self.existence_clash(mutation, scope, ConflictKind::EditDelete, against)
+    }
+
+    /// Creates the record. A concurrent creation of the same id merges with it.
+    pub(super) fn create(&mut self, mutation: &Mutation) -> Step<()> {
+        self.check_collection(mutation)?;
+        let existing = self.tx.record(&mutation.record)?.cloned();
+        match existing {
+            Some(row) if !matches!(row.existence, Existence::Phantom(_)) => {
+                if self.knows(&row.created) || row.heads.iter().any(|h| self.knows(&h.stamp)) {
+                    return Err(Refusal::RecordExists { record: mutation.record.clone() }.into());
+                }
+                self.settlement.merged = true;
+                self.touch_record(mutation)?;
+                let mut row = self.record_of(mutation)?;
+                // A head of its own: a delete that knew only the other creation clashes with this one.
+                if !fault!(SecondCreateForgotten) {
+                    row.heads.push(ExistenceHead { stamp: self.stamp, delete: false });
+                }
+                self.put_existence(mutation, row, EffectKind::Existence);
+            }
+            _ => {
+                self.tx.mark_fresh(&mutation.record);
+                self.created.push(mutation.record.clone());
+                let member = Key::Member(mutation.collection.clone(), mutation.record.clone());
+                self.tx.put(member, Row::Unit);
+                let row = RecordRow {
+                    collection: mutation.collection.clone(),
+                    existence: Existence::Alive,
+                    created: self.stamp,
+                    last_seq: 0,
+                    heads: vec![ExistenceHead { stamp: self.stamp, delete: false }],
+                };
+                self.put_existence(mutation, row, EffectKind::RecordCreated);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_collection(&self, mutation: &Mutation) -> Step<()> {
+        let strict_without =
+            self.tx.schema()?.is_some_and(|s| s.strict && !s.collections.contains_key(&mutation.collection));
+        if strict_without {
+            return Err(Refusal::UnknownCollection { collection: mutation.collection.clone() }.into());
+        }
+        Ok(())
+    }
+
+    /// Brings a deleted record back, or decides a conflict about its existence for keeping it.
+    pub(super) fn restore(&mut self, mutation: &Mutation) -> Step<()> {
+        let row = self.record_of(mutation)?;
+        let decides = self.decided_by_restore(mutation)?;
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            row.heads.iter().copied().partition(|h| self.knows(&h.stamp));
+        let was_deleted = row.existence == Existence::Deleted;
+        let against: Vec<Contender> = unknown.iter().filter(|h| h.delete).map(|h| deleter(h.stamp)).collect();
+        let mut heads = unknown;
+        heads.push(ExistenceHead { stamp: self.stamp, delete: false });
+        self.settlement.merged |= !was_deleted && known.is_empty();
+        let row = RecordRow { heads, ..row };
+        if was_deleted {
+            self.bring_back(&mutation.record, row)?;
+        } else {
+            self.put_existence(mutation, row, EffectKind::Existence);
+        }
+        let scope = Scope { record: mutation.record.clone(), part: ScopePart::Record };
+        if let Some((id, place)) = decides {
+            let same_place: &[Contender] = if place == scope { &against } else { &[] };
+            self.resolve_existence(mutation, id, same_place)?;
+        }
+        self.existence_clash(mutation, scope, ConflictKind::EditDelete, against)
+    }
+
+    /// The live conflict about the record's existence that a restore names, with its place.
+    fn decided_by_restore(&self, mutation: &Mutation) -> Step<Option<(ConflictId, Scope)>> {
+        let Some(id) = mutation.resolves else { return Ok(None) };
+        match self.tx.conflict(id)? {
+            Some(conflict) if is_about_existence(&conflict.scope, &mutation.record) => {
+                Ok(conflict.status.is_live().then(|| (id, conflict.scope.clone())))
+            }
+            _ => Err(Refusal::ConflictNotFound { conflict: id }.into()),
+        }
+    }
+
+    /// A deleted record is there again, and so are the conflicts that ended only because it was deleted.
+    pub(super) fn bring_back(&mut self, record: &RecordId, row: RecordRow) -> Step<()> {
+        let row = RecordRow { existence: Existence::Alive, ..row };
+        self.put_existence_of(record, row, EffectKind::RecordRestored);
+        self.reopen_with_record(record)
+    }
+
+    /// A decision about an edit-delete or relationship conflict. Where it had not seen everything, what it had not
+    /// seen stays in the conflict with it, `against` being what it clashes with.
+    pub(super) fn resolve_existence(
+        &mut self,
+        mutation: &Mutation,
+        live: ConflictId,
+        against: &[Contender],
+    ) -> Step<()> {
+        let mut conflict = self.live_conflict(live)?;
+        let unseen = self.unseen(mutation, &conflict);
+        let knew_opening = self.knew_opening(mutation, &conflict);
+        if knew_opening && unseen.is_empty() {
+            return self.close(conflict, CloseReason::Resolved);
+        }
+        self.settlement.remaining.push((live, unseen.clone()));
+        if !knew_opening {
+            return Ok(());
+        }
+        conflict.alternatives.retain(|a| unseen.contains(&a.stamp.seq));
+        let new = self.new_pairs(&conflict.scope, against);
+        self.add_contenders(&mut conflict, &new)?;
+        let me = Contender { stamp: self.stamp, rank: self.stamp.seq, value: None };
+        conflict.alternatives.push(self.my_alternative(mutation, &me, AlternativeState::Head, None));
+        self.settlement.conflicts.push(live);
+        reawaken(&mut conflict);
+        self.save(conflict, ConflictEventKind::Changed, "a resolution had not seen everything")
+    }
+
+    /// A clash about a record's existence or a link's end.
+    pub(super) fn existence_clash(
+        &mut self,
+        mutation: &Mutation,
+        scope: Scope,
+        kind: ConflictKind,
+        against: Vec<Contender>,
+    ) -> Step<()> {
+        let new = self.new_pairs(&scope, &against);
+        if new.is_empty() {
+            return Ok(());
+        }
+        let me = Contender { stamp: self.stamp, rank: self.stamp.seq, value: self.offered(mutation) };
+        let places = self.tx.scope(&scope)?;
+        let mut conflict = match places.live {
+            Some(live) => self.live_conflict(live)?,
+            None => {
+                let parent = self.parent_of(places)?;
+                self.new_conflict(mutation, scope.clone(), kind, Vec::new(), parent, (None, true))?
+            }
+        };
+        if mutation.resolves == Some(conflict.id) && self.knew_opening(mutation, &conflict) {
+            // A decision that had not seen everything: what it had seen is decided.
+            let unseen = self.unseen(mutation, &conflict);
+            let mine = self.stamp;
+            conflict.alternatives.retain(|a| a.stamp == mine || unseen.contains(&a.stamp.seq));
+        }
+        self.add_contenders(&mut conflict, &new)?;
+        if !conflict.alternatives.iter().any(|a| a.stamp == self.stamp) {
+            conflict.alternatives.push(self.my_alternative(mutation, &me, AlternativeState::Head, None));
+        }
+        self.settlement.conflicts.push(conflict.id);
+        reawaken(&mut conflict);
+        let event =
+            if conflict.revision == 0 { ConflictEventKind::Opened } else { ConflictEventKind::Changed };
+        self.save(conflict, event, "deleted here, edited or linked there")
+    }
+
+    /// Adds the other sides of a clash about existence, with what they offer, and the pairs.
+    fn add_contenders(&mut self, conflict: &mut Conflict, new: &[Contender]) -> Step<()> {
+        for other in new {
+            if !conflict.alternatives.iter().any(|a| a.stamp == other.stamp) {
+                let mut alternative = self.alternative_of(other, &conflict.scope)?;
+                if alternative.value.is_none() && &*alternative.action != "delete" {
+                    alternative.value = self.offered_by(other.stamp.seq, &conflict.scope.record)?;
+                }
+                conflict.alternatives.push(alternative);
+            }
+        }
+        add_pairs(conflict, new, self.stamp.seq);
+        Ok(())
+    }
+
+    /// What an edit offers against a delete.
+    fn offered(&self, mutation: &Mutation) -> Option<Value> {
+        own_value(mutation)
+    }
+
+    fn offered_by(&self, seq: Seq, record: &RecordId) -> Step<Option<Value>> {
+        let change = self.tx.change(seq)?;
+        let effect = change.effects.iter().find(|e| e.record == *record && e.field.is_some());
+        let mutation = effect.and_then(|e| change.mutations.get(usize::from(e.mutation_index)));
+        Ok(mutation.and_then(own_value))
+    }
+
+    /// Writes a record's existence and says so.
+    pub(super) fn put_existence(&mut self, mutation: &Mutation, row: RecordRow, kind: EffectKind) {
+        self.put_existence_of(&mutation.record, row, kind);
+    }
+
+    pub(super) fn put_existence_of(&mut self, record: &RecordId, row: RecordRow, kind: EffectKind) {
+        self.effects.push(Effect {
+            collection: row.collection.clone(),
+            record: record.clone(),
+            field: None,
+            mutation_index: self.mutation_index(),
+            previous_seq: row.last_seq,
+            kind,
+        });
+        let row = RecordRow { last_seq: self.stamp.seq, ..row };
+        self.tx.put(Key::Record(record.clone()), Row::Record(row));
+    }
+}
+
+/// A delete's side of a clash.
+pub(super) fn deleter(stamp: Stamp) -> Contender {
+    Contender { stamp, rank: stamp.seq, value: None }
+}

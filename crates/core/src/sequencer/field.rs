@@ -1,0 +1,124 @@
+//! Fields as mutations find them: declaration, row, and the changes their author did not know.
+
+use std::sync::Arc;
+
+use super::settle::Settling;
+use crate::causality::Seq;
+use crate::change::{Change, Effect, EffectKind};
+use crate::ids::{CollectionId, FieldId, RecordId};
+use crate::limits::CHAIN_STEPS_MAX;
+use crate::operation::Mutation;
+use crate::refusal::Refusal;
+use crate::schema::{Field, FieldKind, Schema};
+use crate::state::{FieldRow, FieldValue, Key, Row, Step};
+
+impl Settling<'_, '_> {
+    /// The field's declaration. A field nobody declared gets the kind of the first action that settles on it.
+    pub fn field_spec(&mut self, mutation: &Mutation, field: &FieldId, fits: &[FieldKind]) -> Step<Field> {
+        let schema = self.tx.schema()?;
+        let collection = &mutation.collection;
+        let strict = schema.is_some_and(|s| s.strict);
+        let known = schema.and_then(|s| s.field(collection, field)).copied();
+        if let Some(spec) = known {
+            if fits.contains(&spec.kind) {
+                return Ok(spec);
+            }
+            let action = mutation.action.name().into();
+            return Err(Refusal::KindMismatch { field: field.clone(), kind: spec.kind, action }.into());
+        }
+        if strict {
+            return Err(self.unknown_field(collection, field)?.into());
+        }
+        let Some(kind) = fits.first() else {
+            let detail = format!("no field kind takes {}", mutation.action.name());
+            return Err(Refusal::Inconsistent { detail }.into());
+        };
+        let spec = Field::of(*kind);
+        self.derive_field(collection, field, spec)?;
+        Ok(spec)
+    }
+
+    fn unknown_field(&self, collection: &CollectionId, field: &FieldId) -> Step<Refusal> {
+        let known = self.tx.schema()?.is_some_and(|s| s.collections.contains_key(collection));
+        Ok(if known {
+            Refusal::UnknownField { collection: collection.clone(), field: field.clone() }
+        } else {
+            Refusal::UnknownCollection { collection: collection.clone() }
+        })
+    }
+
+    fn derive_field(&mut self, collection: &CollectionId, field: &FieldId, spec: Field) -> Step<()> {
+        let mut schema = self.tx.schema()?.cloned().unwrap_or_default();
+        let mut change = Schema { strict: schema.strict, ..Schema::default() };
+        change.collections.entry(collection.clone()).or_default().fields.insert(field.clone(), spec);
+        schema.merge(&change).map_err(|error| Refusal::InvalidOperation {
+            field: "field_id".to_owned(),
+            detail: error.to_string(),
+        })?;
+        self.tx.put(Key::Schema, Row::Schema(schema));
+        Ok(())
+    }
+
+    /// A field's row, or that of a field nobody wrote.
+    pub fn field_row(&mut self, record: &RecordId, field: &FieldId, kind: FieldKind) -> Step<FieldRow> {
+        match self.tx.field(record, field)? {
+            Some(row) => Ok(row.clone()),
+            None => {
+                self.tx.mark_fresh_set(record, field);
+                Ok(FieldRow { value: FieldValue::empty(kind), last_seq: 0 })
+            }
+        }
+    }
+
+    /// Writes a field's new state and says so.
+    pub fn put_field(&mut self, mutation: &Mutation, field: &FieldId, row: FieldRow, kind: EffectKind) {
+        let effect = Effect {
+            collection: mutation.collection.clone(),
+            record: mutation.record.clone(),
+            field: Some(field.clone()),
+            mutation_index: self.mutation_index(),
+            previous_seq: row.last_seq,
+            kind,
+        };
+        self.effects.push(effect);
+        let row = FieldRow { last_seq: self.stamp.seq, ..row };
+        self.tx.put(Key::Field(mutation.record.clone(), field.clone()), Row::Field(row));
+    }
+
+    /// Changes of a field that the author did not know, newest first: a walk back through the field's chain, as long
+    /// as the concurrency window.
+    pub fn unknown_changes(
+        &self,
+        record: &RecordId,
+        field: &FieldId,
+        last_seq: Seq,
+        mutation: &Mutation,
+    ) -> Step<Vec<Arc<Change>>> {
+        let base = self.base_for(mutation);
+        let mut unknown = Vec::new();
+        let mut seq = last_seq;
+        for _ in 0..CHAIN_STEPS_MAX {
+            if seq == self.stamp.seq {
+                seq = self.own_previous(record, field);
+                continue;
+            }
+            if seq <= base {
+                break;
+            }
+            let change = self.tx.change(seq)?;
+            seq = change.effect_on(record, field).map_or(0, |e| e.previous_seq);
+            if !self.knows_for(mutation, &change.stamp()) {
+                unknown.push(change);
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Where the field stood before this operation touched it.
+    pub fn own_previous(&self, record: &RecordId, field: &FieldId) -> Seq {
+        self.effects
+            .iter()
+            .find(|e| e.record == *record && e.field.as_ref() == Some(field))
+            .map_or(0, |e| e.previous_seq)
+    }
+}

@@ -1,0 +1,262 @@
+//! Operations that came before what they depend on. A hold is a cache, never a settlement.
+//!
+//! Each held operation watches one missing dependency; when that settles, it is examined again. Nothing is
+//! scanned, and a settled operation nobody waits for costs one look at the total.
+
+use super::Environment;
+use super::admit::last_settled;
+use super::prefetch::needs_of;
+use super::settle::settle;
+use crate::fault;
+use crate::hash::Hash;
+use crate::ids::{Dot, RecordId};
+use crate::limits::{
+    HELD_BYTES_PER_REPLICA_MAX, HELD_BYTES_PER_WORKSPACE_MAX, HELD_PER_REPLICA_MAX, HELD_PER_WORKSPACE_MAX,
+    HOLD_OPERATION_MS, HOLD_RECORD_MS, RELEASE_CASCADE_MAX, WAIT_CHAIN_HOPS_MAX,
+};
+use crate::operation::{Action, Knowledge, Operation, Outcome, WaitOn};
+use crate::refusal::Refusal;
+use crate::state::{Existence, HeldRow, HoldUsage, Key, Prefix, Row, Step, Transaction, read};
+
+/// A held operation.
+pub(super) fn held<'t>(tx: &'t Transaction<'_>, dot: Dot) -> Step<Option<&'t HeldRow>> {
+    if usage(tx, None)?.count == 0 {
+        return Ok(None);
+    }
+    read(tx.row(&Key::Held(dot))?, |row| match row {
+        Row::Held(held) => Some(&**held),
+        _ => None,
+    })
+}
+
+/// The first thing the operation depends on that is not there.
+pub(super) fn first_missing(tx: &Transaction<'_>, operation: &Operation, dot: Dot) -> Step<Option<WaitOn>> {
+    let previous = dot.counter.saturating_sub(1);
+    if last_settled(tx, dot.replica)? < previous && !fault!(CounterGapAccepted) {
+        return Ok(Some(WaitOn::Operation(Dot { counter: previous, ..dot })));
+    }
+    let extras = match &operation.knowledge {
+        Knowledge::Context(context) if !fault!(NoHold) => context.extras.as_slice(),
+        _ => &[],
+    };
+    for needed in extras.iter().chain(&operation.depends_on) {
+        if last_settled(tx, needed.replica)? < needed.counter {
+            return Ok(Some(WaitOn::Operation(*needed)));
+        }
+    }
+    if operation.await_records {
+        return missing_record(tx, operation);
+    }
+    Ok(None)
+}
+
+fn missing_record(tx: &Transaction<'_>, operation: &Operation) -> Step<Option<WaitOn>> {
+    let mut created: Vec<&RecordId> = Vec::new();
+    for mutation in &operation.mutations {
+        let target = match &mutation.action {
+            Action::Create { .. } => {
+                created.push(&mutation.record);
+                continue;
+            }
+            Action::Link { target, .. } => Some(target),
+            _ => None,
+        };
+        for id in [Some(&mutation.record), target].into_iter().flatten() {
+            if id.is_empty() || created.contains(&id) {
+                continue;
+            }
+            let there = tx.record(id)?.is_some_and(|r| !matches!(r.existence, Existence::Phantom(_)));
+            if !there {
+                return Ok(Some(WaitOn::Record(id.clone())));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Stores an operation until what is missing settles.
+pub(super) fn hold(
+    tx: &mut Transaction<'_>,
+    operation: &Operation,
+    dot: Dot,
+    hash: Hash,
+    missing: WaitOn,
+    env: Environment,
+) -> Step<Outcome> {
+    let expected_counter = last_settled(tx, dot.replica)? + 1;
+    let refuse = |refusal| Outcome::NotSettled { refusal: Some(refusal), expected_counter };
+    let weight = operation.weight_bytes();
+    let all = usage(tx, None)?;
+    let own = usage(tx, Some(dot))?;
+    let fits = all.count < HELD_PER_WORKSPACE_MAX
+        && all.bytes + weight <= HELD_BYTES_PER_WORKSPACE_MAX
+        && own.count < HELD_PER_REPLICA_MAX
+        && own.bytes + weight <= HELD_BYTES_PER_REPLICA_MAX;
+    if !fits {
+        return Ok(refuse(Refusal::HoldQuota { expected_counter }));
+    }
+    if let Some(members) = cycle(tx, dot, &missing)? {
+        let detail = format!("{} operations wait for each other", members.len() + 1);
+        for member in members {
+            evict(tx, member)?;
+        }
+        tx.keep();
+        return Ok(refuse(Refusal::CausalityCycle { detail }));
+    }
+    let lifetime = match &missing {
+        WaitOn::Operation(_) => HOLD_OPERATION_MS,
+        WaitOn::Record(_) => HOLD_RECORD_MS,
+    };
+    let row = HeldRow {
+        operation: operation.clone(),
+        operation_hash: hash,
+        waits_on: missing.clone(),
+        expires_at_ms: env.now_ms + lifetime,
+        weight_bytes: weight,
+    };
+    tx.put(Key::Waiter(missing.clone(), dot), Row::Unit);
+    tx.put(Key::Held(dot), Row::Held(Box::new(row)));
+    count(tx, dot, 1, weight as i64)?;
+    tx.keep();
+    Ok(Outcome::Held { missing, expected_counter })
+}
+
+/// The held operations that wait for `dot`, when what it would wait for waits for it.
+fn cycle(tx: &Transaction<'_>, dot: Dot, missing: &WaitOn) -> Step<Option<Vec<Dot>>> {
+    if fault!(CycleUnnoticed) {
+        return Ok(None);
+    }
+    let mut members = Vec::new();
+    let mut next = missing.clone();
+    for _ in 0..WAIT_CHAIN_HOPS_MAX {
+        let WaitOn::Operation(awaited) = next else { return Ok(None) };
+        if awaited == dot {
+            return Ok(Some(members));
+        }
+        let Some(row) = held(tx, awaited)? else { return Ok(None) };
+        members.push(awaited);
+        next = row.waits_on.clone();
+    }
+    Ok(None)
+}
+
+/// Drops a held operation. Settles nothing.
+pub(super) fn evict(tx: &mut Transaction<'_>, dot: Dot) -> Step<()> {
+    let Some(row) = held(tx, dot)? else { return Ok(()) };
+    let (waits_on, weight) = (row.waits_on.clone(), row.weight_bytes);
+    tx.delete(Key::Waiter(waits_on, dot));
+    tx.delete(Key::Held(dot));
+    count(tx, dot, -1, -(weight as i64))
+}
+
+/// Examines what waited for `settled`, settles what has all it needs, and so on. Beyond the cascade limit the
+/// rest is left for [`super::wake`].
+pub(super) fn release(tx: &mut Transaction<'_>, settled: Vec<WaitOn>, env: Environment) -> Step<()> {
+    tx.keep();
+    let mut work = settled;
+    let mut released = 0;
+    while let Some(event) = work.pop() {
+        if usage(tx, None)?.count == 0 {
+            return Ok(());
+        }
+        if released > 0 {
+            // Every settled operation is asked for; what is missing then starts the whole submission anew.
+            tx.need_range(&Prefix::Waiters)?;
+        }
+        let waiters = tx.keys(&Prefix::WaitersOn(event.clone()))?;
+        foresee(tx, &waiters)?;
+        for key in waiters {
+            let Key::Waiter(_, waiter) = key else { continue };
+            if released == RELEASE_CASCADE_MAX {
+                tx.put(Key::Wake(event.clone()), Row::Unit);
+                tx.keep();
+                break;
+            }
+            work.extend(examine(tx, waiter, &event, env)?);
+            released += 1;
+            if fault!(ReleaseOnlyFirst) {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads what releasing these operations will surely read, before any of them settles: a miss starts the whole
+/// submission anew, which is cheap now and dear later.
+fn foresee(tx: &Transaction<'_>, waiters: &[Key]) -> Step<()> {
+    for key in waiters.iter().take(RELEASE_CASCADE_MAX) {
+        let Key::Waiter(_, waiter) = key else { continue };
+        let Some(row) = held(tx, *waiter)? else { continue };
+        for key in needs_of(&row.operation) {
+            tx.row(&key)?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks at one held operation again.
+fn examine(tx: &mut Transaction<'_>, dot: Dot, event: &WaitOn, env: Environment) -> Step<Vec<WaitOn>> {
+    let Some(row) = held(tx, dot)?.cloned() else {
+        tx.delete(Key::Waiter(event.clone(), dot));
+        tx.keep();
+        return Ok(Vec::new());
+    };
+    tx.delete(Key::Waiter(event.clone(), dot));
+    if let Some(missing) = first_missing(tx, &row.operation, dot)? {
+        wait_for(tx, dot, row, missing, env)?;
+        return Ok(Vec::new());
+    }
+    tx.delete(Key::Held(dot));
+    count(tx, dot, -1, -(row.weight_bytes as i64))?;
+    tx.keep();
+    let settled = settle(tx, &row.operation, dot, row.operation_hash, env)?;
+    tx.keep();
+    Ok(settled.awaited(dot))
+}
+
+/// Lets a held operation wait for the next thing it misses. A circle can close here as well as on arrival.
+fn wait_for(tx: &mut Transaction<'_>, dot: Dot, row: HeldRow, missing: WaitOn, env: Environment) -> Step<()> {
+    let circle = cycle(tx, dot, &missing)?;
+    let expires_at_ms = match &missing {
+        WaitOn::Operation(_) => row.expires_at_ms,
+        WaitOn::Record(_) => env.now_ms + HOLD_RECORD_MS,
+    };
+    tx.put(Key::Waiter(missing.clone(), dot), Row::Unit);
+    tx.put(Key::Held(dot), Row::Held(Box::new(HeldRow { waits_on: missing, expires_at_ms, ..row })));
+    if let Some(members) = circle {
+        for member in members.into_iter().chain([dot]) {
+            evict(tx, member)?;
+        }
+    }
+    tx.keep();
+    Ok(())
+}
+
+/// How much is held altogether, or by the replica of a dot.
+fn usage(tx: &Transaction<'_>, of: Option<Dot>) -> Step<HoldUsage> {
+    let key = Key::HoldUsage(of.map(|dot| dot.replica));
+    Ok(read(tx.row(&key)?, |row| match row {
+        Row::HoldUsage(usage) => Some(usage),
+        _ => None,
+    })?
+    .copied()
+    .unwrap_or_default())
+}
+
+fn count(tx: &mut Transaction<'_>, dot: Dot, operations: i64, bytes: i64) -> Step<()> {
+    for of in [None, Some(dot)] {
+        let now = usage(tx, of)?;
+        let next = HoldUsage {
+            count: now.count.saturating_add_signed(operations),
+            bytes: now.bytes.saturating_add_signed(bytes),
+        };
+        let key = Key::HoldUsage(of.map(|dot| dot.replica));
+        if next.count == 0 {
+            tx.delete(key);
+        } else {
+            tx.put(key, Row::HoldUsage(next));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! Links between records. A to-one link is a register of targets, a to-many link a set of them; both keep the
+//! other end alive against a delete their author did not know.
+
+use super::existence::deleter;
+use super::settle::Settling;
+use crate::causality::Stamp;
+use crate::conflict::{ConflictKind, Scope, ScopePart};
+use crate::fault;
+use crate::ids::{FieldId, RecordId};
+use crate::operation::Mutation;
+use crate::refusal::Refusal;
+use crate::schema::FieldKind;
+use crate::state::{Existence, Key, Row, Step};
+use crate::value::Value;
+
+impl Settling<'_, '_> {
+    /// Links to a record.
+    pub(super) fn link(&mut self, mutation: &Mutation, field: &FieldId, target: &RecordId) -> Step<()> {
+        let spec = self.field_spec(mutation, field, &[FieldKind::ToMany, FieldKind::ToOne])?;
+        self.check_observed(mutation, spec.kind)?;
+        self.touch_record(mutation)?;
+        let rest = self.decide_relationship(mutation, field, target)?;
+        self.touch_target(mutation, field, target)?;
+        let value = Value::String(target.clone());
+        match spec.kind {
+            FieldKind::ToOne => {
+                let (before, after) = self.write_heads(&rest, field, spec, value)?;
+                self.forget_backlinks(mutation, field, &before, &after);
+            }
+            _ => self.change_set(&rest, field, FieldKind::ToMany, |settling, change| {
+                settling.add_element(mutation, field, &value, change)
+            })?,
+        }
+        self.tx.put(Key::Backlink(target.clone(), mutation.record.clone(), field.clone()), Row::Unit);
+        Ok(())
+    }
+
+    /// Removes a link.
+    pub(super) fn unlink(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        target: Option<&RecordId>,
+    ) -> Step<()> {
+        let spec = self.field_spec(mutation, field, &[FieldKind::ToMany, FieldKind::ToOne])?;
+        self.check_observed(mutation, spec.kind)?;
+        self.touch_record(mutation)?;
+        match (spec.kind, target) {
+            (FieldKind::ToOne, _) => {
+                let rest = match target {
+                    Some(target) => self.decide_relationship(mutation, field, target)?,
+                    None => mutation.clone(),
+                };
+                let (before, after) = self.write_heads(&rest, field, spec, Value::Null)?;
+                self.forget_backlinks(mutation, field, &before, &after);
+                Ok(())
+            }
+            (_, Some(target)) => {
+                let rest = self.decide_relationship(mutation, field, target)?;
+                let value = Value::String(target.clone());
+                self.change_set(&rest, field, FieldKind::ToMany, |settling, change| {
+                    settling.remove_element(mutation, field, &value, change)
+                })?;
+                self.forget_backlink_if_gone(mutation, field, target)
+            }
+            (_, None) => Err(Refusal::InvalidOperation {
+                field: "target_record_id".to_owned(),
+                detail: "a to-many field needs the target to unlink".to_owned(),
+            }
+            .into()),
+        }
+    }
+
+    /// `observed_seq` has a meaning for to-one links only.
+    fn check_observed(&self, mutation: &Mutation, kind: FieldKind) -> Step<()> {
+        if mutation.observed_seq.is_some() && kind != FieldKind::ToOne {
+            let detail = "observed_seq does not apply to a to-many link".to_owned();
+            return Err(Refusal::InvalidContext { detail }.into());
+        }
+        Ok(())
+    }
+
+    /// Where the mutation resolves the relationship conflict of this very link, that is settled here; what is left
+    /// for the field's own rules does not name a conflict any more.
+    fn decide_relationship(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        target: &RecordId,
+    ) -> Step<Mutation> {
+        let scope =
+            Scope { record: mutation.record.clone(), part: ScopePart::Link(field.clone(), target.clone()) };
+        let Some(id) = mutation.resolves else { return Ok(mutation.clone()) };
+        let Some(conflict) = self.tx.conflict(id)? else {
+            return Err(Refusal::ConflictNotFound { conflict: id }.into());
+        };
+        if conflict.scope != scope {
+            return Ok(mutation.clone());
+        }
+        if self.tx.scope(&scope)?.live == Some(id) {
+            self.resolve_existence(mutation, id, &[])?;
+        }
+        Ok(Mutation { resolves: None, ..mutation.clone() })
+    }
+
+    /// The other end must be there; a delete of it that the author did not know gives way.
+    fn touch_target(&mut self, mutation: &Mutation, field: &FieldId, target: &RecordId) -> Step<()> {
+        let row = self.existing_record(target)?;
+        let deletes: Vec<Stamp> = row.heads.iter().filter(|h| h.delete).map(|h| h.stamp).collect();
+        let unknown: Vec<Stamp> =
+            deletes.iter().filter(|d| !self.knows(d) && !fault!(LinkIgnoresDelete)).copied().collect();
+        if row.existence == Existence::Deleted && unknown.len() < deletes.len() {
+            return Err(Refusal::RecordDeleted { record: target.clone() }.into());
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        if row.existence == Existence::Deleted {
+            self.bring_back(target, row)?;
+        }
+        let scope =
+            Scope { record: mutation.record.clone(), part: ScopePart::Link(field.clone(), target.clone()) };
+        let against = unknown.into_iter().map(deleter).collect();
+        self.existence_clash(mutation, scope, ConflictKind::Relationship, against)
+    }
+
+    /// Targets that no head names any more are no longer linked from here.
+    fn forget_backlinks(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        before: &[crate::state::Head],
+        after: &[crate::state::Head],
+    ) {
+        for head in before {
+            if let Value::String(target) = &head.value
+                && !after.iter().any(|h| h.value == head.value)
+            {
+                self.tx.delete(Key::Backlink(target.clone(), mutation.record.clone(), field.clone()));
+            }
+        }
+    }
+
+    /// Forgets how a target sees a to-many link that is gone.
+    pub(super) fn forget_backlink_if_gone(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        target: &RecordId,
+    ) -> Step<()> {
+        let hash = Value::String(target.clone()).element_hash();
+        let key = Key::Element(mutation.record.clone(), field.clone(), hash);
+        if self.tx.row(&key)?.is_none() {
+            self.tx.delete(Key::Backlink(target.clone(), mutation.record.clone(), field.clone()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! Settles operations: the one place where a workspace's state changes.
+//!
+//! Everything here is a pure function of the state, the operation and the arguments. State that is not in memory
+//! is asked for with a [`Need`]; the caller loads it and calls again (see [`crate::state::Transaction`]).
+
+mod admit;
+mod conflict;
+mod conflict_actions;
+mod conflict_row;
+mod counter;
+mod delete;
+mod existence;
+mod field;
+mod hold;
+mod link;
+mod prefetch;
+#[cfg(test)]
+mod proof;
+mod register;
+mod set;
+mod settle;
+mod text;
+mod upkeep;
+
+use super::operation::{Operation, Outcome, Receipt, Rejection};
+use super::refusal::Refusal;
+use super::state::{Need, Step, Stop, Transaction, WorkspaceState};
+
+pub use admit::stored_outcome;
+pub use counter::counter_value;
+pub use prefetch::needs_of;
+pub use register::provisional;
+pub use upkeep::{abandon, due_reminders, expire_holds, expire_requests, remind, wake};
+
+/// What the outside world gives to a decision.
+#[derive(Debug, Clone, Copy)]
+pub struct Environment {
+    /// The server's clock, in milliseconds since the Unix epoch: recorded, and compared with deadlines of holds and
+    /// reminders; never part of a merge.
+    pub now_ms: i64,
+}
+
+/// Submits one operation: settles it, holds it, or answers with the stored outcome. Releases what waited for it.
+pub fn submit(state: &mut WorkspaceState, operation: &Operation, env: Environment) -> Result<Receipt, Need> {
+    let outcome = run(state, |tx| admit::submit(tx, operation, env));
+    match outcome {
+        Ok(receipt) => Ok(receipt),
+        Err(Stop::Missing(need)) => Err(need),
+        // Refusals of an operation are caught where it settles; what comes through here is about the state itself.
+        Err(Stop::Refused(refusal)) => Ok(admit::not_settled(operation, refusal, 0)),
+    }
+}
+
+/// Runs one attempt: keeps all of it or nothing.
+fn run<T>(state: &mut WorkspaceState, attempt: impl FnOnce(&mut Transaction<'_>) -> Step<T>) -> Step<T> {
+    let mut tx = Transaction::new(state);
+    match attempt(&mut tx) {
+        Ok(value) => {
+            tx.keep();
+            tx.commit();
+            Ok(value)
+        }
+        Err(stop) => {
+            tx.abort();
+            Err(stop)
+        }
+    }
+}
+
+fn rejected(refusal: Refusal, mutation_index: Option<u32>) -> Outcome {
+    Outcome::Rejected(Rejection { refusal, mutation_index })
+}

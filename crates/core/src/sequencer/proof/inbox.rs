@@ -1,0 +1,284 @@
+//! Oracles of the conflict inbox: what is recorded, and what may happen to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Check;
+use super::reference::Reference;
+use super::server::Shelf;
+use super::truth::Truth;
+use super::values::spec_in;
+use crate::causality::Seq;
+use crate::change::{Change, ConflictEventKind, EffectKind};
+use crate::conflict::{Alternative, AlternativeState, CloseReason, Conflict, ConflictKind, Scope, ScopePart};
+use crate::ids::ConflictId;
+use crate::operation::Mutation;
+use crate::schema::OnClash;
+use crate::state::{Existence, FieldValue, Key, Prefix, Row};
+use crate::value::Value;
+
+/// The inbox as it was after the last change, to see what a change did to it.
+#[derive(Default)]
+pub(super) struct Inbox {
+    before: BTreeMap<ConflictId, Conflict>,
+    fired: BTreeSet<(ConflictId, i64)>,
+}
+
+impl Inbox {
+    /// Judges one change: invariants 35, 36, 37, 40.
+    pub(super) fn judge(&mut self, truth: &Truth, shelf: &Shelf, change: &Change) -> Check {
+        let touched: BTreeSet<ConflictId> = change
+            .effects
+            .iter()
+            .filter_map(|e| match &e.kind {
+                EffectKind::Conflict { summary, .. } => Some(summary.id),
+                _ => None,
+            })
+            .collect();
+        for id in touched {
+            let conflict = row(shelf, id)?;
+            if let Some(before) = self.before.get(&id) {
+                check_kept(truth, shelf, change, before, conflict)?;
+            }
+            check_closing(truth, shelf, change, conflict)?;
+            self.check_reminder(change, conflict)?;
+            self.before.insert(id, conflict.clone());
+        }
+        Ok(())
+    }
+
+    /// Every time a conflict was put aside, it comes back once at most, and not before its time.
+    fn check_reminder(&mut self, change: &Change, conflict: &Conflict) -> Check {
+        for event in conflict.events.iter().filter(|e| e.seq == change.seq) {
+            if event.kind != ConflictEventKind::Reminded {
+                continue;
+            }
+            let due = self.before.get(&conflict.id).and_then(|c| c.remind_at_ms);
+            let Some(due) = due.filter(|due| *due <= event.at_ms) else {
+                return Err(format!("{} was reminded of, due {due:?}", conflict.id));
+            };
+            if conflict.remind_at_ms.is_some() || !self.fired.insert((conflict.id, due)) {
+                return Err(format!("the reminder of {} for {due} stays", conflict.id));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn row(shelf: &Shelf, id: ConflictId) -> Result<&Conflict, String> {
+    match shelf.rows.get(&Key::Conflict(id)).map(|r| &**r) {
+        Some(Row::Conflict(conflict)) => Ok(conflict),
+        _ => Err(format!("{id} has no row")),
+    }
+}
+
+pub(super) fn all(shelf: &Shelf) -> impl Iterator<Item = &Conflict> {
+    shelf.range(&Prefix::Conflicts).filter_map(|(_, row)| match row {
+        Row::Conflict(conflict) => Some(&**conflict),
+        _ => None,
+    })
+}
+
+fn knows(truth: &Truth, shelf: &Shelf, o: &Change, seq: Seq) -> Result<bool, String> {
+    truth.knows(o, shelf.change(seq).ok_or_else(|| format!("no change {seq}"))?)
+}
+
+fn knows_for(
+    truth: &Truth,
+    shelf: &Shelf,
+    o: &Change,
+    m: Option<&Mutation>,
+    seq: Seq,
+) -> Result<bool, String> {
+    match m {
+        Some(m) => truth.knows_for(o, m, shelf.change(seq).ok_or_else(|| format!("no change {seq}"))?),
+        None => knows(truth, shelf, o, seq),
+    }
+}
+
+/// Invariant 37: alternatives go only by a decision of somebody who knew them, or because their own lineage went on:
+/// then the new one stands in for one of them.
+fn check_kept(truth: &Truth, shelf: &Shelf, o: &Change, before: &Conflict, after: &Conflict) -> Check {
+    let place = |a: &Alternative| (a.stamp, a.hunk.as_ref().map(|h| h.index));
+    let kept: BTreeSet<_> = after.alternatives.iter().map(place).collect();
+    let lost: Vec<&Alternative> =
+        before.alternatives.iter().filter(|a| !kept.contains(&place(a)) && a.stamp.seq != o.seq).collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let decision = o.mutations.iter().find(|m| m.resolves == Some(after.id));
+    for a in &lost {
+        if !knows_for(truth, shelf, o, decision, a.stamp.seq)? {
+            return Err(format!(
+                "{} lost {} by {}, which did not know it: {:?}",
+                after.id, a.dot, o.dot, o.mutations
+            ));
+        }
+    }
+    let writes = o
+        .mutations
+        .iter()
+        .filter(|m| m.record == after.scope.record && m.action.field() == after.scope.field())
+        .filter(|m| m.resolves != Some(after.id))
+        .count();
+    let heads = lost.iter().filter(|a| a.state == AlternativeState::Head).count();
+    let stands_in = after.alternatives.iter().any(|a| a.stamp.seq == o.seq);
+    if decision.is_none() && (heads < lost.len() || heads > writes || !stands_in) {
+        let dots: Vec<String> = lost.iter().map(|a| a.dot.to_string()).collect();
+        return Err(format!(
+            "{} lost {dots:?} to {}, which decided nothing: {:?}",
+            after.id, o.dot, o.mutations
+        ));
+    }
+    Ok(())
+}
+
+/// Invariant 36: whoever resolved a conflict had seen it open and knew every alternative; whoever superseded one
+/// knew every alternative; and what converged has one value left.
+fn check_closing(truth: &Truth, shelf: &Shelf, o: &Change, conflict: &Conflict) -> Check {
+    let Some(closing) = conflict.closing.filter(|c| c.seq == o.seq) else { return Ok(()) };
+    match closing.reason {
+        CloseReason::Resolved | CloseReason::Superseded => {
+            let decision = o.mutations.iter().find(|m| m.resolves == Some(conflict.id));
+            for a in &conflict.alternatives {
+                if !knows_for(truth, shelf, o, decision, a.stamp.seq)? {
+                    return Err(format!("{} closed {} without knowing {}", o.dot, conflict.id, a.dot));
+                }
+            }
+            let opening = |k| matches!(k, ConflictEventKind::Opened | ConflictEventKind::Reopened);
+            let opened = conflict.events.iter().rev().find(|e| opening(e.kind)).map_or(0, |e| e.seq);
+            let saw = opened <= o.author.base_seq || opened == o.seq;
+            if closing.reason == CloseReason::Resolved && !saw {
+                return Err(format!("{} closed {} without having seen it open", o.dot, conflict.id));
+            }
+        }
+        CloseReason::Converged => {
+            let values: BTreeSet<&Option<Value>> = conflict.alternatives.iter().map(|a| &a.value).collect();
+            if values.len() > 1 {
+                return Err(format!("{} converged on {values:?}", conflict.id));
+            }
+        }
+        CloseReason::Deleted | CloseReason::Policy => {}
+    }
+    Ok(())
+}
+
+/// Invariants 34 and 35, of the rows as they are: at most one live conflict in a place, the one its row names; and
+/// where the heads of a living record's field differ, a live conflict offers each of their values.
+pub(super) fn check_cover(shelf: &Shelf) -> Check {
+    let mut live: BTreeMap<&Scope, &Conflict> = BTreeMap::new();
+    for conflict in all(shelf).filter(|c| c.status.is_live()) {
+        if let Some(other) = live.insert(&conflict.scope, conflict) {
+            return Err(format!("{} and {} are live in {:?}", other.id, conflict.id, conflict.scope));
+        }
+        let named = match shelf.rows.get(&Key::Scope(conflict.scope.clone())).map(|r| &**r) {
+            Some(Row::Scope(scope)) => scope.live,
+            _ => None,
+        };
+        if named != Some(conflict.id) {
+            return Err(format!("{} is live, its place names {named:?}", conflict.id));
+        }
+    }
+    for (key, row) in &shelf.rows {
+        let (Key::Field(record, field), Row::Field(row)) = (key, &**row) else { continue };
+        let values: Vec<Value> = match &row.value {
+            FieldValue::Register(heads) | FieldValue::ToOne(heads) => {
+                heads.iter().map(|h| h.value.clone()).collect()
+            }
+            FieldValue::Counter(heads) => heads.iter().map(|h| Value::Int(h.value)).collect(),
+            _ => continue,
+        };
+        let scope = Scope { record: record.clone(), part: ScopePart::Field(field.clone()) };
+        if values.iter().all(|v| Some(v) == values.first()) || is_settled_by_rule(shelf, record, field) {
+            continue;
+        }
+        let conflict =
+            live.get(&scope).ok_or_else(|| format!("{scope:?} holds {values:?} without a conflict"))?;
+        let offered = |v: &Value| conflict.alternatives.iter().any(|a| a.value.as_ref() == Some(v));
+        if let Some(value) = values.iter().find(|v| !offered(v)) {
+            return Err(format!("{} does not offer {value:?}", conflict.id));
+        }
+    }
+    Ok(())
+}
+
+/// Deleted records have no conflicts to decide, and some fields let the server choose.
+fn is_settled_by_rule(shelf: &Shelf, record: &str, field: &str) -> bool {
+    let Some(Row::Record(row)) = shelf.rows.get(&Key::Record(record.into())).map(|r| &**r) else {
+        return true;
+    };
+    let spec = spec_in(shelf, &row.collection, field);
+    row.existence != Existence::Alive || spec.is_some_and(|s| s.on_clash == OnClash::Settle)
+}
+
+/// Invariants 32 and 33: the pairs recorded are those of the reference, each once; of texts, none knew the other.
+pub(super) fn check_pairs(truth: &Truth, reference: &Reference<'_>, shelf: &Shelf) -> Check {
+    let mut recorded: BTreeMap<(Scope, Seq, Seq), u32> = BTreeMap::new();
+    for conflict in all(shelf) {
+        for (earlier, later) in &conflict.pairs {
+            if conflict.kind == ConflictKind::TextOverlap {
+                let later = shelf.change(*later).ok_or("no change")?;
+                if knows(truth, shelf, later, *earlier)? {
+                    return Err(format!("{} knew {earlier}, with which it is said to clash", later.dot));
+                }
+            } else {
+                *recorded.entry((conflict.scope.clone(), *earlier, *later)).or_default() += 1;
+            }
+        }
+    }
+    for pair in reference.pairs.keys().chain(recorded.keys()) {
+        let (wanted, got) = (reference.pairs.get(pair), recorded.get(pair));
+        if wanted != got {
+            return Err(format!("{pair:?} is recorded {got:?} times, should be {wanted:?}"));
+        }
+    }
+    check_text_pairs(shelf)
+}
+
+/// Every suppressed hunk is in a conflict.
+fn check_text_pairs(shelf: &Shelf) -> Check {
+    for change in &shelf.changes {
+        for effect in &change.effects {
+            let EffectKind::Text { hunks, .. } = &effect.kind else { continue };
+            let suppressed = hunks.iter().filter_map(|h| h.suppressed_by);
+            for by in suppressed {
+                let found = all(shelf).any(|c| {
+                    c.kind == ConflictKind::TextOverlap
+                        && c.scope.record == effect.record
+                        && (c.alternatives.iter().any(|a| a.stamp.seq == change.seq)
+                            || c.events.iter().any(|e| e.seq == change.seq))
+                });
+                if !found {
+                    return Err(format!("a hunk of {} suppressed by {by} is in no conflict", change.dot));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Invariant 41: after it settled, an operation's value is shown, or a conflict or a field's rule says why not.
+pub(super) fn check_own_values(shelf: &Shelf) -> Check {
+    for change in &shelf.changes {
+        for effect in &change.effects {
+            let EffectKind::Register { value: Some(_) } = &effect.kind else { continue };
+            let Some(field) = &effect.field else { continue };
+            let overwritten = change.effects.iter().any(|later| {
+                later.record == effect.record
+                    && later.field.as_ref() == Some(field)
+                    && later.mutation_index > effect.mutation_index
+            });
+            let scope = Scope { record: effect.record.clone(), part: ScopePart::Field(field.clone()) };
+            let named = all(shelf).any(|c| {
+                c.scope == scope
+                    && (c.pairs.iter().any(|(_, later)| *later == change.seq)
+                        || c.alternatives.iter().any(|a| a.stamp.seq == change.seq)
+                        || c.status.is_live() && c.id.opened_seq < change.seq
+                        || c.closing.is_some_and(|closing| closing.seq >= change.seq))
+            });
+            if !overwritten && !named {
+                return Err(format!("{} wrote {scope:?}, nothing shows it", change.dot));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! What else happens in a run: callers without a replica, forgeries, expiry, and the server's own work.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use rand::RngExt;
+
+use super::Check;
+use super::client::text_place;
+use super::network::World;
+use super::script::{Script, Theme};
+use super::server::EPOCH;
+use super::truth::{Made, Truth};
+use crate::change::Change;
+use crate::ids::{Dot, ReplicaId};
+use crate::operation::{CausalContext, Identity, Knowledge, Operation, Outcome};
+use crate::refusal::Refusal;
+use crate::state::Key;
+
+impl World {
+    /// A caller without a replica, who knows everything, or what it read some time ago.
+    pub(super) fn request(&mut self) -> Check {
+        let head = self.server.shelf.head_seq();
+        let base_seq = if self.dice.random_bool(0.5) { head } else { self.dice.random_range(1..=head) };
+        let mut script = Script {
+            client: &self.clients[0],
+            theme: if matches!(self.theme, Theme::Texts) { Theme::Registers } else { self.theme },
+            dice: &mut self.dice,
+            fresh: &mut self.fresh,
+            now_ms: self.server.now_ms,
+        };
+        let mut mutations = script.operation()?;
+        mutations.retain(|m| text_place(m).is_none() && m.resolves.is_none());
+        mutations.iter_mut().for_each(|m| m.observed_seq = None);
+        let context = CausalContext { epoch: EPOCH, base_seq, extras: Vec::new() };
+        let latest = base_seq == head;
+        self.requests += 1;
+        let operation = Operation {
+            identity: Identity::Request(format!("request-{}", self.requests).into()),
+            knowledge: if latest { Knowledge::Latest } else { Knowledge::Context(context) },
+            mutations,
+            depends_on: Vec::new(),
+            await_records: false,
+            correlation_id: "".into(),
+            actor: "a job".into(),
+            client_time_ms: None,
+            malformed: None,
+        };
+        self.submit_request(operation, base_seq)
+    }
+
+    /// Invariant 9 for request ids: sent twice, settled once, with the same answer.
+    fn submit_request(&mut self, operation: Operation, base_seq: u64) -> Check {
+        let (known, vector) = Truth::prefix(&self.server.shelf, base_seq);
+        let next = self.truth.made.keys().filter(|d| d.replica.is_nil()).count() as u64 + 1;
+        let dot = Dot { replica: ReplicaId::nil(), counter: next };
+        let made = Rc::new(Made { dot, operation, known, vector, seen_texts: BTreeMap::new() });
+        self.truth.add(&made);
+        self.send(&made)?;
+        self.send(&made)
+    }
+
+    /// Invariant 10: a dot with another content is a fork, and changes nothing.
+    pub(super) fn forge(&mut self) -> Check {
+        let client = self.dice.random_range(0..self.clients.len());
+        let replica = self.clients[client].replica;
+        let settled: Vec<Dot> = self.outcomes.keys().filter(|d| d.replica == replica).copied().collect();
+        if settled.is_empty() {
+            return Ok(());
+        }
+        let made = &self.truth.made[&settled[self.dice.random_range(0..settled.len())]];
+        let forged = Operation { actor: "somebody else".into(), ..made.operation.clone() };
+        let dot = made.dot;
+        let (receipt, wrote) = self.server.submit(&forged)?;
+        let forked = matches!(
+            &receipt.outcome,
+            Outcome::NotSettled { refusal: Some(Refusal::ReplicaForked { dot: d }), .. } if *d == dot
+        );
+        if !forked || !wrote.is_empty() {
+            return Err(format!("{dot} with another content: {receipt:?}, {wrote:?}"));
+        }
+        Ok(())
+    }
+
+    /// Invariant 13: expiry changes nothing but what is held; the client will send it again.
+    pub(super) fn expire(&mut self) -> Check {
+        let now_ms = self.server.now_ms;
+        self.server.now_ms += 25 * 60 * 60 * 1000;
+        let (_, wrote) = self.server.expire_holds()?;
+        self.server.now_ms = now_ms;
+        let about_holding = |key: &Key| matches!(key, Key::Held(_) | Key::Waiter(..) | Key::HoldUsage(_));
+        if !wrote.changes.is_empty() || !wrote.rows.iter().all(|(key, _)| about_holding(key)) {
+            return Err(format!("expiry wrote {wrote:?}"));
+        }
+        Ok(())
+    }
+
+    /// The server's own work: reminders that are due, releases that were cut off.
+    pub(super) fn upkeep(&mut self) -> Check {
+        for id in self.server.due_reminders() {
+            let (known, vector) = Truth::prefix(&self.server.shelf, self.server.shelf.head_seq());
+            let next = self.truth.made.keys().filter(|d| d.replica.is_nil()).count() as u64 + 1;
+            let dot = Dot { replica: ReplicaId::nil(), counter: next };
+            let (fired, wrote) = self.server.remind(id)?;
+            if !fired || wrote.changes.len() != 1 {
+                return Err(format!("the reminder of {id} was due and did not fire"));
+            }
+            let operation = reminder(&wrote.changes[0]);
+            self.truth.add(&Rc::new(Made { dot, operation, known, vector, seen_texts: BTreeMap::new() }));
+            self.after(&wrote)?;
+        }
+        let (_, wrote) = self.server.wake()?;
+        self.after(&wrote)
+    }
+}
+
+/// The operation that the server made of a reminder, as far as it can be told from outside.
+fn reminder(change: &Change) -> Operation {
+    Operation {
+        identity: Identity::Request(change.request_id.clone().unwrap_or_default()),
+        knowledge: Knowledge::Latest,
+        mutations: change.mutations.clone(),
+        depends_on: Vec::new(),
+        await_records: false,
+        correlation_id: change.correlation_id.clone(),
+        actor: change.actor.clone(),
+        client_time_ms: None,
+        malformed: None,
+    }
+}

@@ -1,0 +1,55 @@
+//! Why an honest client's operation may be rejected: only for what is true.
+
+use super::Check;
+use super::server::Shelf;
+use super::truth::Truth;
+use crate::causality::{ReplicaNo, Seq};
+use crate::change::Change;
+use crate::ids::Dot;
+use crate::operation::{Action, Mutation, Rejection};
+use crate::refusal::Refusal;
+use crate::state::{Key, Row};
+
+/// Judges a rejection against what its author knew and the log up to where it settled.
+pub(super) fn check_refusal(truth: &Truth, shelf: &Shelf, dot: Dot, rejection: &Rejection) -> Check {
+    let (_, at_seq) = settled_at(shelf, dot)?;
+    let made = truth.of(&dot)?;
+    let knew = |c: &&Change| made.known.contains(&c.dot);
+    let before = || shelf.changes.iter().map(|c| &**c).take_while(|c| c.seq <= at_seq);
+    let of = |record: &str, wanted: fn(&Action) -> bool, c: &Change| {
+        c.mutations.iter().any(|m: &Mutation| &*m.record == record && wanted(&m.action))
+    };
+    let creates = |a: &Action| matches!(a, Action::Create { .. });
+    let deletes = |a: &Action| matches!(a, Action::Delete);
+    let itself = |record: &str, wanted: fn(&Action) -> bool| {
+        made.operation.mutations.iter().any(|m| &*m.record == record && wanted(&m.action))
+    };
+    let just = match &rejection.refusal {
+        Refusal::RecordNotFound { record } => !before().any(|c| of(record, creates, c)),
+        Refusal::RecordExists { record } => {
+            before().filter(knew).any(|c| of(record, creates, c)) || itself(record, creates)
+        }
+        Refusal::RecordDeleted { record } => {
+            before().filter(knew).any(|c| of(record, deletes, c)) || itself(record, deletes)
+        }
+        Refusal::DependencyRejected { dot } => truth.rejected.contains(dot),
+        // Decisions about conflicts that moved on.
+        Refusal::ConflictChanged { .. } | Refusal::ConflictNotLive { .. } | Refusal::ConflictLive { .. } => {
+            made.operation.mutations.iter().any(|m| m.record.is_empty())
+        }
+        _ => false,
+    };
+    if just { Ok(()) } else { Err(format!("{dot} was rejected at {at_seq}: {:?}", rejection.refusal)) }
+}
+
+/// The number of a rejected operation's replica, and the head when it settled.
+pub(super) fn settled_at(shelf: &Shelf, dot: Dot) -> Result<(ReplicaNo, Seq), String> {
+    let no = match shelf.rows.get(&Key::Replica(dot.replica)).map(|r| &**r) {
+        Some(Row::Replica(replica)) => replica.no,
+        _ => return Err(format!("{dot} is rejected, its replica unknown")),
+    };
+    match shelf.rows.get(&Key::Rejection(no, dot.counter)).map(|r| &**r) {
+        Some(Row::Rejection(row)) => Ok((no, row.at_seq)),
+        _ => Err(format!("{dot} is rejected without a row")),
+    }
+}

@@ -1,0 +1,133 @@
+//! Oracles of texts: what authors saw, and what became of every character they wrote.
+
+use std::collections::BTreeSet;
+
+use super::Check;
+use super::client::text_op;
+use super::fold::{Confirmed, Place, Shown};
+use super::server::Shelf;
+use super::truth::Truth;
+use crate::change::{Change, EffectKind};
+use crate::conflict::{Conflict, ScopePart};
+use crate::merge::text::{SettledHunk, Splice, Window, apply_hunks};
+use crate::operation::{Action, Mutation};
+use crate::state::{Prefix, Row};
+use crate::value::Value;
+
+/// Invariants 26 and 27, for every text.
+pub(super) fn check_texts(truth: &Truth, shelf: &Shelf, state: &Confirmed) -> Check {
+    for (place, shown) in &state.fields {
+        if let Shown::Text(shown) = shown {
+            check_views(truth, shelf, place, shown)?;
+            check_characters(truth, shelf, place, shown)?;
+        }
+    }
+    Ok(())
+}
+
+/// The view rebuilt from the whole history is what each author saw, and replaying everything gives the text.
+fn check_views(truth: &Truth, shelf: &Shelf, place: &Place, shown: &str) -> Check {
+    let mut window = Window::new("", 0);
+    for change in &shelf.changes {
+        let Some(op) = text_op(change, place) else { continue };
+        let made = truth.of(&change.dot)?;
+        let view = window.view(&change.author);
+        if let Some(seen) = made.seen_texts.get(place)
+            && view != *seen
+        {
+            return Err(format!("{} was written on {seen:?}, the server takes it for {view:?}", change.dot));
+        }
+        check_meant(made.operation.mutations.as_slice(), place, &view, &op.hunks)?;
+        let hunks: Vec<_> = op.hunks.iter().map(|h| h.hunk.clone()).collect();
+        let whole =
+            window.integrate(&op.author, op.seq, &hunks).map_err(|e| format!("{}: {e}", change.seq))?;
+        // Decided on a part of the history, it is decided as on the whole.
+        if whole.hunks != op.hunks || Some(&whole.splices) != splices(change, place) {
+            return Err(format!("{} came to {change:?}, on the whole history to {whole:?}", change.dot));
+        }
+    }
+    if window.text() != shown {
+        return Err(format!("{place:?} is {shown:?}, by its history {:?}", window.text()));
+    }
+    Ok(())
+}
+
+fn splices<'c>(change: &'c Change, place: &Place) -> Option<&'c Vec<Splice>> {
+    match &change.effect_on(&place.0, &place.1)?.kind {
+        EffectKind::Text { splices, .. } => Some(splices),
+        _ => None,
+    }
+}
+
+/// A replacement's hunks turn what the author saw into what it wanted.
+fn check_meant(mutations: &[Mutation], place: &Place, view: &str, hunks: &[SettledHunk]) -> Check {
+    let wanted = mutations.iter().filter(|m| m.record == place.0).find_map(|m| match &m.action {
+        Action::ReplaceText { text, .. } => Some(text.clone()),
+        _ => None,
+    });
+    let Some(wanted) = wanted else { return Ok(()) };
+    let hunks: Vec<_> = hunks.iter().map(|h| h.hunk.clone()).collect();
+    let mut text = view.to_owned();
+    apply_hunks(&mut text, &hunks).map_err(|e| e.to_string())?;
+    if text == wanted { Ok(()) } else { Err(format!("{wanted:?} was meant, {text:?} came of it")) }
+}
+
+/// Every character written is there, or was deleted by somebody who saw it, or is held in a conflict, or was there
+/// until somebody who knew it decided that conflict.
+fn check_characters(truth: &Truth, shelf: &Shelf, place: &Place, shown: &str) -> Check {
+    let visible: BTreeSet<char> = shown.chars().collect();
+    let mut deleted: BTreeSet<char> = BTreeSet::new();
+    for change in &shelf.changes {
+        let Some(op) = text_op(change, place) else { continue };
+        let seen: Vec<char> =
+            truth.of(&change.dot)?.seen_texts.get(place).map_or("", |s| s).chars().collect();
+        for hunk in op.hunks.iter().filter(|h| h.suppressed_by.is_none()) {
+            deleted.extend(seen.iter().skip(hunk.hunk.pos as usize).take(hunk.hunk.del as usize));
+        }
+    }
+    for change in &shelf.changes {
+        let Some(op) = text_op(change, place) else { continue };
+        for (index, hunk) in op.hunks.iter().enumerate() {
+            let kept = hunk.suppressed_by.is_some() && is_held(truth, shelf, place, change, index)?;
+            let lost = hunk.hunk.ins.chars().find(|c| !visible.contains(c) && !deleted.contains(c) && !kept);
+            if let Some(lost) = lost {
+                return Err(format!("{lost:?} of {} is nowhere", change.dot));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_held(
+    truth: &Truth,
+    shelf: &Shelf,
+    place: &Place,
+    author: &Change,
+    index: usize,
+) -> Result<bool, String> {
+    for (_, row) in shelf.range(&Prefix::Conflicts) {
+        let Row::Conflict(conflict) = row else { continue };
+        if conflict.scope.record != place.0 || conflict.scope.part != ScopePart::Field(place.1.clone()) {
+            continue;
+        }
+        if holds(conflict, author, index) {
+            return Ok(true);
+        }
+        for change in &shelf.changes {
+            let decides = change.mutations.iter().any(|m| m.resolves == Some(conflict.id));
+            if decides && truth.knows(change, author)? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+fn holds(conflict: &Conflict, author: &Change, index: usize) -> bool {
+    conflict.alternatives.iter().any(|a| {
+        a.dot == author.dot
+            && a.hunk.as_ref().is_some_and(|h| {
+                usize::from(h.index) == index && a.value == Some(Value::string(h.hunk.ins.as_str()))
+            })
+    })
+}

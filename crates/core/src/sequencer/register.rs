@@ -1,0 +1,151 @@
+//! Registers and to-one links: a head set of maximal writers, with a conflict where their values differ.
+
+use super::conflict::{Clash, Contender};
+use super::settle::Settling;
+use crate::causality::Seq;
+use crate::change::EffectKind;
+use crate::conflict::{ConflictKind, Scope, ScopePart};
+use crate::fault;
+use crate::ids::{FieldId, RecordId};
+use crate::operation::Mutation;
+use crate::schema::{Field, FieldKind, Provisional};
+use crate::state::{FieldRow, FieldValue, Head, Step};
+use crate::value::Value;
+
+impl Settling<'_, '_> {
+    /// Sets a register field.
+    pub(super) fn set_register(&mut self, mutation: &Mutation, field: &FieldId, value: Value) -> Step<()> {
+        let spec = self.field_spec(mutation, field, &[FieldKind::Register])?;
+        self.touch_record(mutation)?;
+        self.write_heads(mutation, field, spec, value)?;
+        Ok(())
+    }
+
+    /// Puts a value among the heads of a register or to-one field; returns the heads before and after.
+    pub(super) fn write_heads(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        spec: Field,
+        value: Value,
+    ) -> Step<(Vec<Head>, Vec<Head>)> {
+        let row = self.field_row(&mutation.record, field, spec.kind)?;
+        let before = match &row.value {
+            FieldValue::Register(heads) | FieldValue::ToOne(heads) => heads.clone(),
+            _ => Vec::new(),
+        };
+        let (known, unknown): (Vec<Head>, Vec<Head>) =
+            before.iter().cloned().partition(|h| self.knows_for(mutation, &h.stamp));
+        let rank = lineage_rank(known.iter().map(|h| h.rank), self.stamp.seq);
+        let me = Head { stamp: self.stamp, rank, value: value.clone() };
+        let against: Vec<Head> = unknown.iter().filter(|h| h.value != value).cloned().collect();
+        self.settlement.merged |= !unknown.is_empty();
+        let mut after = if fault!(LastWriterOnly) { Vec::new() } else { unknown };
+        after.push(me.clone());
+        after.sort_by_key(|h| (h.rank, h.stamp.seq));
+        if !fault!(ShownByPolicyNow) {
+            show_first(spec.provisional, &mut after);
+        }
+
+        let scope = Scope { record: mutation.record.clone(), part: ScopePart::Field(field.clone()) };
+        let contender = |h: &Head| Contender { stamp: h.stamp, rank: h.rank, value: Some(h.value.clone()) };
+        self.record_clash(
+            mutation,
+            Clash {
+                scope,
+                kind: ConflictKind::Register,
+                spec,
+                mine: contender(&me),
+                against: against.iter().map(contender).collect(),
+                dominated: known.iter().map(|h| h.stamp).collect(),
+                last_seq: row.last_seq,
+            },
+        )?;
+
+        let shown = after.first().map(|h| h.value.clone()).unwrap_or(Value::Null);
+        let effect = EffectKind::Register { value: (shown != value).then_some(shown) };
+        let heads = after.clone();
+        let value = if spec.kind == FieldKind::ToOne {
+            FieldValue::ToOne(heads)
+        } else {
+            FieldValue::Register(heads)
+        };
+        self.put_field(mutation, field, FieldRow { value, ..row }, effect);
+        Ok((before, after))
+    }
+
+    /// The value of a register before two clashing writers: the newest change that both knew.
+    pub(super) fn register_base(
+        &self,
+        record: &RecordId,
+        field: &FieldId,
+        last_seq: Seq,
+        other_seq: Seq,
+    ) -> Step<(Option<Value>, bool)> {
+        let other = if other_seq == self.stamp.seq { None } else { Some(self.tx.change(other_seq)?) };
+        let mut seq = last_seq;
+        for _ in 0..crate::limits::BASE_SEARCH_STEPS_MAX {
+            if seq == self.stamp.seq {
+                seq = self.own_previous(record, field);
+                continue;
+            }
+            if seq == 0 {
+                return Ok((None, true));
+            }
+            let change = self.tx.change(seq)?;
+            let stamp = change.stamp();
+            let both = self.author.knows(&stamp)
+                && other.as_ref().is_some_and(|o| o.seq != seq && o.author.knows(&stamp));
+            if both {
+                return Ok((shown_value(&change, record, field), true));
+            }
+            seq = change.effect_on(record, field).map_or(0, |e| e.previous_seq);
+        }
+        Ok((None, false))
+    }
+}
+
+/// The value a field showed after a change.
+fn shown_value(change: &crate::change::Change, record: &str, field: &str) -> Option<Value> {
+    let effect =
+        change.effects.iter().rev().find(|e| &*e.record == record && e.field.as_deref() == Some(field))?;
+    match &effect.kind {
+        EffectKind::Register { value: Some(value) } => Some(value.clone()),
+        EffectKind::Register { value: None } => {
+            crate::change::own_value(change.mutations.get(usize::from(effect.mutation_index))?)
+        }
+        EffectKind::Counter { value, .. } => Some(Value::Int(*value)),
+        _ => None,
+    }
+}
+
+/// A writer continues the oldest lineage it knew; knowing none, it starts its own.
+pub(super) fn lineage_rank(known: impl Iterator<Item = Seq>, own: Seq) -> Seq {
+    if fault!(NewcomerTakesOver) {
+        return 0;
+    }
+    known.min().unwrap_or(own)
+}
+
+/// Puts the head that is shown before the others, so that a row shows what the feed said, whatever becomes of the
+/// field's policy.
+fn show_first(rule: Provisional, heads: &mut [Head]) {
+    let shown = provisional(rule, heads).map(|h| h.stamp);
+    if let Some(at) = heads.iter().position(|h| Some(h.stamp) == shown) {
+        heads[..=at].rotate_right(1);
+    }
+}
+
+/// The head that is shown: a pure function of the heads.
+pub fn provisional(rule: Provisional, heads: &[Head]) -> Option<&Head> {
+    let incumbent = || heads.iter().min_by_key(|h| (h.rank, h.stamp.seq));
+    let comparable = heads.iter().all(|h| matches!(h.value, Value::Int(_)))
+        || heads.iter().all(|h| matches!(h.value, Value::String(_)));
+    match rule {
+        Provisional::Incumbent => incumbent(),
+        Provisional::Latest => heads.iter().max_by_key(|h| h.stamp.seq),
+        Provisional::Min if comparable => heads.iter().min_by(|a, b| a.value.cmp(&b.value)),
+        Provisional::Max if comparable => heads.iter().max_by(|a, b| a.value.cmp(&b.value)),
+        Provisional::Min | Provisional::Max => incumbent(),
+    }
+}

@@ -1,0 +1,156 @@
+//! Sets, and the elements of to-many links: an addition wins over a concurrent removal.
+
+use super::settle::Settling;
+use crate::change::EffectKind;
+use crate::fault;
+use crate::ids::{FieldId, RecordId};
+use crate::limits::SET_ELEMENTS_MAX;
+use crate::operation::Mutation;
+use crate::refusal::Refusal;
+use crate::schema::FieldKind;
+use crate::state::{ElementRow, FieldRow, FieldValue, Key, Prefix, Row, Step, read};
+use crate::value::Value;
+
+/// What a mutation did to a set.
+#[derive(Default)]
+pub(super) struct SetChange {
+    pub added: Vec<Value>,
+    pub removed: Vec<Value>,
+}
+
+impl Settling<'_, '_> {
+    /// Adds elements to a set.
+    pub(super) fn add_elements(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        elements: &[Value],
+    ) -> Step<()> {
+        self.field_spec(mutation, field, &[FieldKind::Set])?;
+        self.touch_record(mutation)?;
+        self.change_set(mutation, field, FieldKind::Set, |settling, change| {
+            elements.iter().try_for_each(|element| settling.add_element(mutation, field, element, change))
+        })
+    }
+
+    /// Removes elements from a set: the additions the author knew.
+    pub(super) fn remove_elements(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        elements: &[Value],
+    ) -> Step<()> {
+        self.field_spec(mutation, field, &[FieldKind::Set])?;
+        self.touch_record(mutation)?;
+        self.change_set(mutation, field, FieldKind::Set, |settling, change| {
+            elements.iter().try_for_each(|element| settling.remove_element(mutation, field, element, change))
+        })
+    }
+
+    /// Removes all elements of a set or to-many field that the author knew.
+    pub(super) fn clear_elements(&mut self, mutation: &Mutation, field: &FieldId) -> Step<()> {
+        let spec = self.field_spec(mutation, field, &[FieldKind::Set, FieldKind::ToMany])?;
+        self.touch_record(mutation)?;
+        self.change_set(mutation, field, spec.kind, |settling, change| {
+            for element in settling.elements(&mutation.record, field)? {
+                settling.remove_element(mutation, field, &element, change)?;
+                if let (FieldKind::ToMany, Value::String(target)) = (spec.kind, &element) {
+                    settling.forget_backlink_if_gone(mutation, field, target)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs a change of a set and writes what came of it.
+    pub(super) fn change_set(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        kind: FieldKind,
+        work: impl FnOnce(&mut Self, &mut SetChange) -> Step<()>,
+    ) -> Step<()> {
+        let row = self.field_row(&mutation.record, field, kind)?;
+        self.settlement.merged |=
+            !self.unknown_changes(&mutation.record, field, row.last_seq, mutation)?.is_empty();
+        let mut change = SetChange::default();
+        work(self, &mut change)?;
+        let before = match row.value {
+            FieldValue::Set { count } | FieldValue::ToMany { count } => count,
+            _ => 0,
+        };
+        let count = (before + change.added.len() as u64).saturating_sub(change.removed.len() as u64);
+        if count > SET_ELEMENTS_MAX {
+            return Err(Refusal::SetTooLarge { field: field.clone(), limit: SET_ELEMENTS_MAX }.into());
+        }
+        let value =
+            if kind == FieldKind::ToMany { FieldValue::ToMany { count } } else { FieldValue::Set { count } };
+        let effect = EffectKind::Set { added: change.added, removed: change.removed };
+        self.put_field(mutation, field, FieldRow { value, ..row }, effect);
+        Ok(())
+    }
+
+    pub(super) fn add_element(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        element: &Value,
+        change: &mut SetChange,
+    ) -> Step<()> {
+        let key = Key::Element(mutation.record.clone(), field.clone(), element.element_hash());
+        let present = element_row(self.tx.row(&key)?)?.cloned();
+        let mut additions = present.as_ref().map(|r| r.additions.clone()).unwrap_or_default();
+        additions.retain(|a| !self.knows(a));
+        additions.push(self.stamp);
+        if present.is_none() {
+            // Removed and added again by one operation: nothing to tell.
+            match change.removed.iter().position(|v| v == element) {
+                Some(at) => drop(change.removed.remove(at)),
+                None => change.added.push(element.clone()),
+            }
+        }
+        self.tx.put(key, Row::Element(ElementRow { value: element.clone(), additions }));
+        Ok(())
+    }
+
+    pub(super) fn remove_element(
+        &mut self,
+        mutation: &Mutation,
+        field: &FieldId,
+        element: &Value,
+        change: &mut SetChange,
+    ) -> Step<()> {
+        let key = Key::Element(mutation.record.clone(), field.clone(), element.element_hash());
+        let Some(row) = element_row(self.tx.row(&key)?)?.cloned() else { return Ok(()) };
+        let additions: Vec<_> =
+            row.additions.iter().filter(|a| !self.knows(a) && !fault!(RemoveWins)).copied().collect();
+        if additions.is_empty() {
+            match change.added.iter().position(|v| v == element) {
+                Some(at) => drop(change.added.remove(at)),
+                None => change.removed.push(element.clone()),
+            }
+            self.tx.delete(key);
+        } else {
+            self.tx.put(key, Row::Element(ElementRow { additions, ..row }));
+        }
+        Ok(())
+    }
+
+    /// The elements of a set, in the order of their hashes.
+    pub(super) fn elements(&self, record: &RecordId, field: &FieldId) -> Step<Vec<Value>> {
+        let keys = self.tx.keys(&Prefix::ElementsOf(record.clone(), field.clone()))?;
+        let mut elements = Vec::with_capacity(keys.len());
+        for key in keys {
+            elements.extend(element_row(self.tx.row(&key)?)?.map(|row| row.value.clone()));
+        }
+        Ok(elements)
+    }
+}
+
+/// An element's row.
+pub(super) fn element_row(row: Option<&Row>) -> Step<Option<&ElementRow>> {
+    read(row, |row| match row {
+        Row::Element(element) => Some(element),
+        _ => None,
+    })
+}

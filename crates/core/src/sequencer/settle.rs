@@ -1,0 +1,350 @@
+//! Settling one operation: all of its mutations at the next position, or a rejection.
+
+use std::sync::Arc;
+
+use super::admit::{author_of, replica_row};
+use super::{Environment, rejected};
+use crate::causality::{Author, Seq, Stamp};
+use crate::change::{Change, Effect};
+use crate::conflict::Scope;
+use crate::fault;
+use crate::hash::{Hash, chain};
+use crate::ids::{Dot, FieldId, RecordId};
+use crate::operation::{
+    Action, CausalContext, Identity, Mutation, Operation, Outcome, Rejection, Settlement,
+};
+use crate::refusal::Refusal;
+use crate::schema::FieldKind;
+use crate::state::{Existence, Key, RecordRow, RejectionRow, ReplicaRow, Row, Step, Stop, Transaction};
+use crate::value::Value;
+
+/// A settled operation.
+pub(super) struct Settled {
+    pub outcome: Outcome,
+    /// Records it created.
+    pub created: Vec<RecordId>,
+}
+
+/// Settles an operation whose dependencies have all settled. Its counter is used up whatever happens.
+pub(super) fn settle(
+    tx: &mut Transaction<'_>,
+    operation: &Operation,
+    dot: Dot,
+    hash: Hash,
+    env: Environment,
+) -> Step<Settled> {
+    match try_settle(tx, operation, dot, hash, env) {
+        Ok(settled) => Ok(settled),
+        Err(Stop::Missing(need)) => Err(Stop::Missing(need)),
+        Err(Stop::Refused(refusal)) => {
+            tx.drop_current();
+            reject(tx, operation, dot, hash, Rejection { refusal, mutation_index: None })
+        }
+    }
+}
+
+fn try_settle(
+    tx: &mut Transaction<'_>,
+    operation: &Operation,
+    dot: Dot,
+    hash: Hash,
+    env: Environment,
+) -> Step<Settled> {
+    if let Some(malformed) = &operation.malformed {
+        let rejection =
+            Rejection { refusal: malformed.refusal.clone(), mutation_index: malformed.mutation_index };
+        return reject(tx, operation, dot, hash, rejection);
+    }
+    let (author, context) = author_of(tx, operation, dot)?;
+    let replica = replica_row(tx, dot.replica)?;
+    check_context(tx, &author, &replica)?;
+    check_dependencies(tx, operation)?;
+    let seq = tx.head.head_seq + 1;
+    let mut settling = Settling {
+        stamp: Stamp { seq, replica_no: author.replica_no, counter: author.counter },
+        author,
+        context,
+        dot,
+        operation,
+        now_ms: env.now_ms,
+        mutations: Vec::new(),
+        effects: Vec::new(),
+        settlement: Settlement::default(),
+        created: Vec::new(),
+        pairs: Vec::new(),
+        next_conflict: 0,
+        tx,
+    };
+    for (index, mutation) in operation.mutations.iter().enumerate() {
+        match settling.apply(mutation) {
+            Ok(()) => {}
+            Err(Stop::Missing(need)) => return Err(Stop::Missing(need)),
+            Err(Stop::Refused(refusal)) => {
+                if !fault!(HalfRejected) {
+                    settling.tx.drop_current();
+                }
+                let rejection = Rejection { refusal, mutation_index: u32::try_from(index).ok() };
+                return reject(settling.tx, operation, dot, hash, rejection);
+            }
+        }
+    }
+    Ok(settling.finish(hash))
+}
+
+/// A decision is a write of the place in conflict; an action that adds to what is there decides nothing.
+fn check_decides(mutation: &Mutation) -> Step<()> {
+    let decides = match &mutation.action {
+        Action::Delete
+        | Action::Restore
+        | Action::Set { .. }
+        | Action::EditText { .. }
+        | Action::ReplaceText { .. }
+        | Action::AssignCounter { .. }
+        | Action::Link { .. }
+        | Action::Unlink { .. } => true,
+        Action::Create { .. }
+        | Action::Increment { .. }
+        | Action::AddElements { .. }
+        | Action::RemoveElements { .. }
+        | Action::ClearElements { .. }
+        | Action::Defer { .. }
+        | Action::Assign { .. }
+        | Action::Reopen { .. }
+        | Action::Remind { .. } => false,
+    };
+    match mutation.resolves {
+        Some(conflict) if !decides => Err(Refusal::ConflictNotFound { conflict }.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Per replica bases never decrease, and an operation knows at least what the dots it lists knew.
+fn check_context(tx: &Transaction<'_>, author: &Author, replica: &ReplicaRow) -> Step<()> {
+    let refuse = |detail: String| Err(Stop::Refused(Refusal::InvalidContext { detail }));
+    if replica.no == crate::causality::SERVER_REPLICA_NO {
+        return Ok(());
+    }
+    if author.base_seq < replica.last_base && !fault!(BaseMayDecrease) {
+        return refuse(format!(
+            "base_seq {} is before the replica's last, {}",
+            author.base_seq, replica.last_base
+        ));
+    }
+    for extra in &author.extras {
+        // A counter of 0 lists nothing. An extra is nearly always a recent change: only one that is not in memory
+        // is worth asking whether it was rejected.
+        if extra.counter == 0 {
+            continue;
+        }
+        let known = tx.known_change_of(extra.replica_no, extra.counter);
+        let change = match known {
+            Some(change) => change,
+            None if tx.row(&Key::Rejection(extra.replica_no, extra.counter))?.is_some() => continue,
+            None => tx.change_of(extra.replica_no, extra.counter)?,
+        };
+        let base_seq = change.author.base_seq;
+        if base_seq > author.base_seq && !fault!(ExtraBaseUnchecked) {
+            return refuse(format!("base_seq {} is before that of an extra, {base_seq}", author.base_seq));
+        }
+    }
+    Ok(())
+}
+
+fn check_dependencies(tx: &Transaction<'_>, operation: &Operation) -> Step<()> {
+    for needed in &operation.depends_on {
+        let Some(replica_no) = tx.replica_no(needed.replica)? else { continue };
+        if tx.row(&Key::Rejection(replica_no, needed.counter))?.is_some() {
+            return Err(Refusal::DependencyRejected { dot: *needed }.into());
+        }
+    }
+    Ok(())
+}
+
+/// Settles an operation without effect and without a position. What it would have created is remembered, so that
+/// what builds on it is rejected for that reason.
+pub(super) fn reject(
+    tx: &mut Transaction<'_>,
+    operation: &Operation,
+    dot: Dot,
+    hash: Hash,
+    rejection: Rejection,
+) -> Step<Settled> {
+    let replica = replica_row(tx, dot.replica)?;
+    let row = RejectionRow {
+        operation_hash: hash,
+        rejection: rejection.clone(),
+        at_seq: tx.head.head_seq,
+        correlation_id: operation.correlation_id.clone(),
+        request_id: request_id(operation),
+    };
+    tx.put(Key::Rejection(replica.no, dot.counter), Row::Rejection(row));
+    if !fault!(RejectionBlocks) {
+        tx.put(Key::Replica(dot.replica), Row::Replica(ReplicaRow { last_settled: dot.counter, ..replica }));
+    }
+    for mutation in &operation.mutations {
+        if matches!(mutation.action, Action::Create { .. }) && tx.record(&mutation.record)?.is_none() {
+            let phantom = RecordRow {
+                collection: mutation.collection.clone(),
+                existence: Existence::Phantom(dot),
+                created: Stamp { seq: 0, replica_no: 0, counter: 0 },
+                last_seq: 0,
+                heads: Vec::new(),
+            };
+            tx.put(Key::Record(mutation.record.clone()), Row::Record(phantom));
+        }
+    }
+    tx.keep();
+    let outcome = rejected(rejection.refusal, rejection.mutation_index);
+    Ok(Settled { outcome, created: Vec::new() })
+}
+
+fn request_id(operation: &Operation) -> Option<Arc<str>> {
+    match &operation.identity {
+        Identity::Request(id) => Some(id.clone()),
+        Identity::Dot(_) => None,
+    }
+}
+
+/// An operation on its way to its place in the order.
+pub(super) struct Settling<'t, 'a> {
+    pub tx: &'t mut Transaction<'a>,
+    pub author: Author,
+    pub context: CausalContext,
+    pub stamp: Stamp,
+    pub dot: Dot,
+    pub operation: &'t Operation,
+    pub now_ms: i64,
+    /// As applied so far.
+    pub mutations: Vec<Mutation>,
+    pub effects: Vec<Effect>,
+    pub settlement: Settlement,
+    pub created: Vec<RecordId>,
+    /// Clashing pairs recorded by this operation.
+    pub pairs: Vec<(Scope, Seq)>,
+    pub next_conflict: u16,
+}
+
+impl Settling<'_, '_> {
+    fn apply(&mut self, mutation: &Mutation) -> Step<()> {
+        self.mutations.push(mutation.clone());
+        check_decides(mutation)?;
+        match &mutation.action {
+            Action::Create { fields } => {
+                self.create(mutation)?;
+                for (field, value) in fields {
+                    let initial = self.initial(mutation, field, value)?;
+                    self.apply(&initial)?;
+                }
+                // The initial values stand as mutations of their own now.
+                self.forget_initial_values(mutation);
+                Ok(())
+            }
+            Action::Delete => self.delete(mutation),
+            Action::Restore => self.restore(mutation),
+            Action::Set { field, value } => self.set_register(mutation, field, value.clone()),
+            Action::EditText { field, hunks } => self.edit_text(mutation, field, hunks),
+            Action::ReplaceText { field, text } => self.replace_text(mutation, field, text),
+            Action::Increment { field, by } => self.increment(mutation, field, *by),
+            Action::AssignCounter { field, value } => self.assign_counter(mutation, field, *value),
+            Action::AddElements { field, elements } => self.add_elements(mutation, field, elements),
+            Action::RemoveElements { field, elements } => self.remove_elements(mutation, field, elements),
+            Action::ClearElements { field } => self.clear_elements(mutation, field),
+            Action::Link { field, target } => self.link(mutation, field, target),
+            Action::Unlink { field, target } => self.unlink(mutation, field, target.as_ref()),
+            Action::Defer { conflict, revision, remind_at_ms } => {
+                self.defer(*conflict, *revision, *remind_at_ms)
+            }
+            Action::Assign { conflict, assignee } => self.assign(*conflict, assignee),
+            Action::Reopen { conflict } => self.reopen(*conflict),
+            Action::Remind { conflict } => self.remind(*conflict),
+        }
+    }
+
+    /// The mutation that an initial value of a new record stands for.
+    fn initial(&mut self, create: &Mutation, field: &FieldId, value: &Value) -> Step<Mutation> {
+        let declared = self.tx.schema()?.and_then(|s| s.field(&create.collection, field)).map(|f| f.kind);
+        let field = field.clone();
+        let action = match (declared.unwrap_or(FieldKind::Register), value) {
+            (FieldKind::Text, Value::String(text)) => Action::ReplaceText { field, text: text.to_string() },
+            (FieldKind::Counter, Value::Int(value)) => Action::AssignCounter { field, value: *value },
+            (FieldKind::ToOne, Value::String(target)) => Action::Link { field, target: target.clone() },
+            (FieldKind::Register, _) => Action::Set { field, value: value.clone() },
+            (kind, _) => return Err(Refusal::KindMismatch { field, kind, action: "create".into() }.into()),
+        };
+        Ok(Mutation {
+            collection: create.collection.clone(),
+            record: create.record.clone(),
+            action,
+            observed_seq: None,
+            resolves: None,
+        })
+    }
+
+    fn forget_initial_values(&mut self, create: &Mutation) {
+        for mutation in self.mutations.iter_mut().rev() {
+            if mutation == create {
+                mutation.action = Action::Create { fields: Vec::new() };
+                return;
+            }
+        }
+    }
+
+    /// Index of the mutation being applied, among those as applied.
+    pub fn mutation_index(&self) -> u16 {
+        u16::try_from(self.mutations.len().saturating_sub(1)).unwrap_or(u16::MAX)
+    }
+
+    /// Whether the author knew a settled operation; it always knows itself.
+    pub fn knows(&self, w: &Stamp) -> bool {
+        w.seq == self.stamp.seq || self.author.knows(w)
+    }
+
+    /// As [`Settling::knows`], from where the mutation's value was read.
+    pub fn knows_for(&self, mutation: &Mutation, w: &Stamp) -> bool {
+        match mutation.observed_seq {
+            Some(observed) if !fault!(ObservedIgnored) => {
+                w.seq == self.stamp.seq || self.author.knows_since(observed, w)
+            }
+            _ => self.knows(w),
+        }
+    }
+
+    /// The base that a mutation's comparisons start from.
+    pub fn base_for(&self, mutation: &Mutation) -> Seq {
+        mutation.observed_seq.map_or(self.author.base_seq, |o| o.min(self.author.base_seq))
+    }
+
+    fn finish(mut self, hash: Hash) -> Settled {
+        let seq = self.stamp.seq;
+        self.settlement.conflicts.sort_unstable();
+        self.settlement.conflicts.dedup();
+        let change = Change {
+            seq,
+            dot: self.dot,
+            request_id: request_id(self.operation),
+            correlation_id: self.operation.correlation_id.clone(),
+            actor: self.operation.actor.clone(),
+            client_time_ms: self.operation.client_time_ms,
+            committed_at_ms: self.now_ms,
+            operation_hash: hash,
+            chain: chain(&self.tx.head.chain, &hash),
+            context: self.context,
+            mutations: self.mutations,
+            effects: self.effects,
+            settlement: self.settlement.clone(),
+            author: self.author,
+        };
+        self.tx.head.head_seq = seq;
+        self.tx.head.chain = change.chain;
+        let replica = ReplicaRow {
+            no: self.stamp.replica_no,
+            last_settled: self.stamp.counter,
+            last_accepted: self.stamp.counter,
+            last_base: change.author.base_seq,
+        };
+        self.tx.put(Key::Replica(self.dot.replica), Row::Replica(replica));
+        self.tx.append(change);
+        self.tx.keep();
+        Settled { outcome: Outcome::Settled { seq, settlement: self.settlement }, created: self.created }
+    }
+}

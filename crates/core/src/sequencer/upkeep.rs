@@ -1,0 +1,151 @@
+//! What the server does by itself: reminders, expired holds and request ids, abandoned counters.
+
+use super::admit::{last_settled, receipt, stored_outcome};
+use super::settle::{reject, settle};
+use super::{Environment, hold, run};
+use crate::causality::Counter;
+use crate::ids::{ConflictId, Dot, ReplicaId};
+use crate::limits::RELEASE_CASCADE_MAX;
+use crate::operation::{
+    Action, Identity, Knowledge, Mutation, Operation, Outcome, Receipt, Rejection, WaitOn,
+};
+use crate::refusal::Refusal;
+use crate::state::{Key, Need, Prefix, Row, Step, Stop, Transaction, WorkspaceState, read};
+
+/// Settles a lost counter as an explicit no-op. `Err(expected)` when it is not the next one.
+pub fn abandon(
+    state: &mut WorkspaceState,
+    dot: Dot,
+    env: Environment,
+) -> Result<Result<Receipt, Counter>, Need> {
+    let operation = blank(Identity::Dot(dot), "");
+    let attempt = run(state, |tx| {
+        let last = last_settled(tx, dot.replica)?;
+        if dot.counter <= last {
+            let (_, outcome) = stored_outcome(tx, dot)?;
+            return Ok(Ok(Receipt { duplicate: true, ..receipt(&operation, Some(dot), outcome) }));
+        }
+        if dot.counter != last + 1 {
+            return Ok(Err(last + 1));
+        }
+        hold::evict(tx, dot)?;
+        let rejection = Rejection { refusal: Refusal::Abandoned, mutation_index: None };
+        let settled = reject(tx, &operation, dot, operation.content_hash(), rejection)?;
+        hold::release(tx, vec![WaitOn::Operation(dot)], env)?;
+        Ok(Ok(receipt(&operation, Some(dot), settled.outcome)))
+    });
+    needed(attempt, Err(0))
+}
+
+/// Releases what a cascade limit left waiting. Returns whether there is more.
+pub fn wake(state: &mut WorkspaceState, env: Environment) -> Result<bool, Need> {
+    let attempt = run(state, |tx| {
+        let keys = tx.keys(&Prefix::Wakes)?;
+        let Some(key) = keys.first().cloned() else { return Ok(false) };
+        tx.delete(key.clone());
+        tx.keep();
+        if let Key::Wake(event) = key {
+            hold::release(tx, vec![event], env)?;
+        }
+        Ok(!tx.keys(&Prefix::Wakes)?.is_empty())
+    });
+    needed(attempt, false)
+}
+
+/// Drops held operations whose time is over. Settles nothing.
+pub fn expire_holds(state: &mut WorkspaceState, env: Environment) -> Result<usize, Need> {
+    let attempt = run(state, |tx| {
+        let mut expired = Vec::new();
+        for key in tx.keys(&Prefix::HeldOperations)? {
+            let Key::Held(dot) = key else { continue };
+            if hold::held(tx, dot)?.is_some_and(|h| h.expires_at_ms <= env.now_ms) {
+                expired.push(dot);
+            }
+        }
+        expired.truncate(RELEASE_CASCADE_MAX);
+        for dot in &expired {
+            hold::evict(tx, *dot)?;
+        }
+        Ok(expired.len())
+    });
+    needed(attempt, 0)
+}
+
+/// Forgets request ids whose time is over.
+pub fn expire_requests(state: &mut WorkspaceState, keys: &[Key], env: Environment) -> Result<usize, Need> {
+    let attempt = run(state, |tx| {
+        let mut count = 0;
+        for key in keys {
+            let request = read(tx.row(key)?, |row| match row {
+                Row::Request(request) => Some(request),
+                _ => None,
+            })?;
+            if request.is_some_and(|r| r.expires_at_ms <= env.now_ms) {
+                tx.delete(key.clone());
+                count += 1;
+            }
+        }
+        Ok(count)
+    });
+    needed(attempt, 0)
+}
+
+/// Conflicts whose reminder is due, soonest first.
+pub fn due_reminders(state: &WorkspaceState, now_ms: i64) -> Vec<ConflictId> {
+    state
+        .range(&Prefix::Reminders)
+        .map_while(|(key, _)| match key {
+            Key::Reminder(at, conflict) if *at <= now_ms => Some(*conflict),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Fires a reminder: an operation of the server itself, once, in the transaction that opens the conflict again.
+pub fn remind(state: &mut WorkspaceState, conflict: ConflictId, env: Environment) -> Result<bool, Need> {
+    let mut operation = blank(Identity::Request(format!("reminder:{conflict}").into()), "reminder");
+    operation.mutations.push(Mutation {
+        collection: "".into(),
+        record: "".into(),
+        action: Action::Remind { conflict },
+        observed_seq: None,
+        resolves: None,
+    });
+    let attempt = run(state, |tx| {
+        if !is_due(tx, conflict, env)? {
+            return Ok(false);
+        }
+        let dot = Dot { replica: ReplicaId::nil(), counter: last_settled(tx, ReplicaId::nil())? + 1 };
+        let settled = settle(tx, &operation, dot, operation.content_hash(), env)?;
+        Ok(matches!(settled.outcome, Outcome::Settled { .. }))
+    });
+    needed(attempt, false)
+}
+
+fn is_due(tx: &Transaction<'_>, id: ConflictId, env: Environment) -> Step<bool> {
+    Ok(tx
+        .conflict(id)?
+        .is_some_and(|c| c.status.is_live() && c.remind_at_ms.is_some_and(|at| at <= env.now_ms)))
+}
+
+fn blank(identity: Identity, correlation_id: &str) -> Operation {
+    Operation {
+        identity,
+        knowledge: Knowledge::Latest,
+        mutations: Vec::new(),
+        depends_on: Vec::new(),
+        await_records: false,
+        correlation_id: correlation_id.into(),
+        actor: "".into(),
+        client_time_ms: None,
+        malformed: None,
+    }
+}
+
+fn needed<T>(attempt: Step<T>, refused: T) -> Result<T, Need> {
+    match attempt {
+        Ok(value) => Ok(value),
+        Err(Stop::Missing(need)) => Err(need),
+        Err(Stop::Refused(_)) => Ok(refused),
+    }
+}

@@ -1,0 +1,194 @@
+//! What rows hold.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::causality::{Counter, ReplicaNo, Seq, Stamp};
+use crate::conflict::Conflict;
+use crate::hash::Hash;
+use crate::ids::{CollectionId, ConflictId, Dot, ReplicaId};
+use crate::operation::{Operation, Rejection, WaitOn};
+use crate::schema::{FieldKind, Schema};
+use crate::value::Value;
+
+/// A row of any kind; its key says which kind it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Row {
+    Schema(Schema),
+    Replica(ReplicaRow),
+    ReplicaNumber(ReplicaId),
+    Record(RecordRow),
+    Field(FieldRow),
+    Element(ElementRow),
+    /// The key says it all: backlinks, waiters, wakes, reminders.
+    Unit,
+    Conflict(Box<Conflict>),
+    Scope(ScopeRow),
+    Rejection(RejectionRow),
+    Held(Box<HeldRow>),
+    HoldUsage(HoldUsage),
+    Request(RequestRow),
+}
+
+/// A replica: one entry of the server's version vector. Never deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaRow {
+    pub no: ReplicaNo,
+    /// Its last settled operation, accepted or rejected.
+    pub last_settled: Counter,
+    /// Its last accepted operation.
+    pub last_accepted: Counter,
+    /// Base of its last accepted operation: bases never decrease.
+    pub last_base: Seq,
+}
+
+/// A record's existence. Fields have rows of their own, so that an edit does not rewrite this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordRow {
+    pub collection: CollectionId,
+    pub existence: Existence,
+    /// The operation that created it first.
+    pub created: Stamp,
+    /// Position of the last change of its existence.
+    pub last_seq: Seq,
+    /// Maximal creates, deletes and restores: none knew another.
+    pub heads: Vec<ExistenceHead>,
+}
+
+/// Whether a record is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Existence {
+    Alive,
+    Deleted,
+    /// Only a rejected operation would have created it: dependents are rejected as such.
+    Phantom(Dot),
+}
+
+/// A create, delete or restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExistenceHead {
+    pub stamp: Stamp,
+    pub delete: bool,
+}
+
+/// A field of a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldRow {
+    pub value: FieldValue,
+    /// Position of the last change of the field: the start of its chain through the log.
+    pub last_seq: Seq,
+}
+
+/// A field's state by kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FieldValue {
+    Register(Vec<Head>),
+    Text(String),
+    Counter(Vec<CounterHead>),
+    /// Elements have rows of their own.
+    Set {
+        count: u64,
+    },
+    /// Targets are string values or null.
+    ToOne(Vec<Head>),
+    ToMany {
+        count: u64,
+    },
+}
+
+impl FieldValue {
+    /// The kind of field this is the state of.
+    pub fn kind(&self) -> FieldKind {
+        match self {
+            FieldValue::Register(_) => FieldKind::Register,
+            FieldValue::Text(_) => FieldKind::Text,
+            FieldValue::Counter(_) => FieldKind::Counter,
+            FieldValue::Set { .. } => FieldKind::Set,
+            FieldValue::ToOne(_) => FieldKind::ToOne,
+            FieldValue::ToMany { .. } => FieldKind::ToMany,
+        }
+    }
+
+    /// The state of a field nobody wrote.
+    pub fn empty(kind: FieldKind) -> FieldValue {
+        match kind {
+            FieldKind::Register => FieldValue::Register(Vec::new()),
+            FieldKind::Text => FieldValue::Text(String::new()),
+            FieldKind::Counter => FieldValue::Counter(Vec::new()),
+            FieldKind::Set => FieldValue::Set { count: 0 },
+            FieldKind::ToOne => FieldValue::ToOne(Vec::new()),
+            FieldKind::ToMany => FieldValue::ToMany { count: 0 },
+        }
+    }
+}
+
+/// A maximal writer of a register: no other head knew it. Of a field's heads the first is the one that is shown,
+/// as the field's policy was when it was last written; the others follow by rank.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    pub stamp: Stamp,
+    /// Rank of its lineage; the lowest is the incumbent.
+    pub rank: Seq,
+    pub value: Value,
+}
+
+/// A maximal assignment of a counter (or the implicit 0 it starts from, with an all-zero stamp), with the sum of
+/// increments it did not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CounterHead {
+    pub stamp: Stamp,
+    pub rank: Seq,
+    pub value: i64,
+    pub increments: i64,
+}
+
+/// An element of a set, with the additions that hold it there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ElementRow {
+    pub value: Value,
+    pub additions: Vec<Stamp>,
+}
+
+/// A scope's conflicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ScopeRow {
+    pub live: Option<ConflictId>,
+    pub last: Option<ConflictId>,
+}
+
+/// A rejected operation: settled, without a position.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectionRow {
+    pub operation_hash: Hash,
+    pub rejection: Rejection,
+    /// The head when it settled.
+    pub at_seq: Seq,
+    pub correlation_id: Arc<str>,
+    pub request_id: Option<Arc<str>>,
+}
+
+/// An operation that waits. A cache: dropping it settles nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldRow {
+    pub operation: Operation,
+    pub operation_hash: Hash,
+    pub waits_on: WaitOn,
+    pub expires_at_ms: i64,
+    pub weight_bytes: u64,
+}
+
+/// How much is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HoldUsage {
+    pub count: u64,
+    pub bytes: u64,
+}
+
+/// A request id with the operation it became.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestRow {
+    pub operation_hash: Hash,
+    pub counter: Counter,
+    pub expires_at_ms: i64,
+}

@@ -1,0 +1,312 @@
+//! One submission against a working set: reads see its own writes, and nothing shows until it is kept.
+//!
+//! The state behind is a cache. A read of something that is not in memory ends the attempt with
+//! [`Stop::Missing`]; the caller loads it and runs the same submission again. Settling is deterministic and
+//! leaves no trace before [`Transaction::keep`], so running it again is harmless.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::workspace::Rows;
+use super::{FieldRow, Key, Prefix, RecordRow, ReplicaRow, Row, ScopeRow, WorkspaceHead, WorkspaceState};
+use crate::causality::{Counter, ReplicaNo, Seq};
+use crate::change::Change;
+use crate::conflict::{Conflict, Scope};
+use crate::ids::{ConflictId, FieldId, RecordId, ReplicaId};
+use crate::merge::text::Window;
+use crate::refusal::Refusal;
+use crate::schema::Schema;
+
+/// What has to be loaded before an attempt can go on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    Row(Key),
+    Range(Prefix),
+    /// The change at this position (and, as walks go backwards, those before it).
+    ChangesUpTo(Seq),
+    /// The change an operation became.
+    ChangeOf(ReplicaNo, Counter),
+}
+
+/// Why an attempt ended early.
+#[derive(Debug)]
+pub enum Stop {
+    Missing(Need),
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Stop {
+        Stop::Refused(refusal)
+    }
+}
+
+/// The result of a step of an attempt.
+pub type Step<T> = Result<T, Stop>;
+
+/// A submission in progress.
+pub struct Transaction<'a> {
+    base: &'a mut WorkspaceState,
+    /// The head as the current operation sees it; dropping the operation takes it back.
+    pub head: WorkspaceHead,
+    kept_head: WorkspaceHead,
+    /// Kept operations of this submission.
+    pending: Rows,
+    pending_changes: Vec<Arc<Change>>,
+    pending_settled: BTreeMap<(ReplicaNo, Counter), Seq>,
+    complete: Vec<Prefix>,
+    /// The operation being settled.
+    current: Rows,
+    current_complete: Vec<Prefix>,
+    touched_windows: Vec<(RecordId, FieldId)>,
+}
+
+impl<'a> Transaction<'a> {
+    /// Starts an attempt.
+    pub fn new(base: &'a mut WorkspaceState) -> Transaction<'a> {
+        Transaction {
+            head: base.head,
+            kept_head: base.head,
+            base,
+            pending: Rows::new(),
+            pending_changes: Vec::new(),
+            pending_settled: BTreeMap::new(),
+            complete: Vec::new(),
+            current: Rows::new(),
+            current_complete: Vec::new(),
+            touched_windows: Vec::new(),
+        }
+    }
+
+    /// A row, from the newest layer that has it.
+    pub fn row(&self, key: &Key) -> Step<Option<&Row>> {
+        for layer in [&self.current, &self.pending, &self.base.rows] {
+            if let Some(row) = layer.get(key) {
+                return Ok(row.as_deref());
+            }
+        }
+        if self.base.resident || self.base.is_complete_for(key) || self.is_fresh(key) {
+            return Ok(None);
+        }
+        Err(Stop::Missing(Need::Row(key.clone())))
+    }
+
+    fn is_fresh(&self, key: &Key) -> bool {
+        self.complete.iter().chain(&self.current_complete).any(|prefix| prefix.contains(key))
+    }
+
+    /// Asks for a range, where what follows will read many parts of it.
+    pub fn need_range(&self, prefix: &Prefix) -> Step<()> {
+        let known = self.base.is_complete(prefix)
+            || self.complete.contains(prefix)
+            || self.current_complete.contains(prefix);
+        if known { Ok(()) } else { Err(Stop::Missing(Need::Range(prefix.clone()))) }
+    }
+
+    /// The keys of a range, in order.
+    pub fn keys(&self, prefix: &Prefix) -> Step<Vec<Key>> {
+        self.need_range(prefix)?;
+        let start = prefix.start();
+        let mut found: BTreeMap<&Key, bool> = BTreeMap::new();
+        for layer in [&self.base.rows, &self.pending, &self.current] {
+            for (key, row) in layer.range(&start..).take_while(|(key, _)| prefix.contains(key)) {
+                found.insert(key, row.is_some());
+            }
+        }
+        Ok(found.into_iter().filter(|(_, present)| *present).map(|(key, _)| key.clone()).collect())
+    }
+
+    /// Writes a row.
+    pub fn put(&mut self, key: Key, row: Row) {
+        self.current.insert(key, Some(Arc::new(row)));
+    }
+
+    /// Deletes a row.
+    pub fn delete(&mut self, key: Key) {
+        self.current.insert(key, None);
+    }
+
+    /// Declares that a record did not exist before: nothing of it needs to be read.
+    pub fn mark_fresh(&mut self, record: &RecordId) {
+        self.current_complete.extend([
+            Prefix::FieldsOf(record.clone()),
+            Prefix::ScopesOf(record.clone()),
+            Prefix::BacklinksOf(record.clone()),
+        ]);
+    }
+
+    /// Declares that a set field did not exist before.
+    pub fn mark_fresh_set(&mut self, record: &RecordId, field: &FieldId) {
+        self.current_complete.push(Prefix::ElementsOf(record.clone(), field.clone()));
+    }
+
+    /// The change at a position.
+    pub fn change(&self, seq: Seq) -> Step<Arc<Change>> {
+        if let Some(change) = self.pending_change(seq) {
+            return Ok(change.clone());
+        }
+        match self.base.changes.get(&seq) {
+            Some(change) => Ok(change.clone()),
+            None if self.base.resident || seq > self.base.head.head_seq => {
+                Err(Stop::Refused(inconsistent(format!("no change at position {seq}"))))
+            }
+            None => Err(Stop::Missing(Need::ChangesUpTo(seq))),
+        }
+    }
+
+    /// A change of this submission: they follow each other without a gap.
+    fn pending_change(&self, seq: Seq) -> Option<&Arc<Change>> {
+        let first = self.pending_changes.first()?.seq;
+        self.pending_changes.get(usize::try_from(seq.checked_sub(first)?).ok()?)
+    }
+
+    /// The change an accepted operation became, when it is in memory.
+    pub fn known_change_of(&self, replica_no: ReplicaNo, counter: Counter) -> Option<Arc<Change>> {
+        let dot = (replica_no, counter);
+        match self.pending_settled.get(&dot).or_else(|| self.base.settled_as.get(&dot)) {
+            Some(seq) => self.pending_change(*seq).or_else(|| self.base.changes.get(seq)).cloned(),
+            None => None,
+        }
+    }
+
+    /// The change an accepted operation became.
+    pub fn change_of(&self, replica_no: ReplicaNo, counter: Counter) -> Step<Arc<Change>> {
+        if let Some(change) = self.known_change_of(replica_no, counter) {
+            return Ok(change);
+        }
+        match self.base.settled_as.get(&(replica_no, counter)) {
+            Some(seq) => self.change(*seq),
+            None if self.base.resident => {
+                Err(Stop::Refused(inconsistent(format!("no change for {replica_no}:{counter}"))))
+            }
+            None => Err(Stop::Missing(Need::ChangeOf(replica_no, counter))),
+        }
+    }
+
+    /// Takes a text's order tree out of the cache, to be extended and put back.
+    pub fn take_window(&mut self, record: &RecordId, field: &FieldId) -> Option<Window> {
+        self.base.windows.remove(&(record.clone(), field.clone()))
+    }
+
+    /// Puts a text's order tree back. If the operation is dropped, so is the tree.
+    pub fn put_window(&mut self, record: &RecordId, field: &FieldId, window: Window) {
+        let key = (record.clone(), field.clone());
+        self.touched_windows.push(key.clone());
+        self.base.windows.insert(key, window);
+    }
+
+    /// Forgets a text's order tree: the text changed without it.
+    pub fn drop_window(&mut self, record: &RecordId, field: &FieldId) {
+        self.base.windows.remove(&(record.clone(), field.clone()));
+    }
+
+    /// Keeps the current operation's writes within the submission.
+    pub fn keep(&mut self) {
+        self.kept_head = self.head;
+        self.pending.append(&mut self.current);
+        self.complete.append(&mut self.current_complete);
+    }
+
+    /// Appends the current operation to the log.
+    pub fn append(&mut self, change: Change) {
+        self.pending_settled.insert((change.author.replica_no, change.author.counter), change.seq);
+        self.pending_changes.push(Arc::new(change));
+    }
+
+    /// Drops the current operation's writes, and what it did to the head.
+    pub fn drop_current(&mut self) {
+        self.head = self.kept_head;
+        self.current.clear();
+        self.current_complete.clear();
+        self.drop_touched_windows();
+    }
+
+    fn drop_touched_windows(&mut self) {
+        for key in std::mem::take(&mut self.touched_windows) {
+            self.base.windows.remove(&key);
+        }
+    }
+
+    /// Gives the kept writes to the working set.
+    pub fn commit(self) {
+        self.base.absorb(self.head, self.pending, self.complete, self.pending_changes);
+    }
+
+    /// Forgets the attempt.
+    pub fn abort(mut self) {
+        self.drop_touched_windows();
+    }
+
+    /// The schema; empty where none was written.
+    pub fn schema(&self) -> Step<Option<&Schema>> {
+        read(self.row(&Key::Schema)?, |row| match row {
+            Row::Schema(schema) => Some(schema),
+            _ => None,
+        })
+    }
+
+    /// A replica.
+    pub fn replica(&self, id: ReplicaId) -> Step<Option<&ReplicaRow>> {
+        read(self.row(&Key::Replica(id))?, |row| match row {
+            Row::Replica(replica) => Some(replica),
+            _ => None,
+        })
+    }
+
+    /// The number of a replica.
+    pub fn replica_no(&self, id: ReplicaId) -> Step<Option<ReplicaNo>> {
+        Ok(self.replica(id)?.map(|r| r.no))
+    }
+
+    /// A record's existence.
+    pub fn record(&self, id: &RecordId) -> Step<Option<&RecordRow>> {
+        read(self.row(&Key::Record(id.clone()))?, |row| match row {
+            Row::Record(record) => Some(record),
+            _ => None,
+        })
+    }
+
+    /// A field.
+    pub fn field(&self, record: &RecordId, field: &FieldId) -> Step<Option<&FieldRow>> {
+        read(self.row(&Key::Field(record.clone(), field.clone()))?, |row| match row {
+            Row::Field(field) => Some(field),
+            _ => None,
+        })
+    }
+
+    /// A scope's conflicts.
+    pub fn scope(&self, scope: &Scope) -> Step<ScopeRow> {
+        Ok(read(self.row(&Key::Scope(scope.clone()))?, |row| match row {
+            Row::Scope(scope) => Some(scope),
+            _ => None,
+        })?
+        .copied()
+        .unwrap_or_default())
+    }
+
+    /// A conflict.
+    pub fn conflict(&self, id: ConflictId) -> Step<Option<&Conflict>> {
+        read(self.row(&Key::Conflict(id))?, |row| match row {
+            Row::Conflict(conflict) => Some(&**conflict),
+            _ => None,
+        })
+    }
+}
+
+/// Takes a row as the kind its key promises.
+pub(crate) fn read<'r, T>(
+    row: Option<&'r Row>,
+    pick: impl FnOnce(&'r Row) -> Option<&'r T>,
+) -> Step<Option<&'r T>> {
+    match row {
+        None => Ok(None),
+        Some(row) => match pick(row) {
+            Some(typed) => Ok(Some(typed)),
+            None => Err(Stop::Refused(inconsistent("a row has another kind than its key".to_owned()))),
+        },
+    }
+}
+
+fn inconsistent(detail: String) -> Refusal {
+    Refusal::Inconsistent { detail }
+}

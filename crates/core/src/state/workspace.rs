@@ -1,0 +1,225 @@
+//! What is known of a workspace in memory, and what has to be written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Key, Prefix, Row};
+use crate::causality::{Counter, ReplicaNo, Seq};
+use crate::change::Change;
+use crate::hash::{CHAIN_START, Hash};
+use crate::ids::{Epoch, FieldId, RecordId};
+use crate::merge::text::Window;
+
+/// The narrow, hot part of a workspace: one row in the store, locked by whoever writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkspaceHead {
+    pub epoch: Epoch,
+    pub head_seq: Seq,
+    pub chain: Hash,
+    /// Replicas that ever settled an operation; the last number given.
+    pub replica_count: ReplicaNo,
+    /// Commits so far, also those that took no position: tells whether a copy in memory is still the latest.
+    pub commit_count: u64,
+}
+
+impl WorkspaceHead {
+    /// The head of a new workspace.
+    pub fn new(epoch: Epoch) -> WorkspaceHead {
+        WorkspaceHead { epoch, head_seq: 0, chain: CHAIN_START, replica_count: 0, commit_count: 0 }
+    }
+}
+
+/// What a batch of operations has changed, to be written in one transaction.
+#[derive(Debug, Default)]
+pub struct Flush {
+    /// Rows to write, or to delete where there is none.
+    pub rows: Vec<(Key, Option<Arc<Row>>)>,
+    /// New log rows, in order.
+    pub changes: Vec<Arc<Change>>,
+}
+
+impl Flush {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.changes.is_empty()
+    }
+}
+
+pub(super) type Rows = BTreeMap<Key, Option<Arc<Row>>>;
+
+/// A workspace's working set: a cache over the store with what is not written yet.
+#[derive(Debug)]
+pub struct WorkspaceState {
+    pub(super) head: WorkspaceHead,
+    /// Known rows; `None` is known absence.
+    pub(super) rows: Rows,
+    /// Ranges of which every row is known.
+    pub(super) complete: BTreeSet<Prefix>,
+    /// Changes near the head, and others that were asked for.
+    pub(super) changes: BTreeMap<Seq, Arc<Change>>,
+    /// The same by operation.
+    pub(super) settled_as: BTreeMap<(ReplicaNo, Counter), Seq>,
+    /// Order trees of texts that are being edited concurrently; derived, rebuilt when missing.
+    pub(super) windows: BTreeMap<(RecordId, FieldId), Window>,
+    dirty: BTreeSet<Key>,
+    appended: Vec<Arc<Change>>,
+    /// Everything is in memory: nothing is ever missing.
+    pub(super) resident: bool,
+}
+
+impl WorkspaceState {
+    /// A working set over a store: rows are asked for as they are needed.
+    pub fn new(head: WorkspaceHead) -> WorkspaceState {
+        WorkspaceState {
+            head,
+            rows: Rows::new(),
+            complete: BTreeSet::new(),
+            changes: BTreeMap::new(),
+            settled_as: BTreeMap::new(),
+            windows: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            appended: Vec::new(),
+            resident: false,
+        }
+    }
+
+    /// A new workspace that lives in memory only.
+    pub fn resident(epoch: Epoch) -> WorkspaceState {
+        WorkspaceState { resident: true, ..WorkspaceState::new(WorkspaceHead::new(epoch)) }
+    }
+
+    /// The head, including what is not written yet.
+    pub fn head(&self) -> &WorkspaceHead {
+        &self.head
+    }
+
+    /// How many rows are in memory.
+    pub fn row_count(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// A row, when it is in memory.
+    pub fn row(&self, key: &Key) -> Option<&Row> {
+        self.rows.get(key)?.as_deref()
+    }
+
+    /// Rows of a range that are in memory, in order.
+    pub fn range<'a>(&'a self, prefix: &'a Prefix) -> impl Iterator<Item = (&'a Key, &'a Row)> + 'a {
+        self.rows
+            .range(prefix.start()..)
+            .take_while(|(key, _)| prefix.contains(key))
+            .filter_map(|(key, row)| Some((key, row.as_deref()?)))
+    }
+
+    /// Changes in memory, in order.
+    pub fn changes(&self) -> impl Iterator<Item = &Arc<Change>> {
+        self.changes.values()
+    }
+
+    /// Whether presence or absence of the row is known.
+    pub fn knows_row(&self, key: &Key) -> bool {
+        self.resident || self.rows.contains_key(key) || self.is_complete_for(key)
+    }
+
+    pub(super) fn is_complete_for(&self, key: &Key) -> bool {
+        let prefix = match key {
+            Key::Field(record, _) => Prefix::FieldsOf(record.clone()),
+            Key::Element(record, field, _) => Prefix::ElementsOf(record.clone(), field.clone()),
+            Key::Backlink(target, _, _) => Prefix::BacklinksOf(target.clone()),
+            Key::Scope(scope) => Prefix::ScopesOf(scope.record.clone()),
+            Key::Waiter(..) => Prefix::Waiters,
+            _ => return false,
+        };
+        self.complete.contains(&prefix)
+    }
+
+    pub(super) fn is_complete(&self, prefix: &Prefix) -> bool {
+        self.resident
+            || self.complete.contains(prefix)
+            || (matches!(prefix, Prefix::WaitersOn(_)) && self.complete.contains(&Prefix::Waiters))
+    }
+
+    /// Takes rows read from the store; what is in memory is newer and stays.
+    pub fn learn_rows(&mut self, rows: impl IntoIterator<Item = (Key, Option<Row>)>) {
+        for (key, row) in rows {
+            self.rows.entry(key).or_insert_with(|| row.map(Arc::new));
+        }
+    }
+
+    /// Takes all rows of a range read from the store.
+    pub fn learn_range(&mut self, prefix: Prefix, rows: impl IntoIterator<Item = (Key, Row)>) {
+        self.learn_rows(rows.into_iter().map(|(key, row)| (key, Some(row))));
+        self.complete.insert(prefix);
+    }
+
+    /// Takes changes read from the store.
+    pub fn learn_changes(&mut self, changes: impl IntoIterator<Item = Arc<Change>>) {
+        for change in changes {
+            self.index(&change);
+            self.changes.entry(change.seq).or_insert(change);
+        }
+    }
+
+    fn index(&mut self, change: &Change) {
+        self.settled_as.insert((change.author.replica_no, change.author.counter), change.seq);
+    }
+
+    pub(super) fn absorb(
+        &mut self,
+        head: WorkspaceHead,
+        rows: Rows,
+        complete: Vec<Prefix>,
+        changes: Vec<Arc<Change>>,
+    ) {
+        self.head = head;
+        for (key, row) in rows {
+            self.dirty.insert(key.clone());
+            self.rows.insert(key, row);
+        }
+        self.complete.extend(complete);
+        for change in changes {
+            self.index(&change);
+            self.changes.insert(change.seq, change.clone());
+            self.appended.push(change);
+        }
+    }
+
+    /// Writes a row outside of an operation (schema changes, upkeep).
+    pub fn put(&mut self, key: Key, row: Option<Row>) {
+        self.dirty.insert(key.clone());
+        self.rows.insert(key, row.map(Arc::new));
+    }
+
+    /// Takes out what has to be written since the last call.
+    pub fn flush(&mut self) -> Flush {
+        let rows = std::mem::take(&mut self.dirty)
+            .into_iter()
+            .map(|key| {
+                let row = self.rows.get(&key).cloned().flatten();
+                (key, row)
+            })
+            .collect();
+        let flush = Flush { rows, changes: std::mem::take(&mut self.appended) };
+        self.head.commit_count += u64::from(!flush.is_empty());
+        flush
+    }
+
+    /// Forgets rows and changes beyond the given numbers. Call it only when everything is written.
+    pub fn trim(&mut self, rows_max: usize, changes_max: usize, windows_max: usize) {
+        if self.resident || !self.dirty.is_empty() {
+            return;
+        }
+        if self.rows.len() > rows_max {
+            self.rows.clear();
+            self.complete.clear();
+        }
+        while self.changes.len() > changes_max {
+            if let Some((_, change)) = self.changes.pop_first() {
+                self.settled_as.remove(&(change.author.replica_no, change.author.counter));
+            }
+        }
+        if self.windows.len() > windows_max {
+            self.windows.clear();
+        }
+    }
+}

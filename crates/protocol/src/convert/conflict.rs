@@ -1,0 +1,426 @@
+//! Conflicts as they go out, and which of them a reader wants.
+
+use super::causality::{context_to_pb, dot_to_pb, timestamp_to_pb};
+use super::field::{label_from_pb, name_from_pb};
+use super::value::value_to_pb;
+use crate::pb;
+use crate::status::{Failure, FieldViolation};
+use syncline_core::causality::Seq;
+use syncline_core::change::ConflictEventKind;
+use syncline_core::conflict::{
+    Alternative, AlternativeHunk, AlternativeState, Conflict, ConflictEvent, ConflictKind, ConflictStatus,
+    ConflictSummary, ScopePart,
+};
+use syncline_core::ids::ConflictId;
+use syncline_core::merge::text::Hunk;
+use syncline_core::view::ConflictFilter;
+
+/// The id of a conflict; what cannot be one is not found.
+pub fn conflict_id_from_pb(text: &str) -> Result<ConflictId, Failure> {
+    text.parse().map_err(|()| Failure::conflict_not_found(text))
+}
+
+/// What a list of conflicts is narrowed to (see `ListConflictsRequest`).
+pub fn conflict_filter_from_pb(
+    statuses: &[i32],
+    kind: i32,
+    collection_id: &str,
+    record_id: &str,
+    assignee: &str,
+) -> Result<ConflictFilter, Failure> {
+    let mut violations: Vec<FieldViolation> = Vec::new();
+    let mut name = |text: &str, field| match text {
+        "" => None,
+        id => name_from_pb(id, field).map_err(|violation| violations.push(violation)).ok(),
+    };
+    let collection = name(collection_id, "collection_id");
+    let record = name(record_id, "record_id");
+    let assignee = match assignee {
+        "" => None,
+        text => label_from_pb(text, "assignee").map_err(|violation| violations.push(violation)).ok(),
+    };
+    if !violations.is_empty() {
+        return Err(Failure::invalid_request(violations));
+    }
+    let (statuses, kind) = (statuses_from_pb(statuses)?, kind_from_pb(kind)?);
+    Ok(ConflictFilter { statuses, kind, collection, record, assignee })
+}
+
+fn statuses_from_pb(statuses: &[i32]) -> Result<Vec<ConflictStatus>, Failure> {
+    if statuses.is_empty() {
+        return Ok(vec![ConflictStatus::Open, ConflictStatus::Deferred]);
+    }
+    let mut wanted = Vec::new();
+    for (index, number) in statuses.iter().enumerate() {
+        let status = pb::ConflictStatus::try_from(*number)
+            .map_err(|_| Failure::unknown_enum_value(&format!("statuses[{index}]"), *number))?;
+        let more: &[ConflictStatus] = match status {
+            pb::ConflictStatus::Unspecified => &[
+                ConflictStatus::Open,
+                ConflictStatus::Deferred,
+                ConflictStatus::Resolved,
+                ConflictStatus::Obsolete,
+                ConflictStatus::Superseded,
+            ],
+            pb::ConflictStatus::Open => &[ConflictStatus::Open],
+            pb::ConflictStatus::Deferred => &[ConflictStatus::Deferred],
+            pb::ConflictStatus::Resolved => &[ConflictStatus::Resolved],
+            pb::ConflictStatus::Obsolete => &[ConflictStatus::Obsolete],
+            pb::ConflictStatus::Superseded => &[ConflictStatus::Superseded],
+        };
+        wanted.extend(more);
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    Ok(wanted)
+}
+
+fn kind_from_pb(number: i32) -> Result<Option<ConflictKind>, Failure> {
+    let kind = pb::ConflictKind::try_from(number).map_err(|_| Failure::unknown_enum_value("kind", number))?;
+    Ok(match kind {
+        pb::ConflictKind::Unspecified => None,
+        pb::ConflictKind::Register => Some(ConflictKind::Register),
+        pb::ConflictKind::TextOverlap => Some(ConflictKind::TextOverlap),
+        pb::ConflictKind::EditDelete => Some(ConflictKind::EditDelete),
+        pb::ConflictKind::Relationship => Some(ConflictKind::Relationship),
+    })
+}
+
+/// What clashed.
+pub fn conflict_kind_to_pb(kind: ConflictKind) -> pb::ConflictKind {
+    match kind {
+        ConflictKind::Register => pb::ConflictKind::Register,
+        ConflictKind::TextOverlap => pb::ConflictKind::TextOverlap,
+        ConflictKind::EditDelete => pb::ConflictKind::EditDelete,
+        ConflictKind::Relationship => pb::ConflictKind::Relationship,
+    }
+}
+
+/// Where a conflict stands.
+pub fn conflict_status_to_pb(status: ConflictStatus) -> pb::ConflictStatus {
+    match status {
+        ConflictStatus::Open => pb::ConflictStatus::Open,
+        ConflictStatus::Deferred => pb::ConflictStatus::Deferred,
+        ConflictStatus::Resolved => pb::ConflictStatus::Resolved,
+        ConflictStatus::Obsolete => pb::ConflictStatus::Obsolete,
+        ConflictStatus::Superseded => pb::ConflictStatus::Superseded,
+    }
+}
+
+pub(super) fn event_kind_to_pb(kind: ConflictEventKind) -> pb::ConflictEventKind {
+    match kind {
+        ConflictEventKind::Opened => pb::ConflictEventKind::Opened,
+        ConflictEventKind::Changed => pb::ConflictEventKind::Changed,
+        ConflictEventKind::Deferred => pb::ConflictEventKind::Deferred,
+        ConflictEventKind::Reminded => pb::ConflictEventKind::Reminded,
+        ConflictEventKind::Assigned => pb::ConflictEventKind::Assigned,
+        ConflictEventKind::Closed => pb::ConflictEventKind::Closed,
+        ConflictEventKind::Reopened => pb::ConflictEventKind::Reopened,
+    }
+}
+
+/// A conflict without its context.
+pub fn summary_to_pb(summary: &ConflictSummary) -> pb::ConflictSummary {
+    let ConflictSummary {
+        id,
+        kind,
+        scope,
+        collection,
+        status,
+        revision,
+        parent,
+        assignee,
+        remind_at_ms,
+        defer_count,
+        closing,
+        alternative_count,
+    } = summary;
+    let (field_id, target_record_id) = match &scope.part {
+        ScopePart::Record => (String::new(), String::new()),
+        ScopePart::Field(field) => (field.to_string(), String::new()),
+        ScopePart::Link(field, target) => (field.to_string(), target.to_string()),
+    };
+    pb::ConflictSummary {
+        conflict_id: id.to_string(),
+        kind: conflict_kind_to_pb(*kind).into(),
+        status: conflict_status_to_pb(*status).into(),
+        revision: *revision,
+        collection_id: collection.to_string(),
+        record_id: scope.record.to_string(),
+        field_id,
+        target_record_id,
+        opened_seq: id.opened_seq,
+        closed_seq: closing.map(|c| c.seq),
+        assignee: assignee.to_string(),
+        remind_time: remind_at_ms.map(timestamp_to_pb),
+        defer_count: *defer_count,
+        parent_conflict_id: parent.map(|p| p.to_string()).unwrap_or_default(),
+        alternative_count: *alternative_count,
+        close_reason: closing.map(|c| c.reason.name()).unwrap_or_default().to_owned(),
+    }
+}
+
+/// Something that happened to a conflict.
+pub fn conflict_event_to_pb(conflict: ConflictId, event: &ConflictEvent) -> pb::ConflictEvent {
+    let ConflictEvent { kind, seq, at_ms, actor, revision, status, detail } = event;
+    pb::ConflictEvent {
+        conflict_id: conflict.to_string(),
+        kind: event_kind_to_pb(*kind).into(),
+        seq: *seq,
+        commit_time: Some(timestamp_to_pb(*at_ms)),
+        actor: actor.to_string(),
+        revision: *revision,
+        status: conflict_status_to_pb(*status).into(),
+        detail: detail.clone(),
+    }
+}
+
+/// All sides of a conflict, the one whose value is shown (at `provisional_seq`, none for texts and records) first.
+pub fn alternatives_to_pb(conflict: &Conflict, provisional_seq: Option<Seq>) -> Vec<pb::Alternative> {
+    let is_shown = |alternative: &Alternative| {
+        alternative.state == AlternativeState::Head && Some(alternative.stamp.seq) == provisional_seq
+    };
+    let (shown, others): (Vec<_>, Vec<_>) = conflict.alternatives.iter().partition(|a| is_shown(a));
+    let shown = shown.into_iter().map(|a| alternative_to_pb(a, true));
+    shown.chain(others.into_iter().map(|a| alternative_to_pb(a, false))).collect()
+}
+
+fn alternative_to_pb(alternative: &Alternative, provisional: bool) -> pb::Alternative {
+    let Alternative {
+        stamp,
+        rank: _,
+        state,
+        value,
+        hunk,
+        action,
+        dot,
+        actor,
+        correlation_id,
+        client_time_ms,
+        committed_at_ms,
+        author: _,
+        context,
+        siblings,
+    } = alternative;
+    let (hunk, replaced_text) = match hunk {
+        Some(AlternativeHunk { index: _, hunk, replaced, trunk_position: _ }) => {
+            (Some(hunk_to_pb(hunk)), replaced.clone())
+        }
+        None => (None, String::new()),
+    };
+    let state = match state {
+        AlternativeState::Head => pb::AlternativeState::Head,
+        AlternativeState::Shadow => pb::AlternativeState::Shadow,
+        AlternativeState::Suppressed => pb::AlternativeState::Suppressed,
+    };
+    pb::Alternative {
+        seq: stamp.seq,
+        dot: Some(dot_to_pb(*dot)),
+        actor: actor.to_string(),
+        client_time: client_time_ms.map(timestamp_to_pb),
+        commit_time: Some(timestamp_to_pb(*committed_at_ms)),
+        context: Some(context_to_pb(context)),
+        value: value.as_ref().map(value_to_pb),
+        state: state.into(),
+        hunk,
+        replaced_text,
+        action: action.to_string(),
+        siblings: siblings.clone(),
+        provisional,
+        correlation_id: correlation_id.to_string(),
+    }
+}
+
+/// Every pair of operations that clashed, once.
+pub fn pairs_to_pb(conflict: &Conflict) -> Vec<pb::ClashingPair> {
+    let pair = |&(earlier_seq, later_seq): &(Seq, Seq)| pb::ClashingPair { earlier_seq, later_seq };
+    conflict.pairs.iter().map(pair).collect()
+}
+
+pub(super) fn hunk_to_pb(hunk: &Hunk) -> pb::TextHunk {
+    let Hunk { pos, del, ins } = hunk;
+    pb::TextHunk { position: *pos, delete_count: *del, insert: ins.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+    use uuid::Uuid;
+
+    use super::*;
+    use syncline_core::causality::{Author, Stamp};
+    use syncline_core::conflict::{CloseReason, Closing, Scope};
+    use syncline_core::ids::Dot;
+    use syncline_core::operation::CausalContext;
+    use syncline_core::schema::Provisional;
+    use syncline_core::value::Value;
+
+    fn alternative(seq: Seq, state: AlternativeState) -> Alternative {
+        Alternative {
+            stamp: Stamp { seq, replica_no: 1, counter: 1 },
+            rank: seq,
+            state,
+            value: Some(Value::Int(4)),
+            hunk: None,
+            action: "set".into(),
+            dot: Dot { replica: Uuid::from_u128(7), counter: 1 },
+            actor: "ann".into(),
+            correlation_id: "trace".into(),
+            client_time_ms: None,
+            committed_at_ms: 5,
+            author: Author { replica_no: 1, counter: 1, base_seq: 2, extras: vec![] },
+            context: CausalContext { epoch: 1, base_seq: 2, extras: vec![] },
+            siblings: vec!["also".into()],
+        }
+    }
+
+    fn conflict(part: ScopePart) -> Conflict {
+        Conflict {
+            id: ConflictId { opened_seq: 6, index: 1 },
+            kind: ConflictKind::Relationship,
+            scope: Scope { record: "r".into(), part },
+            collection: "notes".into(),
+            status: ConflictStatus::Deferred,
+            revision: 3,
+            opened_at_ms: 1,
+            parent: Some(ConflictId { opened_seq: 2, index: 0 }),
+            provisional: Provisional::Incumbent,
+            base: None,
+            base_exact: true,
+            record_at_opening: vec![],
+            alternatives: vec![
+                alternative(4, AlternativeState::Shadow),
+                alternative(5, AlternativeState::Head),
+                alternative(6, AlternativeState::Head),
+            ],
+            pairs: vec![(4, 6), (5, 6)],
+            assignee: "bob".into(),
+            remind_at_ms: Some(70_000),
+            defer_count: 2,
+            closing: None,
+            events: vec![],
+        }
+    }
+
+    #[test]
+    fn summaries_say_what_is_concerned() {
+        let link = summary_to_pb(&conflict(ScopePart::Link("f".into(), "t".into())).summary());
+        assert_eq!((link.conflict_id.as_str(), link.parent_conflict_id.as_str()), ("c6-1", "c2-0"));
+        assert_eq!((link.field_id.as_str(), link.target_record_id.as_str()), ("f", "t"));
+        assert_eq!(
+            (link.kind(), link.status()),
+            (pb::ConflictKind::Relationship, pb::ConflictStatus::Deferred)
+        );
+        assert_eq!((link.opened_seq, link.closed_seq, link.close_reason.as_str()), (6, None, ""));
+        assert_eq!((link.revision, link.defer_count, link.alternative_count), (3, 2, 3));
+        assert_eq!((link.assignee.as_str(), link.remind_time), ("bob", Some(timestamp_to_pb(70_000))));
+
+        let field = summary_to_pb(&conflict(ScopePart::Field("f".into())).summary());
+        assert_eq!((field.field_id.as_str(), field.target_record_id.as_str()), ("f", ""));
+        let closing = Some(Closing { seq: 8, at_ms: 1, reason: CloseReason::Converged });
+        let record = Conflict { closing, ..conflict(ScopePart::Record) };
+        let record = summary_to_pb(&record.summary());
+        assert_eq!((record.field_id.as_str(), record.closed_seq), ("", Some(8)));
+        assert_eq!(record.close_reason, "converged");
+    }
+
+    #[test]
+    fn the_alternative_that_is_shown_comes_first() {
+        let conflict = conflict(ScopePart::Field("f".into()));
+        let order = |shown| {
+            let sent = alternatives_to_pb(&conflict, shown);
+            sent.iter().map(|a| (a.seq, a.provisional)).collect::<Vec<_>>()
+        };
+        assert_eq!(order(Some(6)), [(6, true), (4, false), (5, false)]);
+        assert_eq!(order(None), [(4, false), (5, false), (6, false)]);
+        // A shadow is offered, never shown.
+        assert_eq!(order(Some(4)), [(4, false), (5, false), (6, false)]);
+        let first = &alternatives_to_pb(&conflict, None)[0];
+        assert_eq!(first.state(), pb::AlternativeState::Shadow);
+        assert_eq!(first.value, Some(value_to_pb(&Value::Int(4))));
+        assert_eq!((first.siblings.len(), first.action.as_str()), (1, "set"));
+        let pairs = pairs_to_pb(&conflict);
+        assert_eq!((pairs[1].earlier_seq, pairs[1].later_seq), (5, 6));
+    }
+
+    #[test]
+    fn alternatives_of_texts_have_their_hunk() {
+        let hunk = Hunk { pos: 1, del: 2, ins: "x".into() };
+        let mut conflict = conflict(ScopePart::Field("f".into()));
+        conflict.alternatives = vec![Alternative {
+            value: None,
+            hunk: Some(AlternativeHunk {
+                index: 0,
+                hunk: hunk.clone(),
+                replaced: "ab".into(),
+                trunk_position: 0,
+            }),
+            ..alternative(6, AlternativeState::Suppressed)
+        }];
+        let sent = &alternatives_to_pb(&conflict, Some(6))[0];
+        assert_eq!((sent.hunk.clone(), sent.replaced_text.as_str()), (Some(hunk_to_pb(&hunk)), "ab"));
+        assert_eq!((sent.state(), sent.provisional), (pb::AlternativeState::Suppressed, false));
+    }
+
+    #[test]
+    fn events_name_their_conflict() {
+        let event = ConflictEvent {
+            kind: ConflictEventKind::Assigned,
+            seq: 9,
+            at_ms: 5,
+            actor: "ann".into(),
+            revision: 2,
+            status: ConflictStatus::Open,
+            detail: "to bob".into(),
+        };
+        let sent = conflict_event_to_pb(ConflictId { opened_seq: 6, index: 1 }, &event);
+        assert_eq!((sent.conflict_id.as_str(), sent.detail.as_str()), ("c6-1", "to bob"));
+        assert_eq!((sent.kind(), sent.status()), (pb::ConflictEventKind::Assigned, pb::ConflictStatus::Open));
+    }
+
+    #[test]
+    fn lists_are_narrowed() {
+        let filter = conflict_filter_from_pb(&[], 0, "", "", "").expect("the default");
+        assert_eq!(filter.statuses, [ConflictStatus::Open, ConflictStatus::Deferred]);
+        assert_eq!(
+            (filter.kind, filter.collection, filter.record, filter.assignee),
+            (None, None, None, None)
+        );
+        let filter = conflict_filter_from_pb(&[3, 3], 2, "notes", "n1", "bob").expect("a filter");
+        assert_eq!(filter.statuses, [ConflictStatus::Resolved]);
+        assert_eq!(
+            (filter.kind, filter.collection.as_deref()),
+            (Some(ConflictKind::TextOverlap), Some("notes"))
+        );
+        assert_eq!((filter.record.as_deref(), filter.assignee.as_deref()), (Some("n1"), Some("bob")));
+        let any = conflict_filter_from_pb(&[1, 0], 0, "", "", "").expect("any status");
+        assert_eq!(any.statuses.len(), 5);
+    }
+
+    #[test]
+    fn bad_filters_are_named() {
+        let failure = conflict_filter_from_pb(&[1, 99], 0, "", "", "").expect_err("no such status");
+        assert_eq!(failure.reason(), pb::ErrorReason::UnknownEnumValue);
+        assert_eq!(
+            (failure.metadata()["field"].as_str(), failure.metadata()["value"].as_str()),
+            ("statuses[1]", "99")
+        );
+        let failure = conflict_filter_from_pb(&[], -1, "", "", "").expect_err("no such kind");
+        assert_eq!(failure.metadata()["field"], "kind");
+        let failure = conflict_filter_from_pb(&[], 0, "a b", "c d", "e\nf").expect_err("bad names");
+        let fields: Vec<_> = failure.violations().iter().map(|v| v.field.as_str()).collect();
+        assert_eq!(fields, ["collection_id", "record_id", "assignee"]);
+    }
+
+    #[test]
+    fn ids_that_are_none_are_not_found() {
+        assert_eq!(conflict_id_from_pb("c6-1").ok(), Some(ConflictId { opened_seq: 6, index: 1 }));
+        for text in ["", "c", "6-1", "c6", "c+6-1", "c6-70000", "C6-1"] {
+            let failure = conflict_id_from_pb(text).expect_err(text);
+            assert_eq!(
+                (failure.code(), failure.reason()),
+                (Code::NotFound, pb::ErrorReason::ConflictNotFound)
+            );
+        }
+    }
+}

@@ -1,0 +1,398 @@
+use bytes::Bytes;
+use pb::mutation::Action as PbAction;
+use prost_types::Timestamp;
+use tonic::Code;
+use uuid::Uuid;
+
+use super::*;
+use crate::convert::value::tests::nested;
+use crate::convert::value_to_pb;
+use syncline_core::ids::ConflictId;
+use syncline_core::merge::text::Hunk;
+use syncline_core::operation::Action;
+use syncline_core::value::Value;
+
+const REPLICA: &str = "6f2d0c3e-95b1-4c0a-8d2f-0123456789ab";
+
+fn dot(counter: u64) -> pb::Dot {
+    pb::Dot { replica_id: REPLICA.to_owned(), counter }
+}
+
+fn null() -> pb::Value {
+    value_to_pb(&Value::Null)
+}
+
+fn on_record(action: PbAction) -> pb::Mutation {
+    pb::Mutation {
+        collection_id: "notes".into(),
+        record_id: "n1".into(),
+        action: Some(action),
+        observed_seq: None,
+        resolves_conflict_id: String::new(),
+    }
+}
+
+fn on_conflict(action: PbAction) -> pb::Mutation {
+    pb::Mutation { collection_id: String::new(), record_id: String::new(), ..on_record(action) }
+}
+
+fn set(value: pb::Value) -> PbAction {
+    PbAction::Set(pb::SetField { field_id: "title".into(), value: Some(value) })
+}
+
+fn with(mutations: Vec<pb::Mutation>) -> pb::Operation {
+    pb::Operation {
+        identity: Some(PbIdentity::Dot(dot(3))),
+        knowledge: Some(PbKnowledge::Context(pb::CausalContext { epoch: 1, base_seq: 10, extras: vec![] })),
+        mutations,
+        correlation_id: "trace-1".into(),
+        depends_on: vec![],
+        actor: "ann".into(),
+        client_time: Some(Timestamp { seconds: 5, nanos: 6_000_000 }),
+        await_records: true,
+    }
+}
+
+fn one(action: PbAction) -> pb::Operation {
+    with(vec![on_record(action)])
+}
+
+fn taken(operation: pb::Operation) -> Operation {
+    operation_from_pb(operation, 0).expect("a usable identity")
+}
+
+/// The refusal of an operation that settles as rejected, with the mutation at fault.
+fn refused(operation: pb::Operation) -> (Refusal, Option<u32>) {
+    let sent = operation.encode_to_vec();
+    let operation = taken(operation);
+    assert!(operation.mutations.is_empty());
+    assert_eq!(
+        operation.identity,
+        Identity::Dot(Dot { replica: REPLICA.parse().expect("a uuid"), counter: 3 })
+    );
+    let malformed = operation.malformed.expect("malformed");
+    assert_eq!(malformed.content_hash, hash(&sent));
+    (malformed.refusal, malformed.mutation_index)
+}
+
+fn invalid_field(operation: pb::Operation) -> String {
+    match refused(operation) {
+        (Refusal::InvalidOperation { field, .. }, _) => field,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_whole_operation_is_taken() {
+    let conflict = ConflictId { opened_seq: 4, index: 0 };
+    let field: Arc<str> = "f".into();
+    let name = || "f".to_owned();
+    let element = || vec![null()];
+    let cases = [
+        (
+            PbAction::Create(pb::CreateRecord { fields: [(name(), null())].into() }),
+            Action::Create { fields: vec![(field.clone(), Value::Null)] },
+        ),
+        (PbAction::Delete(pb::DeleteRecord {}), Action::Delete),
+        (PbAction::Restore(pb::RestoreRecord {}), Action::Restore),
+        (
+            PbAction::Set(pb::SetField { field_id: name(), value: Some(null()) }),
+            Action::Set { field: field.clone(), value: Value::Null },
+        ),
+        (
+            PbAction::EditText(pb::EditText {
+                field_id: name(),
+                hunks: vec![pb::TextHunk { position: 1, delete_count: 2, insert: "é".into() }],
+            }),
+            Action::EditText { field: field.clone(), hunks: vec![Hunk { pos: 1, del: 2, ins: "é".into() }] },
+        ),
+        (
+            PbAction::ReplaceText(pb::ReplaceText { field_id: name(), text: "t".into() }),
+            Action::ReplaceText { field: field.clone(), text: "t".into() },
+        ),
+        (
+            PbAction::Increment(pb::IncrementCounter { field_id: name(), by: -4 }),
+            Action::Increment { field: field.clone(), by: -4 },
+        ),
+        (
+            PbAction::AssignCounter(pb::AssignCounter { field_id: name(), value: i64::MIN }),
+            Action::AssignCounter { field: field.clone(), value: i64::MIN },
+        ),
+        (
+            PbAction::AddElements(pb::AddElements { field_id: name(), elements: element() }),
+            Action::AddElements { field: field.clone(), elements: vec![Value::Null] },
+        ),
+        (
+            PbAction::RemoveElements(pb::RemoveElements { field_id: name(), elements: element() }),
+            Action::RemoveElements { field: field.clone(), elements: vec![Value::Null] },
+        ),
+        (
+            PbAction::ClearElements(pb::ClearElements { field_id: name() }),
+            Action::ClearElements { field: field.clone() },
+        ),
+        (
+            PbAction::Link(pb::LinkRecord { field_id: name(), target_record_id: "t".into() }),
+            Action::Link { field: field.clone(), target: "t".into() },
+        ),
+        (
+            PbAction::Unlink(pb::UnlinkRecord { field_id: name(), target_record_id: "t".into() }),
+            Action::Unlink { field: field.clone(), target: Some("t".into()) },
+        ),
+        (
+            PbAction::Unlink(pb::UnlinkRecord { field_id: name(), target_record_id: String::new() }),
+            Action::Unlink { field, target: None },
+        ),
+    ];
+    let (sent, expected): (Vec<_>, Vec<_>) = cases.into_iter().unzip();
+    let mut mutations: Vec<_> = sent.into_iter().map(on_record).collect();
+    mutations[3].observed_seq = Some(10);
+    mutations[3].resolves_conflict_id = "c4-0".into();
+    let operation = taken(pb::Operation { depends_on: vec![dot(9)], ..with(mutations) });
+    assert_eq!(operation.malformed, None);
+    assert_eq!(operation.mutations[3].observed_seq, Some(10));
+    assert_eq!(operation.mutations[3].resolves, Some(conflict));
+    assert!(operation.mutations.iter().all(|m| &*m.collection == "notes" && &*m.record == "n1"));
+    assert_eq!(operation.mutations.into_iter().map(|m| m.action).collect::<Vec<_>>(), expected);
+    assert_eq!(operation.depends_on[0].counter, 9);
+    assert_eq!((&*operation.correlation_id, &*operation.actor), ("trace-1", "ann"));
+    assert_eq!((operation.client_time_ms, operation.await_records), (Some(5_006), true));
+}
+
+#[test]
+fn actions_on_conflicts_are_taken() {
+    let id = || "c4-1".to_owned();
+    let conflict = ConflictId { opened_seq: 4, index: 1 };
+    let remind_time = Some(Timestamp { seconds: 9, nanos: 0 });
+    let operation = taken(with(vec![
+        on_conflict(PbAction::DeferConflict(pb::DeferAction { conflict_id: id(), revision: 2, remind_time })),
+        on_conflict(PbAction::AssignConflict(pb::AssignAction { conflict_id: id(), assignee: "bob".into() })),
+        on_conflict(PbAction::ReopenConflict(pb::ReopenAction { conflict_id: id() })),
+    ]));
+    let actions: Vec<_> = operation.mutations.into_iter().map(|m| m.action).collect();
+    assert_eq!(
+        actions,
+        [
+            Action::Defer { conflict, revision: 2, remind_at_ms: 9_000 },
+            Action::Assign { conflict, assignee: "bob".into() },
+            Action::Reopen { conflict },
+        ]
+    );
+}
+
+#[test]
+fn callers_without_a_replica_may_know_everything() {
+    let operation = taken(pb::Operation {
+        identity: Some(PbIdentity::RequestId("job:1".into())),
+        knowledge: Some(PbKnowledge::Latest(pb::Latest {})),
+        ..with(vec![pb::Mutation { observed_seq: Some(u64::MAX), ..on_record(set(null())) }])
+    });
+    assert_eq!(operation.identity, Identity::Request("job:1".into()));
+    assert_eq!((operation.knowledge, operation.malformed), (Knowledge::Latest, None));
+}
+
+#[test]
+fn without_a_usable_identity_the_call_fails() {
+    let fine = one(set(null()));
+    let identity = |identity| pb::Operation { identity, ..fine.clone() };
+    let of_dot = |replica_id: &str, counter| {
+        identity(Some(PbIdentity::Dot(pb::Dot { replica_id: replica_id.to_owned(), counter })))
+    };
+    let extras = |extras| pb::Operation {
+        knowledge: Some(PbKnowledge::Context(pb::CausalContext { epoch: 1, base_seq: 10, extras })),
+        ..fine.clone()
+    };
+    let needs = |depends_on| pb::Operation { depends_on, ..fine.clone() };
+    let nil = || pb::Dot { replica_id: Uuid::nil().to_string(), counter: 1 };
+    let many =
+        |n| (1..=n).map(|i| pb::Dot { replica_id: Uuid::from_u128(i).to_string(), counter: 1 }).collect();
+    let cases = [
+        (identity(None), "operations[3]"),
+        (of_dot("nonsense", 1), "operations[3].dot.replica_id"),
+        (of_dot(&Uuid::nil().to_string(), 1), "operations[3].dot.replica_id"),
+        (of_dot(REPLICA, 0), "operations[3].dot.counter"),
+        (identity(Some(PbIdentity::RequestId(String::new()))), "operations[3].request_id"),
+        (identity(Some(PbIdentity::RequestId("a b".into()))), "operations[3].request_id"),
+        (identity(Some(PbIdentity::RequestId("x".repeat(65)))), "operations[3].request_id"),
+        (pb::Operation { knowledge: None, ..fine.clone() }, "operations[3]"),
+        (
+            pb::Operation { knowledge: Some(PbKnowledge::Latest(pb::Latest {})), ..fine.clone() },
+            "operations[3].latest",
+        ),
+        (extras(many(33)), "operations[3].context.extras"),
+        (extras(vec![dot(1), dot(2)]), "operations[3].context.extras[1]"),
+        (extras(vec![nil()]), "operations[3].context.extras[0].replica_id"),
+        (needs(many(33)), "operations[3].depends_on"),
+        (needs(vec![dot(1), nil()]), "operations[3].depends_on[1].replica_id"),
+        (needs(vec![dot(0)]), "operations[3].depends_on[0].counter"),
+    ];
+    for (operation, field) in cases {
+        let violations = operation_from_pb(operation, 3).expect_err(field);
+        let fields: Vec<_> = violations.iter().map(|v| v.field.as_str()).collect();
+        assert_eq!(fields, [field]);
+    }
+}
+
+#[test]
+fn a_call_is_taken_whole_or_not_at_all() {
+    let fine = one(set(null()));
+    assert_eq!(operations_from_pb(vec![fine.clone(); 1_000]).expect("1,000").len(), 1_000);
+    let failure = operations_from_pb(vec![fine.clone(); 1_001]).expect_err("1,001");
+    assert_eq!((failure.code(), failure.reason()), (Code::InvalidArgument, ErrorReason::TooManyOperations));
+    let failure = operations_from_pb(vec![]).expect_err("none");
+    assert_eq!(failure.violations()[0].field, "operations");
+    let bad = pb::Operation { identity: None, ..fine.clone() };
+    let failure = operations_from_pb(vec![fine, bad.clone(), bad]).expect_err("two bad ones");
+    let fields: Vec<_> = failure.violations().iter().map(|v| v.field.as_str()).collect();
+    assert_eq!(fields, ["operations[1]", "operations[2]"]);
+}
+
+#[test]
+fn bad_values_are_refused() {
+    let nan = pb::Value { kind: Some(pb::value::Kind::DoubleValue(f64::NAN)) };
+    let add = |elements| PbAction::AddElements(pb::AddElements { field_id: "f".into(), elements });
+    let remove = |elements| PbAction::RemoveElements(pb::RemoveElements { field_id: "f".into(), elements });
+    let create = |value| PbAction::Create(pb::CreateRecord { fields: [("f".to_owned(), value)].into() });
+    let invalid = [
+        set(nan.clone()),
+        set(pb::Value { kind: None }),
+        PbAction::Set(pb::SetField { field_id: "f".into(), value: None }),
+        add(vec![nested(1)]),
+        add(vec![nan.clone()]),
+        remove(vec![nested(1)]),
+        create(nan),
+    ];
+    for action in invalid {
+        let (refusal, index) =
+            refused(with(vec![on_record(PbAction::Delete(pb::DeleteRecord {})), on_record(action)]));
+        assert!(matches!(refusal, Refusal::InvalidValue { .. }), "{refusal:?}");
+        assert_eq!(index, Some(1));
+    }
+    assert_eq!(taken(one(set(nested(16)))).malformed, None);
+    for action in [set(nested(17)), create(nested(17)), add(vec![nested(17)])] {
+        assert_eq!(refused(one(action)), (Refusal::ValueTooDeep { limit: 16 }, Some(0)));
+    }
+}
+
+#[test]
+fn an_absent_action_is_unknown() {
+    let nothing = pb::Mutation { action: None, ..on_record(set(null())) };
+    assert_eq!(refused(with(vec![nothing])), (Refusal::UnknownAction, Some(0)));
+    // What a newer client's action looks like here: a field this server does not know.
+    let mut bytes = with(vec![]).encode_to_vec();
+    bytes.extend([0x2a, 4, 0xf2, 0x06, 1, b'x']);
+    let newer = pb::Operation::decode(Bytes::from(bytes)).expect("decodes");
+    assert_eq!(refused(newer), (Refusal::UnknownAction, Some(0)));
+}
+
+#[test]
+fn large_operations_are_refused() {
+    let text =
+        |bytes| one(PbAction::ReplaceText(pb::ReplaceText { field_id: "f".into(), text: "x".repeat(bytes) }));
+    let frame = text(OPERATION_BYTES_MAX).encoded_len() - OPERATION_BYTES_MAX;
+    assert_eq!(taken(text(OPERATION_BYTES_MAX - frame)).malformed, None);
+    let (refusal, index) = refused(text(OPERATION_BYTES_MAX - frame + 1));
+    let limit = OPERATION_BYTES_MAX as u64;
+    assert_eq!((refusal, index), (Refusal::OperationTooLarge { bytes: limit + 1, limit }, None));
+}
+
+#[test]
+fn earlier_readings_have_their_place() {
+    let observed = |action, seq| with(vec![pb::Mutation { observed_seq: Some(seq), ..on_record(action) }]);
+    let assign = PbAction::AssignCounter(pb::AssignCounter { field_id: "f".into(), value: 1 });
+    assert_eq!(taken(observed(assign, 0)).malformed, None);
+    let increment = PbAction::Increment(pb::IncrementCounter { field_id: "f".into(), by: 1 });
+    let delete = PbAction::Delete(pb::DeleteRecord {});
+    for operation in [observed(increment, 1), observed(delete, 1), observed(set(null()), 11)] {
+        let (refusal, index) = refused(operation);
+        assert!(matches!(refusal, Refusal::InvalidContext { .. }), "{refusal:?}");
+        assert_eq!(index, Some(0));
+    }
+}
+
+#[test]
+fn what_breaks_its_form_is_named() {
+    let fine = on_record(set(null()));
+    let many = |count| with(vec![fine.clone(); count]);
+    let elements = |count| {
+        one(PbAction::AddElements(pb::AddElements { field_id: "f".into(), elements: vec![null(); count] }))
+    };
+    let hunk = pb::TextHunk { position: 0, delete_count: 0, insert: "x".into() };
+    let hunks = |count| {
+        one(PbAction::EditText(pb::EditText { field_id: "f".into(), hunks: vec![hunk.clone(); count] }))
+    };
+    assert_eq!(taken(many(100)).malformed, None);
+    assert_eq!(taken(elements(100)).malformed, None);
+    assert_eq!(taken(hunks(1_000)).malformed, None);
+    let fields = (0..501).map(|i| (format!("f{i}"), null())).collect();
+    let defer = |conflict_id: &str, remind_time| {
+        PbAction::DeferConflict(pb::DeferAction { conflict_id: conflict_id.into(), revision: 1, remind_time })
+    };
+    let now = Some(Timestamp { seconds: 1, nanos: 0 });
+    let far = Some(Timestamp { seconds: i64::MAX, nanos: 0 });
+    let reopen = |id: &str| PbAction::ReopenConflict(pb::ReopenAction { conflict_id: id.into() });
+    let field =
+        |field_id: &str| one(PbAction::Set(pb::SetField { field_id: field_id.into(), value: Some(null()) }));
+    let link = |target: &str| {
+        one(PbAction::Link(pb::LinkRecord { field_id: "f".into(), target_record_id: target.into() }))
+    };
+    let long = "x".repeat(129);
+    let cases = [
+        (many(0), "mutations"),
+        (many(101), "mutations"),
+        (pb::Operation { correlation_id: long.clone(), ..many(1) }, "correlation_id"),
+        (pb::Operation { correlation_id: "a\nb".into(), ..many(1) }, "correlation_id"),
+        (pb::Operation { actor: long.clone(), ..many(1) }, "actor"),
+        (pb::Operation { client_time: far, ..many(1) }, "client_time"),
+        (
+            with(vec![pb::Mutation { collection_id: "a b".into(), ..fine.clone() }]),
+            "mutations[0].collection_id",
+        ),
+        (with(vec![pb::Mutation { record_id: String::new(), ..fine.clone() }]), "mutations[0].record_id"),
+        (
+            with(vec![pb::Mutation { resolves_conflict_id: "c01-0".into(), ..fine }]),
+            "mutations[0].resolves_conflict_id",
+        ),
+        (field(""), "mutations[0].set.field_id"),
+        (field("ü"), "mutations[0].set.field_id"),
+        (field(&"x".repeat(65)), "mutations[0].set.field_id"),
+        (link(""), "mutations[0].link.target_record_id"),
+        (elements(0), "mutations[0].add_elements.elements"),
+        (elements(101), "mutations[0].add_elements.elements"),
+        (hunks(1_001), "mutations[0].edit_text.hunks"),
+        (one(PbAction::Create(pb::CreateRecord { fields })), "mutations[0].create.fields"),
+        (
+            one(PbAction::Create(pb::CreateRecord { fields: [("a b".to_owned(), null())].into() })),
+            "mutations[0].create.fields",
+        ),
+        (one(reopen("c1-0")), "mutations[0].collection_id"),
+        (
+            with(vec![pb::Mutation { record_id: "r".into(), ..on_conflict(reopen("c1-0")) }]),
+            "mutations[0].record_id",
+        ),
+        (with(vec![on_conflict(reopen("nonsense"))]), "mutations[0].reopen_conflict.conflict_id"),
+        (with(vec![on_conflict(defer("c1-0", None))]), "mutations[0].defer_conflict.remind_time"),
+        (with(vec![on_conflict(defer("c1-0", far))]), "mutations[0].defer_conflict.remind_time"),
+        (with(vec![on_conflict(defer("", now))]), "mutations[0].defer_conflict.conflict_id"),
+        (
+            with(vec![on_conflict(PbAction::AssignConflict(pb::AssignAction {
+                conflict_id: "c1-0".into(),
+                assignee: long,
+            }))]),
+            "mutations[0].assign_conflict.assignee",
+        ),
+    ];
+    for (operation, field) in cases {
+        assert_eq!(invalid_field(operation), field);
+    }
+}
+
+#[test]
+fn malformed_operations_are_the_same_when_sent_again() {
+    let sent = pb::Operation { actor: "x".repeat(200), ..one(set(nested(17))) };
+    let (first, again) = (taken(sent.clone()), taken(sent.clone()));
+    assert_eq!(first.content_hash(), again.content_hash());
+    // Labels that break their form are dropped, and still tell contents apart.
+    assert_eq!(&*first.actor, "");
+    let other = taken(pb::Operation { actor: "y".repeat(200), ..sent });
+    assert_ne!(first.content_hash(), other.content_hash());
+}

@@ -1,0 +1,9 @@
+//! Code generated from `proto/syncline/v1`: messages, and stubs for clients.
+
+// Generated: its style is not ours to judge.
+#![allow(missing_docs, clippy::all, clippy::pedantic)]
+
+tonic::include_proto!("syncline.v1");
+
+/// All files of the protocol as a serialized `FileDescriptorSet`, for reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/syncline.bin"));

@@ -1,0 +1,218 @@
+//! The two tables of errors: from refusals of operations to documented reasons, from reasons to canonical codes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use tonic::Code;
+
+use super::{Reason, fault_text, log_fault};
+use syncline_core::refusal::Refusal;
+use syncline_core::schema::FieldKind;
+
+/// A receipt's view of a refusal: reason, code for methods that fail with it, message, metadata as documented.
+pub fn refusal_parts(refusal: &Refusal) -> (Reason, Code, String, BTreeMap<String, String>) {
+    let mut metadata = BTreeMap::new();
+    let mut put = |key: &str, value: &dyn fmt::Display| {
+        metadata.insert(key.to_owned(), value.to_string());
+    };
+    let mut message = refusal.to_string();
+    let reason = match refusal {
+        Refusal::OperationTooLarge { bytes, limit } => {
+            put("limit_bytes", limit);
+            put("bytes", bytes);
+            Reason::OperationTooLarge
+        }
+        Refusal::InvalidOperation { field, detail } => {
+            put("field", field);
+            put("detail", detail);
+            message = format!("{field}: {detail}");
+            Reason::InvalidRequest
+        }
+        Refusal::InvalidValue { detail: _ } => Reason::InvalidValue,
+        Refusal::ValueTooDeep { limit } => {
+            put("limit", limit);
+            Reason::ValueTooDeep
+        }
+        Refusal::UnknownAction => Reason::UnknownAction,
+        Refusal::UnknownCollection { collection } => {
+            put("collection_id", collection);
+            Reason::UnknownCollection
+        }
+        Refusal::UnknownField { collection, field } => {
+            put("collection_id", collection);
+            put("field_id", field);
+            Reason::UnknownField
+        }
+        Refusal::KindMismatch { field, kind, action } => {
+            put("field_id", field);
+            put("field_kind", &kind_name(*kind));
+            put("action", action);
+            Reason::KindMismatch
+        }
+        Refusal::ContextAhead { base_seq, head_seq } => {
+            put("base_seq", base_seq);
+            put("head_seq", head_seq);
+            Reason::ContextAhead
+        }
+        Refusal::WrongEpoch { epoch, expected_epoch } => {
+            put("epoch", epoch);
+            put("expected_epoch", expected_epoch);
+            Reason::WrongEpoch
+        }
+        Refusal::InvalidContext { detail } => {
+            put("detail", detail);
+            Reason::InvalidContext
+        }
+        Refusal::ReplicaForked { dot } => {
+            put("replica_id", &dot.replica);
+            put("counter", &dot.counter);
+            Reason::ReplicaForked
+        }
+        Refusal::RequestIdReused { request_id } => {
+            put("request_id", request_id);
+            Reason::RequestIdReused
+        }
+        Refusal::HoldQuota { expected_counter } => {
+            put("expected_counter", expected_counter);
+            Reason::HoldQuota
+        }
+        Refusal::CausalityCycle { detail } => {
+            put("detail", detail);
+            Reason::CausalityCycle
+        }
+        Refusal::Abandoned => Reason::Abandoned,
+        Refusal::DependencyRejected { dot } => {
+            put("replica_id", &dot.replica);
+            put("counter", &dot.counter);
+            Reason::DependencyRejected
+        }
+        Refusal::RecordNotFound { record } => {
+            put("record_id", record);
+            Reason::RecordNotFound
+        }
+        Refusal::RecordExists { record } => {
+            put("record_id", record);
+            Reason::RecordExists
+        }
+        Refusal::RecordDeleted { record } => {
+            put("record_id", record);
+            Reason::RecordDeleted
+        }
+        Refusal::CollectionMismatch { record, collection } => {
+            put("record_id", record);
+            put("collection_id", collection);
+            Reason::CollectionMismatch
+        }
+        Refusal::InvalidTextEdit { hunk_index, detail: _ } => {
+            put("hunk_index", hunk_index);
+            Reason::InvalidTextEdit
+        }
+        Refusal::PositionOutOfBounds { position, delete_count, text_length } => {
+            put("position", position);
+            put("delete_count", delete_count);
+            put("text_length", text_length);
+            Reason::PositionOutOfBounds
+        }
+        Refusal::TextTooLarge { limit_bytes } => {
+            put("limit_bytes", limit_bytes);
+            Reason::TextTooLarge
+        }
+        Refusal::CounterOutOfRange { field } => {
+            put("field_id", field);
+            Reason::CounterOutOfRange
+        }
+        Refusal::SetTooLarge { field, limit } => {
+            put("field_id", field);
+            put("limit", limit);
+            Reason::SetTooLarge
+        }
+        Refusal::ConflictNotFound { conflict } => {
+            put("conflict_id", conflict);
+            Reason::ConflictNotFound
+        }
+        Refusal::ConflictChanged { conflict, revision } => {
+            put("conflict_id", conflict);
+            put("revision", revision);
+            Reason::ConflictChanged
+        }
+        Refusal::ConflictNotLive { conflict, status } => {
+            put("conflict_id", conflict);
+            put("status", status);
+            Reason::ConflictNotLive
+        }
+        Refusal::ConflictLive { conflict } => {
+            put("conflict_id", conflict);
+            Reason::ConflictLive
+        }
+        Refusal::Inconsistent { detail } => {
+            let error_id = log_fault(detail);
+            message = fault_text(&error_id);
+            put("error_id", &error_id);
+            Reason::Internal
+        }
+    };
+    (reason, code_of(reason), message, metadata)
+}
+
+/// The canonical code of a reason. Reasons for receipts only have one too: methods that write one operation fail
+/// with it.
+pub(super) fn code_of(reason: Reason) -> Code {
+    match reason {
+        Reason::Unspecified => Code::Unknown,
+        Reason::MalformedMessage
+        | Reason::InvalidRequest
+        | Reason::TooManyOperations
+        | Reason::OperationTooLarge
+        | Reason::InvalidValue
+        | Reason::ValueTooDeep
+        | Reason::UnknownAction
+        | Reason::KindMismatch
+        | Reason::UnknownFieldKind
+        | Reason::InvalidContext
+        | Reason::InvalidTextEdit
+        | Reason::CursorMismatch
+        | Reason::InvalidPageToken
+        | Reason::UnknownEnumValue => Code::InvalidArgument,
+        Reason::MessageTooLarge | Reason::HoldQuota | Reason::Overloaded => Code::ResourceExhausted,
+        Reason::UnknownWorkspace
+        | Reason::RecordNotFound
+        | Reason::ConflictNotFound
+        | Reason::UnknownConnection => Code::NotFound,
+        Reason::WorkspaceExists | Reason::RecordExists => Code::AlreadyExists,
+        Reason::UnknownCollection
+        | Reason::UnknownField
+        | Reason::SchemaConflict
+        | Reason::ContextAhead
+        | Reason::WrongEpoch
+        | Reason::ReplicaForked
+        | Reason::RequestIdReused
+        | Reason::CausalityCycle
+        | Reason::Abandoned
+        | Reason::CounterNotNext
+        | Reason::DependencyRejected
+        | Reason::RecordDeleted
+        | Reason::CollectionMismatch
+        | Reason::TextTooLarge
+        | Reason::SetTooLarge
+        | Reason::ConflictNotLive
+        | Reason::ConflictLive
+        | Reason::StreamProtocol => Code::FailedPrecondition,
+        Reason::PositionOutOfBounds | Reason::CounterOutOfRange => Code::OutOfRange,
+        Reason::ConflictChanged => Code::Aborted,
+        Reason::ShuttingDown | Reason::StoreUnavailable => Code::Unavailable,
+        Reason::UnknownMethod => Code::Unimplemented,
+        Reason::Internal => Code::Internal,
+        Reason::Deadline => Code::DeadlineExceeded,
+    }
+}
+
+fn kind_name(kind: FieldKind) -> &'static str {
+    match kind {
+        FieldKind::Register => "register",
+        FieldKind::Text => "text",
+        FieldKind::Counter => "counter",
+        FieldKind::Set => "set",
+        FieldKind::ToOne => "to_one",
+        FieldKind::ToMany => "to_many",
+    }
+}

@@ -1,0 +1,50 @@
+//! Reading records: each read shows one committed state, which is compared with the log's at the end.
+
+use std::rc::Rc;
+
+use rand::RngExt;
+
+use pb::record_service_client::RecordServiceClient;
+
+use super::author::RECORDS;
+use super::{Client, WORKSPACE, fold, within};
+use crate::record::Read;
+use syncline_protocol::pb;
+
+impl Client {
+    /// Reads now and then, from any server.
+    pub(super) async fn read(self: Rc<Client>) {
+        let mut link = self.link();
+        while self.working() {
+            self.pause(50..400).await;
+            if self.chance(0.3) {
+                link = self.link();
+            }
+            let record_id = self.roll(|dice| RECORDS[dice.random_range(0..RECORDS.len())]).to_owned();
+            let acknowledged = self.state.borrow().acknowledged.max(self.state.borrow().position);
+            let request =
+                pb::GetRecordRequest { workspace_id: WORKSPACE.to_owned(), record_id: record_id.clone() };
+            let mut client = RecordServiceClient::new(link.channel.clone());
+            match within(client.get_record(request)).await {
+                Ok(response) => {
+                    let response = response.into_inner();
+                    let seq = response.context.unwrap_or_default().base_seq;
+                    if seq < acknowledged {
+                        self.wrong(format!(
+                            "a read shows {seq}, {acknowledged} was acknowledged or seen before"
+                        ));
+                    }
+                    match fold::shown_of(&response.record.unwrap_or_default()) {
+                        Ok(shown) => {
+                            let read = Read { by: self.number, seq, record_id, shown };
+                            self.record(|record| record.reads.push(read));
+                        }
+                        Err(wrong) => self.wrong(wrong),
+                    }
+                }
+                Err(status) if status.code() == tonic::Code::NotFound => {}
+                Err(status) => self.trouble("GetRecord", &mut link, &status).await,
+            }
+        }
+    }
+}

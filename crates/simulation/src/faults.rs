@@ -1,0 +1,49 @@
+//! Faults planted in the service, to prove that the simulation finds what it is there to find.
+//!
+//! They are beside those of the rules (`sequencer/proof/seeded_faults.rs` of the core) and stand in the code of engine and services
+//! as one line each; [`SeededFault`] says what each breaks. The seeds move with every change of the engine: the
+//! test begins with the seed given here, and goes on with others. `the_first_seed_that_finds_each_fault` tells them anew.
+
+use syncline_core::seeded_faults::SeededFault;
+
+/// Every fault, a seed that found it, and what that found.
+pub const FAULTS: [(SeededFault, u64, &str); 25] = [
+    (
+        SeededFault::AnswerBeforeCommit,
+        0,
+        "operations wait for ever for an acknowledged one that is not there",
+    ),
+    (SeededFault::PublishBeforeCommit, 0, "two clients have different states at one position"),
+    (
+        SeededFault::FailureAnsweredAsSuccess,
+        0,
+        "an operation sent again has another position than it was acknowledged at",
+    ),
+    (SeededFault::UnknownIsStored, 0, "a feed is reset: its position is ahead of the store"),
+    (SeededFault::UnknownIsLost, 7, "the log refuses the next change, or has a gap"),
+    (SeededFault::CacheSurvivesFailure, 7, "the log refuses the next change, or has a gap"),
+    (SeededFault::CacheUnchecked, 0, "an honest context is refused as ahead of the head"),
+    (SeededFault::HeadNotLocked, 0, "the log refuses a position that is taken"),
+    (SeededFault::DuplicatesForgotten, 0, "the log refuses an operation that it has"),
+    (SeededFault::WaitersForgotten, 0, "queues do not drain: operations are held for ever"),
+    (SeededFault::CounterGapAccepted, 0, "the log refuses an operation that it has"),
+    (SeededFault::NotifyOnly, 33, "a feed never reaches the head"),
+    (SeededFault::RingGapServed, 0, "a frame does not continue the chain"),
+    (SeededFault::ResumeSkipsOne, 0, "a feed does not open at its cursor"),
+    (SeededFault::ResumeRepeatsOne, 0, "a feed does not open at its cursor"),
+    (SeededFault::CursorOfHead, 0, "a frame does not end at its cursor"),
+    (SeededFault::GoAwayAtHead, 4, "a stream that ends tells a cursor that was not reached"),
+    (SeededFault::EpochUnchecked, 0, "a foreign cursor is accepted"),
+    (SeededFault::ChainUnchecked, 0, "a cursor with a wrong chain is accepted"),
+    (SeededFault::LaggingServerResets, 6, "a feed is reset that another server had served"),
+    (SeededFault::SnapshotPositionLate, 3, "two clients have different states at one position"),
+    (SeededFault::SnapshotPositionShown, 6, "two clients have different states at one position"),
+    (SeededFault::ReadPositionShown, 0, "a read is older than what was acknowledged before"),
+    (SeededFault::RemindersForgotten, 1, "a conflict stays put aside"),
+    (SeededFault::LeaseNeverEnds, 0, "a client that is gone is listed as connected"),
+];
+
+/// The fault of this name.
+pub fn named(name: &str) -> Option<SeededFault> {
+    FAULTS.iter().map(|(mutant, ..)| *mutant).find(|mutant| format!("{mutant:?}") == name)
+}

@@ -1,0 +1,227 @@
+//! The store of one simulated server: the shared memory store behind weather.
+//!
+//! Its transactions behave as those of a shared database: a writer sees what others commit until it asks for the head,
+//! which takes the lock; only then it has the workspace for itself.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::weather::Weather;
+use syncline::store::memory::{CommitFault, MemoryStore};
+use syncline::store::{Order, Page, SharedStore, Store, StoreError, StoreReader, StoreWriter, WorkspaceInfo};
+use syncline_core::causality::{Counter, ReplicaNo, Seq};
+use syncline_core::change::Change;
+use syncline_core::fault;
+use syncline_core::ids::WorkspaceNo;
+use syncline_core::state::{Flush, Key, Prefix, Row, WorkspaceHead};
+
+/// One server's handle.
+#[derive(Clone)]
+pub(super) struct SimStore {
+    inner: MemoryStore,
+    shared: Option<Arc<dyn SharedStore>>,
+    weather: Arc<Weather>,
+    server: usize,
+}
+
+impl SimStore {
+    pub(super) fn new(
+        inner: MemoryStore,
+        shared: Option<Arc<dyn SharedStore>>,
+        weather: Arc<Weather>,
+        server: usize,
+    ) -> SimStore {
+        SimStore { inner, shared, weather, server }
+    }
+}
+
+#[async_trait]
+impl Store for SimStore {
+    async fn reader(&self) -> Result<Box<dyn StoreReader>, StoreError> {
+        self.weather.before(self.server).await;
+        Ok(Box::new(SimReader { inner: self.inner.reader().await?, store: self.clone() }))
+    }
+
+    async fn writer(&self) -> Result<Box<dyn StoreWriter>, StoreError> {
+        self.weather.before(self.server).await;
+        Ok(Box::new(SimWriter { inner: None, store: self.clone() }))
+    }
+
+    fn shared(&self) -> Option<Arc<dyn SharedStore>> {
+        self.shared.clone()
+    }
+
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+struct SimReader {
+    inner: Box<dyn StoreReader>,
+    store: SimStore,
+}
+
+impl SimReader {
+    async fn at_hand(&mut self, _locks: bool) -> Result<Hand<'_>, StoreError> {
+        Ok(Hand::Snapshot(&mut *self.inner))
+    }
+}
+
+struct SimWriter {
+    /// Present once the transaction has the lock.
+    inner: Option<Box<dyn StoreWriter>>,
+    store: SimStore,
+}
+
+impl SimWriter {
+    async fn locked(&mut self) -> Result<&mut Box<dyn StoreWriter>, StoreError> {
+        if self.inner.is_none() {
+            self.inner = Some(self.store.inner.writer().await?);
+        }
+        self.inner.as_mut().ok_or_else(|| StoreError::Unusable("no writer".to_owned()))
+    }
+
+    async fn at_hand(&mut self, locks: bool) -> Result<Hand<'_>, StoreError> {
+        if (locks && !fault!(HeadNotLocked)) || self.inner.is_some() {
+            let writer: &mut dyn StoreWriter = &mut **self.locked().await?;
+            return Ok(Hand::Writer(writer));
+        }
+        Ok(Hand::Reader(self.store.inner.reader().await?))
+    }
+}
+
+/// What a statement reads from: a snapshot, the writer's transaction, or what is committed now.
+enum Hand<'w> {
+    Snapshot(&'w mut dyn StoreReader),
+    Writer(&'w mut dyn StoreWriter),
+    Reader(Box<dyn StoreReader>),
+}
+
+impl Hand<'_> {
+    fn reader(&mut self) -> &mut dyn StoreReader {
+        match self {
+            Hand::Snapshot(reader) => &mut **reader,
+            Hand::Writer(writer) => &mut **writer,
+            Hand::Reader(reader) => &mut **reader,
+        }
+    }
+}
+
+macro_rules! reads {
+    ($type:ty) => {
+        #[async_trait]
+        impl StoreReader for $type {
+            async fn workspaces(
+                &mut self,
+                after: Option<&str>,
+                limit: usize,
+            ) -> Result<Vec<WorkspaceInfo>, StoreError> {
+                self.store.weather.before(self.store.server).await;
+                self.at_hand(false).await?.reader().workspaces(after, limit).await
+            }
+
+            async fn workspace(&mut self, id: &str) -> Result<Option<WorkspaceInfo>, StoreError> {
+                self.store.weather.before(self.store.server).await;
+                self.at_hand(false).await?.reader().workspace(id).await
+            }
+
+            async fn head(&mut self, ws: WorkspaceNo) -> Result<Option<WorkspaceHead>, StoreError> {
+                self.store.weather.before(self.store.server).await;
+                self.at_hand(true).await?.reader().head(ws).await
+            }
+
+            async fn rows(&mut self, ws: WorkspaceNo, keys: &[Key]) -> Result<Vec<Option<Row>>, StoreError> {
+                self.store.weather.before(self.store.server).await;
+                self.at_hand(false).await?.reader().rows(ws, keys).await
+            }
+
+            async fn range(
+                &mut self,
+                ws: WorkspaceNo,
+                prefix: &Prefix,
+                after: Option<&Key>,
+                limit: usize,
+                order: Order,
+            ) -> Result<Page, StoreError> {
+                self.store.weather.before(self.store.server).await;
+                self.at_hand(false).await?.reader().range(ws, prefix, after, limit, order).await
+            }
+
+            async fn count(&mut self, ws: WorkspaceNo, prefix: &Prefix) -> Result<u64, StoreError> {
+                self.store.weather.before(self.store.server).await;
+                self.at_hand(false).await?.reader().count(ws, prefix).await
+            }
+
+            async fn changes(
+                &mut self,
+                ws: WorkspaceNo,
+                from_exclusive: Seq,
+                to_inclusive: Seq,
+                limit: usize,
+            ) -> Result<Vec<Change>, StoreError> {
+                self.store.weather.before(self.store.server).await;
+                self.at_hand(false).await?.reader().changes(ws, from_exclusive, to_inclusive, limit).await
+            }
+
+            async fn change_of(
+                &mut self,
+                ws: WorkspaceNo,
+                replica_no: ReplicaNo,
+                counter: Counter,
+            ) -> Result<Option<Change>, StoreError> {
+                self.store.weather.before(self.store.server).await;
+                self.at_hand(false).await?.reader().change_of(ws, replica_no, counter).await
+            }
+        }
+    };
+}
+
+reads!(SimReader);
+reads!(SimWriter);
+
+#[async_trait]
+impl StoreWriter for SimWriter {
+    async fn create_workspace(
+        &mut self,
+        id: &str,
+        display_name: &str,
+        created_at_ms: i64,
+        head: &WorkspaceHead,
+    ) -> Result<WorkspaceNo, StoreError> {
+        self.store.weather.before(self.store.server).await;
+        self.locked().await?.create_workspace(id, display_name, created_at_ms, head).await
+    }
+
+    async fn write(
+        &mut self,
+        ws: WorkspaceNo,
+        flush: &Flush,
+        head: &WorkspaceHead,
+    ) -> Result<(), StoreError> {
+        self.store.weather.before(self.store.server).await;
+        self.locked().await?.write(ws, flush, head).await
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        let SimStore { weather, server, .. } = self.store.clone();
+        weather.before(server).await;
+        let Some(inner) = self.inner.take() else { return Ok(()) };
+        let unknown = || Err(StoreError::CommitUnknown("the connection broke".to_owned()));
+        match weather.commit_fault() {
+            None => inner.commit().await?,
+            Some(CommitFault::DiskFull) => return Err(StoreError::DiskFull),
+            Some(CommitFault::UnknownLost) => return unknown(),
+            Some(CommitFault::UnknownStored) => {
+                inner.commit().await?;
+                return unknown();
+            }
+        }
+        weather.after(server).await;
+        Ok(())
+    }
+}
