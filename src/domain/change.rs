@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::causality::{Author, Seq, Stamp};
 use super::conflict::ConflictSummary;
 use super::hash::Hash;
@@ -13,7 +11,7 @@ use super::operation::{CausalContext, Mutation, Settlement};
 use super::value::Value;
 
 /// An operation in its place in the order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     pub seq: Seq,
     pub dot: Dot,
@@ -60,7 +58,7 @@ impl Change {
 }
 
 /// One thing a change did. Decided once, a pure function of state, operation and context.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {
     pub collection: CollectionId,
     pub record: RecordId,
@@ -74,7 +72,7 @@ pub struct Effect {
 }
 
 /// What an effect did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EffectKind {
     RecordCreated,
     RecordDeleted,
@@ -107,7 +105,7 @@ pub enum EffectKind {
 }
 
 /// What happened to a conflict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConflictEventKind {
     Opened,
     Changed,

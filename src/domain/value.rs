@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use super::canonical;
 use super::hash::{Hash, hash};
 use super::limits::VALUE_DEPTH_MAX;
 
 /// A value, opaque to merging. Doubles are kept by their bits, so that equality and order are exact.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
     Null,
     Bool(bool),
@@ -47,8 +46,9 @@ impl Value {
 
     /// A set element's identity.
     pub fn element_hash(&self) -> Hash {
-        // postcard cannot fail on these types; an empty encoding would only merge elements of equal hash.
-        hash(&postcard::to_allocvec(self).unwrap_or_default())
+        let mut form = Vec::with_capacity(64);
+        canonical::value(&mut form, self);
+        hash(&form)
     }
 
     /// Size in memory, about.

@@ -8,6 +8,7 @@ use crate::domain::sequencer::counter_value;
 use crate::domain::state::{
     CounterHead, Existence, FieldRow, FieldValue, Head, Key, Prefix, RecordRow, Row, ScopeRow,
 };
+use crate::domain::unknown::Unknown;
 use crate::domain::value::Value;
 use crate::domain::view::{CandidateView, FieldStateView, FieldView, RecordView};
 use crate::store::{Order, StoreError, StoreReader};
@@ -157,7 +158,7 @@ async fn field_view(
 }
 
 fn as_head(head: &CounterHead) -> Head {
-    Head { stamp: head.stamp, rank: head.rank, value: Value::Int(head.value) }
+    Head { stamp: head.stamp, rank: head.rank, value: Value::Int(head.value), unknown: Unknown::NONE }
 }
 
 /// Candidates matter where there are several.

@@ -10,6 +10,7 @@ use super::super::mutants::{Mutant, active};
 use super::super::operation::{CausalContext, Identity, Knowledge, Operation, Outcome, Receipt, WaitOn};
 use super::super::refusal::Refusal;
 use super::super::state::{Key, ReplicaRow, RequestRow, Row, Step, Transaction, read};
+use super::super::unknown::Unknown;
 use super::settle::{Settled, settle};
 use super::{Environment, hold};
 
@@ -198,7 +199,7 @@ pub(super) fn replica_row(tx: &mut Transaction<'_>, id: ReplicaId) -> Step<Repli
         tx.head.replica_count += 1;
         tx.head.replica_count
     };
-    let row = ReplicaRow { no, last_settled: 0, last_accepted: 0, last_base: 0 };
+    let row = ReplicaRow { no, last_settled: 0, last_accepted: 0, last_base: 0, unknown: Unknown::NONE };
     tx.put(Key::ReplicaNumber(no), Row::ReplicaNumber(id));
     // Asked again while its first operation settles, it must have the number already.
     if !active(Mutant::ReplicaNumberedTwice) {

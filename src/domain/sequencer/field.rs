@@ -10,6 +10,7 @@ use super::super::operation::Mutation;
 use super::super::refusal::Refusal;
 use super::super::schema::{Field, FieldKind, Schema};
 use super::super::state::{FieldRow, FieldValue, Key, Row, Step};
+use super::super::unknown::Unknown;
 use super::settle::Settling;
 
 impl Settling<'_, '_> {
@@ -18,7 +19,7 @@ impl Settling<'_, '_> {
         let schema = self.tx.schema()?;
         let collection = &mutation.collection;
         let strict = schema.is_some_and(|s| s.strict);
-        let known = schema.and_then(|s| s.field(collection, field)).copied();
+        let known = schema.and_then(|s| s.field(collection, field)).cloned();
         if let Some(spec) = known {
             if fits.contains(&spec.kind) {
                 return Ok(spec);
@@ -34,7 +35,7 @@ impl Settling<'_, '_> {
             return Err(Refusal::Inconsistent { detail }.into());
         };
         let spec = Field::of(*kind);
-        self.derive_field(collection, field, spec)?;
+        self.derive_field(collection, field, spec.clone())?;
         Ok(spec)
     }
 
@@ -65,7 +66,7 @@ impl Settling<'_, '_> {
             Some(row) => Ok(row.clone()),
             None => {
                 self.tx.mark_fresh_set(record, field);
-                Ok(FieldRow { value: FieldValue::empty(kind), last_seq: 0 })
+                Ok(FieldRow { value: FieldValue::empty(kind), last_seq: 0, unknown: Unknown::NONE })
             }
         }
     }

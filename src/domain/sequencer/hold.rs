@@ -13,6 +13,7 @@ use super::super::mutants::{Mutant, active};
 use super::super::operation::{Action, Knowledge, Operation, Outcome, WaitOn};
 use super::super::refusal::Refusal;
 use super::super::state::{Existence, HeldRow, HoldUsage, Key, Prefix, Row, Step, Transaction, read};
+use super::super::unknown::Unknown;
 use super::Environment;
 use super::admit::last_settled;
 use super::prefetch::needs_of;
@@ -113,6 +114,7 @@ pub(super) fn hold(
         waits_on: missing.clone(),
         expires_at_ms: env.now_ms + lifetime,
         weight_bytes: weight,
+        unknown: Unknown::NONE,
     };
     tx.put(Key::Waiter(missing.clone(), dot), Row::Unit);
     tx.put(Key::Held(dot), Row::Held(Box::new(row)));
@@ -240,7 +242,7 @@ fn usage(tx: &Transaction<'_>, of: Option<Dot>) -> Step<HoldUsage> {
         Row::HoldUsage(usage) => Some(usage),
         _ => None,
     })?
-    .copied()
+    .cloned()
     .unwrap_or_default())
 }
 
@@ -250,6 +252,7 @@ fn count(tx: &mut Transaction<'_>, dot: Dot, operations: i64, bytes: i64) -> Ste
         let next = HoldUsage {
             count: now.count.saturating_add_signed(operations),
             bytes: now.bytes.saturating_add_signed(bytes),
+            unknown: now.unknown,
         };
         let key = Key::HoldUsage(of.map(|dot| dot.replica));
         if next.count == 0 {

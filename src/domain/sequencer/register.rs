@@ -8,6 +8,7 @@ use super::super::mutants::{Mutant, active};
 use super::super::operation::Mutation;
 use super::super::schema::{Field, FieldKind, Provisional};
 use super::super::state::{FieldRow, FieldValue, Head, Step};
+use super::super::unknown::Unknown;
 use super::super::value::Value;
 use super::conflict::{Clash, Contender};
 use super::settle::Settling;
@@ -37,7 +38,7 @@ impl Settling<'_, '_> {
         let (known, unknown): (Vec<Head>, Vec<Head>) =
             before.iter().cloned().partition(|h| self.knows_for(mutation, &h.stamp));
         let rank = lineage_rank(known.iter().map(|h| h.rank), self.stamp.seq);
-        let me = Head { stamp: self.stamp, rank, value: value.clone() };
+        let me = Head { stamp: self.stamp, rank, value: value.clone(), unknown: Unknown::NONE };
         let against: Vec<Head> = unknown.iter().filter(|h| h.value != value).cloned().collect();
         self.settlement.merged |= !unknown.is_empty();
         let mut after = if active(Mutant::LastWriterOnly) { Vec::new() } else { unknown };
@@ -47,6 +48,7 @@ impl Settling<'_, '_> {
             show_first(spec.provisional, &mut after);
         }
 
+        let kind = spec.kind;
         let scope = Scope { record: mutation.record.clone(), part: ScopePart::Field(field.clone()) };
         let contender = |h: &Head| Contender { stamp: h.stamp, rank: h.rank, value: Some(h.value.clone()) };
         self.record_clash(
@@ -65,7 +67,7 @@ impl Settling<'_, '_> {
         let shown = after.first().map(|h| h.value.clone()).unwrap_or(Value::Null);
         let effect = EffectKind::Register { value: (shown != value).then_some(shown) };
         let heads = after.clone();
-        let value = if spec.kind == FieldKind::ToOne {
+        let value = if kind == FieldKind::ToOne {
             FieldValue::ToOne(heads)
         } else {
             FieldValue::Register(heads)

@@ -99,17 +99,18 @@ impl Settling<'_, '_> {
     ) -> Step<()> {
         let key = Key::Element(mutation.record.clone(), field.clone(), element.element_hash());
         let present = element_row(self.tx.row(&key)?)?.cloned();
-        let mut additions = present.as_ref().map(|r| r.additions.clone()).unwrap_or_default();
-        additions.retain(|a| !self.knows(a));
-        additions.push(self.stamp);
-        if present.is_none() {
+        let is_new = present.is_none();
+        let (mut additions, unknown) = present.map(|r| (r.additions, r.unknown)).unwrap_or_default();
+        additions.retain(|a| !self.knows(&a.stamp));
+        additions.push(self.stamp.into());
+        if is_new {
             // Removed and added again by one operation: nothing to tell.
             match change.removed.iter().position(|v| v == element) {
                 Some(at) => drop(change.removed.remove(at)),
                 None => change.added.push(element.clone()),
             }
         }
-        self.tx.put(key, Row::Element(ElementRow { value: element.clone(), additions }));
+        self.tx.put(key, Row::Element(ElementRow { value: element.clone(), additions, unknown }));
         Ok(())
     }
 
@@ -123,7 +124,11 @@ impl Settling<'_, '_> {
         let key = Key::Element(mutation.record.clone(), field.clone(), element.element_hash());
         let Some(row) = element_row(self.tx.row(&key)?)?.cloned() else { return Ok(()) };
         let additions: Vec<_> =
-            row.additions.iter().filter(|a| !self.knows(a) && !active(Mutant::RemoveWins)).copied().collect();
+            row.additions
+            .iter()
+            .filter(|a| !self.knows(&a.stamp) && !active(Mutant::RemoveWins))
+            .cloned()
+            .collect();
         if additions.is_empty() {
             match change.added.iter().position(|v| v == element) {
                 Some(at) => drop(change.added.remove(at)),

@@ -16,6 +16,7 @@ use super::super::schema::FieldKind;
 use super::super::state::{
     Existence, Key, RecordRow, RejectionRow, ReplicaRow, Row, Step, Stop, Transaction,
 };
+use super::super::unknown::Unknown;
 use super::super::value::Value;
 use super::admit::{author_of, replica_row};
 use super::{Environment, rejected};
@@ -75,6 +76,7 @@ fn try_settle(
         created: Vec::new(),
         pairs: Vec::new(),
         next_conflict: 0,
+        replica,
         tx,
     };
     for (index, mutation) in operation.mutations.iter().enumerate() {
@@ -191,6 +193,7 @@ pub(super) fn reject(
                 created: Stamp { seq: 0, replica_no: 0, counter: 0 },
                 last_seq: 0,
                 heads: Vec::new(),
+                unknown: Unknown::NONE,
             };
             tx.put(Key::Record(mutation.record.clone()), Row::Record(phantom));
         }
@@ -224,6 +227,8 @@ pub(super) struct Settling<'t, 'a> {
     /// Clashing pairs recorded by this operation.
     pub pairs: Vec<(Scope, Seq)>,
     pub next_conflict: u16,
+    /// Its author's row before it.
+    pub replica: ReplicaRow,
 }
 
 impl Settling<'_, '_> {
@@ -343,6 +348,7 @@ impl Settling<'_, '_> {
             last_settled: self.stamp.counter,
             last_accepted: self.stamp.counter,
             last_base: change.author.base_seq,
+            ..self.replica
         };
         self.tx.put(Key::Replica(self.dot.replica), Row::Replica(replica));
         self.tx.append(change);

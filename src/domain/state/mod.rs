@@ -7,7 +7,7 @@ mod workspace;
 
 pub use key::{Key, Prefix};
 pub use row::{
-    CounterHead, ElementRow, Existence, ExistenceHead, FieldRow, FieldValue, Head, HeldRow, HoldUsage,
+    Addition, CounterHead, ElementRow, Existence, ExistenceHead, FieldRow, FieldValue, Head, HeldRow, HoldUsage,
     RecordRow, RejectionRow, ReplicaRow, RequestRow, Row, ScopeRow,
 };
 pub(in crate::domain) use transaction::read;

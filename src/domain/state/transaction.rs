@@ -280,7 +280,7 @@ impl<'a> Transaction<'a> {
             Row::Scope(scope) => Some(scope),
             _ => None,
         })?
-        .copied()
+        .cloned()
         .unwrap_or_default())
     }
 

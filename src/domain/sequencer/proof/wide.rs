@@ -7,9 +7,11 @@ use super::script::{create, mutation, schema, set};
 use super::server::{EPOCH, Shelf};
 use super::{Check, ensure};
 use crate::domain::causality::ReplicaNo;
-use crate::domain::operation::{Action, CausalContext, Knowledge, Operation, Outcome};
+use crate::domain::canonical;
+use crate::domain::operation::{Action, Operation, Outcome};
 use crate::domain::sequencer::{self, Environment};
 use crate::domain::state::{Key, ReplicaRow, Row, WorkspaceHead, WorkspaceState};
+use crate::domain::unknown::Unknown;
 use crate::domain::value::Value;
 
 /// Rows and changes read, and bytes of the contexts, for the same operations in a workspace that has seen `replicas`.
@@ -17,7 +19,7 @@ fn cost(replicas: ReplicaNo) -> Result<(Vec<u64>, Vec<usize>), String> {
     let mut shelf = Shelf::default();
     for no in 1..=replicas {
         let id = dot(1_000 + u128::from(no), 1).replica;
-        let row = ReplicaRow { no, last_settled: 7, last_accepted: 7, last_base: 0 };
+        let row = ReplicaRow { no, last_settled: 7, last_accepted: 7, last_base: 0, unknown: Unknown::NONE };
         shelf.rows.insert(Key::Replica(id), Arc::new(Row::Replica(row)));
         shelf.rows.insert(Key::ReplicaNumber(no), Arc::new(Row::ReplicaNumber(id)));
     }
@@ -38,15 +40,14 @@ fn cost(replicas: ReplicaNo) -> Result<(Vec<u64>, Vec<usize>), String> {
         let wrote = state.flush();
         shelf.take(&wrote)?;
         state.trim(0, 0, 0);
-        bytes.push(context_bytes(&operation)?);
+        bytes.push(context_bytes(&operation));
     }
     Ok((reads, bytes))
 }
 
-fn context_bytes(operation: &Operation) -> Result<usize, String> {
-    let Knowledge::Context(context) = &operation.knowledge else { return Ok(0) };
-    let size = |context: &CausalContext| postcard::to_allocvec(context).map(|b| b.len());
-    size(context).map_err(|e| e.to_string())
+/// All of an operation but what it does.
+fn context_bytes(operation: &Operation) -> usize {
+    canonical::operation(&Operation { mutations: Vec::new(), ..operation.clone() }).len()
 }
 
 /// Creations, clashes, merges, extras, from old and new replicas.
