@@ -11,9 +11,7 @@ use super::ids::{ConflictId, Dot};
 use super::merge::text::Hunk;
 use super::operation::{Action, CausalContext, Identity, Knowledge, Mutation, Operation};
 use super::value::Value;
-use super::wire::{
-    Layout, put_bytes, put_fixed64, put_message, put_sint, put_tag, put_uint, put_varint,
-};
+use super::wire::{Layout, put_bytes, put_fixed64, put_message, put_sint, put_tag, put_uint, put_varint};
 
 /// Numbers of the fields of `syncline.v1.Operation`.
 mod operation_field {
@@ -65,6 +63,7 @@ mod value_field {
     pub const BYTES: u32 = 6;
     pub const LIST: u32 = 7;
     pub const MAP: u32 = 8;
+    pub const TIMESTAMP: u32 = 9;
 }
 
 /// The canonical form of an operation whose content is in order. What a malformed one said is not kept, only its hash
@@ -87,7 +86,9 @@ pub fn operation(operation: &Operation) -> Vec<u8> {
         Identity::Request(id) => put_bytes(&mut out, operation_field::REQUEST_ID, id.as_bytes()),
     }
     match knowledge {
-        Knowledge::Context(known) => put_message(&mut out, operation_field::CONTEXT, |out| context(out, known)),
+        Knowledge::Context(known) => {
+            put_message(&mut out, operation_field::CONTEXT, |out| context(out, known))
+        }
         Knowledge::Latest => put_message(&mut out, operation_field::LATEST, |_| {}),
     }
     for each in mutations {
@@ -183,11 +184,13 @@ fn action(out: &mut Vec<u8>, action: &Action) {
             text(out, 1, field);
             text(out, 2, target.as_deref().unwrap_or_default());
         }),
-        Action::Defer { conflict, revision, remind_at_ms } => put_message(out, field_no::DEFER_CONFLICT, |out| {
-            conflict_id(out, 1, conflict);
-            uint(out, 2, *revision);
-            put_message(out, 3, |out| time(out, *remind_at_ms));
-        }),
+        Action::Defer { conflict, revision, remind_at_ms } => {
+            put_message(out, field_no::DEFER_CONFLICT, |out| {
+                conflict_id(out, 1, conflict);
+                uint(out, 2, *revision);
+                put_message(out, 3, |out| time(out, *remind_at_ms));
+            })
+        }
         Action::Assign { conflict, assignee } => put_message(out, field_no::ASSIGN_CONFLICT, |out| {
             conflict_id(out, 1, conflict);
             text(out, 2, assignee);
@@ -249,6 +252,10 @@ pub(super) fn value(out: &mut Vec<u8>, of: &Value) {
                     put_message(out, 2, |out| value(out, content));
                 });
             }
+        }),
+        Value::Timestamp { seconds, nanos } => put_message(out, value_field::TIMESTAMP, |out| {
+            int(out, 1, *seconds);
+            int(out, 2, i64::from(*nanos));
         }),
     }
 }

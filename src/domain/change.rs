@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::causality::{Author, Seq, Stamp};
 use super::conflict::ConflictSummary;
-use super::hash::Hash;
+use super::hash::{Hash, operation_hash};
 use super::ids::{CollectionId, Dot, FieldId, RecordId};
 use super::merge::text::{SettledHunk, Splice};
 use super::operation::{CausalContext, Mutation, Settlement};
@@ -27,11 +27,19 @@ pub struct Change {
     pub mutations: Vec<Mutation>,
     pub effects: Vec<Effect>,
     pub settlement: Settlement,
+    /// Of the salt and the content's hash.
     pub operation_hash: Hash,
     pub chain: Hash,
+    /// For who may see all of the operation.
+    pub hash_salt: Hash,
 }
 
 impl Change {
+    /// Whether this is what became of an operation with this content.
+    pub fn is_of(&self, content_hash: &Hash) -> bool {
+        operation_hash(&self.hash_salt, content_hash) == self.operation_hash
+    }
+
     /// The operation's identity for comparisons of knowledge.
     pub fn stamp(&self) -> Stamp {
         Stamp { seq: self.seq, replica_no: self.author.replica_no, counter: self.author.counter }

@@ -49,6 +49,14 @@ impl Field {
     }
 }
 
+impl Field {
+    fn is_declared_as(&self, other: &Field) -> bool {
+        let Field { kind, provisional, on_clash, on_dominate, unknown: _ } = other;
+        (self.kind, self.provisional, self.on_clash, self.on_dominate)
+            == (*kind, *provisional, *on_clash, *on_dominate)
+    }
+}
+
 /// What a field is. Ordered lists and trees will be further kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FieldKind {
@@ -96,6 +104,19 @@ impl Schema {
     /// The field's declaration, when there is one.
     pub fn field(&self, collection: &str, field: &str) -> Option<&Field> {
         self.collections.get(collection)?.fields.get(field)
+    }
+
+    /// Whether this schema has every collection and field of another one, with the same policies. What a newer version
+    /// wrote beside them says nothing here.
+    pub fn has_all(&self, declared: &Schema) -> bool {
+        declared.collections.iter().all(|(id, collection)| {
+            self.collections.get(id).is_some_and(|there| {
+                let has = |(field, spec): (&FieldId, &Field)| {
+                    there.fields.get(field).is_some_and(|known| known.is_declared_as(spec))
+                };
+                collection.fields.iter().all(has)
+            })
+        })
     }
 
     /// Adds what `change` declares and takes over its policies; the version moves if anything did.

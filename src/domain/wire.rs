@@ -97,7 +97,6 @@ pub fn unzigzag(raw: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use prost::encoding;
 
     use super::*;
 
@@ -107,31 +106,37 @@ mod tests {
         out
     }
 
+    /// The examples of the protobuf documentation, and the ends of what a number can be. Whole operations are held
+    /// against a protobuf library where they are converted.
+    #[test]
+    fn fields_are_written_as_protobuf_writes_them() {
+        assert_eq!(ours(|out| put_uint(out, 1, 150)), [0x08, 0x96, 0x01]);
+        assert_eq!(ours(|out| put_bytes(out, 2, b"testing")), b"\x12\x07testing");
+        assert_eq!(
+            ours(|out| put_message(out, 3, |out| put_uint(out, 1, 150))),
+            [0x1a, 0x03, 0x08, 0x96, 0x01]
+        );
+        assert_eq!(ours(|out| put_fixed64(out, 1, 1)), [0x09, 1, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(ours(|out| put_uint(out, 16, 0)), [0x80, 0x01, 0x00]);
+        assert_eq!(ours(|out| put_tag(out, 536_870_911, Layout::Fixed32)), [0xfd, 0xff, 0xff, 0xff, 0x0f]);
+        let longest = [&[0x08_u8][..], &[0xff; 9], &[0x01]].concat();
+        assert_eq!(ours(|out| put_uint(out, 1, u64::MAX)), longest);
+        assert_eq!(ours(|out| put_sint(out, 1, i64::MIN)), longest);
+        for (number, raw) in [(0, 0), (-1, 1), (1, 2), (-2, 3), (i64::MAX, u64::MAX - 1)] {
+            assert_eq!((zigzag(number), unzigzag(raw)), (raw, number));
+        }
+    }
+
     proptest! {
         #[test]
-        fn fields_are_written_as_protobuf_writes_them(
-            field in 1..=536_870_911_u32,
-            number in prop_oneof![0..300_u64, any::<u64>(), Just(u64::MAX)],
-            text in "[a-zé🦊]{0,200}",
-        ) {
-            let mut uint = Vec::new();
-            encoding::uint64::encode(field, &number, &mut uint);
-            prop_assert_eq!(ours(|out| put_uint(out, field, number)), uint);
-            let signed = number.cast_signed();
-            let mut sint = Vec::new();
-            encoding::sint64::encode(field, &signed, &mut sint);
-            prop_assert_eq!(ours(|out| put_sint(out, field, signed)), sint);
-            prop_assert_eq!(unzigzag(zigzag(signed)), signed);
-            let mut fixed = Vec::new();
-            encoding::fixed64::encode(field, &number, &mut fixed);
-            prop_assert_eq!(ours(|out| put_fixed64(out, field, number)), fixed);
-            let mut string = Vec::new();
-            encoding::string::encode(field, &text, &mut string);
-            prop_assert_eq!(ours(|out| put_bytes(out, field, text.as_bytes())), string);
+        fn signs_come_back_as_they_went(number in any::<i64>()) {
+            prop_assert_eq!(unzigzag(zigzag(number)), number);
         }
 
         #[test]
-        fn a_message_is_its_length_and_its_content(length in prop_oneof![0..300_usize, 16_000..17_000_usize]) {
+        fn a_message_is_its_length_and_its_content(
+            length in prop_oneof![0..300_usize, 16_000..17_000_usize, Just(2_100_000)],
+        ) {
             let content = vec![7_u8; length];
             let written = ours(|out| {
                 out.push(1);
@@ -143,7 +148,7 @@ mod tests {
                 put_bytes(out, 3, &content);
                 out.push(2);
             });
-            prop_assert_eq!(written, expected);
+            prop_assert!(written == expected, "{} bytes", length);
         }
     }
 }

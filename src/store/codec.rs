@@ -51,6 +51,7 @@ mod space {
     pub const HOLD_USAGE: u8 = 15;
     pub const WAKE: u8 = 16;
     pub const REQUEST: u8 = 17;
+    pub const SECRET: u8 = 18;
 }
 
 /// A key as bytes. Fails only for a text that contains NUL, which no valid identifier does.
@@ -92,6 +93,7 @@ pub fn encode_key(key: &Key) -> Result<Vec<u8>, StoreError> {
         }
         Key::Wake(on) => KeyWriter::new(space::WAKE).wait_on(on)?,
         Key::Request(id) => KeyWriter::new(space::REQUEST).text(id)?,
+        Key::Secret => KeyWriter::new(space::SECRET),
     };
     Ok(out.0)
 }
@@ -240,6 +242,7 @@ impl KeyReader<'_> {
             },
             space::WAKE => Key::Wake(self.wait_on()?),
             space::REQUEST => Key::Request(self.text()?),
+            space::SECRET => Key::Secret,
             _ => return None,
         };
         self.0.is_empty().then_some(key)

@@ -7,9 +7,9 @@ use proptest::option;
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::super::hash::Hash;
+use super::super::ids::FieldId;
 use super::*;
-use crate::domain::hash::Hash;
-use crate::domain::ids::FieldId;
 
 /// Few, so that equal operations and ones that differ in one place are common.
 fn id() -> impl Strategy<Value = Arc<str>> {
@@ -41,9 +41,11 @@ fn any_value() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::Bool),
         signed().prop_map(Value::Int),
-        prop_oneof![Just(0.0_f64), Just(-0.0), Just(1.0), Just(-1.0)].prop_map(|d| Value::DoubleBits(d.to_bits())),
+        prop_oneof![Just(0.0_f64), Just(-0.0), Just(1.0), Just(-1.0)]
+            .prop_map(|d| Value::DoubleBits(d.to_bits())),
         label().prop_map(Value::String),
         "[a]{0,1}".prop_map(|s| Value::Bytes(s.into_bytes())),
+        (-1..2_i64, 0..2_u32).prop_map(|(seconds, nanos)| Value::Timestamp { seconds, nanos }),
     ];
     leaf.prop_recursive(2, 4, 2, |inner| {
         prop_oneof![
@@ -58,7 +60,8 @@ fn hunk() -> impl Strategy<Value = Hunk> {
 }
 
 fn any_action() -> impl Strategy<Value = Action> {
-    let fields = || btree_map(id(), any_value(), 0..2).prop_map(|fields| fields.into_iter().collect::<Vec<_>>());
+    let fields =
+        || btree_map(id(), any_value(), 0..2).prop_map(|fields| fields.into_iter().collect::<Vec<_>>());
     let elements = || vec(any_value(), 0..2);
     prop_oneof![
         fields().prop_map(|fields| Action::Create { fields }),
@@ -107,7 +110,12 @@ fn any_operation() -> impl Strategy<Value = Operation> {
     ];
     let rest = (vec(dot(), 0..2), any::<bool>(), label(), label(), option::of(-1..2_i64));
     (identity, knowledge, vec(any_mutation(), 0..3), rest).prop_map(
-        |(identity, knowledge, mutations, (depends_on, await_records, correlation_id, actor, client_time_ms))| {
+        |(
+            identity,
+            knowledge,
+            mutations,
+            (depends_on, await_records, correlation_id, actor, client_time_ms),
+        )| {
             Operation {
                 identity,
                 knowledge,
@@ -175,9 +183,8 @@ fn example() -> Operation {
 /// Hashes are stored, to know an operation that is sent again. This one never changes.
 #[test]
 fn a_hash_that_was_stored_is_still_the_hash() {
-    let stored: Hash = [
-        0x7e, 0x0a, 0x96, 0x9b, 0x20, 0xc0, 0x70, 0x49, 0x29, 0x56, 0xce, 0x14, 0xc1, 0xf8, 0x76, 0xac,
-    ];
+    let stored: Hash =
+        [0x7e, 0x0a, 0x96, 0x9b, 0x20, 0xc0, 0x70, 0x49, 0x29, 0x56, 0xce, 0x14, 0xc1, 0xf8, 0x76, 0xac];
     assert_eq!(example().content_hash(), stored);
 }
 

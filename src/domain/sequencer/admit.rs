@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::causality::{Author, Counter, Extra, SERVER_REPLICA_NO};
+use super::super::change::Change;
 use super::super::hash::Hash;
 use super::super::ids::{Dot, ReplicaId};
 use super::super::limits::REQUEST_ID_MS;
@@ -84,28 +85,47 @@ fn duplicate(
     hash: Hash,
     last: Counter,
 ) -> Step<Receipt> {
-    let (stored_hash, outcome) = stored_outcome(tx, dot)?;
+    let (content, outcome) = stored_outcome(tx, dot)?;
     // An abandoned counter has no content of its own: what was meant to have it may still arrive.
     let abandoned = matches!(&outcome, Outcome::Rejected(r) if r.refusal == Refusal::Abandoned);
-    if stored_hash != hash && !abandoned && !active(Mutant::ReusedDotIsDuplicate) {
+    if !content.is(&hash) && !abandoned && !active(Mutant::ReusedDotIsDuplicate) {
         return Ok(not_settled(operation, Refusal::ReplicaForked { dot }, last + 1));
     }
     Ok(Receipt { duplicate: true, ..receipt(operation, Some(dot), outcome) })
 }
 
-/// The outcome of a settled operation, with the hash of its content.
-pub fn stored_outcome(tx: &Transaction<'_>, dot: Dot) -> Step<(Hash, Outcome)> {
+/// The content of a settled operation, as far as it can be told from another one.
+pub(super) enum SettledContent {
+    /// By its hash.
+    Rejected(Hash),
+    /// By its salted hash.
+    Accepted(Arc<Change>),
+}
+
+impl SettledContent {
+    /// Whether it is the content that has this hash.
+    fn is(&self, content_hash: &Hash) -> bool {
+        match self {
+            SettledContent::Rejected(hash) => hash == content_hash,
+            SettledContent::Accepted(change) => change.is_of(content_hash),
+        }
+    }
+}
+
+/// The outcome of a settled operation, with its content.
+pub(super) fn stored_outcome(tx: &Transaction<'_>, dot: Dot) -> Step<(SettledContent, Outcome)> {
     let replica_no = tx.replica_no(dot.replica)?.unwrap_or(SERVER_REPLICA_NO);
     let rejection = read(tx.row(&Key::Rejection(replica_no, dot.counter))?, |row| match row {
         Row::Rejection(rejection) => Some(rejection),
         _ => None,
     })?;
     if let Some(rejection) = rejection {
-        return Ok((rejection.operation_hash, Outcome::Rejected(rejection.rejection.clone())));
+        let content = SettledContent::Rejected(rejection.operation_hash);
+        return Ok((content, Outcome::Rejected(rejection.rejection.clone())));
     }
     let change = tx.change_of(replica_no, dot.counter)?;
     let outcome = Outcome::Settled { seq: change.seq, settlement: change.settlement.clone() };
-    Ok((change.operation_hash, outcome))
+    Ok((SettledContent::Accepted(change), outcome))
 }
 
 fn submit_request(

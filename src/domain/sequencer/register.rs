@@ -1,5 +1,7 @@
 //! Registers and to-one links: a head set of maximal writers, with a conflict where their values differ.
 
+use std::cmp::Ordering;
+
 use super::super::causality::Seq;
 use super::super::change::EffectKind;
 use super::super::conflict::{ConflictKind, Scope, ScopePart};
@@ -39,7 +41,7 @@ impl Settling<'_, '_> {
             before.iter().cloned().partition(|h| self.knows_for(mutation, &h.stamp));
         let rank = lineage_rank(known.iter().map(|h| h.rank), self.stamp.seq);
         let me = Head { stamp: self.stamp, rank, value: value.clone(), unknown: Unknown::NONE };
-        let against: Vec<Head> = unknown.iter().filter(|h| h.value != value).cloned().collect();
+        let against: Vec<Head> = unknown.iter().filter(|h| !h.value.equals(&value)).cloned().collect();
         self.settlement.merged |= !unknown.is_empty();
         let mut after = if active(Mutant::LastWriterOnly) { Vec::new() } else { unknown };
         after.push(me.clone());
@@ -67,11 +69,8 @@ impl Settling<'_, '_> {
         let shown = after.first().map(|h| h.value.clone()).unwrap_or(Value::Null);
         let effect = EffectKind::Register { value: (shown != value).then_some(shown) };
         let heads = after.clone();
-        let value = if kind == FieldKind::ToOne {
-            FieldValue::ToOne(heads)
-        } else {
-            FieldValue::Register(heads)
-        };
+        let value =
+            if kind == FieldKind::ToOne { FieldValue::ToOne(heads) } else { FieldValue::Register(heads) };
         self.put_field(mutation, field, FieldRow { value, ..row }, effect);
         Ok((before, after))
     }
@@ -141,13 +140,15 @@ fn show_first(rule: Provisional, heads: &mut [Head]) {
 /// The head that is shown: a pure function of the heads.
 pub fn provisional(rule: Provisional, heads: &[Head]) -> Option<&Head> {
     let incumbent = || heads.iter().min_by_key(|h| (h.rank, h.stamp.seq));
-    let comparable = heads.iter().all(|h| matches!(h.value, Value::Int(_)))
-        || heads.iter().all(|h| matches!(h.value, Value::String(_)));
+    let comparable = heads.iter().all(|h| heads.first().is_none_or(|f| f.value.compare(&h.value).is_some()));
+    // Of values that are equal although of different kinds, the one that came first.
+    let order = |a: &Head, b: &Head| a.value.compare(&b.value).unwrap_or(Ordering::Equal);
+    let age = |a: &Head, b: &Head| (a.rank, a.stamp.seq).cmp(&(b.rank, b.stamp.seq));
     match rule {
         Provisional::Incumbent => incumbent(),
         Provisional::Latest => heads.iter().max_by_key(|h| h.stamp.seq),
-        Provisional::Min if comparable => heads.iter().min_by(|a, b| a.value.cmp(&b.value)),
-        Provisional::Max if comparable => heads.iter().max_by(|a, b| a.value.cmp(&b.value)),
+        Provisional::Min if comparable => heads.iter().min_by(|a, b| order(a, b).then(age(a, b))),
+        Provisional::Max if comparable => heads.iter().max_by(|a, b| order(a, b).then(age(b, a))),
         Provisional::Min | Provisional::Max => incumbent(),
     }
 }

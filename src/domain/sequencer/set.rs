@@ -8,6 +8,7 @@ use super::super::operation::Mutation;
 use super::super::refusal::Refusal;
 use super::super::schema::FieldKind;
 use super::super::state::{ElementRow, FieldRow, FieldValue, Key, Prefix, Row, Step, read};
+use super::super::unknown::Unknown;
 use super::super::value::Value;
 use super::settle::Settling;
 
@@ -99,18 +100,24 @@ impl Settling<'_, '_> {
     ) -> Step<()> {
         let key = Key::Element(mutation.record.clone(), field.clone(), element.element_hash());
         let present = element_row(self.tx.row(&key)?)?.cloned();
-        let is_new = present.is_none();
-        let (mut additions, unknown) = present.map(|r| (r.additions, r.unknown)).unwrap_or_default();
-        additions.retain(|a| !self.knows(&a.stamp));
-        additions.push(self.stamp.into());
+        // An element that is there stays as it was first added: 1, although 1.0 is added later.
+        let (is_new, mut row) = match present {
+            Some(row) => (false, row),
+            None => {
+                let (value, additions) = (element.clone(), Vec::new());
+                (true, ElementRow { value, additions, unknown: Unknown::NONE })
+            }
+        };
+        row.additions.retain(|a| !self.knows(&a.stamp));
+        row.additions.push(self.stamp.into());
         if is_new {
             // Removed and added again by one operation: nothing to tell.
-            match change.removed.iter().position(|v| v == element) {
-                Some(at) => drop(change.removed.remove(at)),
+            match change.removed.iter().position(|v| v.equals(element)) {
+                Some(at) => row.value = change.removed.remove(at),
                 None => change.added.push(element.clone()),
             }
         }
-        self.tx.put(key, Row::Element(ElementRow { value: element.clone(), additions, unknown }));
+        self.tx.put(key, Row::Element(row));
         Ok(())
     }
 
@@ -123,16 +130,17 @@ impl Settling<'_, '_> {
     ) -> Step<()> {
         let key = Key::Element(mutation.record.clone(), field.clone(), element.element_hash());
         let Some(row) = element_row(self.tx.row(&key)?)?.cloned() else { return Ok(()) };
-        let additions: Vec<_> =
-            row.additions
+        let additions: Vec<_> = row
+            .additions
             .iter()
             .filter(|a| !self.knows(&a.stamp) && !active(Mutant::RemoveWins))
             .cloned()
             .collect();
         if additions.is_empty() {
-            match change.added.iter().position(|v| v == element) {
+            match change.added.iter().position(|v| v.equals(element)) {
                 Some(at) => drop(change.added.remove(at)),
-                None => change.removed.push(element.clone()),
+                // As it stands there, which need not be how the author wrote it.
+                None => change.removed.push(row.value),
             }
             self.tx.delete(key);
         } else {

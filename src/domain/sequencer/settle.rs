@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::super::causality::{Author, Seq, Stamp};
 use super::super::change::{Change, Effect};
 use super::super::conflict::Scope;
-use super::super::hash::{Hash, chain};
+use super::super::hash::{Hash, Secret, chain, operation_hash};
 use super::super::ids::{Dot, FieldId, RecordId};
+use super::super::limits::SEQ_MAX;
 use super::super::mutants::{Mutant, active};
 use super::super::operation::{
     Action, CausalContext, Identity, Mutation, Operation, Outcome, Rejection, Settlement,
@@ -62,7 +63,7 @@ fn try_settle(
     let replica = replica_row(tx, dot.replica)?;
     check_context(tx, &author, &replica)?;
     check_dependencies(tx, operation)?;
-    let seq = tx.head.head_seq + 1;
+    let seq = next_seq(tx.head.head_seq)?;
     let mut settling = Settling {
         stamp: Stamp { seq, replica_no: author.replica_no, counter: author.counter },
         author,
@@ -77,6 +78,7 @@ fn try_settle(
         pairs: Vec::new(),
         next_conflict: 0,
         replica,
+        secret: tx.secret()?,
         tx,
     };
     for (index, mutation) in operation.mutations.iter().enumerate() {
@@ -93,6 +95,13 @@ fn try_settle(
         }
     }
     Ok(settling.finish(hash))
+}
+
+/// The position after the head.
+fn next_seq(head_seq: Seq) -> Step<Seq> {
+    let detail = || format!("the workspace has no position after {SEQ_MAX}; go on in a new workspace");
+    let next = head_seq.checked_add(1).filter(|seq| *seq <= SEQ_MAX);
+    next.ok_or_else(|| Refusal::Inconsistent { detail: detail() }.into())
 }
 
 /// A decision is a write of the place in conflict; an action that adds to what is there decides nothing.
@@ -229,6 +238,7 @@ pub(super) struct Settling<'t, 'a> {
     pub next_conflict: u16,
     /// Its author's row before it.
     pub replica: ReplicaRow,
+    pub secret: Secret,
 }
 
 impl Settling<'_, '_> {
@@ -323,6 +333,8 @@ impl Settling<'_, '_> {
 
     fn finish(mut self, hash: Hash) -> Settled {
         let seq = self.stamp.seq;
+        let hash_salt = self.secret.salt(&self.dot);
+        let operation_hash = operation_hash(&hash_salt, &hash);
         self.settlement.conflicts.sort_unstable();
         self.settlement.conflicts.dedup();
         let change = Change {
@@ -333,8 +345,9 @@ impl Settling<'_, '_> {
             actor: self.operation.actor.clone(),
             client_time_ms: self.operation.client_time_ms,
             committed_at_ms: self.now_ms,
-            operation_hash: hash,
-            chain: chain(&self.tx.head.chain, &hash),
+            operation_hash,
+            chain: chain(&self.tx.head.chain, &operation_hash),
+            hash_salt,
             context: self.context,
             mutations: self.mutations,
             effects: self.effects,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::causality::{Counter, ReplicaNo, Seq, Stamp};
 use super::super::conflict::Conflict;
-use super::super::hash::Hash;
+use super::super::hash::{Hash, Secret};
 use super::super::ids::{CollectionId, ConflictId, Dot, ReplicaId};
 use super::super::operation::{Operation, Rejection, WaitOn};
 use super::super::schema::{FieldKind, Schema};
@@ -28,6 +28,7 @@ pub enum Row {
     Held(Box<HeldRow>),
     HoldUsage(HoldUsage),
     Request(RequestRow),
+    Secret(Secret),
 }
 
 /// A replica: one entry of the server's version vector. Never deleted.

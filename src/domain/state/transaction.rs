@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::super::causality::{Counter, ReplicaNo, Seq};
 use super::super::change::Change;
 use super::super::conflict::{Conflict, Scope};
+use super::super::hash::Secret;
 use super::super::ids::{ConflictId, FieldId, RecordId, ReplicaId};
 use super::super::merge::text::Window;
 use super::super::refusal::Refusal;
@@ -243,6 +244,15 @@ impl<'a> Transaction<'a> {
             Row::Schema(schema) => Some(schema),
             _ => None,
         })
+    }
+
+    /// The workspace's secret, which was drawn when it was created.
+    pub fn secret(&self) -> Step<Secret> {
+        let secret = read(self.row(&Key::Secret)?, |row| match row {
+            Row::Secret(secret) => Some(secret),
+            _ => None,
+        })?;
+        secret.copied().ok_or_else(|| Stop::Refused(inconsistent("the workspace has no secret".to_owned())))
     }
 
     /// A replica.

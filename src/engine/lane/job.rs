@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::domain::causality::Counter;
+use crate::domain::hash::Secret;
 use crate::domain::ids::{ConflictId, Dot, WorkspaceNo};
 use crate::domain::operation::{Operation, Receipt};
 use crate::domain::schema::{Schema, SchemaError};
@@ -36,6 +37,7 @@ pub(in crate::engine) enum Job {
         id: Arc<str>,
         display_name: Arc<str>,
         epoch: u64,
+        secret: Secret,
         schema: Schema,
         reply: Reply<WorkspaceNo>,
     },

@@ -249,12 +249,12 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::unknown::Unknown;
     use crate::domain::causality::{Author, Stamp};
     use crate::domain::conflict::{CloseReason, Closing, Scope};
     use crate::domain::ids::Dot;
     use crate::domain::operation::CausalContext;
     use crate::domain::schema::Provisional;
+    use crate::domain::unknown::Unknown;
     use crate::domain::value::Value;
 
     fn alternative(seq: Seq, state: AlternativeState) -> Alternative {

@@ -122,6 +122,8 @@ struct Read {
     extras: Vec<Dot>,
     operation_hash: Hash,
     chain: Hash,
+    /// Zeros where the server kept it to itself.
+    hash_salt: Hash,
 }
 
 impl Read {
@@ -134,6 +136,7 @@ impl Read {
             extras: dots(&context.extras)?,
             operation_hash: hash(&change.operation_hash)?,
             chain: hash(&change.chain)?,
+            hash_salt: if change.hash_salt.is_empty() { Hash::default() } else { hash(&change.hash_salt)? },
         })
     }
 
@@ -145,6 +148,7 @@ impl Read {
             extras: &self.extras,
             operation_hash: self.operation_hash,
             chain: self.chain,
+            hash_salt: self.hash_salt,
         }
     }
 }

@@ -6,8 +6,8 @@ use super::causality::timestamp_to_pb;
 use super::field::name_from_pb;
 use crate::domain::limits::{COLLECTIONS_MAX, FIELDS_PER_COLLECTION_MAX};
 use crate::domain::schema::{Collection, Field, FieldKind, OnClash, OnDominate, Provisional, Schema};
-use crate::domain::unknown::Unknown;
 use crate::domain::state::WorkspaceHead;
+use crate::domain::unknown::Unknown;
 
 /// A schema as declared, without a version. A kind or rule this server does not know is never guessed.
 pub fn schema_from_pb(schema: &pb::Schema) -> Result<Schema, Failure> {

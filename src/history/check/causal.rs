@@ -7,6 +7,7 @@ use super::super::record::{Intent, NEVER, Outcome, Recorder};
 use super::super::report::Report;
 use super::super::violation::Violation;
 use super::facts::Facts;
+use crate::domain::hash::{Hash, operation_hash};
 
 /// How far back an extra that was rejected is followed to the newest operation before it that settled.
 const REJECTED_IN_A_ROW_COUNT: usize = 64;
@@ -65,7 +66,8 @@ fn made(history: &History, client: &Recorder, intent: &Intent, facts: &Facts<'_>
     {
         report.add(Violation::ForeignEpoch { dot, seq, epoch: *epoch });
     }
-    if intent.content_hash.is_some_and(|hash| hash != entry.operation_hash) {
+    let salted = |hash: Hash| operation_hash(&entry.hash_salt, &hash);
+    if intent.content_hash.is_some_and(|hash| salted(hash) != entry.operation_hash) {
         report.add(Violation::ContentChanged { dot, seq });
     }
     if let Some(base) = intent.base_seq {

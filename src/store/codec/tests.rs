@@ -76,6 +76,7 @@ fn keys() -> Vec<BoxedStrategy<Key>> {
         proptest::option::of(uuid()).prop_map(Key::HoldUsage).boxed(),
         wait_on().prop_map(Key::Wake).boxed(),
         id().prop_map(Key::Request).boxed(),
+        Just(Key::Secret).boxed(),
     ]
 }
 
@@ -126,7 +127,9 @@ fn prefix_near(key: &Key) -> Option<Prefix> {
         Key::Reminder(..) => Prefix::Reminders,
         Key::Held(_) => Prefix::HeldOperations,
         Key::Request(_) => Prefix::Requests,
-        Key::Schema | Key::ReplicaNumber(_) | Key::Rejection(..) | Key::HoldUsage(_) => return None,
+        Key::Schema | Key::Secret | Key::ReplicaNumber(_) | Key::Rejection(..) | Key::HoldUsage(_) => {
+            return None;
+        }
     })
 }
 
@@ -163,7 +166,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_that_are_a_key_are_that_keys_only_spelling(mut bytes in vec(any::<u8>(), 0..60), space in 0..19_u8) {
+    fn bytes_that_are_a_key_are_that_keys_only_spelling(mut bytes in vec(any::<u8>(), 0..60), space in 0..20_u8) {
         if let Some(first) = bytes.first_mut() {
             *first = space;
         }
@@ -186,4 +189,5 @@ fn stored_spaces_never_change() {
     assert_eq!(first(Key::Schema), 1);
     assert_eq!(first(Key::Field(none.clone(), none.clone())), 6);
     assert_eq!(first(Key::Request(none)), 17);
+    assert_eq!(first(Key::Secret), 18);
 }

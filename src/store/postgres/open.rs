@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::super::StoreError;
 use super::super::migrations::{Dialect, migrator};
+use super::super::stored;
 use super::PostgresOptions;
 use super::errors::{of_statement, unavailable};
 use super::inspect::{self, Gravity, Schema};
@@ -94,6 +95,11 @@ pub(super) async fn prepare(options: &PostgresOptions) -> Result<(), StoreError>
     if inspection.schema != Schema::Current {
         migrate(&mut conn).await?;
     }
+    let first: Option<Vec<u8>> = sqlx::query_scalar(include_str!("../sql/stored_format.sql"))
+        .fetch_optional(&mut conn)
+        .await
+        .map_err(of_statement)?;
+    stored::check_format(first.as_deref())?;
     // All was said; the server notices a missing goodbye as well.
     let _ = conn.close().await;
     Ok(())

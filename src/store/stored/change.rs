@@ -22,6 +22,7 @@ message! { Change, skips {
     12 settlement: need Nested,
     13 operation_hash: need Blob,
     14 chain: need Blob,
+    15 hash_salt: need Blob,
 } }
 
 message! { Effect, skips {

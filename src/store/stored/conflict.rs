@@ -1,11 +1,9 @@
 //! A conflict with its context: rewritten by whatever happens to it.
 
-use super::message::{
-    Code, Coded, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, codes, message,
-};
+use super::message::{Code, Coded, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, codes, message};
 use crate::domain::conflict::{
-    Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent, ConflictKind,
-    ConflictStatus, ConflictSummary,
+    Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent,
+    ConflictKind, ConflictStatus, ConflictSummary,
 };
 
 message! { Conflict, keeps unknown {
@@ -30,7 +28,8 @@ message! { Conflict, keeps unknown {
     19 events: rep Nested,
 } }
 
-message! { Closing, closed {
+// Never rewritten: a conflict that is opened again has none.
+message! { Closing, skips {
     1 seq: one Uint,
     2 at_ms: one Sint,
     3 reason: need Code,

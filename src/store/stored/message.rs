@@ -30,9 +30,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::domain::wire::{
-    put_bytes, put_fixed64, put_message, put_sint, put_uint, unzigzag,
-};
+use crate::domain::wire::{put_bytes, put_fixed64, put_message, put_sint, put_uint, unzigzag};
 
 /// Messages within messages: more than any that is written.
 const DEPTH_MAX: u8 = 64;
@@ -71,7 +69,9 @@ impl fmt::Display for Fault {
             Fault::Content => f.write_str("the content of a field is not of its kind"),
             Fault::TooDeep => write!(f, "it nests more than {DEPTH_MAX} messages"),
             Fault::Missing { message, field } => write!(f, "field {field} of {message} is missing"),
-            Fault::UnknownField { message, field } => write!(f, "field {field} of {message} is unknown: {newer}"),
+            Fault::UnknownField { message, field } => {
+                write!(f, "field {field} of {message} is unknown: {newer}")
+            }
             Fault::UnknownCode { of, code } => write!(f, "{code} is no {of} that this server knows: {newer}"),
         }
     }
@@ -328,7 +328,11 @@ pub(super) fn nested(raw: Raw<'_>) -> Result<Reader<'_>, Fault> {
 }
 
 /// Appends the entries of a map, in the order of their keys.
-pub(super) fn put_map<K: Ord, V, KK: Kind<K>, VK: Kind<V>>(map: &BTreeMap<K, V>, field: u32, out: &mut Vec<u8>) {
+pub(super) fn put_map<K: Ord, V, KK: Kind<K>, VK: Kind<V>>(
+    map: &BTreeMap<K, V>,
+    field: u32,
+    out: &mut Vec<u8>,
+) {
     for (key, value) in map {
         put_message(out, field, |out| {
             KK::put(key, 1, out);

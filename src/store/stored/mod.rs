@@ -35,6 +35,7 @@ mod value;
 
 use super::{ConnectionContent, StoreError};
 use crate::domain::change::Change;
+use crate::domain::hash::Secret;
 use crate::domain::ids::ReplicaId;
 use crate::domain::state::Row;
 use message::{Blob, Fault, Kind, Message, Reader, message};
@@ -57,6 +58,7 @@ mod kind {
     pub const HELD: u8 = 11;
     pub const HOLD_USAGE: u8 = 12;
     pub const REQUEST: u8 = 13;
+    pub const SECRET: u8 = 14;
 }
 
 /// A row as bytes.
@@ -75,6 +77,7 @@ pub fn encode_row(row: &Row) -> Vec<u8> {
         Row::Held(held) => encode(&[kind::HELD], &**held),
         Row::HoldUsage(usage) => encode(&[kind::HOLD_USAGE], usage),
         Row::Request(request) => encode(&[kind::REQUEST], request),
+        Row::Secret(secret) => encode(&[kind::SECRET], &SecretBytes { secret: *secret.bytes() }),
     }
 }
 
@@ -99,6 +102,7 @@ pub fn decode_row(bytes: &[u8]) -> Result<Row, StoreError> {
         kind::HELD => Message::get(reader).map(|held| Row::Held(Box::new(held))),
         kind::HOLD_USAGE => Message::get(reader).map(Row::HoldUsage),
         kind::REQUEST => Message::get(reader).map(Row::Request),
+        kind::SECRET => SecretBytes::get(reader).map(|bytes| Row::Secret(Secret::new(bytes.secret))),
         code => Err(Fault::UnknownCode { of: "kind of row", code: u64::from(code) }),
     };
     row.map_err(|fault| unreadable("row", bytes, &fault.to_string()))
@@ -124,8 +128,18 @@ pub fn decode_connection(bytes: &[u8]) -> Result<ConnectionContent, StoreError> 
     decode("connection", bytes)
 }
 
+/// Refuses a database whose first row is of another format, before anything of it is read or written.
+pub(super) fn check_format(first_row: Option<&[u8]>) -> Result<(), StoreError> {
+    match first_row.and_then(|bytes| bytes.first()) {
+        None | Some(&FORMAT) => Ok(()),
+        Some(format) => {
+            Err(StoreError::Unusable(format!("the database cannot be used: {}", foreign_format(*format))))
+        }
+    }
+}
+
 /// Why content of another format cannot be read, with what to do about it.
-pub fn foreign_format(format: u8) -> String {
+fn foreign_format(format: u8) -> String {
     let remedy = if format < FORMAT {
         "an unreleased version of the server wrote it; start with an empty database"
     } else {
@@ -167,6 +181,15 @@ message! { ReplicaNumber, skips {
     1 replica: need Blob,
 } }
 
+/// A workspace's secret. Never rewritten.
+struct SecretBytes {
+    secret: [u8; 32],
+}
+
+message! { SecretBytes, skips {
+    1 secret: need Blob,
+} }
+
 /// A row whose key says it all: members, backlinks, waiters, wakes, reminders. Never rewritten.
 struct Unit {}
 
@@ -180,4 +203,3 @@ impl Message for Unit {
         Ok(Unit {})
     }
 }
-

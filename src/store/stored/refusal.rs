@@ -1,8 +1,6 @@
 //! Why an operation was refused. A reason of a newer version cannot be read: it has no other meaning here.
 
-use super::message::{
-    Code, Fault, Fixed, Kind, Message, Nested, Reader, Text, Uint, choice, message,
-};
+use super::message::{Code, Fault, Fixed, Kind, Message, Nested, Reader, Text, Uint, choice, message};
 use crate::domain::refusal::Refusal;
 
 choice! { Refusal {

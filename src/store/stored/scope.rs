@@ -48,5 +48,3 @@ choice! { Part {
     2 Field { 1 field: one Text },
     3 Link { 1 field: one Text, 2 target: one Text },
 } }
-
-

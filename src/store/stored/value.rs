@@ -19,6 +19,7 @@ mod number {
     pub const BYTES: u32 = 6;
     pub const LIST: u32 = 7;
     pub const MAP: u32 = 8;
+    pub const TIMESTAMP: u32 = 9;
 }
 
 impl Message for Value {
@@ -37,6 +38,10 @@ impl Message for Value {
             }),
             Value::Map(entries) => put_message(out, number::MAP, |out| {
                 put_map::<_, _, Text, Nested>(entries, 1, out);
+            }),
+            Value::Timestamp { seconds, nanos } => put_message(out, number::TIMESTAMP, |out| {
+                Sint::put(seconds, 1, out);
+                Uint::put(nanos, 2, out);
             }),
         }
     }
@@ -67,6 +72,7 @@ impl Message for Value {
                 }
                 Value::Map(entries)
             }
+            number::TIMESTAMP => timestamp(nested(raw)?)?,
             code => return Err(Fault::UnknownCode { of: "kind of value", code: u64::from(code) }),
         };
         match reader.next()? {
@@ -74,6 +80,19 @@ impl Message for Value {
             Some((field, _, _)) => Err(Fault::UnknownField { message: Self::NAME, field }),
         }
     }
+}
+
+fn timestamp(mut reader: Reader<'_>) -> Result<Value, Fault> {
+    let (mut seconds, mut nanos) = (0, 0_u32);
+    while let Some((field, raw, _)) = reader.next()? {
+        match field {
+            1 => seconds = Sint::get(raw)?,
+            2 => nanos = Uint::get(raw)?,
+            field => return Err(Fault::UnknownField { message: "Timestamp", field }),
+        }
+    }
+    let nanos = i32::try_from(nanos).map_err(|_| Fault::Range)?;
+    Value::timestamp(seconds, nanos).ok_or(Fault::Range)
 }
 
 fn list(mut reader: Reader<'_>) -> Result<Vec<Value>, Fault> {

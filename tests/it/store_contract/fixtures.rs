@@ -54,6 +54,7 @@ pub fn change(seq: u64, replica_no: u32, counter: u64) -> Change {
         }],
         settlement: Settlement::default(),
         operation_hash: [7; 16],
+        hash_salt: [9; 16],
         chain: [9; 16],
     }
 }

@@ -11,6 +11,7 @@ use rand::{RngExt, SeedableRng};
 use super::Check;
 use crate::domain::causality::{Counter, ReplicaNo, Seq};
 use crate::domain::change::Change;
+use crate::domain::hash::Secret;
 use crate::domain::ids::{ConflictId, Dot, Epoch};
 use crate::domain::operation::{Operation, Receipt};
 use crate::domain::schema::Schema;
@@ -124,6 +125,7 @@ impl Server {
         };
         server.step(|state, _| {
             state.put(Key::Schema, Some(Row::Schema(schema.clone())));
+            state.put(Key::Secret, Some(Row::Secret(Secret::new([1; 32]))));
             Ok(())
         })?;
         Ok(server)

@@ -6,8 +6,9 @@ use super::desk::{dot, operation};
 use super::script::{create, mutation, schema, set};
 use super::server::{EPOCH, Shelf};
 use super::{Check, ensure};
-use crate::domain::causality::ReplicaNo;
 use crate::domain::canonical;
+use crate::domain::causality::ReplicaNo;
+use crate::domain::hash::Secret;
 use crate::domain::operation::{Action, Operation, Outcome};
 use crate::domain::sequencer::{self, Environment};
 use crate::domain::state::{Key, ReplicaRow, Row, WorkspaceHead, WorkspaceState};
@@ -24,6 +25,7 @@ fn cost(replicas: ReplicaNo) -> Result<(Vec<u64>, Vec<usize>), String> {
         shelf.rows.insert(Key::ReplicaNumber(no), Arc::new(Row::ReplicaNumber(id)));
     }
     shelf.rows.insert(Key::Schema, Arc::new(Row::Schema(schema())));
+    shelf.rows.insert(Key::Secret, Arc::new(Row::Secret(Secret::new([1; 32]))));
     let head = WorkspaceHead { replica_count: replicas, ..WorkspaceHead::new(EPOCH) };
     let mut state = WorkspaceState::new(head);
     let (mut reads, mut bytes) = (Vec::new(), Vec::new());

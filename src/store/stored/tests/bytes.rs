@@ -60,7 +60,8 @@ fn a_code_or_a_choice_of_a_newer_version_has_no_other_meaning() {
 
 #[test]
 fn a_held_operation_that_says_more_is_not_settled_by_this_version() {
-    let (_, row) = samples::rows().into_iter().find(|(name, _)| name == "held_by_operation").expect("a sample");
+    let (_, row) =
+        samples::rows().into_iter().find(|(name, _)| name == "held_by_operation").expect("a sample");
     let Row::Held(held) = &row else { panic!("a held operation") };
     let mut bytes = vec![FORMAT, kind::HELD];
     put_message(&mut bytes, 1, |out| {

@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::super::{decode_change, decode_connection, decode_row, encode_change, encode_connection, encode_row};
+use super::super::{
+    decode_change, decode_connection, decode_row, encode_change, encode_connection, encode_row,
+};
 use super::samples;
 
 fn hex(bytes: &[u8]) -> String {

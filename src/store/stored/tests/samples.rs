@@ -7,9 +7,10 @@ use uuid::Uuid;
 use crate::domain::causality::{Author, Extra, Stamp};
 use crate::domain::change::{Change, ConflictEventKind, Effect, EffectKind};
 use crate::domain::conflict::{
-    Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent, ConflictKind,
-    ConflictStatus, Scope, ScopePart,
+    Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent,
+    ConflictKind, ConflictStatus, Scope, ScopePart,
 };
+use crate::domain::hash::Secret;
 use crate::domain::ids::{ConflictId, Dot};
 use crate::domain::merge::text::{Hunk, SettledHunk, Splice};
 use crate::domain::operation::{
@@ -18,8 +19,8 @@ use crate::domain::operation::{
 use crate::domain::refusal::Refusal;
 use crate::domain::schema::{Collection, Field, FieldKind, OnClash, OnDominate, Provisional, Schema};
 use crate::domain::state::{
-    Addition, CounterHead, ElementRow, Existence, ExistenceHead, FieldRow, FieldValue, Head, HeldRow, HoldUsage,
-    RecordRow, RejectionRow, ReplicaRow, RequestRow, Row, ScopeRow,
+    Addition, CounterHead, ElementRow, Existence, ExistenceHead, FieldRow, FieldValue, Head, HeldRow,
+    HoldUsage, RecordRow, RejectionRow, ReplicaRow, RequestRow, Row, ScopeRow,
 };
 use crate::domain::unknown::Unknown;
 use crate::domain::value::Value;
@@ -72,6 +73,7 @@ fn values() -> Vec<Value> {
         Value::Bytes(vec![0, 255]),
         Value::List(vec![Value::Bool(true), Value::string("")]),
         Value::Map(map.into()),
+        Value::Timestamp { seconds: -62_135_596_800, nanos: 999_999_999 },
     ]
 }
 
@@ -342,10 +344,7 @@ pub fn rows() -> Vec<(String, Row)> {
         ("scope_empty", Row::Scope(ScopeRow::default())),
         (
             "held_by_operation",
-            held(
-                operation(Identity::Dot(dot(8)), Knowledge::Context(context())),
-                WaitOn::Operation(dot(7)),
-            ),
+            held(operation(Identity::Dot(dot(8)), Knowledge::Context(context())), WaitOn::Operation(dot(7))),
         ),
         (
             "held_by_record",
@@ -361,6 +360,7 @@ pub fn rows() -> Vec<(String, Row)> {
                 expires_at_ms: 1_700_086_400_000,
             }),
         ),
+        ("secret", Row::Secret(Secret::new([8; 32]))),
     ]
     .into_iter()
     .map(|(name, row)| (name.to_owned(), row))
@@ -374,7 +374,8 @@ pub fn rows() -> Vec<(String, Row)> {
 }
 
 fn effects() -> Vec<EffectKind> {
-    let splices = vec![Splice::Retain(4), Splice::Insert("né 🦊".to_owned()), Splice::Delete("ab".to_owned())];
+    let splices =
+        vec![Splice::Retain(4), Splice::Insert("né 🦊".to_owned()), Splice::Delete("ab".to_owned())];
     let settled = [None, Some(130)].map(|suppressed_by| SettledHunk { hunk: hunk(), suppressed_by });
     let mut effects = vec![
         EffectKind::RecordCreated,
@@ -403,8 +404,12 @@ fn effects() -> Vec<EffectKind> {
         CloseReason::Superseded,
         CloseReason::Policy,
     ];
-    let conflict_kinds =
-        [ConflictKind::Register, ConflictKind::TextOverlap, ConflictKind::EditDelete, ConflictKind::Relationship];
+    let conflict_kinds = [
+        ConflictKind::Register,
+        ConflictKind::TextOverlap,
+        ConflictKind::EditDelete,
+        ConflictKind::Relationship,
+    ];
     for (index, event) in kinds.into_iter().enumerate() {
         let mut summary = conflict().summary();
         let reason = reasons[index % reasons.len()];
@@ -446,6 +451,7 @@ pub fn change() -> Change {
         },
         operation_hash: [1; 16],
         chain: [2; 16],
+        hash_salt: [3; 16],
     }
 }
 

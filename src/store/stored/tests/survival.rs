@@ -61,7 +61,9 @@ fn places(row: &mut Row) -> Vec<&mut Unknown> {
         Row::Held(held) => vec![&mut held.unknown],
         Row::HoldUsage(usage) => vec![&mut usage.unknown],
         // Never rewritten.
-        Row::ReplicaNumber(_) | Row::Unit | Row::Rejection(_) | Row::Request(_) => Vec::new(),
+        Row::ReplicaNumber(_) | Row::Unit | Row::Rejection(_) | Row::Request(_) | Row::Secret(_) => {
+            Vec::new()
+        }
     }
 }
 
@@ -107,13 +109,7 @@ fn told(row: &Row) -> BTreeSet<Vec<u8>> {
 }
 
 fn on(record: &str, action: Action) -> Mutation {
-    Mutation {
-        collection: "cards".into(),
-        record: record.into(),
-        action,
-        observed_seq: None,
-        resolves: None,
-    }
+    Mutation { collection: "cards".into(), record: record.into(), action, observed_seq: None, resolves: None }
 }
 
 fn operation(replica: u128, counter: u64, base_seq: u64, mutations: Vec<Mutation>) -> Operation {

@@ -50,7 +50,8 @@ pub fn operation(operation: &pb::Operation) -> Json {
     match knowledge {
         Some(Knowledge::Context(context)) => {
             let pb::CausalContext { epoch, base_seq, extras } = context;
-            let fields = [("epoch", long(*epoch)), ("baseSeq", long(*base_seq)), ("extras", list(extras, dot))];
+            let fields =
+                [("epoch", long(*epoch)), ("baseSeq", long(*base_seq)), ("extras", list(extras, dot))];
             known = Some(object(fields));
         }
         Some(Knowledge::Latest(pb::Latest {})) => latest = Some(json!({})),
@@ -75,7 +76,8 @@ fn dot(dot: &pb::Dot) -> Json {
 }
 
 fn mutation(mutation: &pb::Mutation) -> Json {
-    let pb::Mutation { collection_id, record_id, action: done, observed_seq, resolves_conflict_id } = mutation;
+    let pb::Mutation { collection_id, record_id, action: done, observed_seq, resolves_conflict_id } =
+        mutation;
     let (name, content) = match done {
         Some(done) => action(done),
         None => ("none", None),
@@ -158,9 +160,13 @@ fn value(value: &pb::Value) -> Json {
         Some(Kind::DoubleValue(number)) => ("doubleValue", double(*number)),
         Some(Kind::StringValue(text)) => ("stringValue", json!(text)),
         Some(Kind::BytesValue(bytes)) => ("bytesValue", json!(base64(bytes))),
-        Some(Kind::ListValue(pb::ListValue { values })) => ("listValue", object([("values", list(values, self::value))])),
+        Some(Kind::TimestampValue(at)) => ("timestampValue", time(at)),
+        Some(Kind::ListValue(pb::ListValue { values })) => {
+            ("listValue", object([("values", list(values, self::value))]))
+        }
         Some(Kind::MapValue(pb::MapValue { entries })) => {
-            let entries: Map<String, Json> = entries.iter().map(|(k, v)| (k.clone(), self::value(v))).collect();
+            let entries: Map<String, Json> =
+                entries.iter().map(|(k, v)| (k.clone(), self::value(v))).collect();
             ("mapValue", object([("entries", (!entries.is_empty()).then(|| Json::Object(entries)))]))
         }
     };
@@ -181,7 +187,8 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |all, byte| all << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let group =
+            chunk.iter().fold(0_u32, |all, byte| all << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for at in 0..4 {
             let digit = char::from(ALPHABET[(group >> (18 - 6 * at) & 63) as usize]);
             text.push(if at <= chunk.len() { digit } else { '=' });

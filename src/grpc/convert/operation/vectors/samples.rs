@@ -93,7 +93,8 @@ pub fn all() -> Vec<(&'static str, pb::Operation)> {
 /// What stands around the mutations.
 fn frames() -> Vec<(&'static str, pb::Operation)> {
     let base = || one(Action::Delete(pb::DeleteRecord {}));
-    let context = |epoch, base_seq, extras| Some(Knowledge::Context(pb::CausalContext { epoch, base_seq, extras }));
+    let context =
+        |epoch, base_seq, extras| Some(Knowledge::Context(pb::CausalContext { epoch, base_seq, extras }));
     vec![
         ("a dot and a context", base()),
         ("an empty context", pb::Operation { knowledge: context(0, 0, vec![]), ..base() }),
@@ -104,7 +105,11 @@ fn frames() -> Vec<(&'static str, pb::Operation)> {
         (
             "extras in the order given",
             pb::Operation {
-                knowledge: context(0x0102_0304_0506_0708, 300, vec![dot(OTHER, 2), dot(&OTHER.replace("4", "3"), 1)]),
+                knowledge: context(
+                    0x0102_0304_0506_0708,
+                    300,
+                    vec![dot(OTHER, 2), dot(&OTHER.replace("4", "3"), 1)],
+                ),
                 ..base()
             },
         ),
@@ -157,10 +162,7 @@ fn frames() -> Vec<(&'static str, pb::Operation)> {
             "several mutations in the order given",
             plain(vec![on_record(set(int(2))), on_record(set(int(1))), on_record(set(int(2)))]),
         ),
-        (
-            "a message of more than 127 bytes",
-            plain((0..20).map(|n| on_record(set(int(n)))).collect()),
-        ),
+        ("a message of more than 127 bytes", plain((0..20).map(|n| on_record(set(int(n)))).collect())),
     ]
 }
 
@@ -182,7 +184,13 @@ fn actions() -> Vec<(&'static str, pb::Operation)> {
         ("create without values", one(fields(vec![]))),
         (
             "create, its fields by the bytes of their ids",
-            one(fields(vec![("b", int(1)), ("a_", text("x")), ("B", null()), ("a", text("")), ("-", int(-1))])),
+            one(fields(vec![
+                ("b", int(1)),
+                ("a_", text("x")),
+                ("B", null()),
+                ("a", text("")),
+                ("-", int(-1)),
+            ])),
         ),
         ("restore", one(Action::Restore(pb::RestoreRecord {}))),
         (
@@ -192,17 +200,26 @@ fn actions() -> Vec<(&'static str, pb::Operation)> {
                 hunks: vec![hunk(0, 0, "né"), hunk(3, 2, ""), hunk(u32::MAX - 1, 1, "🦊")],
             })),
         ),
-        ("edit_text without hunks", one(Action::EditText(pb::EditText { field_id: field_id(), hunks: vec![] }))),
+        (
+            "edit_text without hunks",
+            one(Action::EditText(pb::EditText { field_id: field_id(), hunks: vec![] })),
+        ),
         (
             "replace_text",
-            one(Action::ReplaceText(pb::ReplaceText { field_id: field_id(), text: "line\nline\u{0}".to_owned() })),
+            one(Action::ReplaceText(pb::ReplaceText {
+                field_id: field_id(),
+                text: "line\nline\u{0}".to_owned(),
+            })),
         ),
         (
             "replace_text by nothing",
             one(Action::ReplaceText(pb::ReplaceText { field_id: field_id(), text: String::new() })),
         ),
         ("increment", one(Action::Increment(pb::IncrementCounter { field_id: field_id(), by: -1 }))),
-        ("increment by nothing", one(Action::Increment(pb::IncrementCounter { field_id: field_id(), by: 0 }))),
+        (
+            "increment by nothing",
+            one(Action::Increment(pb::IncrementCounter { field_id: field_id(), by: 0 })),
+        ),
         (
             "assign_counter",
             one(Action::AssignCounter(pb::AssignCounter { field_id: field_id(), value: i64::MAX })),
@@ -222,7 +239,10 @@ fn actions() -> Vec<(&'static str, pb::Operation)> {
         ),
         (
             "unlink",
-            one(Action::Unlink(pb::UnlinkRecord { field_id: field_id(), target_record_id: target_record_id() })),
+            one(Action::Unlink(pb::UnlinkRecord {
+                field_id: field_id(),
+                target_record_id: target_record_id(),
+            })),
         ),
         (
             "unlink whatever is linked",
@@ -285,8 +305,20 @@ fn values() -> Vec<(&'static str, pb::Value)> {
         ("an empty list", list(vec![])),
         ("a list in the order given", list(vec![int(2), int(1), null(), text("x")])),
         ("an empty map", map([])),
-        ("a map by the bytes of its names", map([("é", int(1)), ("z", int(2)), ("", int(3)), ("🦊", null()), ("Z", map([]))])),
+        (
+            "a map by the bytes of its names",
+            map([("é", int(1)), ("z", int(2)), ("", int(3)), ("🦊", null()), ("Z", map([]))]),
+        ),
         ("values in values", nested),
+        (
+            "a timestamp",
+            value(Kind::TimestampValue(Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 })),
+        ),
+        ("the timestamp zero", value(Kind::TimestampValue(Timestamp { seconds: 0, nanos: 0 }))),
+        (
+            "the first timestamp",
+            value(Kind::TimestampValue(Timestamp { seconds: -62_135_596_800, nanos: 0 })),
+        ),
     ]
 }
 
@@ -301,6 +333,10 @@ fn refused() -> Vec<(&'static str, pb::Operation)> {
         ("refused: a value without a kind", one(set(pb::Value { kind: None }))),
         ("refused: values too deep", one(set(too_deep))),
         ("refused: NaN", one(set(double(f64::NAN)))),
+        (
+            "refused: a timestamp out of range",
+            one(set(value(Kind::TimestampValue(Timestamp { seconds: 253_402_300_800, nanos: 0 })))),
+        ),
         (
             "refused: a field id that is none",
             one(Action::Set(pb::SetField { field_id: "a b".to_owned(), value: Some(int(1)) })),
