@@ -60,6 +60,7 @@ README.md goes on from here: two people, one card, a conflict and its resolution
 fn schema() -> Schema {
     let fields = |kinds: &[(&str, FieldKind)]| Collection {
         fields: kinds.iter().map(|(name, kind)| ((*name).into(), Field::of(*kind))).collect(),
+        ..Collection::default()
     };
     let collections = [
         (
@@ -81,6 +82,7 @@ fn schema() -> Schema {
         strict: true,
         version: 0,
         collections: collections.into_iter().map(|(name, c)| (name.into(), c)).collect(),
+        ..Schema::default()
     }
 }
 

@@ -36,7 +36,9 @@ fn accepts(filter: &FieldFilter, record: &RecordView) -> bool {
         FieldCondition::Equals(value) => equals(state, value),
         FieldCondition::NotEquals(value) => !equals(state, value),
         FieldCondition::Contains(value) => match (state, value) {
-            (Some(FieldStateView::Elements(elements)), _) => elements.contains(value),
+            (Some(FieldStateView::Elements(elements)), _) => {
+                elements.iter().any(|element| element.equals(value))
+            }
             (Some(FieldStateView::Targets(targets)), Value::String(target)) => targets.contains(target),
             _ => false,
         },
@@ -51,9 +53,9 @@ fn accepts(filter: &FieldFilter, record: &RecordView) -> bool {
 fn equals(state: Option<&FieldStateView>, value: &Value) -> bool {
     match (state, value) {
         (None | Some(FieldStateView::Target(None)), Value::Null) => true,
-        (Some(FieldStateView::Register(now)), _) => now == value,
+        (Some(FieldStateView::Register(now)), _) => now.equals(value),
         (Some(FieldStateView::Text(text)), Value::String(wanted)) => **wanted == **text,
-        (Some(FieldStateView::Counter(now)), Value::Int(wanted)) => now == wanted,
+        (Some(FieldStateView::Counter(now)), wanted) => Value::Int(*now).equals(wanted),
         (Some(FieldStateView::Target(Some(target))), Value::String(wanted)) => target == wanted,
         _ => false,
     }

@@ -9,6 +9,7 @@ use syncline_core::sequencer::counter_value;
 use syncline_core::state::{
     CounterHead, Existence, FieldRow, FieldValue, Head, Key, Prefix, RecordRow, Row, ScopeRow,
 };
+use syncline_core::unknown::Unknown;
 use syncline_core::value::Value;
 use syncline_core::view::{CandidateView, FieldStateView, FieldView, RecordView};
 
@@ -157,7 +158,7 @@ async fn field_view(
 }
 
 fn as_head(head: &CounterHead) -> Head {
-    Head { stamp: head.stamp, rank: head.rank, value: Value::Int(head.value) }
+    Head { stamp: head.stamp, rank: head.rank, value: Value::Int(head.value), unknown: Unknown::NONE }
 }
 
 /// Candidates matter where there are several.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::store::{Order, StoreReader, WorkspaceInfo};
+use syncline_core::hash::Secret;
 use syncline_core::ids::{ReplicaId, WorkspaceNo, is_workspace_id};
 use syncline_core::schema::Schema;
 use syncline_core::state::{Key, Prefix, ReplicaRow, Row, WorkspaceHead};
@@ -39,8 +40,10 @@ impl Engine {
         display_name: &str,
         schema: Schema,
     ) -> Result<WorkspaceStatus, EngineError> {
-        // 0 stands for a history that is not known yet.
-        let epoch = self.inner.randomness.number().max(1);
+        let randomness = &self.inner.randomness;
+        // Below 2^63; 0 stands for a history that is not known yet.
+        let epoch = (randomness.number() >> 1).max(1);
+        let secret = Secret::drawn([(); 3].map(|()| randomness.uuid()));
         let (id, display_name): (Arc<str>, Arc<str>) = (id.into(), display_name.into());
         let wanted = Schema { version: 0, ..schema };
         let mut declared = Schema::default();
@@ -50,7 +53,7 @@ impl Engine {
         let mut attempts = CREATE_ATTEMPTS_MAX;
         loop {
             let (id, display_name, schema) = (job_id.clone(), display_name.clone(), job_schema.clone());
-            let job = |reply| Job::CreateWorkspace { id, display_name, epoch, schema, reply };
+            let job = |reply| Job::CreateWorkspace { id, display_name, epoch, secret, schema, reply };
             attempts -= 1;
             match self.enqueue(job).await {
                 // Another server created it at the same moment: then it is there the next time.
@@ -62,12 +65,12 @@ impl Engine {
             };
         }
         let (schema, _) = self.schema(&id).await?;
-        if schema.collections != declared.collections || schema.strict != declared.strict {
-            // An unstrict workspace derives fields as it goes, beside those that are declared: that is no other schema.
-            let derived = !declared.strict && !schema.strict && has_all(&schema, &declared);
-            if !derived {
-                return Err(EngineError::WorkspaceExists { id: id.to_string() });
-            }
+        // An unstrict workspace derives fields as it goes, beside those that are declared: that is no other schema.
+        let agrees = schema.strict == declared.strict
+            && schema.has_all(&declared)
+            && (!declared.strict || declared.has_all(&schema));
+        if !agrees {
+            return Err(EngineError::WorkspaceExists { id: id.to_string() });
         }
         self.workspace(&id).await
     }
@@ -191,15 +194,6 @@ impl Engine {
         hub.start(hub_head(&head, schema.version));
         Ok(hub)
     }
-}
-
-/// Whether a schema has every collection and field of another one, with the same policies.
-fn has_all(schema: &Schema, declared: &Schema) -> bool {
-    declared.collections.iter().all(|(id, collection)| {
-        schema.collections.get(id).is_some_and(|there| {
-            collection.fields.iter().all(|(field, spec)| there.fields.get(field) == Some(spec))
-        })
-    })
 }
 
 async fn status(reader: &mut dyn StoreReader, info: WorkspaceInfo) -> Result<WorkspaceStatus, EngineError> {

@@ -136,6 +136,7 @@ mod tests {
             effects: vec![effect],
             settlement: Settlement::default(),
             operation_hash: [3; 16],
+            hash_salt: [5; 16],
             chain: [4; 16],
         })
     }

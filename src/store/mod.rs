@@ -2,7 +2,8 @@
 //!
 //! State is keyed rows in one ordered table per store, led by the workspace, so that the same few statements
 //! serve every engine and a distributed database can shard by the workspace. The log of changes has a table of
-//! its own because it only grows. Typed keys and rows are encoded once, in [`codec`], for all stores.
+//! its own because it only grows. Typed keys and rows are encoded once, in [`codec`] and
+//! [`stored`], for all stores.
 
 pub mod codec;
 pub mod memory;
@@ -11,6 +12,7 @@ mod pending;
 pub mod postgres;
 mod shared;
 pub mod sqlite;
+pub mod stored;
 
 use std::sync::Arc;
 

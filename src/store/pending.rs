@@ -35,7 +35,7 @@ impl Pending {
     pub fn add(&mut self, ws: WorkspaceNo, flush: &Flush, head: &WorkspaceHead) -> Result<(), StoreError> {
         self.heads.insert(ws, *head);
         for (key, row) in &flush.rows {
-            let value = row.as_deref().map(codec::encode_row).transpose()?;
+            let value = row.as_deref().map(codec::encode_row);
             self.rows.insert((ws, codec::encode_key(key)?), value);
         }
         for change in &flush.changes {
@@ -44,7 +44,7 @@ impl Pending {
                 seq: change.seq,
                 replica_no: change.author.replica_no,
                 counter: change.author.counter,
-                content: codec::encode_change(change)?,
+                content: codec::encode_change(change),
             });
         }
         Ok(())

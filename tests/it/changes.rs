@@ -353,7 +353,7 @@ async fn a_cursor_that_cannot_be_resumed_is_reset_with_the_reason() {
             pb::Cursor { seq_inclusive: 11, chain: Default::default(), ..head.clone() },
             pb::ResetReason::FutureCursor,
         ),
-        (pb::Cursor { seq_inclusive: u64::MAX, ..head.clone() }, pb::ResetReason::FutureCursor),
+        (pb::Cursor { seq_inclusive: (1 << 63) - 1, ..head.clone() }, pb::ResetReason::FutureCursor),
         // The right place with another past: rewound within the epoch.
         (pb::Cursor { chain: vec![7; 16].into(), ..head.clone() }, pb::ResetReason::WrongEpoch),
         (pb::Cursor { seq_inclusive: 4, ..head.clone() }, pb::ResetReason::WrongEpoch),

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use syncline_core::hash::{CHAIN_START, Hash, chain};
+use syncline_core::hash::{CHAIN_START, Hash, chain, operation_hash};
+use syncline_protocol::convert::operation_from_pb;
 
+use crate::harness::feed::only;
 use crate::harness::model::Model;
 use crate::harness::ops::{card, person};
 use crate::harness::receipts::{applied, duplicate, held, original, position, rejected, settled, waits_for};
@@ -173,8 +175,8 @@ async fn the_hash_chain_is_what_a_client_computes_itself() {
 }
 
 #[tokio::test]
-async fn the_hash_of_an_operation_is_of_its_content_and_of_nothing_else() {
-    // Two workspaces of other epochs: what differs is only what is named in the content.
+async fn the_hash_of_an_operation_is_of_its_content_and_its_salt() {
+    // Two workspaces: the content is the same, and so is the dot, but each has its own secret.
     let server = TestServer::start().await;
     let mut hashes = Vec::new();
     for id in ["one", "two"] {
@@ -186,10 +188,33 @@ async fn the_hash_of_an_operation_is_of_its_content_and_of_nothing_else() {
         ws.apply(operation("r1", "c1")).await;
         ws.apply(operation("r2", "c1x")).await;
         let changes = Feed::open(&ws, Kind::Watch, None).await.until(2).await;
-        hashes.push(changes.into_iter().map(|c| c.operation_hash).collect::<Vec<_>>());
+        for (change, (request_id, record_id)) in changes.iter().zip([("r1", "c1"), ("r2", "c1x")]) {
+            let sent = operation_from_pb(operation(request_id, record_id), 0).expect("an operation");
+            let salt = Hash::try_from(change.hash_salt.as_ref()).expect("16 bytes");
+            let expected = operation_hash(&salt, &sent.content_hash());
+            assert_eq!(change.operation_hash.as_ref(), expected);
+        }
+        hashes.extend(changes.into_iter().map(|c| c.operation_hash));
     }
-    assert_eq!(hashes[0], hashes[1]);
-    assert_ne!(hashes[0][0], hashes[0][1]);
+    let distinct: std::collections::BTreeSet<_> = hashes.iter().collect();
+    assert_eq!(distinct.len(), 4);
+}
+
+#[tokio::test]
+async fn who_is_not_sent_all_of_a_change_is_not_sent_its_salt() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    ws.write(vec![card("c1").create(), person("p1").create()]).await;
+    ws.write(vec![card("c2").create()]).await;
+    for (ids, has_salts) in [
+        (vec!["cards"], vec![false, true]),
+        (vec!["cards", "people"], vec![true, true]),
+        (vec!["people"], vec![false]),
+    ] {
+        let changes = Feed::filtered(&ws, Kind::Watch, None, only(&ids)).await.until(2).await;
+        let told: Vec<bool> = changes.iter().map(|c| !c.hash_salt.is_empty()).collect();
+        assert_eq!(told, has_salts, "{ids:?}");
+    }
 }
 
 #[tokio::test]

@@ -6,8 +6,6 @@
 //! in its context, `w` happened before the incoming `o` exactly when [`Author::knows`] says so; otherwise
 //! the two are concurrent. The cost does not depend on how many replicas the workspace ever saw.
 
-use serde::{Deserialize, Serialize};
-
 use crate::fault;
 
 /// Position in a workspace's order: 1, 2, 3, … without gaps. 0 stands for "before everything".
@@ -22,7 +20,7 @@ pub type Counter = u64;
 pub const SERVER_REPLICA_NO: ReplicaNo = 0;
 
 /// An operation that has its place in the order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp {
     pub seq: Seq,
     pub replica_no: ReplicaNo,
@@ -30,14 +28,14 @@ pub struct Stamp {
 }
 
 /// A dot its author knew although it was not yet sequenced from the author's point of view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Extra {
     pub replica_no: ReplicaNo,
     pub counter: Counter,
 }
 
 /// Who wrote an operation, and what they knew.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Author {
     pub replica_no: ReplicaNo,
     pub counter: Counter,

@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::causality::{Author, Seq, Stamp};
 use super::conflict::ConflictSummary;
-use super::hash::Hash;
+use super::hash::{Hash, operation_hash};
 use super::ids::{CollectionId, Dot, FieldId, RecordId};
 use super::merge::text::{SettledHunk, Splice};
 use super::operation::{CausalContext, Mutation, Settlement};
 use super::value::Value;
 
 /// An operation in its place in the order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     pub seq: Seq,
     pub dot: Dot,
@@ -29,11 +27,19 @@ pub struct Change {
     pub mutations: Vec<Mutation>,
     pub effects: Vec<Effect>,
     pub settlement: Settlement,
+    /// Of the salt and the content's hash.
     pub operation_hash: Hash,
     pub chain: Hash,
+    /// For who may see all of the operation.
+    pub hash_salt: Hash,
 }
 
 impl Change {
+    /// Whether this is what became of an operation with this content.
+    pub fn is_of(&self, content_hash: &Hash) -> bool {
+        operation_hash(&self.hash_salt, content_hash) == self.operation_hash
+    }
+
     /// The operation's identity for comparisons of knowledge.
     pub fn stamp(&self) -> Stamp {
         Stamp { seq: self.seq, replica_no: self.author.replica_no, counter: self.author.counter }
@@ -60,7 +66,7 @@ impl Change {
 }
 
 /// One thing a change did. Decided once, a pure function of state, operation and context.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {
     pub collection: CollectionId,
     pub record: RecordId,
@@ -74,7 +80,7 @@ pub struct Effect {
 }
 
 /// What an effect did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EffectKind {
     RecordCreated,
     RecordDeleted,
@@ -107,7 +113,7 @@ pub enum EffectKind {
 }
 
 /// What happened to a conflict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConflictEventKind {
     Opened,
     Changed,

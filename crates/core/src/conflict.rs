@@ -2,25 +2,24 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::causality::{Author, Seq, Stamp};
 use super::change::ConflictEventKind;
 use super::ids::{CollectionId, ConflictId, Dot, FieldId, RecordId};
 use super::merge::text::Hunk;
 use super::operation::CausalContext;
 use super::schema::Provisional;
+use super::unknown::Unknown;
 use super::value::Value;
 
 /// The place a conflict is about; at most one live conflict each.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope {
     pub record: RecordId,
     pub part: ScopePart,
 }
 
 /// The part of a record.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ScopePart {
     /// The record's existence.
     Record,
@@ -40,7 +39,7 @@ impl Scope {
 }
 
 /// What clashed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConflictKind {
     Register,
     TextOverlap,
@@ -61,7 +60,7 @@ impl ConflictKind {
 }
 
 /// Where a conflict stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConflictStatus {
     Open,
     Deferred,
@@ -89,7 +88,7 @@ impl ConflictStatus {
 }
 
 /// Why a conflict closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CloseReason {
     Resolved,
     Converged,
@@ -121,7 +120,7 @@ impl CloseReason {
 }
 
 /// A conflict with its context. Copies, so that compaction of the log cannot hollow it out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     pub id: ConflictId,
     pub kind: ConflictKind,
@@ -146,10 +145,12 @@ pub struct Conflict {
     pub defer_count: u32,
     pub closing: Option<Closing>,
     pub events: Vec<ConflictEvent>,
+    /// What a newer version wrote beside it.
+    pub unknown: Unknown,
 }
 
 /// How a conflict ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closing {
     pub seq: Seq,
     pub at_ms: i64,
@@ -157,7 +158,7 @@ pub struct Closing {
 }
 
 /// One side of a conflict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alternative {
     pub stamp: Stamp,
     /// Rank of its lineage: the lowest is the incumbent.
@@ -176,10 +177,12 @@ pub struct Alternative {
     pub author: Author,
     pub context: CausalContext,
     pub siblings: Vec<String>,
+    /// What a newer version wrote beside it.
+    pub unknown: Unknown,
 }
 
 /// The hunk of a text edit that an alternative is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlternativeHunk {
     pub index: u16,
     pub hunk: Hunk,
@@ -190,7 +193,7 @@ pub struct AlternativeHunk {
 }
 
 /// What kind of side an alternative is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AlternativeState {
     /// A current candidate.
     Head,
@@ -201,7 +204,7 @@ pub enum AlternativeState {
 }
 
 /// Something that happened to a conflict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConflictEvent {
     pub kind: ConflictEventKind,
     pub seq: Seq,
@@ -210,10 +213,12 @@ pub struct ConflictEvent {
     pub revision: u64,
     pub status: ConflictStatus,
     pub detail: String,
+    /// What a newer version wrote beside it.
+    pub unknown: Unknown,
 }
 
 /// A conflict without its context: what travels in the feed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConflictSummary {
     pub id: ConflictId,
     pub kind: ConflictKind,

@@ -1,5 +1,9 @@
 //! The one hash of the project: BLAKE3 cut to 128 bits.
 
+use std::fmt;
+
+use super::ids::Dot;
+
 /// 128 bits of BLAKE3.
 pub type Hash = [u8; 16];
 
@@ -20,8 +24,95 @@ pub fn chain(previous: &Hash, operation: &Hash) -> Hash {
     truncate(hasher.finalize())
 }
 
+/// `operation_hash = BLAKE3-128(hash_salt ‖ content_hash)`: what the feed says of an operation's content. Without the
+/// salt nobody can check a guess of the content.
+pub fn operation_hash(salt: &Hash, content: &Hash) -> Hash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(salt);
+    hasher.update(content);
+    truncate(hasher.finalize())
+}
+
+/// A workspace's secret, from which the salts of its operations come. It never leaves the server, and is not shown
+/// where it is printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Secret([u8; 32]);
+
+impl Secret {
+    /// The secret that is kept as these bytes.
+    pub fn new(bytes: [u8; 32]) -> Secret {
+        Secret(bytes)
+    }
+
+    /// A secret from random ids, which have 122 random bits each.
+    pub fn drawn(ids: [uuid::Uuid; 3]) -> Secret {
+        let mut hasher = blake3::Hasher::new();
+        for id in ids {
+            hasher.update(id.as_bytes());
+        }
+        Secret(*hasher.finalize().as_bytes())
+    }
+
+    /// The bytes, to be kept.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// `hash_salt = BLAKE3-128(secret; replica ‖ counter)`, keyed with the secret; the replica's 16 bytes and the
+    /// counter's 8, the highest first.
+    pub fn salt(&self, dot: &Dot) -> Hash {
+        let mut input = [0; 24];
+        let (replica, counter) = input.split_at_mut(16);
+        replica.copy_from_slice(dot.replica.as_bytes());
+        counter.copy_from_slice(&dot.counter.to_be_bytes());
+        truncate(blake3::keyed_hash(&self.0, &input))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
 fn truncate(full: blake3::Hash) -> Hash {
     let mut short = Hash::default();
     short.copy_from_slice(&full.as_bytes()[..16]);
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_salt_is_of_one_workspace_and_one_operation() {
+        let dot = |id, counter| Dot { replica: Uuid::from_u128(id), counter };
+        let secrets = [1, 2].map(|byte| Secret::new([byte; 32]));
+        let mut salts: Vec<Hash> = secrets
+            .iter()
+            .flat_map(|secret| [dot(1, 1), dot(1, 2), dot(2, 1), dot(1, 1 << 8)].map(|dot| secret.salt(&dot)))
+            .collect();
+        assert_eq!(salts[0], secrets[0].salt(&dot(1, 1)));
+        salts.sort_unstable();
+        salts.dedup();
+        assert_eq!(salts.len(), 8);
+    }
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        assert_eq!(format!("{:?}", Secret::new([7; 32])), "Secret(..)");
+    }
+
+    #[test]
+    fn secrets_that_are_drawn_differ_in_any_of_the_ids() {
+        let ids = [1, 2, 3].map(Uuid::from_u128);
+        for at in 0..3 {
+            let mut other = ids;
+            other[at] = Uuid::from_u128(9);
+            assert_ne!(Secret::drawn(ids), Secret::drawn(other));
+        }
+    }
 }

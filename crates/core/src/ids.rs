@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::causality::{Counter, Seq};
@@ -24,7 +23,7 @@ pub type WorkspaceNo = i64;
 pub type Epoch = u64;
 
 /// An operation's identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dot {
     pub replica: ReplicaId,
     pub counter: Counter,
@@ -37,7 +36,7 @@ impl fmt::Display for Dot {
 }
 
 /// A conflict: the position of the operation that opened it, and a number among those it opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConflictId {
     pub opened_seq: Seq,
     pub index: u16,

@@ -1,6 +1,7 @@
 //! What Syncline means: identities, causality, values, merging, conflicts and the sequencer that settles
 //! operations. Pure and synchronous: no tokio, tonic, prost, sqlx, clock or randomness below this line.
 
+pub mod canonical;
 pub mod causality;
 pub mod change;
 pub mod conflict;
@@ -15,5 +16,7 @@ pub mod schema;
 pub mod seeded_faults;
 pub mod sequencer;
 pub mod state;
+pub mod unknown;
 pub mod value;
 pub mod view;
+pub mod wire;

@@ -18,6 +18,9 @@ pub const DEPENDENCIES_MAX: usize = 32;
 pub const ID_BYTES_MAX: usize = 64;
 /// Correlation ids, actors, client names, assignees.
 pub const LABEL_BYTES_MAX: usize = 128;
+/// The last position and the greatest epoch: both are below 2^63, so that languages without unsigned numbers of 64 bits
+/// can hold them. No log gets there.
+pub const SEQ_MAX: u64 = (1 << 63) - 1;
 /// Nesting of a value.
 pub const VALUE_DEPTH_MAX: usize = 16;
 /// Elements in one add or remove.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use super::canonical;
 use super::causality::{Counter, Seq};
 use super::hash::{Hash, hash};
 use super::ids::{CollectionId, ConflictId, Dot, Epoch, FieldId, RecordId};
@@ -12,7 +11,7 @@ use super::refusal::Refusal;
 use super::value::Value;
 
 /// What makes an operation the same one when it is sent again.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// Of a client with a replica.
     Dot(Dot),
@@ -21,7 +20,7 @@ pub enum Identity {
 }
 
 /// What the author knew.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Knowledge {
     Context(CausalContext),
     /// Everything ordered when the operation settles.
@@ -29,7 +28,7 @@ pub enum Knowledge {
 }
 
 /// A causal context as it travels: extras by replica id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CausalContext {
     pub epoch: Epoch,
     pub base_seq: Seq,
@@ -37,7 +36,7 @@ pub struct CausalContext {
 }
 
 /// An atomic list of mutations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
     pub identity: Identity,
     pub knowledge: Knowledge,
@@ -52,27 +51,31 @@ pub struct Operation {
 }
 
 /// Why an operation's content cannot be accepted, with a hash of what was sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
     pub refusal: Refusal,
     pub mutation_index: Option<u32>,
+    /// BLAKE3-128 of the protobuf encoding of all that was sent.
     pub content_hash: Hash,
 }
 
 impl Operation {
     /// Identifies the content: equal for every resubmission, different for any other content.
     pub fn content_hash(&self) -> Hash {
-        hash(&postcard::to_allocvec(self).unwrap_or_default())
+        match &self.malformed {
+            Some(malformed) => malformed.content_hash,
+            None => hash(&canonical::operation(self)),
+        }
     }
 
     /// Size in storage, about.
     pub fn weight_bytes(&self) -> u64 {
-        postcard::experimental::serialized_size(self).unwrap_or(usize::MAX) as u64
+        canonical::operation(self).len() as u64
     }
 }
 
 /// One change to one field, one record, or one conflict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mutation {
     /// Empty for actions on a conflict.
     pub collection: CollectionId,
@@ -85,7 +88,7 @@ pub struct Mutation {
 }
 
 /// What a mutation does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     Create {
         fields: Vec<(FieldId, Value)>,
@@ -230,7 +233,7 @@ pub enum Outcome {
 }
 
 /// How an accepted operation settled.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settlement {
     pub merged: bool,
     /// Conflicts it opened or added to.
@@ -240,14 +243,14 @@ pub struct Settlement {
 }
 
 /// A final refusal of one operation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     pub refusal: Refusal,
     pub mutation_index: Option<u32>,
 }
 
 /// What a held operation waits for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WaitOn {
     Operation(Dot),
     Record(RecordId),

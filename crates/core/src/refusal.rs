@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::causality::{Counter, Seq};
 use super::ids::{CollectionId, ConflictId, Dot, Epoch, FieldId, RecordId};
 use super::schema::FieldKind;
 
 /// Why an operation was not accepted. The texts tell the caller what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("the operation has {bytes} bytes, more than the {limit} allowed; split it")]
     OperationTooLarge { bytes: u64, limit: u64 },

@@ -106,7 +106,7 @@ impl Cache {
                     load::range(writer, ws, &mut state, Prefix::Waiters).await?;
                 }
                 load::range(writer, ws, &mut state, Prefix::Wakes).await?;
-                load::rows(writer, ws, &mut state, vec![Key::Schema]).await?;
+                load::rows(writer, ws, &mut state, vec![Key::Schema, Key::Secret]).await?;
                 Ok(entry.insert(state))
             }
         }

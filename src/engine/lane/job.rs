@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::store::StoreError;
 use syncline_core::causality::Counter;
+use syncline_core::hash::Secret;
 use syncline_core::ids::{ConflictId, Dot, WorkspaceNo};
 use syncline_core::operation::{Operation, Receipt};
 use syncline_core::schema::{Schema, SchemaError};
@@ -36,6 +37,7 @@ pub(in crate::engine) enum Job {
         id: Arc<str>,
         display_name: Arc<str>,
         epoch: u64,
+        secret: Secret,
         schema: Schema,
         reply: Reply<WorkspaceNo>,
     },

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::store::{Order, StoreError, StoreReader, StoreWriter};
 use crate::telemetry;
+use syncline_core::hash::Secret;
 use syncline_core::ids::{ConflictId, WorkspaceNo};
 use syncline_core::operation::{Operation, Receipt};
 use syncline_core::schema::{Schema, SchemaError};
@@ -43,8 +44,8 @@ impl Work<'_> {
                 let updated = self.update_schema(ws, &change).await;
                 answer(reply, updated)
             }
-            Job::CreateWorkspace { id, display_name, epoch, schema, reply } => {
-                let created = self.create(&id, &display_name, epoch, schema).await;
+            Job::CreateWorkspace { id, display_name, epoch, secret, schema, reply } => {
+                let created = self.create(&id, &display_name, (epoch, secret), schema).await;
                 answer(reply, created)
             }
             Job::Remind { ws, conflicts, reply } => {
@@ -113,7 +114,7 @@ impl Work<'_> {
         &mut self,
         id: &str,
         display_name: &str,
-        epoch: u64,
+        (epoch, secret): (u64, Secret),
         schema: Schema,
     ) -> Result<WorkspaceNo, StoreError> {
         if let Some(existing) = self.writer.workspace(id).await? {
@@ -123,6 +124,7 @@ impl Work<'_> {
         let ws = self.writer.create_workspace(id, display_name, self.env.now_ms, &head).await?;
         let mut state = WorkspaceState::new(head);
         state.put(Key::Schema, Some(Row::Schema(schema)));
+        state.put(Key::Secret, Some(Row::Secret(secret)));
         state.learn_range(Prefix::Waiters, []);
         state.learn_range(Prefix::Wakes, []);
         self.cache.insert(ws, state);

@@ -1,4 +1,4 @@
-//! Keys, rows and changes as bytes: the same for every store.
+//! Keys as bytes: the same for every store. Rows and changes are in [`super::stored`].
 //!
 //! Keys keep their order: within a kind, comparing two encodings byte by byte gives what comparing the keys
 //! gives, and every [`Prefix`] is one contiguous range. A key is
@@ -11,28 +11,24 @@
 //! choices 1 byte in the order of the variants ‖ parts
 //! ```
 //!
-//! Rows and changes are a format number and postcard. Whatever a database hands back is decoded with an error,
-//! never with a panic: disks do fail.
+//! Whatever a database hands back is decoded with an error, never with a panic: disks do fail.
 
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{ConnectionContent, Order, StoreError};
-use syncline_core::change::Change;
+pub use super::stored::{
+    decode_change, decode_connection, decode_row, encode_change, encode_connection, encode_row,
+};
+use super::{Order, StoreError};
 use syncline_core::conflict::{Scope, ScopePart};
 use syncline_core::hash::Hash;
 use syncline_core::ids::{ConflictId, Dot};
 use syncline_core::operation::WaitOn;
-use syncline_core::state::{Key, Prefix, Row};
+use syncline_core::state::{Key, Prefix};
 
 #[cfg(test)]
 mod tests;
-
-/// Number of the current format of rows and changes. A new one is read beside the old ones.
-const FORMAT: u8 = 1;
 
 /// First bytes of keys. They are what is stored: a new kind takes the next free number, wherever it stands in
 /// [`Key`], and none is ever used again.
@@ -54,6 +50,7 @@ mod space {
     pub const HOLD_USAGE: u8 = 15;
     pub const WAKE: u8 = 16;
     pub const REQUEST: u8 = 17;
+    pub const SECRET: u8 = 18;
 }
 
 /// A key as bytes. Fails only for a text that contains NUL, which no valid identifier does.
@@ -95,6 +92,7 @@ pub fn encode_key(key: &Key) -> Result<Vec<u8>, StoreError> {
         }
         Key::Wake(on) => KeyWriter::new(space::WAKE).wait_on(on)?,
         Key::Request(id) => KeyWriter::new(space::REQUEST).text(id)?,
+        Key::Secret => KeyWriter::new(space::SECRET),
     };
     Ok(out.0)
 }
@@ -167,58 +165,6 @@ fn after_prefix(prefix: &[u8]) -> Vec<u8> {
 pub(super) fn successor(mut key: Vec<u8>) -> Vec<u8> {
     key.push(0);
     key
-}
-
-/// A row as bytes.
-pub fn encode_row(row: &Row) -> Result<Vec<u8>, StoreError> {
-    encode(row, "row")
-}
-
-/// A row from its bytes.
-pub fn decode_row(bytes: &[u8]) -> Result<Row, StoreError> {
-    decode(bytes, "row")
-}
-
-/// A change as bytes.
-pub fn encode_change(change: &Change) -> Result<Vec<u8>, StoreError> {
-    encode(change, "change")
-}
-
-/// A change from its bytes.
-pub fn decode_change(bytes: &[u8]) -> Result<Change, StoreError> {
-    decode(bytes, "change")
-}
-
-/// What is told of a connection, as bytes.
-pub fn encode_connection(content: &ConnectionContent) -> Result<Vec<u8>, StoreError> {
-    encode(content, "connection")
-}
-
-/// What is told of a connection, from its bytes.
-pub fn decode_connection(bytes: &[u8]) -> Result<ConnectionContent, StoreError> {
-    decode(bytes, "connection")
-}
-
-fn encode<T: Serialize>(value: &T, what: &str) -> Result<Vec<u8>, StoreError> {
-    let mut out = Vec::with_capacity(256);
-    out.push(FORMAT);
-    postcard::to_extend(value, out)
-        .map_err(|e| StoreError::Inconsistent(format!("a {what} cannot be encoded: {e}")))
-}
-
-fn decode<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, StoreError> {
-    let inconsistent = |detail: String| {
-        StoreError::Inconsistent(format!("a stored {what} of {} bytes cannot be read: {detail}", bytes.len()))
-    };
-    let (format, content) = bytes.split_first().ok_or_else(|| inconsistent("it is empty".to_owned()))?;
-    if *format != FORMAT {
-        return Err(inconsistent(format!("its format is {format}, this server knows {FORMAT}")));
-    }
-    match postcard::take_from_bytes(content) {
-        Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => Err(inconsistent(format!("{} bytes follow its end", rest.len()))),
-        Err(e) => Err(inconsistent(e.to_string())),
-    }
 }
 
 /// Builds a key.
@@ -295,6 +241,7 @@ impl KeyReader<'_> {
             },
             space::WAKE => Key::Wake(self.wait_on()?),
             space::REQUEST => Key::Request(self.text()?),
+            space::SECRET => Key::Secret,
             _ => return None,
         };
         self.0.is_empty().then_some(key)

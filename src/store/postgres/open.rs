@@ -13,6 +13,7 @@ use super::errors::{of_statement, unavailable};
 use super::inspect::{self, Gravity, Schema};
 use crate::store::StoreError;
 use crate::store::migrations::{Dialect, migrator};
+use crate::store::stored;
 
 /// The server's limit for one statement: below ours, so that it is the server which says what it was.
 const STATEMENT_TIMEOUT_MS: u32 = 4_000;
@@ -94,6 +95,11 @@ pub(super) async fn prepare(options: &PostgresOptions) -> Result<(), StoreError>
     if inspection.schema != Schema::Current {
         migrate(&mut conn).await?;
     }
+    let first: Option<Vec<u8>> = sqlx::query_scalar(include_str!("../sql/stored_format.sql"))
+        .fetch_optional(&mut conn)
+        .await
+        .map_err(of_statement)?;
+    stored::check_format(first.as_deref())?;
     // All was said; the server notices a missing goodbye as well.
     let _ = conn.close().await;
     Ok(())

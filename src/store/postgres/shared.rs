@@ -165,7 +165,7 @@ impl Shared {
             columns.0.push(connection.ws);
             columns.1.push(connection.id.as_bytes().to_vec());
             columns.2.push(connection.lease_ms.min(lease_max_ms).cast_signed());
-            columns.3.push(codec::encode_connection(&connection.content)?);
+            columns.3.push(codec::encode_connection(&connection.content));
         }
         let put = || {
             sqlx::query(include_str!("../sql/postgres/connection_put.sql"))

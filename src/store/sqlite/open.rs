@@ -13,6 +13,7 @@ use super::SqliteOptions;
 use super::errors::{of_file, of_open};
 use crate::store::StoreError;
 use crate::store::migrations::{Dialect, migrator};
+use crate::store::stored;
 
 /// The first release without the reset of the write-ahead log that could corrupt the database.
 const SQLITE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
@@ -45,6 +46,7 @@ pub(super) async fn open(options: &SqliteOptions) -> Result<Opened, StoreError> 
     let mut conn = writer_options.connect().await.map_err(|e| of_open(path, e))?;
     check(&mut conn, options).await?;
     migrate(&mut conn, path).await?;
+    check_format(&mut conn, path).await?;
     Ok(Opened { conn, writer_options, lock })
 }
 
@@ -180,6 +182,14 @@ where
 fn parse_version(version: &str) -> Option<(u32, u32, u32)> {
     let mut parts = version.split('.').map(|part| part.parse().ok());
     Some((parts.next()??, parts.next()??, parts.next()??))
+}
+
+async fn check_format(conn: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let first: Option<Vec<u8>> = sqlx::query_scalar(include_str!("../sql/stored_format.sql"))
+        .fetch_optional(conn)
+        .await
+        .map_err(|e| of_open(path, e))?;
+    stored::check_format(first.as_deref())
 }
 
 async fn migrate(conn: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {

@@ -15,7 +15,7 @@ async fn a_context_ahead_of_the_server_or_of_another_epoch_is_not_taken_and_uses
         knowledge: Some(pb::operation::Knowledge::Context(context)),
         ..client.ada.op_at(2, vec![card("c1").set("title", "x")])
     };
-    for base_seq in [client.head + 1, u64::MAX] {
+    for base_seq in [client.head + 1, (1 << 63) - 1] {
         let context = pb::CausalContext { base_seq, ..client.ada.context.clone() };
         let receipt = client.ws.submit(made_up(&client, context)).await;
         let found = refused(&receipt, Reason::ContextAhead);

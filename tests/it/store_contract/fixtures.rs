@@ -29,7 +29,7 @@ pub fn record(name: &str) -> Key {
 
 /// A row that can be told from others.
 pub fn row(n: u64) -> Row {
-    Row::HoldUsage(HoldUsage { count: n, bytes: u64::MAX })
+    Row::HoldUsage(HoldUsage { count: n, bytes: u64::MAX, ..HoldUsage::default() })
 }
 
 pub fn change(seq: u64, replica_no: u32, counter: u64) -> Change {
@@ -54,6 +54,7 @@ pub fn change(seq: u64, replica_no: u32, counter: u64) -> Change {
         }],
         settlement: Settlement::default(),
         operation_hash: [7; 16],
+        hash_salt: [9; 16],
         chain: [9; 16],
     }
 }

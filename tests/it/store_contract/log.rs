@@ -120,7 +120,8 @@ pub async fn a_megabyte_comes_back_whole(store: &dyn Store) {
     let mut big = change(1, 1, 1);
     let bytes: Vec<u8> = (0..1024 * 1024).map(|n: usize| ((n * 31) >> 3) as u8).collect();
     big.effects[0].kind = EffectKind::Register { value: Some(Value::Bytes(bytes.clone())) };
-    let element = ElementRow { value: Value::Bytes(bytes), additions: Vec::new() };
+    let element =
+        ElementRow { value: Value::Bytes(bytes), additions: Vec::new(), unknown: Default::default() };
     let rows = [(record("a"), Some(Row::Element(element.clone()))), (record("b"), Some(row(1)))];
     write(store, ws, &flush(rows, vec![big.clone()]), &head(1)).await.unwrap();
     let mut reader = reader(store).await;

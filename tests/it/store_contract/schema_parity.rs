@@ -15,7 +15,8 @@ const ONLY_IN_POSTGRES: [&str; 1] = ["connection"];
 /// The list of workspaces, where numbers come from, and the driver's own.
 const WITHOUT_WORKSPACE: [&str; 2] = ["workspace", "_sqlx_migrations"];
 /// Statements about no workspace in particular.
-const OF_NO_WORKSPACE: [&str; 6] = [
+const OF_NO_WORKSPACE: [&str; 7] = [
+    "stored_format.sql",
     "workspace_page.sql",
     "workspace_by_id.sql",
     "workspace_insert.sql",

@@ -58,6 +58,23 @@ async fn the_files_are_private() {
     store.close().await;
 }
 
+/// A database of the format before the first release is refused when it is opened, with what to do.
+#[tokio::test]
+async fn an_unreleased_format_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(fast(&directory)).await.unwrap();
+    let ws = workspace(&store, "w").await;
+    write(&store, ws, &flush([(record("r"), Some(row(1)))], vec![]), &head(0)).await.unwrap();
+    store.close().await;
+    let mut conn = plain_connection(&directory).await;
+    sqlx::query("UPDATE state SET value = x'0105'").execute(&mut conn).await.unwrap();
+    sqlx::Connection::close(conn).await.unwrap();
+    let Err(StoreError::Unusable(text)) = SqliteStore::open(fast(&directory)).await else {
+        panic!("it was opened");
+    };
+    assert!(text.contains("format is 1") && text.contains("start with an empty database"), "{text}");
+}
+
 /// A database that a newer server wrote is left alone.
 #[tokio::test]
 async fn a_newer_schema_is_refused() {

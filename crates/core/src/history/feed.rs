@@ -35,6 +35,8 @@ pub struct Entry<'a> {
     pub extras: &'a [Dot],
     pub operation_hash: Hash,
     pub chain: Hash,
+    /// What the content's hash was salted with.
+    pub hash_salt: Hash,
 }
 
 /// Four bytes of a hash; 0 for none. Enough to tell two hashes apart, a sixth of the memory.
@@ -178,6 +180,8 @@ pub(super) struct LogEntry {
     pub base_seq: Seq,
     pub operation_hash: Hash,
     pub chain: Hash,
+    /// What the content's hash was salted with.
+    pub hash_salt: Hash,
     /// Where its extras begin in [`Log::extras`].
     pub extras_from: u32,
     pub extras: u16,
@@ -221,6 +225,7 @@ impl Log {
             base_seq: entry.base_seq,
             operation_hash: entry.operation_hash,
             chain: entry.chain,
+            hash_salt: entry.hash_salt,
             extras_from,
             extras: u16::try_from(entry.extras.len()).unwrap_or(u16::MAX),
         });

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::settle::{Settled, settle};
 use super::{Environment, hold};
 use crate::causality::{Author, Counter, Extra, SERVER_REPLICA_NO};
+use crate::change::Change;
 use crate::fault;
 use crate::hash::Hash;
 use crate::ids::{Dot, ReplicaId};
@@ -12,6 +13,7 @@ use crate::limits::REQUEST_ID_MS;
 use crate::operation::{CausalContext, Identity, Knowledge, Operation, Outcome, Receipt, WaitOn};
 use crate::refusal::Refusal;
 use crate::state::{Key, ReplicaRow, RequestRow, Row, Step, Transaction, read};
+use crate::unknown::Unknown;
 
 /// See [`super::submit`].
 pub(super) fn submit(tx: &mut Transaction<'_>, operation: &Operation, env: Environment) -> Step<Receipt> {
@@ -83,28 +85,47 @@ fn duplicate(
     hash: Hash,
     last: Counter,
 ) -> Step<Receipt> {
-    let (stored_hash, outcome) = stored_outcome(tx, dot)?;
+    let (content, outcome) = stored_outcome(tx, dot)?;
     // An abandoned counter has no content of its own: what was meant to have it may still arrive.
     let abandoned = matches!(&outcome, Outcome::Rejected(r) if r.refusal == Refusal::Abandoned);
-    if stored_hash != hash && !abandoned && !fault!(ReusedDotIsDuplicate) {
+    if !content.is(&hash) && !abandoned && !fault!(ReusedDotIsDuplicate) {
         return Ok(not_settled(operation, Refusal::ReplicaForked { dot }, last + 1));
     }
     Ok(Receipt { duplicate: true, ..receipt(operation, Some(dot), outcome) })
 }
 
-/// The outcome of a settled operation, with the hash of its content.
-pub fn stored_outcome(tx: &Transaction<'_>, dot: Dot) -> Step<(Hash, Outcome)> {
+/// The content of a settled operation, as far as it can be told from another one.
+pub(super) enum SettledContent {
+    /// By its hash.
+    Rejected(Hash),
+    /// By its salted hash.
+    Accepted(Arc<Change>),
+}
+
+impl SettledContent {
+    /// Whether it is the content that has this hash.
+    fn is(&self, content_hash: &Hash) -> bool {
+        match self {
+            SettledContent::Rejected(hash) => hash == content_hash,
+            SettledContent::Accepted(change) => change.is_of(content_hash),
+        }
+    }
+}
+
+/// The outcome of a settled operation, with its content.
+pub(super) fn stored_outcome(tx: &Transaction<'_>, dot: Dot) -> Step<(SettledContent, Outcome)> {
     let replica_no = tx.replica_no(dot.replica)?.unwrap_or(SERVER_REPLICA_NO);
     let rejection = read(tx.row(&Key::Rejection(replica_no, dot.counter))?, |row| match row {
         Row::Rejection(rejection) => Some(rejection),
         _ => None,
     })?;
     if let Some(rejection) = rejection {
-        return Ok((rejection.operation_hash, Outcome::Rejected(rejection.rejection.clone())));
+        let content = SettledContent::Rejected(rejection.operation_hash);
+        return Ok((content, Outcome::Rejected(rejection.rejection.clone())));
     }
     let change = tx.change_of(replica_no, dot.counter)?;
     let outcome = Outcome::Settled { seq: change.seq, settlement: change.settlement.clone() };
-    Ok((change.operation_hash, outcome))
+    Ok((SettledContent::Accepted(change), outcome))
 }
 
 fn submit_request(
@@ -198,7 +219,7 @@ pub(super) fn replica_row(tx: &mut Transaction<'_>, id: ReplicaId) -> Step<Repli
         tx.head.replica_count += 1;
         tx.head.replica_count
     };
-    let row = ReplicaRow { no, last_settled: 0, last_accepted: 0, last_base: 0 };
+    let row = ReplicaRow { no, last_settled: 0, last_accepted: 0, last_base: 0, unknown: Unknown::NONE };
     tx.put(Key::ReplicaNumber(no), Row::ReplicaNumber(id));
     // Asked again while its first operation settles, it must have the number already.
     if !fault!(ReplicaNumberedTwice) {

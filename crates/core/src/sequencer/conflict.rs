@@ -230,9 +230,13 @@ impl Settling<'_, '_> {
 
     /// Saves a changed conflict; where all its values have become equal, it is over.
     fn save_or_converge(&mut self, conflict: Conflict, detail: &str) -> Step<()> {
-        let mut values = conflict.alternatives.iter().map(|a| &a.value);
-        let first = values.next();
-        if values.all(|v| Some(v) == first) {
+        let mut values = conflict.alternatives.iter().map(|a| a.value.as_ref());
+        let first = values.next().flatten();
+        let equals_first = |value: Option<&Value>| match (first, value) {
+            (Some(first), Some(value)) => first.equals(value),
+            (first, value) => first == value,
+        };
+        if values.all(equals_first) {
             return self.close(conflict, CloseReason::Converged);
         }
         self.save(conflict, ConflictEventKind::Changed, detail)

@@ -11,6 +11,7 @@ use crate::ids::{ConflictId, FieldId, RecordId};
 use crate::operation::Mutation;
 use crate::schema::Provisional;
 use crate::state::{FieldValue, Key, Prefix, Row, ScopeRow, Step};
+use crate::unknown::Unknown;
 use crate::value::Value;
 
 impl Settling<'_, '_> {
@@ -48,6 +49,7 @@ impl Settling<'_, '_> {
             defer_count: 0,
             closing: None,
             events: Vec::new(),
+            unknown: Unknown::NONE,
         })
     }
 
@@ -77,9 +79,13 @@ impl Settling<'_, '_> {
             revision: conflict.revision,
             status: conflict.status,
             detail: detail.to_owned(),
+            unknown: Unknown::NONE,
         });
-        let places =
-            ScopeRow { live: conflict.status.is_live().then_some(conflict.id), last: Some(conflict.id) };
+        let places = ScopeRow {
+            live: conflict.status.is_live().then_some(conflict.id),
+            last: Some(conflict.id),
+            ..self.tx.scope(&conflict.scope)?
+        };
         self.tx.put(Key::Scope(conflict.scope.clone()), Row::Scope(places));
         self.effects.push(Effect {
             collection: conflict.collection.clone(),
@@ -116,6 +122,7 @@ impl Settling<'_, '_> {
             author: self.author.clone(),
             context: self.context.clone(),
             siblings: siblings(&self.operation.mutations, mutation),
+            unknown: Unknown::NONE,
         }
     }
 
@@ -139,6 +146,7 @@ impl Settling<'_, '_> {
             author: change.author.clone(),
             context: change.context.clone(),
             siblings: mutation.map(|m| siblings(&change.mutations, m)).unwrap_or_default(),
+            unknown: Unknown::NONE,
         })
     }
 

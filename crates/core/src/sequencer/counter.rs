@@ -12,15 +12,21 @@ use crate::operation::Mutation;
 use crate::refusal::Refusal;
 use crate::schema::FieldKind;
 use crate::state::{CounterHead, FieldRow, FieldValue, Step};
+use crate::unknown::Unknown;
 use crate::value::Value;
 
 /// What a counter starts from: an assignment of 0 that everybody knows.
-const START: CounterHead =
-    CounterHead { stamp: Stamp { seq: 0, replica_no: 0, counter: 0 }, rank: 0, value: 0, increments: 0 };
+const START: CounterHead = CounterHead {
+    stamp: Stamp { seq: 0, replica_no: 0, counter: 0 },
+    rank: 0,
+    value: 0,
+    increments: 0,
+    unknown: Unknown::NONE,
+};
 
 /// The value a counter shows: the incumbent assignment and the increments it did not know.
 pub fn counter_value(heads: &[CounterHead]) -> Option<i64> {
-    let head = heads.iter().min_by_key(|h| (h.rank, h.stamp.seq)).copied().unwrap_or(START);
+    let head = heads.iter().min_by_key(|h| (h.rank, h.stamp.seq)).unwrap_or(&START);
     head.value.checked_add(head.increments)
 }
 
@@ -65,7 +71,7 @@ impl Settling<'_, '_> {
             increments = 0;
         }
         let rank = lineage_rank(known.iter().map(|h| h.rank), self.stamp.seq);
-        let me = CounterHead { stamp: self.stamp, rank, value, increments };
+        let me = CounterHead { stamp: self.stamp, rank, value, increments, unknown: Unknown::NONE };
         let contender =
             |h: &CounterHead| Contender { stamp: h.stamp, rank: h.rank, value: Some(Value::Int(h.value)) };
         self.record_clash(

@@ -19,14 +19,14 @@ impl Settling<'_, '_> {
         let row = self.record_of(mutation)?;
         self.check_resolves_by_delete(mutation)?;
         let (known, unknown): (Vec<_>, Vec<_>) =
-            row.heads.iter().copied().partition(|h| self.knows(&h.stamp));
+            row.heads.iter().cloned().partition(|h| self.knows(&h.stamp));
         let was_deleted = row.existence == Existence::Deleted;
         let decides = self.is_live(mutation.resolves)?;
         if was_deleted && known.iter().any(|h| h.delete) && !decides {
             return Err(Refusal::RecordDeleted { record: mutation.record.clone() }.into());
         }
         let mut heads = unknown.clone();
-        heads.push(ExistenceHead { stamp: self.stamp, delete: true });
+        heads.push(ExistenceHead::new(self.stamp, true));
         let row = RecordRow { heads, ..row };
         if was_deleted {
             // Whoever deleted it first knew the edits; two deletes agree.
@@ -110,7 +110,9 @@ impl Settling<'_, '_> {
             }
             Some(FieldValue::ToMany { .. }) => {
                 let key = Key::Element(source.clone(), field.clone(), value.element_hash());
-                element_row(self.tx.row(&key)?)?.map(|row| row.additions.clone()).unwrap_or_default()
+                element_row(self.tx.row(&key)?)?
+                    .map(|row| row.additions.iter().map(|a| a.stamp).collect())
+                    .unwrap_or_default()
             }
             _ => Vec::new(),
         };

@@ -12,6 +12,7 @@ use crate::ids::{ConflictId, RecordId};
 use crate::operation::Mutation;
 use crate::refusal::Refusal;
 use crate::state::{Existence, ExistenceHead, Key, RecordRow, Row, Step};
+use crate::unknown::Unknown;
 use crate::value::Value;
 
 impl Settling<'_, '_> {
@@ -67,7 +68,7 @@ impl Settling<'_, '_> {
                 let mut row = self.record_of(mutation)?;
                 // A head of its own: a delete that knew only the other creation clashes with this one.
                 if !fault!(SecondCreateForgotten) {
-                    row.heads.push(ExistenceHead { stamp: self.stamp, delete: false });
+                    row.heads.push(ExistenceHead::new(self.stamp, false));
                 }
                 self.put_existence(mutation, row, EffectKind::Existence);
             }
@@ -81,7 +82,8 @@ impl Settling<'_, '_> {
                     existence: Existence::Alive,
                     created: self.stamp,
                     last_seq: 0,
-                    heads: vec![ExistenceHead { stamp: self.stamp, delete: false }],
+                    heads: vec![ExistenceHead::new(self.stamp, false)],
+                    unknown: Unknown::NONE,
                 };
                 self.put_existence(mutation, row, EffectKind::RecordCreated);
             }
@@ -103,11 +105,11 @@ impl Settling<'_, '_> {
         let row = self.record_of(mutation)?;
         let decides = self.decided_by_restore(mutation)?;
         let (known, unknown): (Vec<_>, Vec<_>) =
-            row.heads.iter().copied().partition(|h| self.knows(&h.stamp));
+            row.heads.iter().cloned().partition(|h| self.knows(&h.stamp));
         let was_deleted = row.existence == Existence::Deleted;
         let against: Vec<Contender> = unknown.iter().filter(|h| h.delete).map(|h| deleter(h.stamp)).collect();
         let mut heads = unknown;
-        heads.push(ExistenceHead { stamp: self.stamp, delete: false });
+        heads.push(ExistenceHead::new(self.stamp, false));
         self.settlement.merged |= !was_deleted && known.is_empty();
         let row = RecordRow { heads, ..row };
         if was_deleted {

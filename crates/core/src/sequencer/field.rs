@@ -11,6 +11,7 @@ use crate::operation::Mutation;
 use crate::refusal::Refusal;
 use crate::schema::{Field, FieldKind, Schema};
 use crate::state::{FieldRow, FieldValue, Key, Row, Step};
+use crate::unknown::Unknown;
 
 impl Settling<'_, '_> {
     /// The field's declaration. A field nobody declared gets the kind of the first action that settles on it.
@@ -18,7 +19,7 @@ impl Settling<'_, '_> {
         let schema = self.tx.schema()?;
         let collection = &mutation.collection;
         let strict = schema.is_some_and(|s| s.strict);
-        let known = schema.and_then(|s| s.field(collection, field)).copied();
+        let known = schema.and_then(|s| s.field(collection, field)).cloned();
         if let Some(spec) = known {
             if fits.contains(&spec.kind) {
                 return Ok(spec);
@@ -34,7 +35,7 @@ impl Settling<'_, '_> {
             return Err(Refusal::Inconsistent { detail }.into());
         };
         let spec = Field::of(*kind);
-        self.derive_field(collection, field, spec)?;
+        self.derive_field(collection, field, spec.clone())?;
         Ok(spec)
     }
 
@@ -65,7 +66,7 @@ impl Settling<'_, '_> {
             Some(row) => Ok(row.clone()),
             None => {
                 self.tx.mark_fresh_set(record, field);
-                Ok(FieldRow { value: FieldValue::empty(kind), last_seq: 0 })
+                Ok(FieldRow { value: FieldValue::empty(kind), last_seq: 0, unknown: Unknown::NONE })
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::limits::{
 use crate::operation::{Action, Knowledge, Operation, Outcome, WaitOn};
 use crate::refusal::Refusal;
 use crate::state::{Existence, HeldRow, HoldUsage, Key, Prefix, Row, Step, Transaction, read};
+use crate::unknown::Unknown;
 
 /// A held operation.
 pub(super) fn held<'t>(tx: &'t Transaction<'_>, dot: Dot) -> Step<Option<&'t HeldRow>> {
@@ -113,6 +114,7 @@ pub(super) fn hold(
         waits_on: missing.clone(),
         expires_at_ms: env.now_ms + lifetime,
         weight_bytes: weight,
+        unknown: Unknown::NONE,
     };
     tx.put(Key::Waiter(missing.clone(), dot), Row::Unit);
     tx.put(Key::Held(dot), Row::Held(Box::new(row)));
@@ -240,7 +242,7 @@ fn usage(tx: &Transaction<'_>, of: Option<Dot>) -> Step<HoldUsage> {
         Row::HoldUsage(usage) => Some(usage),
         _ => None,
     })?
-    .copied()
+    .cloned()
     .unwrap_or_default())
 }
 
@@ -250,6 +252,7 @@ fn count(tx: &mut Transaction<'_>, dot: Dot, operations: i64, bytes: i64) -> Ste
         let next = HoldUsage {
             count: now.count.saturating_add_signed(operations),
             bytes: now.bytes.saturating_add_signed(bytes),
+            unknown: now.unknown,
         };
         let key = Key::HoldUsage(of.map(|dot| dot.replica));
         if next.count == 0 {

@@ -22,16 +22,26 @@ impl Settling<'_, '_> {
         let rest = self.decide_relationship(mutation, field, target)?;
         self.touch_target(mutation, field, target)?;
         let value = Value::String(target.clone());
-        match spec.kind {
+        let backlink = Key::Backlink(target.clone(), mutation.record.clone(), field.clone());
+        let was_linked = match spec.kind {
             FieldKind::ToOne => {
-                let (before, after) = self.write_heads(&rest, field, spec, value)?;
+                let (before, after) = self.write_heads(&rest, field, spec, value.clone())?;
                 self.forget_backlinks(mutation, field, &before, &after);
+                before.iter().any(|head| head.value == value)
             }
-            _ => self.change_set(&rest, field, FieldKind::ToMany, |settling, change| {
-                settling.add_element(mutation, field, &value, change)
-            })?,
+            _ => {
+                let element = Key::Element(mutation.record.clone(), field.clone(), value.element_hash());
+                let was_linked = self.tx.row(&element)?.is_some();
+                self.change_set(&rest, field, FieldKind::ToMany, |settling, change| {
+                    settling.add_element(mutation, field, &value, change)
+                })?;
+                was_linked
+            }
+        };
+        // A row whose key says it all is never rewritten.
+        if !was_linked {
+            self.tx.put(backlink, Row::Unit);
         }
-        self.tx.put(Key::Backlink(target.clone(), mutation.record.clone(), field.clone()), Row::Unit);
         Ok(())
     }
 

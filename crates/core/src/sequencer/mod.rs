@@ -26,7 +26,6 @@ use super::operation::{Operation, Outcome, Receipt, Rejection};
 use super::refusal::Refusal;
 use super::state::{Need, Step, Stop, Transaction, WorkspaceState};
 
-pub use admit::stored_outcome;
 pub use counter::counter_value;
 pub use prefetch::needs_of;
 pub use register::provisional;

@@ -6,7 +6,7 @@ use crate::state::Key;
 
 /// Keys of rows that settling `operation` reads.
 pub fn needs_of(operation: &Operation) -> Vec<Key> {
-    let mut keys = vec![Key::Schema, Key::HoldUsage(None)];
+    let mut keys = vec![Key::Schema, Key::Secret, Key::HoldUsage(None)];
     match &operation.identity {
         Identity::Dot(dot) => keys.push(Key::Replica(dot.replica)),
         Identity::Request(id) => {

@@ -10,7 +10,9 @@ use crate::ids::{FieldId, RecordId};
 use crate::operation::Mutation;
 use crate::schema::{Field, FieldKind, Provisional};
 use crate::state::{FieldRow, FieldValue, Head, Step};
+use crate::unknown::Unknown;
 use crate::value::Value;
+use std::cmp::Ordering;
 
 impl Settling<'_, '_> {
     /// Sets a register field.
@@ -37,8 +39,8 @@ impl Settling<'_, '_> {
         let (known, unknown): (Vec<Head>, Vec<Head>) =
             before.iter().cloned().partition(|h| self.knows_for(mutation, &h.stamp));
         let rank = lineage_rank(known.iter().map(|h| h.rank), self.stamp.seq);
-        let me = Head { stamp: self.stamp, rank, value: value.clone() };
-        let against: Vec<Head> = unknown.iter().filter(|h| h.value != value).cloned().collect();
+        let me = Head { stamp: self.stamp, rank, value: value.clone(), unknown: Unknown::NONE };
+        let against: Vec<Head> = unknown.iter().filter(|h| !h.value.equals(&value)).cloned().collect();
         self.settlement.merged |= !unknown.is_empty();
         let mut after = if fault!(LastWriterOnly) { Vec::new() } else { unknown };
         after.push(me.clone());
@@ -47,6 +49,7 @@ impl Settling<'_, '_> {
             show_first(spec.provisional, &mut after);
         }
 
+        let kind = spec.kind;
         let scope = Scope { record: mutation.record.clone(), part: ScopePart::Field(field.clone()) };
         let contender = |h: &Head| Contender { stamp: h.stamp, rank: h.rank, value: Some(h.value.clone()) };
         self.record_clash(
@@ -65,11 +68,8 @@ impl Settling<'_, '_> {
         let shown = after.first().map(|h| h.value.clone()).unwrap_or(Value::Null);
         let effect = EffectKind::Register { value: (shown != value).then_some(shown) };
         let heads = after.clone();
-        let value = if spec.kind == FieldKind::ToOne {
-            FieldValue::ToOne(heads)
-        } else {
-            FieldValue::Register(heads)
-        };
+        let value =
+            if kind == FieldKind::ToOne { FieldValue::ToOne(heads) } else { FieldValue::Register(heads) };
         self.put_field(mutation, field, FieldRow { value, ..row }, effect);
         Ok((before, after))
     }
@@ -139,13 +139,15 @@ fn show_first(rule: Provisional, heads: &mut [Head]) {
 /// The head that is shown: a pure function of the heads.
 pub fn provisional(rule: Provisional, heads: &[Head]) -> Option<&Head> {
     let incumbent = || heads.iter().min_by_key(|h| (h.rank, h.stamp.seq));
-    let comparable = heads.iter().all(|h| matches!(h.value, Value::Int(_)))
-        || heads.iter().all(|h| matches!(h.value, Value::String(_)));
+    let comparable = heads.iter().all(|h| heads.first().is_none_or(|f| f.value.compare(&h.value).is_some()));
+    // Of values that are equal although of different kinds, the one that came first.
+    let order = |a: &Head, b: &Head| a.value.compare(&b.value).unwrap_or(Ordering::Equal);
+    let age = |a: &Head, b: &Head| (a.rank, a.stamp.seq).cmp(&(b.rank, b.stamp.seq));
     match rule {
         Provisional::Incumbent => incumbent(),
         Provisional::Latest => heads.iter().max_by_key(|h| h.stamp.seq),
-        Provisional::Min if comparable => heads.iter().min_by(|a, b| a.value.cmp(&b.value)),
-        Provisional::Max if comparable => heads.iter().max_by(|a, b| a.value.cmp(&b.value)),
+        Provisional::Min if comparable => heads.iter().min_by(|a, b| order(a, b).then(age(a, b))),
+        Provisional::Max if comparable => heads.iter().max_by(|a, b| order(a, b).then(age(b, a))),
         Provisional::Min | Provisional::Max => incumbent(),
     }
 }

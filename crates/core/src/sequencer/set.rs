@@ -9,6 +9,7 @@ use crate::operation::Mutation;
 use crate::refusal::Refusal;
 use crate::schema::FieldKind;
 use crate::state::{ElementRow, FieldRow, FieldValue, Key, Prefix, Row, Step, read};
+use crate::unknown::Unknown;
 use crate::value::Value;
 
 /// What a mutation did to a set.
@@ -99,17 +100,24 @@ impl Settling<'_, '_> {
     ) -> Step<()> {
         let key = Key::Element(mutation.record.clone(), field.clone(), element.element_hash());
         let present = element_row(self.tx.row(&key)?)?.cloned();
-        let mut additions = present.as_ref().map(|r| r.additions.clone()).unwrap_or_default();
-        additions.retain(|a| !self.knows(a));
-        additions.push(self.stamp);
-        if present.is_none() {
+        // An element that is there stays as it was first added: 1, although 1.0 is added later.
+        let (is_new, mut row) = match present {
+            Some(row) => (false, row),
+            None => {
+                let (value, additions) = (element.clone(), Vec::new());
+                (true, ElementRow { value, additions, unknown: Unknown::NONE })
+            }
+        };
+        row.additions.retain(|a| !self.knows(&a.stamp));
+        row.additions.push(self.stamp.into());
+        if is_new {
             // Removed and added again by one operation: nothing to tell.
-            match change.removed.iter().position(|v| v == element) {
-                Some(at) => drop(change.removed.remove(at)),
+            match change.removed.iter().position(|v| v.equals(element)) {
+                Some(at) => row.value = change.removed.remove(at),
                 None => change.added.push(element.clone()),
             }
         }
-        self.tx.put(key, Row::Element(ElementRow { value: element.clone(), additions }));
+        self.tx.put(key, Row::Element(row));
         Ok(())
     }
 
@@ -123,11 +131,12 @@ impl Settling<'_, '_> {
         let key = Key::Element(mutation.record.clone(), field.clone(), element.element_hash());
         let Some(row) = element_row(self.tx.row(&key)?)?.cloned() else { return Ok(()) };
         let additions: Vec<_> =
-            row.additions.iter().filter(|a| !self.knows(a) && !fault!(RemoveWins)).copied().collect();
+            row.additions.iter().filter(|a| !self.knows(&a.stamp) && !fault!(RemoveWins)).cloned().collect();
         if additions.is_empty() {
-            match change.added.iter().position(|v| v == element) {
+            match change.added.iter().position(|v| v.equals(element)) {
                 Some(at) => drop(change.added.remove(at)),
-                None => change.removed.push(element.clone()),
+                // As it stands there, which need not be how the author wrote it.
+                None => change.removed.push(row.value),
             }
             self.tx.delete(key);
         } else {

@@ -8,14 +8,16 @@ use crate::causality::{Author, Seq, Stamp};
 use crate::change::{Change, Effect};
 use crate::conflict::Scope;
 use crate::fault;
-use crate::hash::{Hash, chain};
+use crate::hash::{Hash, Secret, chain, operation_hash};
 use crate::ids::{Dot, FieldId, RecordId};
+use crate::limits::SEQ_MAX;
 use crate::operation::{
     Action, CausalContext, Identity, Mutation, Operation, Outcome, Rejection, Settlement,
 };
 use crate::refusal::Refusal;
 use crate::schema::FieldKind;
 use crate::state::{Existence, Key, RecordRow, RejectionRow, ReplicaRow, Row, Step, Stop, Transaction};
+use crate::unknown::Unknown;
 use crate::value::Value;
 
 /// A settled operation.
@@ -59,7 +61,7 @@ fn try_settle(
     let replica = replica_row(tx, dot.replica)?;
     check_context(tx, &author, &replica)?;
     check_dependencies(tx, operation)?;
-    let seq = tx.head.head_seq + 1;
+    let seq = next_seq(tx.head.head_seq)?;
     let mut settling = Settling {
         stamp: Stamp { seq, replica_no: author.replica_no, counter: author.counter },
         author,
@@ -73,6 +75,8 @@ fn try_settle(
         created: Vec::new(),
         pairs: Vec::new(),
         next_conflict: 0,
+        replica,
+        secret: tx.secret()?,
         tx,
     };
     for (index, mutation) in operation.mutations.iter().enumerate() {
@@ -89,6 +93,13 @@ fn try_settle(
         }
     }
     Ok(settling.finish(hash))
+}
+
+/// The position after the head.
+fn next_seq(head_seq: Seq) -> Step<Seq> {
+    let detail = || format!("the workspace has no position after {SEQ_MAX}; go on in a new workspace");
+    let next = head_seq.checked_add(1).filter(|seq| *seq <= SEQ_MAX);
+    next.ok_or_else(|| Refusal::Inconsistent { detail: detail() }.into())
 }
 
 /// A decision is a write of the place in conflict; an action that adds to what is there decides nothing.
@@ -189,6 +200,7 @@ pub(super) fn reject(
                 created: Stamp { seq: 0, replica_no: 0, counter: 0 },
                 last_seq: 0,
                 heads: Vec::new(),
+                unknown: Unknown::NONE,
             };
             tx.put(Key::Record(mutation.record.clone()), Row::Record(phantom));
         }
@@ -222,6 +234,9 @@ pub(super) struct Settling<'t, 'a> {
     /// Clashing pairs recorded by this operation.
     pub pairs: Vec<(Scope, Seq)>,
     pub next_conflict: u16,
+    /// Its author's row before it.
+    pub replica: ReplicaRow,
+    pub secret: Secret,
 }
 
 impl Settling<'_, '_> {
@@ -316,6 +331,8 @@ impl Settling<'_, '_> {
 
     fn finish(mut self, hash: Hash) -> Settled {
         let seq = self.stamp.seq;
+        let hash_salt = self.secret.salt(&self.dot);
+        let operation_hash = operation_hash(&hash_salt, &hash);
         self.settlement.conflicts.sort_unstable();
         self.settlement.conflicts.dedup();
         let change = Change {
@@ -326,8 +343,9 @@ impl Settling<'_, '_> {
             actor: self.operation.actor.clone(),
             client_time_ms: self.operation.client_time_ms,
             committed_at_ms: self.now_ms,
-            operation_hash: hash,
-            chain: chain(&self.tx.head.chain, &hash),
+            operation_hash,
+            chain: chain(&self.tx.head.chain, &operation_hash),
+            hash_salt,
             context: self.context,
             mutations: self.mutations,
             effects: self.effects,
@@ -341,6 +359,7 @@ impl Settling<'_, '_> {
             last_settled: self.stamp.counter,
             last_accepted: self.stamp.counter,
             last_base: change.author.base_seq,
+            ..self.replica
         };
         self.tx.put(Key::Replica(self.dot.replica), Row::Replica(replica));
         self.tx.append(change);

@@ -41,6 +41,8 @@ pub enum Key {
     Wake(WaitOn),
     /// A request id.
     Request(Arc<str>),
+    /// What the salts of the workspace's operations come from.
+    Secret,
 }
 
 /// A range of keys that is read together.

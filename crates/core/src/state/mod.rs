@@ -7,8 +7,8 @@ mod workspace;
 
 pub use key::{Key, Prefix};
 pub use row::{
-    CounterHead, ElementRow, Existence, ExistenceHead, FieldRow, FieldValue, Head, HeldRow, HoldUsage,
-    RecordRow, RejectionRow, ReplicaRow, RequestRow, Row, ScopeRow,
+    Addition, CounterHead, ElementRow, Existence, ExistenceHead, FieldRow, FieldValue, Head, HeldRow,
+    HoldUsage, RecordRow, RejectionRow, ReplicaRow, RequestRow, Row, ScopeRow,
 };
 pub(crate) use transaction::read;
 pub use transaction::{Need, Step, Stop, Transaction};

@@ -12,6 +12,7 @@ use super::{FieldRow, Key, Prefix, RecordRow, ReplicaRow, Row, ScopeRow, Workspa
 use crate::causality::{Counter, ReplicaNo, Seq};
 use crate::change::Change;
 use crate::conflict::{Conflict, Scope};
+use crate::hash::Secret;
 use crate::ids::{ConflictId, FieldId, RecordId, ReplicaId};
 use crate::merge::text::Window;
 use crate::refusal::Refusal;
@@ -245,6 +246,15 @@ impl<'a> Transaction<'a> {
         })
     }
 
+    /// The workspace's secret, which was drawn when it was created.
+    pub fn secret(&self) -> Step<Secret> {
+        let secret = read(self.row(&Key::Secret)?, |row| match row {
+            Row::Secret(secret) => Some(secret),
+            _ => None,
+        })?;
+        secret.copied().ok_or_else(|| Stop::Refused(inconsistent("the workspace has no secret".to_owned())))
+    }
+
     /// A replica.
     pub fn replica(&self, id: ReplicaId) -> Step<Option<&ReplicaRow>> {
         read(self.row(&Key::Replica(id))?, |row| match row {
@@ -280,7 +290,7 @@ impl<'a> Transaction<'a> {
             Row::Scope(scope) => Some(scope),
             _ => None,
         })?
-        .copied()
+        .cloned()
         .unwrap_or_default())
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Key, Prefix, Row};
 use crate::causality::{Counter, ReplicaNo, Seq};
 use crate::change::Change;
-use crate::hash::{CHAIN_START, Hash};
+use crate::hash::{CHAIN_START, Hash, Secret};
 use crate::ids::{Epoch, FieldId, RecordId};
 use crate::merge::text::Window;
 
@@ -83,9 +83,11 @@ impl WorkspaceState {
         }
     }
 
-    /// A new workspace that lives in memory only.
+    /// A new workspace that lives in memory only. Nobody is kept from anything in it: its secret is none.
     pub fn resident(epoch: Epoch) -> WorkspaceState {
-        WorkspaceState { resident: true, ..WorkspaceState::new(WorkspaceHead::new(epoch)) }
+        let mut state = WorkspaceState { resident: true, ..WorkspaceState::new(WorkspaceHead::new(epoch)) };
+        state.learn_rows([(Key::Secret, Some(Row::Secret(Secret::new([0; 32]))))]);
+        state
     }
 
     /// The head, including what is not written yet.

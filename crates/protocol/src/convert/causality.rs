@@ -10,7 +10,7 @@ use crate::pb::{self, ErrorReason};
 use crate::status::{Failure, FieldViolation};
 use syncline_core::hash::Hash;
 use syncline_core::ids::{Dot, parse_replica_id};
-use syncline_core::limits::EXTRAS_MAX;
+use syncline_core::limits::{EXTRAS_MAX, SEQ_MAX};
 use syncline_core::operation::CausalContext;
 use syncline_core::view::FeedCursor;
 
@@ -36,6 +36,9 @@ pub fn dot_to_pb(dot: Dot) -> pb::Dot {
     pb::Dot { replica_id: dot.replica.to_string(), counter: dot.counter }
 }
 
+/// What is said of a position or an epoch that none can be.
+const BELOW_SIGN: &str = "must be below 2^63; send back what the server told";
+
 /// A causal context. What is wrong with it is added to `violations`; the context is to be used only without any.
 pub fn context_from_pb(
     context: &pb::CausalContext,
@@ -47,6 +50,11 @@ pub fn context_from_pb(
         violations.push(violation(at, description, ErrorReason::InvalidContext));
     };
     let mut known = CausalContext { epoch: *epoch, base_seq: *base_seq, extras: Vec::new() };
+    for (name, number) in [("epoch", epoch), ("base_seq", base_seq)] {
+        if *number > SEQ_MAX {
+            out_of_limits(format!("{field}.{name}"), BELOW_SIGN);
+        }
+    }
     if extras.len() > EXTRAS_MAX {
         out_of_limits(format!("{field}.extras"), "at most 32 operations can be known beside the base");
         return known;
@@ -78,6 +86,15 @@ pub fn cursor_from_pb(cursor: pb::Cursor, workspace_id: &str, field: &str) -> Re
     let pb::Cursor { workspace_id: owner, epoch, seq_inclusive, chain } = cursor;
     if owner != workspace_id {
         return Err(Failure::cursor_mismatch(&owner));
+    }
+    let mut violations = Vec::new();
+    for (name, number) in [("epoch", epoch), ("seq_inclusive", seq_inclusive)] {
+        if number > SEQ_MAX {
+            violations.push(FieldViolation::new(format!("{field}.{name}"), BELOW_SIGN));
+        }
+    }
+    if !violations.is_empty() {
+        return Err(Failure::invalid_request(violations));
     }
     let chain = match chain.as_ref() {
         [] => None,
@@ -156,7 +173,7 @@ mod tests {
     }
 
     fn context(extras: Vec<pb::Dot>) -> pb::CausalContext {
-        pb::CausalContext { epoch: u64::MAX, base_seq: 7, extras }
+        pb::CausalContext { epoch: SEQ_MAX, base_seq: 7, extras }
     }
 
     #[test]
@@ -190,9 +207,31 @@ mod tests {
     }
 
     #[test]
+    fn no_epoch_and_no_position_has_64_bits() {
+        let beyond = 1 << 63;
+        let contexts = [(beyond, 7, "c.epoch"), (1, beyond, "c.base_seq"), (1, u64::MAX, "c.base_seq")];
+        for (epoch, base_seq, field) in contexts {
+            let mut violations = Vec::new();
+            let sent = pb::CausalContext { epoch, base_seq, extras: vec![] };
+            context_from_pb(&sent, "c", &mut violations);
+            let told: Vec<_> = violations.iter().map(|v| (v.field.as_str(), v.reason.as_str())).collect();
+            assert_eq!(told, [(field, "INVALID_CONTEXT")]);
+        }
+        let cursors =
+            [(beyond, 4, "c.epoch"), (3, beyond, "c.seq_inclusive"), (3, u64::MAX, "c.seq_inclusive")];
+        for (epoch, seq_inclusive, field) in cursors {
+            let workspace_id = "w".to_owned();
+            let sent = pb::Cursor { workspace_id, epoch, seq_inclusive, chain: Bytes::new() };
+            let failure = cursor_from_pb(sent, "w", "c").expect_err("no cursor");
+            assert_eq!(failure.reason(), ErrorReason::InvalidRequest);
+            assert_eq!(failure.violations()[0].field, field);
+        }
+    }
+
+    #[test]
     fn cursors_come_back_as_they_went() {
         for chain in [None, Some([7; 16])] {
-            let cursor = FeedCursor { epoch: 3, seq: 4, chain };
+            let cursor = FeedCursor { epoch: SEQ_MAX, seq: SEQ_MAX, chain };
             assert_eq!(cursor_from_pb(cursor_to_pb("w", &cursor), "w", "cursor").ok(), Some(cursor));
         }
     }

@@ -11,7 +11,7 @@ use crate::status::{Failure, FieldViolation};
 use syncline_core::change::{Change, Effect, EffectKind};
 use syncline_core::ids::CollectionId;
 use syncline_core::merge::text::{SettledHunk, Splice};
-use syncline_core::operation::{Action, Settlement};
+use syncline_core::operation::{Action, Mutation, Settlement};
 use syncline_core::value::Value;
 
 /// Collections a feed can name; more are as well served by the whole feed.
@@ -47,23 +47,27 @@ pub fn collections_from_pb(
 /// conflict belongs to the conflict's collection.
 pub fn change_to_pb(change: &Change, collections: Option<&BTreeSet<CollectionId>>) -> Option<pb::Change> {
     let Some(collections) = collections else { return Some(with_effects(change, effects(change, |_| true))) };
-    let wanted = effects(change, |effect| match &effect.kind {
+    let (wanted, all_effects) = effects(change, |effect| match &effect.kind {
         EffectKind::Conflict { event: _, summary } => collections.contains(&summary.collection),
         _ => collections.contains(&effect.collection),
     });
-    (!wanted.is_empty()).then(|| with_effects(change, wanted))
+    let on_conflict = |mutation: &Mutation| mutation.collection.is_empty();
+    let whole =
+        all_effects && change.mutations.iter().all(|m| on_conflict(m) || collections.contains(&m.collection));
+    (!wanted.is_empty()).then(|| with_effects(change, (wanted, whole)))
 }
 
 /// A change with its effects on one record and the conflicts of it; `None` without any.
 pub fn record_change_to_pb(change: &Change, record: &str) -> Option<pb::Change> {
-    let wanted = effects(change, |effect| match &effect.kind {
+    let (wanted, all_effects) = effects(change, |effect| match &effect.kind {
         EffectKind::Conflict { event: _, summary } => &*summary.scope.record == record,
         _ => &*effect.record == record,
     });
-    (!wanted.is_empty()).then(|| with_effects(change, wanted))
+    let whole = all_effects && change.mutations.iter().all(|m| m.record.is_empty() || &*m.record == record);
+    (!wanted.is_empty()).then(|| with_effects(change, (wanted, whole)))
 }
 
-fn with_effects(change: &Change, effects: Vec<pb::Effect>) -> pb::Change {
+fn with_effects(change: &Change, (effects, whole): (Vec<pb::Effect>, bool)) -> pb::Change {
     let Change {
         seq,
         dot,
@@ -79,6 +83,7 @@ fn with_effects(change: &Change, effects: Vec<pb::Effect>) -> pb::Change {
         settlement,
         operation_hash,
         chain,
+        hash_salt,
     } = change;
     pb::Change {
         seq: *seq,
@@ -93,6 +98,8 @@ fn with_effects(change: &Change, effects: Vec<pb::Effect>) -> pb::Change {
         operation_hash: hash_to_pb(operation_hash),
         chain: hash_to_pb(chain),
         outcome: outcome_of(settlement).into(),
+        // Whoever does not see all of it could guess the rest and check the guess.
+        hash_salt: if whole { hash_to_pb(hash_salt) } else { bytes::Bytes::new() },
     }
 }
 
@@ -107,8 +114,16 @@ fn outcome_of(settlement: &Settlement) -> pb::ChangeOutcome {
     }
 }
 
-fn effects(change: &Change, wanted: impl Fn(&Effect) -> bool) -> Vec<pb::Effect> {
-    change.effects.iter().filter(|e| wanted(e)).filter_map(|e| effect_to_pb(change, e)).collect()
+/// The effects that a reader wants, and whether these are all of them.
+fn effects(change: &Change, wanted: impl Fn(&Effect) -> bool) -> (Vec<pb::Effect>, bool) {
+    let mut whole = true;
+    let told = change.effects.iter().filter(|effect| {
+        let is_wanted = wanted(effect);
+        whole &= is_wanted;
+        is_wanted
+    });
+    let told = told.filter_map(|effect| effect_to_pb(change, effect)).collect();
+    (told, whole)
 }
 
 /// One effect; none for what is kept for the server's own use.
@@ -190,7 +205,7 @@ mod tests {
     use syncline_core::conflict::{ConflictKind, ConflictStatus, ConflictSummary, Scope, ScopePart};
     use syncline_core::ids::{ConflictId, Dot};
     use syncline_core::merge::text::Hunk;
-    use syncline_core::operation::{CausalContext, Mutation};
+    use syncline_core::operation::CausalContext;
 
     fn mutation(action: Action) -> Mutation {
         Mutation {
@@ -231,6 +246,7 @@ mod tests {
             settlement: Settlement::default(),
             operation_hash: [1; 16],
             chain: [2; 16],
+            hash_salt: [3; 16],
         }
     }
 
@@ -264,6 +280,7 @@ mod tests {
         assert_eq!(sent.client_time, Some(timestamp_to_pb(1_001)));
         assert_eq!(sent.commit_time, Some(timestamp_to_pb(2_002)));
         assert_eq!((&sent.operation_hash[..], &sent.chain[..]), (&[1; 16][..], &[2; 16][..]));
+        assert_eq!(sent.hash_salt[..], [3; 16]);
         assert_eq!(sent.context.as_ref().expect("a context").extras.len(), 1);
         assert_eq!(sent.outcome(), pb::ChangeOutcome::Applied);
     }
@@ -364,6 +381,11 @@ mod tests {
             let sent = change_to_pb(&change, Some(&wanted(collections)))?;
             Some(sent.effects.into_iter().map(|e| e.collection_id).collect::<Vec<_>>())
         };
+        let salted = |collections: &[&str]| {
+            change_to_pb(&change, Some(&wanted(collections))).is_some_and(|c| !c.hash_salt.is_empty())
+        };
+        assert!(salted(&["notes", "people", "tags", "tasks"]));
+        assert!(!salted(&["notes", "people", "tasks"]) && !salted(&["notes"]));
         assert_eq!(sent(&["notes"]), Some(vec!["notes".to_owned()]));
         assert_eq!(sent(&["people"]), Some(vec![String::new()]));
         assert_eq!(sent(&["notes", "people", "tasks"]).map(|e| e.len()), Some(3));

@@ -162,7 +162,7 @@ pub fn summary_to_pb(summary: &ConflictSummary) -> pb::ConflictSummary {
 
 /// Something that happened to a conflict.
 pub fn conflict_event_to_pb(conflict: ConflictId, event: &ConflictEvent) -> pb::ConflictEvent {
-    let ConflictEvent { kind, seq, at_ms, actor, revision, status, detail } = event;
+    let ConflictEvent { kind, seq, at_ms, actor, revision, status, detail, unknown: _ } = event;
     pb::ConflictEvent {
         conflict_id: conflict.to_string(),
         kind: event_kind_to_pb(*kind).into(),
@@ -201,6 +201,7 @@ fn alternative_to_pb(alternative: &Alternative, provisional: bool) -> pb::Altern
         author: _,
         context,
         siblings,
+        unknown: _,
     } = alternative;
     let (hunk, replaced_text) = match hunk {
         Some(AlternativeHunk { index: _, hunk, replaced, trunk_position: _ }) => {
@@ -253,6 +254,7 @@ mod tests {
     use syncline_core::ids::Dot;
     use syncline_core::operation::CausalContext;
     use syncline_core::schema::Provisional;
+    use syncline_core::unknown::Unknown;
     use syncline_core::value::Value;
 
     fn alternative(seq: Seq, state: AlternativeState) -> Alternative {
@@ -271,6 +273,7 @@ mod tests {
             author: Author { replica_no: 1, counter: 1, base_seq: 2, extras: vec![] },
             context: CausalContext { epoch: 1, base_seq: 2, extras: vec![] },
             siblings: vec!["also".into()],
+            unknown: Unknown::NONE,
         }
     }
 
@@ -299,6 +302,7 @@ mod tests {
             defer_count: 2,
             closing: None,
             events: vec![],
+            unknown: Unknown::NONE,
         }
     }
 
@@ -372,6 +376,7 @@ mod tests {
             revision: 2,
             status: ConflictStatus::Open,
             detail: "to bob".into(),
+            unknown: Unknown::NONE,
         };
         let sent = conflict_event_to_pb(ConflictId { opened_seq: 6, index: 1 }, &event);
         assert_eq!((sent.conflict_id.as_str(), sent.detail.as_str()), ("c6-1", "to bob"));

@@ -120,6 +120,8 @@ struct Read {
     extras: Vec<Dot>,
     operation_hash: Hash,
     chain: Hash,
+    /// Zeros where the server kept it to itself.
+    hash_salt: Hash,
 }
 
 impl Read {
@@ -132,6 +134,7 @@ impl Read {
             extras: dots(&context.extras)?,
             operation_hash: hash(&change.operation_hash)?,
             chain: hash(&change.chain)?,
+            hash_salt: if change.hash_salt.is_empty() { Hash::default() } else { hash(&change.hash_salt)? },
         })
     }
 
@@ -143,6 +146,7 @@ impl Read {
             extras: &self.extras,
             operation_hash: self.operation_hash,
             chain: self.chain,
+            hash_salt: self.hash_salt,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::value::{element_from_pb, value_from_pb};
 use crate::pb::{self, mutation::Action as PbAction};
 use syncline_core::causality::Seq;
 use syncline_core::ids::{ConflictId, FieldId, is_label, is_name};
-use syncline_core::limits::{ELEMENTS_PER_MUTATION_MAX, FIELDS_PER_COLLECTION_MAX, TEXT_HUNKS_MAX};
+use syncline_core::limits::{ELEMENTS_PER_MUTATION_MAX, FIELDS_PER_COLLECTION_MAX, SEQ_MAX, TEXT_HUNKS_MAX};
 use syncline_core::merge::text::Hunk;
 use syncline_core::operation::{Action, Mutation};
 use syncline_core::refusal::Refusal;
@@ -96,6 +96,10 @@ fn check_observed(action: &Action, observed_seq: Option<Seq>, base_seq: Option<S
     match base_seq {
         Some(base_seq) if observed_seq > base_seq => {
             let detail = format!("observed_seq {observed_seq} is after the context's base {base_seq}");
+            Err(Refusal::InvalidContext { detail })
+        }
+        _ if observed_seq > SEQ_MAX => {
+            let detail = format!("observed_seq {observed_seq} is no position: those are below 2^63");
             Err(Refusal::InvalidContext { detail })
         }
         _ => Ok(()),

@@ -7,6 +7,7 @@ use crate::status::{Failure, FieldViolation};
 use syncline_core::limits::{COLLECTIONS_MAX, FIELDS_PER_COLLECTION_MAX};
 use syncline_core::schema::{Collection, Field, FieldKind, OnClash, OnDominate, Provisional, Schema};
 use syncline_core::state::WorkspaceHead;
+use syncline_core::unknown::Unknown;
 
 /// A schema as declared, without a version. A kind or rule this server does not know is never guessed.
 pub fn schema_from_pb(schema: &pb::Schema) -> Result<Schema, Failure> {
@@ -86,12 +87,13 @@ fn field_from_pb(field: &pb::FieldSchema, id: &str, at: &str) -> Result<Field, F
             pb::DominateRule::Unspecified | pb::DominateRule::Keep => OnDominate::Keep,
             pb::DominateRule::Supersede => OnDominate::Supersede,
         },
+        unknown: Unknown::NONE,
     })
 }
 
 /// A schema; its version travels beside it.
 pub fn schema_to_pb(schema: &Schema) -> pb::Schema {
-    let Schema { strict, version: _, collections } = schema;
+    let Schema { strict, version: _, collections, unknown: _ } = schema;
     let fields_of = |collection: &Collection| pb::CollectionSchema {
         fields: collection.fields.iter().map(|(id, field)| (id.to_string(), field_to_pb(field))).collect(),
     };
@@ -105,7 +107,7 @@ pub fn schema_to_pb(schema: &Schema) -> pb::Schema {
 }
 
 fn field_to_pb(field: &Field) -> pb::FieldSchema {
-    let Field { kind, provisional, on_clash, on_dominate } = field;
+    let Field { kind, provisional, on_clash, on_dominate, unknown: _ } = field;
     let kind = match kind {
         FieldKind::Register => pb::FieldKind::Register,
         FieldKind::Text => pb::FieldKind::Text,

@@ -7,6 +7,9 @@ use syncline_core::limits::{ID_BYTES_MAX, VALUE_DEPTH_MAX};
 use syncline_core::refusal::Refusal;
 use syncline_core::value::Value;
 
+/// What is said of a time that is none.
+const TIMESTAMP_RANGE: &str = "a timestamp is from 0001-01-01T00:00:00Z to before 10000-01-01T00:00:00Z, with 0 to 999,999,999 nanoseconds";
+
 /// A value. The recursion ends at the allowed nesting, whatever was sent.
 pub fn value_from_pb(value: &pb::Value) -> Result<Value, Refusal> {
     at_depth(value, VALUE_DEPTH_MAX)
@@ -23,6 +26,9 @@ fn at_depth(value: &pb::Value, levels_left: usize) -> Result<Value, Refusal> {
         Some(Kind::DoubleValue(number)) => Ok(Value::DoubleBits(number.to_bits())),
         Some(Kind::StringValue(text)) => Ok(Value::string(text.as_str())),
         Some(Kind::BytesValue(bytes)) => Ok(Value::Bytes(bytes.to_vec())),
+        Some(Kind::TimestampValue(prost_types::Timestamp { seconds, nanos })) => {
+            Value::timestamp(*seconds, *nanos).ok_or_else(|| invalid(TIMESTAMP_RANGE))
+        }
         Some(Kind::ListValue(pb::ListValue { values })) => {
             let below = one_level_below(levels_left)?;
             values.iter().map(|v| at_depth(v, below)).collect::<Result<_, _>>().map(Value::List)
@@ -69,6 +75,11 @@ pub fn value_to_pb(value: &Value) -> pb::Value {
         Value::Map(entries) => Kind::MapValue(pb::MapValue {
             entries: entries.iter().map(|(name, v)| (name.clone(), value_to_pb(v))).collect(),
         }),
+        Value::Timestamp { seconds, nanos } => Kind::TimestampValue(prost_types::Timestamp {
+            seconds: *seconds,
+            // Below 10^9, or it would not have become a value.
+            nanos: i32::try_from(*nanos).unwrap_or(i32::MAX),
+        }),
     };
     pb::Value { kind: Some(kind) }
 }
@@ -112,6 +123,8 @@ pub(super) mod tests {
             Just(Value::DoubleBits((-0.0f64).to_bits())),
             any::<String>().prop_map(Value::string),
             proptest::collection::vec(any::<u8>(), 0..20).prop_map(Value::Bytes),
+            (-62_135_596_800..=253_402_300_799_i64, 0..1_000_000_000_u32)
+                .prop_map(|(seconds, nanos)| Value::Timestamp { seconds, nanos }),
         ];
         leaf.prop_recursive(6, 40, 4, |inner| {
             prop_oneof![
@@ -149,7 +162,17 @@ pub(super) mod tests {
         let long_name = pb::Value {
             kind: Some(Kind::MapValue(pb::MapValue { entries: [("n".repeat(65), null_to_pb())].into() })),
         };
-        for value in [pb::Value::default(), quiet_nan, other_nan, inside, long_name] {
+        let time = |seconds, nanos| pb::Value {
+            kind: Some(Kind::TimestampValue(prost_types::Timestamp { seconds, nanos })),
+        };
+        let times = [
+            time(-62_135_596_801, 999_999_999),
+            time(253_402_300_800, 0),
+            time(0, -1),
+            time(0, 1_000_000_000),
+        ];
+        for value in [pb::Value::default(), quiet_nan, other_nan, inside, long_name].into_iter().chain(times)
+        {
             assert!(matches!(value_from_pb(&value), Err(Refusal::InvalidValue { .. })), "{value:?}");
         }
         for value in [nested(1), nested_maps(1)] {

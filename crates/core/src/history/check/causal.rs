@@ -1,6 +1,7 @@
 //! Entries come after everything in their contexts, and contexts and contents are those their authors gave.
 
 use super::facts::Facts;
+use crate::hash::{Hash, operation_hash};
 use crate::history::dot::ShortDot;
 use crate::history::feed::LogEntry;
 use crate::history::gather::History;
@@ -65,7 +66,8 @@ fn made(history: &History, client: &Recorder, intent: &Intent, facts: &Facts<'_>
     {
         report.add(Violation::ForeignEpoch { dot, seq, epoch: *epoch });
     }
-    if intent.content_hash.is_some_and(|hash| hash != entry.operation_hash) {
+    let salted = |hash: Hash| operation_hash(&entry.hash_salt, &hash);
+    if intent.content_hash.is_some_and(|hash| salted(hash) != entry.operation_hash) {
         report.add(Violation::ContentChanged { dot, seq });
     }
     if let Some(base) = intent.base_seq {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use crate::hash::{CHAIN_START, chain, hash};
+use crate::hash::{CHAIN_START, chain, hash, operation_hash};
 use crate::history::{
     Answer, Entry, Expectations, FeedRecorder, History, Log, Made, Outcome, Place, Recorder, check,
 };
@@ -44,20 +44,15 @@ fn recorded(operations: u64) -> History {
         let replica = Uuid::from_u64_pair(1, seq % REPLICAS);
         let dot = Dot { replica, counter: (seq - 1) / REPLICAS + 1 };
         let (at, base_seq) = (seq * 10, seq.saturating_sub(2 * REPLICAS));
-        let operation_hash = hash(&seq.to_le_bytes());
+        let (content_hash, hash_salt) = (hash(&seq.to_le_bytes()), [6; 16]);
+        let operation_hash = operation_hash(&hash_salt, &content_hash);
         before = chain(&before, &operation_hash);
         let context = Some((EPOCH, base_seq));
         let recorder = &mut recorders[(seq % 2) as usize];
-        recorder.made(&Made {
-            dot,
-            context,
-            extras: &[],
-            depends_on: &[],
-            content_hash: Some(operation_hash),
-        });
+        recorder.made(&Made { dot, context, extras: &[], depends_on: &[], content_hash: Some(content_hash) });
         let sent = recorder.sent(dot, at);
         recorder.answered(sent, at + 5, Answer { outcome: Outcome::Settled(seq), repeated: false });
-        let entry = Entry { seq, dot, base_seq, extras: &[], operation_hash, chain: before };
+        let entry = Entry { seq, dot, base_seq, extras: &[], operation_hash, chain: before, hash_salt };
         log.push(&entry);
         frame.push(entry);
         if seq % FRAME_CHANGES == 0 || seq == operations {

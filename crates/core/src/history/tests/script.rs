@@ -1,7 +1,7 @@
 //! A history in a form that is easy to corrupt.
 
 use crate::causality::Seq;
-use crate::hash::{CHAIN_START, Hash, chain, hash};
+use crate::hash::{CHAIN_START, Hash, chain, hash, operation_hash};
 use crate::history::{
     Answer, Entry, Expectations, FeedRecorder, History, Log, Made, Outcome, Place, Recorder, Reset, Snapshot,
     State, Time,
@@ -71,8 +71,17 @@ pub struct Script {
     pub now: Time,
 }
 
-pub fn content(dot: Dot) -> Hash {
+/// One for all, which no workspace has.
+const SALT: Hash = [6; 16];
+
+/// The hash of what a dot stands for, as its author computes it.
+fn made_content(dot: Dot) -> Hash {
     hash(dot.to_string().as_bytes())
+}
+
+/// The same as the log has it.
+pub fn content(dot: Dot) -> Hash {
+    operation_hash(&SALT, &made_content(dot))
 }
 
 impl Script {
@@ -111,7 +120,7 @@ impl Script {
                 context: Some((made.epoch, made.base_seq)),
                 extras: &made.extras,
                 depends_on: &made.depends_on,
-                content_hash: Some(content(made.dot)),
+                content_hash: Some(made_content(made.dot)),
             });
         }
         if half == 0 {
@@ -154,6 +163,7 @@ fn entry(item: &Item) -> Entry<'_> {
         extras: &item.extras,
         operation_hash: item.hash,
         chain: item.chain,
+        hash_salt: SALT,
     }
 }
 

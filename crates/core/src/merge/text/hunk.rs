@@ -2,12 +2,10 @@
 
 use super::{Splice, TextError, splice};
 use crate::causality::{Author, Seq};
-use serde::{Deserialize, Serialize};
-
 /// One replacement of text: `del` characters at `pos` of the author's view give way to `ins`.
 ///
 /// All hunks of an operation count positions in the same view, the one before the operation.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Hunk {
     pub pos: u32,
     pub del: u32,
@@ -22,7 +20,7 @@ impl Hunk {
 }
 
 /// A hunk with the server's decision on it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledHunk {
     pub hunk: Hunk,
     /// The earliest operation it clashed with, if any. It is absent from the trunk then, and its author

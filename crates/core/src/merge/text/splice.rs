@@ -1,13 +1,11 @@
 //! Effects: what an operation did to the trunk, in a form that can be applied and undone.
 
 use super::TextError;
-use serde::{Deserialize, Serialize};
-
 /// A step over the text, from its beginning to its end.
 ///
 /// An effect keeps the deleted text, so that the text before it can be restored from the text after it, and
 /// it covers the whole text, so that applying it to the wrong text is noticed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Splice {
     /// This many characters stay.
     Retain(u32),

@@ -67,7 +67,7 @@ pub(super) fn check_quotas() -> Check {
     ];
     for (replica, count, bytes) in full {
         let of = replica.map(|replica| dot(replica, 1).replica);
-        let usage = |count, bytes| Some(Row::HoldUsage(HoldUsage { count, bytes }));
+        let usage = |count, bytes| Some(Row::HoldUsage(HoldUsage { count, bytes, ..HoldUsage::default() }));
         desk.server.step(|state, _| {
             state.put(Key::HoldUsage(None), usage(2, 0));
             state.put(Key::HoldUsage(of), usage(count, bytes));

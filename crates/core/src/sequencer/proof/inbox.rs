@@ -152,8 +152,12 @@ fn check_closing(truth: &Truth, shelf: &Shelf, o: &Change, conflict: &Conflict) 
             }
         }
         CloseReason::Converged => {
-            let values: BTreeSet<&Option<Value>> = conflict.alternatives.iter().map(|a| &a.value).collect();
-            if values.len() > 1 {
+            let values: Vec<&Option<Value>> = conflict.alternatives.iter().map(|a| &a.value).collect();
+            let same = |a: &Option<Value>, b: &Option<Value>| match (a, b) {
+                (Some(a), Some(b)) => a.equals(b),
+                (a, b) => a == b,
+            };
+            if values.iter().any(|value| !same(value, values[0])) {
                 return Err(format!("{} converged on {values:?}", conflict.id));
             }
         }
@@ -188,12 +192,16 @@ pub(super) fn check_cover(shelf: &Shelf) -> Check {
             _ => continue,
         };
         let scope = Scope { record: record.clone(), part: ScopePart::Field(field.clone()) };
-        if values.iter().all(|v| Some(v) == values.first()) || is_settled_by_rule(shelf, record, field) {
+        if values.iter().all(|v| values.first().is_some_and(|first| first.equals(v)))
+            || is_settled_by_rule(shelf, record, field)
+        {
             continue;
         }
         let conflict =
             live.get(&scope).ok_or_else(|| format!("{scope:?} holds {values:?} without a conflict"))?;
-        let offered = |v: &Value| conflict.alternatives.iter().any(|a| a.value.as_ref() == Some(v));
+        let offered = |v: &Value| {
+            conflict.alternatives.iter().any(|a| a.value.as_ref().is_some_and(|own| own.equals(v)))
+        };
         if let Some(value) = values.iter().find(|v| !offered(v)) {
             return Err(format!("{} does not offer {value:?}", conflict.id));
         }

@@ -60,6 +60,7 @@ mod inbox;
 mod lifecycle;
 mod mishaps;
 mod network;
+mod numbers;
 mod pairs;
 mod reference;
 mod refusals;
@@ -129,6 +130,16 @@ fn the_same_seed_gives_the_same_history() {
         ensure!(first == second, "{first:?}, then {second:?}");
         Ok(())
     });
+}
+
+/// Invariants 25 and 34, for numbers that are written in different ways.
+#[test]
+fn numbers_are_what_they_are_worth() {
+    for_all(&[
+        ("registers", numbers::check_registers),
+        ("order", numbers::check_order),
+        ("sets", numbers::check_sets),
+    ]);
 }
 
 /// Invariants 9 and 10.

@@ -21,12 +21,12 @@ const REGISTERS: [&str; 6] = ["plain", "latest", "least", "most", "settled", "yi
 pub(super) fn schema() -> Schema {
     let plain = Field::of(FieldKind::Register);
     let fields = [
-        ("plain", plain),
-        ("latest", Field { provisional: Provisional::Latest, ..plain }),
-        ("least", Field { provisional: Provisional::Min, ..plain }),
-        ("most", Field { provisional: Provisional::Max, ..plain }),
-        ("settled", Field { on_clash: OnClash::Settle, ..plain }),
-        ("yielding", Field { on_dominate: OnDominate::Supersede, ..plain }),
+        ("plain", plain.clone()),
+        ("latest", Field { provisional: Provisional::Latest, ..plain.clone() }),
+        ("least", Field { provisional: Provisional::Min, ..plain.clone() }),
+        ("most", Field { provisional: Provisional::Max, ..plain.clone() }),
+        ("settled", Field { on_clash: OnClash::Settle, ..plain.clone() }),
+        ("yielding", Field { on_dominate: OnDominate::Supersede, ..plain.clone() }),
         ("text", Field::of(FieldKind::Text)),
         ("count", Field::of(FieldKind::Counter)),
         ("tags", Field::of(FieldKind::Set)),
@@ -35,7 +35,7 @@ pub(super) fn schema() -> Schema {
     ];
     let fields = fields.into_iter().map(|(id, field)| (FieldId::from(id), field)).collect();
     let mut schema = Schema::default();
-    schema.collections.insert(COLLECTION.into(), Collection { fields });
+    schema.collections.insert(COLLECTION.into(), Collection { fields, ..Collection::default() });
     schema
 }
 

@@ -11,6 +11,7 @@ use rand::{RngExt, SeedableRng};
 use super::Check;
 use crate::causality::{Counter, ReplicaNo, Seq};
 use crate::change::Change;
+use crate::hash::Secret;
 use crate::ids::{ConflictId, Dot, Epoch};
 use crate::operation::{Operation, Receipt};
 use crate::schema::Schema;
@@ -124,6 +125,7 @@ impl Server {
         };
         server.step(|state, _| {
             state.put(Key::Schema, Some(Row::Schema(schema.clone())));
+            state.put(Key::Secret, Some(Row::Secret(Secret::new([1; 32]))));
             Ok(())
         })?;
         Ok(server)

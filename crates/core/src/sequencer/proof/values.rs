@@ -307,7 +307,7 @@ pub(super) fn check_links(truth: &Truth, reference: &Reference<'_>, shelf: &Shel
 /// The kind and policies of a field of the schema in the rows.
 pub(super) fn spec_in(shelf: &Shelf, collection: &str, field: &str) -> Option<Field> {
     match shelf.rows.get(&Key::Schema).map(|r| &**r) {
-        Some(Row::Schema(schema)) => schema.field(collection, field).copied(),
+        Some(Row::Schema(schema)) => schema.field(collection, field).cloned(),
         _ => None,
     }
 }

@@ -6,10 +6,13 @@ use super::desk::{dot, operation};
 use super::script::{create, mutation, schema, set};
 use super::server::{EPOCH, Shelf};
 use super::{Check, ensure};
+use crate::canonical;
 use crate::causality::ReplicaNo;
-use crate::operation::{Action, CausalContext, Knowledge, Operation, Outcome};
+use crate::hash::Secret;
+use crate::operation::{Action, Operation, Outcome};
 use crate::sequencer::{self, Environment};
 use crate::state::{Key, ReplicaRow, Row, WorkspaceHead, WorkspaceState};
+use crate::unknown::Unknown;
 use crate::value::Value;
 
 /// Rows and changes read, and bytes of the contexts, for the same operations in a workspace that has seen `replicas`.
@@ -17,11 +20,12 @@ fn cost(replicas: ReplicaNo) -> Result<(Vec<u64>, Vec<usize>), String> {
     let mut shelf = Shelf::default();
     for no in 1..=replicas {
         let id = dot(1_000 + u128::from(no), 1).replica;
-        let row = ReplicaRow { no, last_settled: 7, last_accepted: 7, last_base: 0 };
+        let row = ReplicaRow { no, last_settled: 7, last_accepted: 7, last_base: 0, unknown: Unknown::NONE };
         shelf.rows.insert(Key::Replica(id), Arc::new(Row::Replica(row)));
         shelf.rows.insert(Key::ReplicaNumber(no), Arc::new(Row::ReplicaNumber(id)));
     }
     shelf.rows.insert(Key::Schema, Arc::new(Row::Schema(schema())));
+    shelf.rows.insert(Key::Secret, Arc::new(Row::Secret(Secret::new([1; 32]))));
     let head = WorkspaceHead { replica_count: replicas, ..WorkspaceHead::new(EPOCH) };
     let mut state = WorkspaceState::new(head);
     let (mut reads, mut bytes) = (Vec::new(), Vec::new());
@@ -38,15 +42,14 @@ fn cost(replicas: ReplicaNo) -> Result<(Vec<u64>, Vec<usize>), String> {
         let wrote = state.flush();
         shelf.take(&wrote)?;
         state.trim(0, 0, 0);
-        bytes.push(context_bytes(&operation)?);
+        bytes.push(context_bytes(&operation));
     }
     Ok((reads, bytes))
 }
 
-fn context_bytes(operation: &Operation) -> Result<usize, String> {
-    let Knowledge::Context(context) = &operation.knowledge else { return Ok(0) };
-    let size = |context: &CausalContext| postcard::to_allocvec(context).map(|b| b.len());
-    size(context).map_err(|e| e.to_string())
+/// All of an operation but what it does.
+fn context_bytes(operation: &Operation) -> usize {
+    canonical::operation(&Operation { mutations: Vec::new(), ..operation.clone() }).len()
 }
 
 /// Creations, clashes, merges, extras, from old and new replicas.

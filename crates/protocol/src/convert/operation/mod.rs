@@ -191,3 +191,5 @@ fn label_or_none(text: &str) -> Arc<str> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use super::canonical;
 use super::hash::{Hash, hash};
 use super::limits::VALUE_DEPTH_MAX;
 
-/// A value, opaque to merging. Doubles are kept by their bits, so that equality and order are exact.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+mod compare;
+
+/// A value, opaque to merging. Doubles are kept by their bits, so that every content comes back as it was.
+///
+/// `==` compares contents and tells an int from a double; whether two values are equal is [`Value::equals`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
     Null,
     Bool(bool),
@@ -19,9 +22,26 @@ pub enum Value {
     Bytes(Vec<u8>),
     List(Vec<Value>),
     Map(BTreeMap<String, Value>),
+    /// A point in time: seconds since 1970, and nanoseconds from there on. Always in the range of the years 1 to 9999.
+    Timestamp {
+        seconds: i64,
+        nanos: u32,
+    },
 }
 
+/// The first second of the year 1.
+const SECONDS_MIN: i64 = -62_135_596_800;
+/// The last second of the year 9999.
+const SECONDS_MAX: i64 = 253_402_300_799;
+const NANOS_PER_SECOND: u32 = 1_000_000_000;
+
 impl Value {
+    /// A point in time, if it is within the years 1 to 9999.
+    pub fn timestamp(seconds: i64, nanos: i32) -> Option<Value> {
+        let nanos = u32::try_from(nanos).ok().filter(|nanos| *nanos < NANOS_PER_SECOND)?;
+        (SECONDS_MIN..=SECONDS_MAX).contains(&seconds).then_some(Value::Timestamp { seconds, nanos })
+    }
+
     /// A string value.
     pub fn string(text: impl Into<Arc<str>>) -> Value {
         Value::String(text.into())
@@ -45,10 +65,14 @@ impl Value {
         }
     }
 
-    /// A set element's identity.
+    /// A set element's identity: the same for equal elements.
     pub fn element_hash(&self) -> Hash {
-        // postcard cannot fail on these types; an empty encoding would only merge elements of equal hash.
-        hash(&postcard::to_allocvec(self).unwrap_or_default())
+        let mut form = Vec::with_capacity(64);
+        match self {
+            Value::DoubleBits(_) => canonical::value(&mut form, &self.representative()),
+            _ => canonical::value(&mut form, self),
+        }
+        hash(&form)
     }
 
     /// Size in memory, about.

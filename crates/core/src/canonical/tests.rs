@@ -1,0 +1,198 @@
+//! Canonical forms tell contents apart, and nothing else.
+
+use std::sync::Arc;
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::hash::Hash;
+use crate::ids::FieldId;
+
+/// Few, so that equal operations and ones that differ in one place are common.
+fn id() -> impl Strategy<Value = Arc<str>> {
+    "[ab]{1,2}".prop_map(Arc::from)
+}
+
+fn label() -> impl Strategy<Value = Arc<str>> {
+    "[aé]{0,1}".prop_map(Arc::from)
+}
+
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => 0..3_u64, 1 => Just(u64::MAX)]
+}
+
+fn signed() -> impl Strategy<Value = i64> {
+    prop_oneof![4 => -1..2_i64, 1 => Just(i64::MIN), 1 => Just(i64::MAX)]
+}
+
+fn dot() -> impl Strategy<Value = Dot> {
+    (0..2_u128, number()).prop_map(|(id, counter)| Dot { replica: Uuid::from_u128(id), counter })
+}
+
+fn conflict() -> impl Strategy<Value = ConflictId> {
+    (0..2_u64, 0..2_u16).prop_map(|(opened_seq, index)| ConflictId { opened_seq, index })
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        signed().prop_map(Value::Int),
+        prop_oneof![Just(0.0_f64), Just(-0.0), Just(1.0), Just(-1.0)]
+            .prop_map(|d| Value::DoubleBits(d.to_bits())),
+        label().prop_map(Value::String),
+        "[a]{0,1}".prop_map(|s| Value::Bytes(s.into_bytes())),
+        (-1..2_i64, 0..2_u32).prop_map(|(seconds, nanos)| Value::Timestamp { seconds, nanos }),
+    ];
+    leaf.prop_recursive(2, 4, 2, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..2).prop_map(Value::List),
+            btree_map("[ab]{0,1}", inner, 0..2).prop_map(Value::Map),
+        ]
+    })
+}
+
+fn hunk() -> impl Strategy<Value = Hunk> {
+    (0..2_u32, 0..2_u32, "[a]{0,1}").prop_map(|(pos, del, ins)| Hunk { pos, del, ins })
+}
+
+fn any_action() -> impl Strategy<Value = Action> {
+    let fields =
+        || btree_map(id(), any_value(), 0..2).prop_map(|fields| fields.into_iter().collect::<Vec<_>>());
+    let elements = || vec(any_value(), 0..2);
+    prop_oneof![
+        fields().prop_map(|fields| Action::Create { fields }),
+        Just(Action::Delete),
+        Just(Action::Restore),
+        (id(), any_value()).prop_map(|(field, value)| Action::Set { field, value }),
+        (id(), vec(hunk(), 0..2)).prop_map(|(field, hunks)| Action::EditText { field, hunks }),
+        (id(), "[a]{0,1}").prop_map(|(field, text)| Action::ReplaceText { field, text }),
+        (id(), signed()).prop_map(|(field, by)| Action::Increment { field, by }),
+        (id(), signed()).prop_map(|(field, value)| Action::AssignCounter { field, value }),
+        (id(), elements()).prop_map(|(field, elements)| Action::AddElements { field, elements }),
+        (id(), elements()).prop_map(|(field, elements)| Action::RemoveElements { field, elements }),
+        id().prop_map(|field| Action::ClearElements { field }),
+        (id(), id()).prop_map(|(field, target)| Action::Link { field, target }),
+        (id(), option::of(id())).prop_map(|(field, target)| Action::Unlink { field, target }),
+        (conflict(), 0..2_u64, -1..2_i64).prop_map(|(conflict, revision, remind_at_ms)| Action::Defer {
+            conflict,
+            revision,
+            remind_at_ms
+        }),
+        (conflict(), label()).prop_map(|(conflict, assignee)| Action::Assign { conflict, assignee }),
+        conflict().prop_map(|conflict| Action::Reopen { conflict }),
+        conflict().prop_map(|conflict| Action::Remind { conflict }),
+    ]
+}
+
+fn any_mutation() -> impl Strategy<Value = Mutation> {
+    (label(), label(), any_action(), option::of(0..2_u64), option::of(conflict())).prop_map(
+        |(collection, record, action, observed_seq, resolves)| Mutation {
+            collection,
+            record,
+            action,
+            observed_seq,
+            resolves,
+        },
+    )
+}
+
+fn any_operation() -> impl Strategy<Value = Operation> {
+    let identity = prop_oneof![dot().prop_map(Identity::Dot), id().prop_map(Identity::Request)];
+    let knowledge = prop_oneof![
+        Just(Knowledge::Latest),
+        (number(), number(), vec(dot(), 0..2)).prop_map(|(epoch, base_seq, extras)| Knowledge::Context(
+            CausalContext { epoch, base_seq, extras }
+        )),
+    ];
+    let rest = (vec(dot(), 0..2), any::<bool>(), label(), label(), option::of(-1..2_i64));
+    (identity, knowledge, vec(any_mutation(), 0..3), rest).prop_map(
+        |(
+            identity,
+            knowledge,
+            mutations,
+            (depends_on, await_records, correlation_id, actor, client_time_ms),
+        )| {
+            Operation {
+                identity,
+                knowledge,
+                mutations,
+                depends_on,
+                await_records,
+                correlation_id,
+                actor,
+                client_time_ms,
+                malformed: None,
+            }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    #[test]
+    fn two_operations_are_one_content_exactly_if_their_forms_are(a in any_operation(), b in any_operation()) {
+        prop_assert_eq!(a == b, super::operation(&a) == super::operation(&b));
+    }
+
+    /// Differences in one place only: whole random operations hardly ever have them.
+    #[test]
+    fn two_mutations_are_one_content_exactly_if_their_forms_are(
+        frame in any_operation(), a in any_mutation(), b in any_mutation(),
+    ) {
+        let of = |mutation: &Mutation| Operation { mutations: vec![mutation.clone()], ..frame.clone() };
+        prop_assert_eq!(a == b, super::operation(&of(&a)) == super::operation(&of(&b)));
+    }
+
+    #[test]
+    fn two_values_are_one_content_exactly_if_their_forms_are(a in any_value(), b in any_value()) {
+        let form = |of: &Value| {
+            let mut out = Vec::new();
+            value(&mut out, of);
+            out
+        };
+        prop_assert_eq!(a == b, form(&a) == form(&b));
+    }
+}
+
+fn example() -> Operation {
+    let fields: Vec<(FieldId, Value)> = vec![("n".into(), Value::Int(-3)), ("t".into(), Value::string("né"))];
+    Operation {
+        identity: Identity::Dot(Dot { replica: Uuid::from_u128(7), counter: 2 }),
+        knowledge: Knowledge::Context(CausalContext { epoch: 9, base_seq: 300, extras: Vec::new() }),
+        mutations: vec![Mutation {
+            collection: "cards".into(),
+            record: "card-1".into(),
+            action: Action::Create { fields },
+            observed_seq: None,
+            resolves: None,
+        }],
+        depends_on: Vec::new(),
+        await_records: false,
+        correlation_id: "c".into(),
+        actor: "".into(),
+        client_time_ms: None,
+        malformed: None,
+    }
+}
+
+/// Hashes are stored, to know an operation that is sent again. This one never changes.
+#[test]
+fn a_hash_that_was_stored_is_still_the_hash() {
+    let stored: Hash =
+        [0x7e, 0x0a, 0x96, 0x9b, 0x20, 0xc0, 0x70, 0x49, 0x29, 0x56, 0xce, 0x14, 0xc1, 0xf8, 0x76, 0xac];
+    assert_eq!(example().content_hash(), stored);
+}
+
+#[test]
+fn the_order_in_which_initial_values_were_listed_is_not_content() {
+    let mut other = example();
+    if let Some(Mutation { action: Action::Create { fields }, .. }) = other.mutations.first_mut() {
+        fields.reverse();
+    }
+    assert_eq!(super::operation(&other), super::operation(&example()));
+}

@@ -1,0 +1,94 @@
+//! A conflict with its context: rewritten by whatever happens to it.
+
+use super::message::{Code, Coded, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, codes, message};
+use syncline_core::conflict::{
+    Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent,
+    ConflictKind, ConflictStatus, ConflictSummary,
+};
+
+message! { Conflict, keeps unknown {
+    1 id: need Nested,
+    2 kind: need Code,
+    3 scope: need Nested,
+    4 collection: one Text,
+    5 status: need Code,
+    6 revision: one Uint,
+    7 opened_at_ms: one Sint,
+    8 parent: opt Nested,
+    9 provisional: need Code,
+    10 base: opt Nested,
+    11 base_exact: one Uint,
+    12 record_at_opening: rep Nested,
+    13 alternatives: rep Nested,
+    14 pairs: rep Nested,
+    15 assignee: one Text,
+    16 remind_at_ms: opt Sint,
+    17 defer_count: one Uint,
+    18 closing: opt Nested,
+    19 events: rep Nested,
+} }
+
+// Never rewritten: a conflict that is opened again has none.
+message! { Closing, skips {
+    1 seq: one Uint,
+    2 at_ms: one Sint,
+    3 reason: need Code,
+} }
+
+message! { Alternative, keeps unknown {
+    1 stamp: need Nested,
+    2 rank: one Uint,
+    3 state: need Code,
+    4 value: opt Nested,
+    5 hunk: opt Nested,
+    6 action: one Text,
+    7 dot: need Nested,
+    8 actor: one Text,
+    9 correlation_id: one Text,
+    10 client_time_ms: opt Sint,
+    11 committed_at_ms: one Sint,
+    12 author: need Nested,
+    13 context: need Nested,
+    14 siblings: rep Text,
+} }
+
+message! { AlternativeHunk, closed {
+    1 index: one Uint,
+    2 hunk: need Nested,
+    3 replaced: one Text,
+    4 trunk_position: one Uint,
+} }
+
+message! { ConflictEvent, keeps unknown {
+    1 kind: need Code,
+    2 seq: one Uint,
+    3 at_ms: one Sint,
+    4 actor: one Text,
+    5 revision: one Uint,
+    6 status: need Code,
+    7 detail: one Text,
+} }
+
+// A part of a change, which is written once.
+message! { ConflictSummary, skips {
+    1 id: need Nested,
+    2 kind: need Code,
+    3 scope: need Nested,
+    4 collection: one Text,
+    5 status: need Code,
+    6 revision: one Uint,
+    7 parent: opt Nested,
+    8 assignee: one Text,
+    9 remind_at_ms: opt Sint,
+    10 defer_count: one Uint,
+    11 closing: opt Nested,
+    12 alternative_count: one Uint,
+} }
+
+codes! { ConflictKind { 1 Register, 2 TextOverlap, 3 EditDelete, 4 Relationship } }
+
+codes! { ConflictStatus { 1 Open, 2 Deferred, 3 Resolved, 4 Obsolete, 5 Superseded } }
+
+codes! { CloseReason { 1 Resolved, 2 Converged, 3 Deleted, 4 Superseded, 5 Policy } }
+
+codes! { AlternativeState { 1 Head, 2 Shadow, 3 Suppressed } }

@@ -1,0 +1,82 @@
+//! A field of a record: rewritten by every write of it. The fields of all kinds of field stand side by side, so that
+//! what a newer version adds is kept at one place.
+
+use super::message::{Code, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, message};
+use syncline_core::schema::FieldKind;
+use syncline_core::state::{CounterHead, FieldRow, FieldValue, Head};
+use syncline_core::unknown::Unknown;
+
+/// Numbers of the fields.
+mod number {
+    /// Which of the following make the value.
+    pub const KIND: u32 = 1;
+    pub const LAST_SEQ: u32 = 2;
+    /// Of registers and to-one links.
+    pub const HEADS: u32 = 3;
+    pub const TEXT: u32 = 4;
+    pub const COUNTER_HEADS: u32 = 5;
+    /// Of sets and to-many links.
+    pub const COUNT: u32 = 6;
+}
+
+impl Message for FieldRow {
+    const NAME: &'static str = "FieldRow";
+
+    fn put(&self, out: &mut Vec<u8>) {
+        let FieldRow { value, last_seq, unknown } = self;
+        Code::put(&value.kind(), number::KIND, out);
+        Uint::put(last_seq, number::LAST_SEQ, out);
+        match value {
+            FieldValue::Register(heads) | FieldValue::ToOne(heads) => {
+                heads.iter().for_each(|head| Nested::put(head, number::HEADS, out));
+            }
+            FieldValue::Text(text) if text.is_empty() => {}
+            FieldValue::Text(text) => Text::put(text, number::TEXT, out),
+            FieldValue::Counter(heads) => {
+                heads.iter().for_each(|head| Nested::put(head, number::COUNTER_HEADS, out));
+            }
+            FieldValue::Set { count: 0 } | FieldValue::ToMany { count: 0 } => {}
+            FieldValue::Set { count } | FieldValue::ToMany { count } => Uint::put(count, number::COUNT, out),
+        }
+        out.extend_from_slice(unknown.fields());
+    }
+
+    fn get(mut reader: Reader<'_>) -> Result<Self, Fault> {
+        let (mut kind, mut last_seq, mut text, mut count) = (None, 0, String::new(), 0);
+        let (mut heads, mut counter_heads, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+        while let Some((field, raw, all)) = reader.next()? {
+            match field {
+                number::KIND => kind = Some(Code::get(raw)?),
+                number::LAST_SEQ => last_seq = Uint::get(raw)?,
+                number::HEADS => heads.push(Nested::get(raw)?),
+                number::TEXT => text = Text::get(raw)?,
+                number::COUNTER_HEADS => counter_heads.push(Nested::get(raw)?),
+                number::COUNT => count = Uint::get(raw)?,
+                _ => unknown.extend_from_slice(all),
+            }
+        }
+        let value = match kind {
+            Some(FieldKind::Register) => FieldValue::Register(heads),
+            Some(FieldKind::Text) => FieldValue::Text(text),
+            Some(FieldKind::Counter) => FieldValue::Counter(counter_heads),
+            Some(FieldKind::Set) => FieldValue::Set { count },
+            Some(FieldKind::ToOne) => FieldValue::ToOne(heads),
+            Some(FieldKind::ToMany) => FieldValue::ToMany { count },
+            None => return Err(Fault::Missing { message: Self::NAME, field: number::KIND }),
+        };
+        Ok(FieldRow { value, last_seq, unknown: Unknown::new(&unknown) })
+    }
+}
+
+message! { Head, keeps unknown {
+    1 stamp: need Nested,
+    2 rank: one Uint,
+    3 value: need Nested,
+} }
+
+message! { CounterHead, keeps unknown {
+    1 stamp: need Nested,
+    2 rank: one Uint,
+    3 value: one Sint,
+    4 increments: one Sint,
+} }

@@ -1,0 +1,50 @@
+//! The conflicts of a place: rewritten when one opens, changes or closes.
+
+use super::message::{Fault, Kind, Message, Nested, Reader, Text, choice, message};
+use syncline_core::conflict::{Scope, ScopePart};
+use syncline_core::state::ScopeRow;
+
+message! { ScopeRow, keeps unknown {
+    1 live: opt Nested,
+    2 last: opt Nested,
+} }
+
+message! { Scope, closed {
+    1 record: one Text,
+    2 part: need Nested,
+} }
+
+impl Message for ScopePart {
+    const NAME: &'static str = "ScopePart";
+
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            ScopePart::Record => Part::Record {}.put(out),
+            ScopePart::Field(field) => Part::Field { field: field.clone() }.put(out),
+            ScopePart::Link(field, target) => {
+                Part::Link { field: field.clone(), target: target.clone() }.put(out);
+            }
+        }
+    }
+
+    fn get(reader: Reader<'_>) -> Result<Self, Fault> {
+        Ok(match Part::get(reader)? {
+            Part::Record {} => ScopePart::Record,
+            Part::Field { field } => ScopePart::Field(field),
+            Part::Link { field, target } => ScopePart::Link(field, target),
+        })
+    }
+}
+
+/// [`ScopePart`] with names.
+enum Part {
+    Record {},
+    Field { field: std::sync::Arc<str> },
+    Link { field: std::sync::Arc<str>, target: std::sync::Arc<str> },
+}
+
+choice! { Part {
+    1 Record {},
+    2 Field { 1 field: one Text },
+    3 Link { 1 field: one Text, 2 target: one Text },
+} }
