@@ -45,5 +45,5 @@ pub const FAULTS: [(SeededFault, u64, &str); 25] = [
 
 /// The fault of this name.
 pub fn named(name: &str) -> Option<SeededFault> {
-    FAULTS.iter().map(|(mutant, ..)| *mutant).find(|mutant| format!("{mutant:?}") == name)
+    FAULTS.iter().map(|(fault, ..)| *fault).find(|fault| format!("{fault:?}") == name)
 }

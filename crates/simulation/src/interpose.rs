@@ -3,15 +3,18 @@
 //! Libraries ask the system behind our back, and two runs of a seed would differ: random bytes key std's hash maps
 //! (their order) and seed the generator behind `tokio::select!`; the monotone clock is where every tokio runtime's
 //! clock begins, and h2 forgets reset streams by it, so that a slow machine would change what happens. std calls the C
-//! library for both, and the definitions here take their place in the test binary. They go on to the kernel on all
-//! threads but one that called [`simulate`].
+//! library for both, and the definitions here take their place in every program that this crate is linked into. They go
+//! on to the kernel on all threads but one that called [`simulate`].
+//!
+//! Nothing but the linker decides whose definition a program gets: [`simulate`] refuses to go on without these.
 //!
 //! One leak is left: tokio numbers the runtimes of a process in a static, and seeds them by that number too. So a seed
 //! gets a process of its own.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_uint, c_void};
-use std::time::Duration;
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::{Duration, Instant};
 
 /// The monotone clock when a simulation begins: far enough from zero for times before it, and in the kernel's past, so
 /// that nothing really waits for a simulated time.
@@ -24,8 +27,26 @@ thread_local! {
 }
 
 /// From here on, random bytes of this thread follow from the seed, and its clock stands still.
+///
+/// # Panics
+/// When this program still uses the functions of the C library: no run would be like another.
 pub(super) fn simulate(seed: u64) {
+    assert!(is_in_place(), "the C library's clock and randomness are not replaced in this program");
     RANDOM.set(Some(seed));
+}
+
+/// Whether std uses the definitions below: on two threads of one seed, hash maps have the same keys, and the clock moves
+/// when it is set and not otherwise.
+fn is_in_place() -> bool {
+    let probe = || {
+        RANDOM.set(Some(1));
+        let begins = Instant::now();
+        set_elapsed(Duration::from_secs(1));
+        (RandomState::new().hash_one(0), Instant::now() - begins)
+    };
+    let of_a_thread = || std::thread::spawn(probe).join().ok();
+    let (first, second) = (of_a_thread(), of_a_thread());
+    first == second && first.is_some_and(|(_, moved)| moved == Duration::from_secs(1))
 }
 
 /// Sets this thread's clock to a time since the simulation began. What begins a clock of its own then, as the runtime

@@ -51,14 +51,21 @@ impl Author {
     ) -> Result<Author, BenchError> {
         let mut reader = FeedReader::from_the_beginning(workspace);
         let start = reader.start(&format!("replay author {index}"));
-        let feed = ChangeServiceClient::new(channel.clone())
+        let mut feed = ChangeServiceClient::new(channel.clone())
             .max_decoding_message_size(RESPONSE_BYTES_MAX)
             .watch(pb::WatchRequest { start: Some(start) })
             .await?
             .into_inner();
+        // The first frame tells the epoch.
+        let epoch = loop {
+            next_heard(&mut feed, &mut reader).await?;
+            if let Some(epoch) = reader.epoch() {
+                break epoch;
+            }
+        };
         let mut author = Author {
             index,
-            replica: Replica::new(replica, 0, created_seq),
+            replica: Replica::new(replica, epoch, created_seq),
             operations: OperationServiceClient::new(channel).max_decoding_message_size(RESPONSE_BYTES_MAX),
             feed,
             workspace: workspace.to_owned(),
@@ -152,7 +159,7 @@ impl Author {
             .filter(|(name, count)| **count > self.in_base.get(name).copied().unwrap_or(0))
             .map(|(name, count)| Dot { replica: *name, counter: *count })
             .collect();
-        CausalContext { epoch: self.reader.epoch().unwrap_or_default(), base_seq: self.base_seq, extras }
+        CausalContext { base_seq: self.base_seq, extras, ..self.replica.context() }
     }
 
     /// The position at which the author's last operation settled.
@@ -180,16 +187,8 @@ impl Author {
     /// Follows the feed up to a position.
     pub(super) async fn catch_up(&mut self, seq: u64) -> Result<(), BenchError> {
         while self.reader.seq() < seq {
-            let message =
-                self.feed.next().await.ok_or_else(|| BenchError::Other("the feed ended".to_owned()))??;
-            let Some(frame) = message.frame else { continue };
-            let heard = self.reader.take(frame).map_err(|error| BenchError::Other(error.to_string()))?;
-            match heard {
-                Heard::Changes(changes) => changes.into_iter().for_each(|change| self.take(change)),
-                Heard::Opened(_) | Heard::Checkpoint(_) | Heard::Unknown => {}
-                Heard::GoAway(_) | Heard::Reset(_) => {
-                    return Err(BenchError::Other(format!("the server ended the feed: {heard:?}")));
-                }
+            if let Heard::Changes(changes) = next_heard(&mut self.feed, &mut self.reader).await? {
+                changes.into_iter().for_each(|change| self.take(change));
             }
         }
         Ok(())
@@ -203,5 +202,19 @@ impl Author {
             self.merged += 1;
         }
         self.ahead.push_back((replica, dot.counter));
+    }
+}
+
+/// Waits for the next frame and checks it. A feed that ends, or is told to, fails the replay.
+async fn next_heard(
+    feed: &mut Streaming<pb::WatchResponse>,
+    reader: &mut FeedReader,
+) -> Result<Heard, BenchError> {
+    let failed = BenchError::Other;
+    let message = feed.next().await.ok_or_else(|| failed("the feed ended".to_owned()))??;
+    let heard = reader.take(message.frame.unwrap_or_default()).map_err(|error| failed(error.to_string()))?;
+    match heard {
+        Heard::Opened(_) | Heard::Changes(_) | Heard::Checkpoint(_) | Heard::Unknown => Ok(heard),
+        Heard::GoAway(_) | Heard::Reset(_) => Err(failed(format!("the server ended the feed: {heard:?}"))),
     }
 }

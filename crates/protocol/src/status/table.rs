@@ -292,7 +292,7 @@ fn short_lists_of_violations_are_sent_whole() {
 fn errors_doc() -> String {
     let mut doc = String::from(
         "# Errors\n\n\
-         Generated from `proto/syncline/v1/error.proto`; do not edit. `UPDATE_DOCS=1 cargo test errors_doc` rewrites it.\n\n\
+         Generated from `proto/syncline/v1/error.proto`; do not edit. `UPDATE_DOCS=1 cargo test -p syncline-protocol errors_doc` rewrites it.\n\n\
          A failed call carries its canonical code, exactly one `google.rpc.ErrorInfo` with the domain `syncline` and\n\
          the reason below, every variable part in the metadata, and field violations or a retry delay where apt. The\n\
          details stay under 4 KiB: long values are cut. A rejected operation carries the reason in its receipt; there\n\
@@ -330,5 +330,8 @@ fn errors_doc_is_up_to_date() {
         std::fs::write(ERRORS_DOC, &expected).expect("docs/ is there");
     }
     let found = std::fs::read_to_string(ERRORS_DOC).unwrap_or_default();
-    assert!(found == expected, "docs/errors.md is stale: run UPDATE_DOCS=1 cargo test errors_doc");
+    assert!(
+        found == expected,
+        "docs/errors.md is stale: run UPDATE_DOCS=1 cargo test -p syncline-protocol errors_doc"
+    );
 }

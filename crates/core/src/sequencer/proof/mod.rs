@@ -99,7 +99,9 @@ fn for_seeds(test: &str, runs: u64, check: impl Fn(u64) -> Check) {
     let runs = setting("SYNCLINE_MODEL_RUNS").unwrap_or(runs);
     for seed in from..from + runs {
         if let Err(wrong) = check(seed) {
-            let replay = format!("SYNCLINE_SEED={seed} SYNCLINE_MODEL_RUNS=1 cargo test --lib proof::{test}");
+            let replay = format!(
+                "SYNCLINE_SEED={seed} SYNCLINE_MODEL_RUNS=1 cargo test -p syncline-core proof::{test}"
+            );
             panic!("seed {seed}: {wrong}\nagain: {replay}");
         }
     }

@@ -59,7 +59,7 @@ fn reminders(_: u64) -> Check {
 }
 
 /// Breaks a rule for a trial, and mends it even if the trial panics.
-fn broken<R>(mutant: SeededFault, trial: impl FnOnce() -> R) -> R {
+fn broken<R>(fault: SeededFault, trial: impl FnOnce() -> R) -> R {
     struct Mend;
     impl Drop for Mend {
         fn drop(&mut self) {
@@ -67,7 +67,7 @@ fn broken<R>(mutant: SeededFault, trial: impl FnOnce() -> R) -> R {
         }
     }
     let _mend = Mend;
-    seeded_faults::set(Some(mutant));
+    seeded_faults::set(Some(fault));
     trial()
 }
 
@@ -75,10 +75,10 @@ fn broken<R>(mutant: SeededFault, trial: impl FnOnce() -> R) -> R {
 #[test]
 fn every_fault_is_noticed() {
     let mut wrong = Vec::new();
-    for (mutant, name, check, seed) in FAULTS {
-        let first = broken(mutant, || (0..SEEDS_MAX).find(|seed| check(*seed).is_err()));
+    for (fault, name, check, seed) in FAULTS {
+        let first = broken(fault, || (0..SEEDS_MAX).find(|seed| check(*seed).is_err()));
         if first != Some(seed) {
-            wrong.push(format!("{mutant:?}: noticed first by {name} {first:?}, the table says {seed}"));
+            wrong.push(format!("{fault:?}: noticed first by {name} {first:?}, the table says {seed}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -99,12 +99,12 @@ fn the_right_rules_are_not_noticed() {
     }
 }
 
-/// How many of 20 seeds notice each fault, for documents: `cargo test --lib proof -- --ignored --nocapture`.
+/// How many of 20 seeds notice each fault, for documents: `cargo test -p syncline-core proof -- --ignored --nocapture`.
 #[test]
 #[ignore = "prints a table, checks nothing"]
 fn table_of_faults() {
-    for (mutant, name, check, _) in FAULTS {
-        let caught = broken(mutant, || (0..20).filter(|seed| check(*seed).is_err()).count());
-        println!("{mutant:?}: {caught} of 20, by {name}");
+    for (fault, name, check, _) in FAULTS {
+        let caught = broken(fault, || (0..20).filter(|seed| check(*seed).is_err()).count());
+        println!("{fault:?}: {caught} of 20, by {name}");
     }
 }

@@ -111,7 +111,9 @@ fn for_seeds(test: &str, weight: u64, check: impl Fn(u64) -> Result<(), String>)
     let seeds = only.map_or(0..run_count(weight), |seed| seed..seed + 1);
     for seed in seeds {
         if let Err(problem) = check(seed) {
-            panic!("seed {seed}: {problem}\nrepeat: SYNCLINE_MODEL_SEED={seed} cargo test {test}");
+            panic!(
+                "seed {seed}: {problem}\nrepeat: SYNCLINE_MODEL_SEED={seed} cargo test -p syncline-core {test}"
+            );
         }
     }
 }

@@ -4,7 +4,7 @@ use super::promises::{check_contiguous_runs, check_session, check_symmetry};
 use super::{Window, oracle};
 use crate::seeded_faults::{self, SeededFault};
 
-/// Every mutant of the text rules must be noticed within this many seeds.
+/// Every fault of the text rules must be noticed within this many seeds.
 const SEEDS: u64 = 100;
 
 type Check = fn(u64) -> Result<(), String>;
@@ -45,7 +45,7 @@ const DIFFER_FROM_THE_REFERENCE: [SeededFault; 5] = [
 ];
 
 /// Runs a trial with a rule broken, and mends the rule even if the trial panics.
-fn broken<R>(mutant: SeededFault, trial: impl FnOnce() -> R) -> R {
+fn broken<R>(fault: SeededFault, trial: impl FnOnce() -> R) -> R {
     struct Mend;
     impl Drop for Mend {
         fn drop(&mut self) {
@@ -53,12 +53,12 @@ fn broken<R>(mutant: SeededFault, trial: impl FnOnce() -> R) -> R {
         }
     }
     let _mend = Mend;
-    seeded_faults::set(Some(mutant));
+    seeded_faults::set(Some(fault));
     trial()
 }
 
-fn first_noticed(mutant: SeededFault, checks: &[(&str, Check)]) -> Option<u64> {
-    broken(mutant, || (0..SEEDS).find(|&seed| checks.iter().any(|(_, check)| check(seed).is_err())))
+fn first_noticed(fault: SeededFault, checks: &[(&str, Check)]) -> Option<u64> {
+    broken(fault, || (0..SEEDS).find(|&seed| checks.iter().any(|(_, check)| check(seed).is_err())))
 }
 
 /// Without this, a check that always fails would notice everything.
@@ -73,32 +73,32 @@ fn the_right_rules_are_not_noticed() {
 
 #[test]
 fn wrong_rules_break_a_promise() {
-    for mutant in BREAK_A_PROMISE {
-        let seed = first_noticed(mutant, &PROMISES);
-        assert!(seed.is_some(), "{mutant:?} was not noticed");
+    for fault in BREAK_A_PROMISE {
+        let seed = first_noticed(fault, &PROMISES);
+        assert!(seed.is_some(), "{fault:?} was not noticed");
     }
 }
 
 #[test]
 fn other_rules_differ_from_the_reference_model() {
-    for mutant in DIFFER_FROM_THE_REFERENCE {
-        let seed = first_noticed(mutant, &[REFERENCE]);
-        assert!(seed.is_some(), "{mutant:?} was not noticed");
+    for fault in DIFFER_FROM_THE_REFERENCE {
+        let seed = first_noticed(fault, &[REFERENCE]);
+        assert!(seed.is_some(), "{fault:?} was not noticed");
     }
 }
 
-/// How many seeds notice each mutant, for documents: `cargo test -- --ignored --nocapture table`.
+/// How many seeds notice each fault, for documents: `cargo test -p syncline-core -- --ignored --nocapture table`.
 #[test]
 #[ignore = "prints a table, checks nothing"]
 fn table_of_seeded_faults() {
-    for mutant in BREAK_A_PROMISE.iter().chain(&DIFFER_FROM_THE_REFERENCE) {
-        let mut line = format!("{mutant:?}:");
+    for fault in BREAK_A_PROMISE.iter().chain(&DIFFER_FROM_THE_REFERENCE) {
+        let mut line = format!("{fault:?}:");
         for (name, check) in PROMISES.iter().chain([&REFERENCE]) {
-            let caught = broken(*mutant, || (0..SEEDS).filter(|&seed| check(seed).is_err()).count());
+            let caught = broken(*fault, || (0..SEEDS).filter(|&seed| check(seed).is_err()).count());
             line += &format!(" {name} {caught},");
         }
         let all: Vec<_> = PROMISES.iter().chain([&REFERENCE]).copied().collect();
-        let first = first_noticed(*mutant, &all);
+        let first = first_noticed(*fault, &all);
         println!("{line} of {SEEDS}; first noticed by seed {first:?}");
     }
 }

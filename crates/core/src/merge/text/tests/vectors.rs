@@ -1,6 +1,6 @@
 //! Seeded sessions as vectors that clients in other languages run: `clients/vectors/text.json`.
 //!
-//! `UPDATE_VECTORS=1 cargo test --lib vectors` writes the file; without it the test checks that it is up to date.
+//! `UPDATE_VECTORS=1 cargo test -p syncline-core vectors` writes the file; without it the test checks that it is up to date.
 
 use super::session::{Logged, Server, random_session};
 use super::{Hunk, Splice, Window};
@@ -91,6 +91,6 @@ fn the_vectors_of_clients_are_up_to_date() {
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         kept == now,
-        "clients/vectors/text.json is out of date: UPDATE_VECTORS=1 cargo test --lib vectors"
+        "clients/vectors/text.json is out of date: UPDATE_VECTORS=1 cargo test -p syncline-core vectors"
     );
 }
