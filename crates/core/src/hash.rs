@@ -40,7 +40,7 @@ pub struct Secret([u8; 32]);
 
 impl Secret {
     /// The secret that is kept as these bytes.
-    pub fn new(bytes: [u8; 32]) -> Secret {
+    pub const fn new(bytes: [u8; 32]) -> Secret {
         Secret(bytes)
     }
 

@@ -4,7 +4,7 @@ use super::Check;
 use super::fold::Confirmed;
 use super::inbox::Inbox;
 use super::refusals::settled_at;
-use super::server::{EPOCH, Shelf};
+use super::server::{EPOCH, SECRET, Shelf};
 use super::truth::Truth;
 use crate::causality::{ReplicaNo, Seq};
 use crate::ids::Dot;
@@ -46,6 +46,7 @@ pub(super) fn check_snapshots(shelf: &Shelf, snapshots: &[Confirmed], full: &Con
 pub(super) fn check_again(truth: &Truth, log: &Shelf) -> Check {
     let mut state = WorkspaceState::resident(EPOCH);
     state.put(Key::Schema, Some(Row::Schema(super::script::schema())));
+    state.put(Key::Secret, Some(Row::Secret(SECRET)));
     let mut shelf = Shelf::default();
     let mut inbox = Inbox::default();
     for (seq, dot) in settling_order(truth, log)? {

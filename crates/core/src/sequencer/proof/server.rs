@@ -100,6 +100,9 @@ impl Shelf {
     }
 }
 
+/// The workspace's.
+pub(super) const SECRET: Secret = Secret::new([1; 32]);
+
 /// Both servers, with what they wrote and a clock.
 pub(super) struct Server {
     resident: WorkspaceState,
@@ -125,7 +128,7 @@ impl Server {
         };
         server.step(|state, _| {
             state.put(Key::Schema, Some(Row::Schema(schema.clone())));
-            state.put(Key::Secret, Some(Row::Secret(Secret::new([1; 32]))));
+            state.put(Key::Secret, Some(Row::Secret(SECRET)));
             Ok(())
         })?;
         Ok(server)

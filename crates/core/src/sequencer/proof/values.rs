@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Check;
 use super::fold::{Confirmed, Place, Shown};
 use super::reference::{Reference, Writer};
-use super::server::Shelf;
+use super::server::{SECRET, Shelf};
 use super::truth::Truth;
 use crate::causality::{ReplicaNo, SERVER_REPLICA_NO};
 use crate::change::Change;
@@ -28,7 +28,8 @@ pub(super) fn check_log(truth: &Truth, shelf: &Shelf) -> Check {
             return Err(format!("position {}: {} again, or out of order", o.seq, o.dot));
         }
         before = chain(&before, &o.operation_hash);
-        if before != o.chain || o.operation_hash != truth.of(&o.dot)?.operation.content_hash() {
+        let salted = o.hash_salt == SECRET.salt(&o.dot);
+        if before != o.chain || !salted || !o.is_of(&truth.of(&o.dot)?.operation.content_hash()) {
             return Err(format!("the chain at {} is not that of the operations", o.seq));
         }
         let (counter, base) =

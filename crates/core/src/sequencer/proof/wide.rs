@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use super::desk::{dot, operation};
 use super::script::{create, mutation, schema, set};
-use super::server::{EPOCH, Shelf};
+use super::server::{EPOCH, SECRET, Shelf};
 use super::{Check, ensure};
 use crate::canonical;
 use crate::causality::ReplicaNo;
-use crate::hash::Secret;
 use crate::operation::{Action, Operation, Outcome};
 use crate::sequencer::{self, Environment};
 use crate::state::{Key, ReplicaRow, Row, WorkspaceHead, WorkspaceState};
@@ -25,7 +24,7 @@ fn cost(replicas: ReplicaNo) -> Result<(Vec<u64>, Vec<usize>), String> {
         shelf.rows.insert(Key::ReplicaNumber(no), Arc::new(Row::ReplicaNumber(id)));
     }
     shelf.rows.insert(Key::Schema, Arc::new(Row::Schema(schema())));
-    shelf.rows.insert(Key::Secret, Arc::new(Row::Secret(Secret::new([1; 32]))));
+    shelf.rows.insert(Key::Secret, Arc::new(Row::Secret(SECRET)));
     let head = WorkspaceHead { replica_count: replicas, ..WorkspaceHead::new(EPOCH) };
     let mut state = WorkspaceState::new(head);
     let (mut reads, mut bytes) = (Vec::new(), Vec::new());

@@ -8,6 +8,7 @@ use super::*;
 use crate::convert::value::tests::nested;
 use crate::convert::value_to_pb;
 use syncline_core::ids::ConflictId;
+use syncline_core::limits::SEQ_MAX;
 use syncline_core::merge::text::Hunk;
 use syncline_core::operation::Action;
 use syncline_core::value::Value;
@@ -181,11 +182,16 @@ fn actions_on_conflicts_are_taken() {
 
 #[test]
 fn callers_without_a_replica_may_know_everything() {
-    let operation = taken(pb::Operation {
-        identity: Some(PbIdentity::RequestId("job:1".into())),
-        knowledge: Some(PbKnowledge::Latest(pb::Latest {})),
-        ..with(vec![pb::Mutation { observed_seq: Some(u64::MAX), ..on_record(set(null())) }])
-    });
+    let observing = |seq| {
+        taken(pb::Operation {
+            identity: Some(PbIdentity::RequestId("job:1".into())),
+            knowledge: Some(PbKnowledge::Latest(pb::Latest {})),
+            ..with(vec![pb::Mutation { observed_seq: Some(seq), ..on_record(set(null())) }])
+        })
+    };
+    let beyond = observing(SEQ_MAX + 1).malformed.expect("no position");
+    assert!(matches!(beyond.refusal, Refusal::InvalidContext { .. }));
+    let operation = observing(SEQ_MAX);
     assert_eq!(operation.identity, Identity::Request("job:1".into()));
     assert_eq!((operation.knowledge, operation.malformed), (Knowledge::Latest, None));
 }
