@@ -2,7 +2,7 @@ import {
   ConflictInbox,
   ConnectionStatus,
   Notices,
-  RejectedTray,
+  RejectedOperations,
   useConflicts,
   useConnection,
   useLiveQuery,
@@ -16,7 +16,7 @@ import { Board } from './board.js';
 import { CardDetails } from './card-details.js';
 import { Drawer } from './drawer.js';
 
-type Panel = { readonly type: 'inbox' | 'tray' } | { readonly type: 'card'; readonly id: string };
+type Panel = { readonly type: 'inbox' | 'rejected' } | { readonly type: 'card'; readonly id: string };
 
 /** What one person sees: their board, their connection, and what waits for them. */
 export function Person({ name, workspace }: { readonly name: string; readonly workspace: string }): ReactElement {
@@ -48,12 +48,12 @@ export function Person({ name, workspace }: { readonly name: string; readonly wo
             setPanel({ type: 'inbox' });
           }}
         />
-        {rejected.length > 0 || panel?.type === 'tray' ? (
+        {rejected.length > 0 || panel?.type === 'rejected' ? (
           <Badge
             label="Refused"
             amount={rejected.length}
             open={() => {
-              setPanel({ type: 'tray' });
+              setPanel({ type: 'rejected' });
             }}
           />
         ) : null}
@@ -74,9 +74,9 @@ export function Person({ name, workspace }: { readonly name: string; readonly wo
             <ConflictInbox assignees={people.rows.map(({ record }) => String(record.fields['name'] ?? record.id))} />
           </Drawer>
         ) : null}
-        {panel?.type === 'tray' ? (
+        {panel?.type === 'rejected' ? (
           <Drawer title="Changes without effect" close={close}>
-            <RejectedTray />
+            <RejectedOperations />
           </Drawer>
         ) : null}
         {panel?.type === 'card' ? (

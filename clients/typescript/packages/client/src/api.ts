@@ -77,11 +77,11 @@ export interface Syncline {
 
   readonly connection: Connection;
   readonly queue: Queue;
-  readonly rejected: RejectedTray;
+  readonly rejected: RejectedOperations;
   readonly conflicts: Conflicts;
   readonly presence: Observable<readonly Presence[]>;
   readonly schema: Observable<Schema | undefined>;
-  /** Things to tell the user once, such as a rollback. Also kept where they belong (tray, inbox, connection). */
+  /** Things to tell the user once, such as a rollback. Also kept where they belong (rejected operations, inbox, connection). */
   onNotice(listener: (notice: Notice) => void): () => void;
 
   /**
@@ -395,7 +395,7 @@ export interface Queue extends Observable<QueueSnapshot> {
   pause(): void;
   resume(): void;
   /**
-   * Takes back this tab's operations that were never sent, with all that follow them, and puts them into the tray.
+   * Takes back this tab's operations that were never sent, with all that follow them, and puts them to the rejected ones.
    * Returns how many.
    */
   clear(): Promise<number>;
@@ -423,7 +423,7 @@ export interface RejectedItem {
   }[];
 }
 
-export interface RejectedTray extends Observable<readonly RejectedItem[]> {
+export interface RejectedOperations extends Observable<readonly RejectedItem[]> {
   /** Makes a new operation with the same mutations against what is shown now; dismisses the item when it could. */
   retry(dot: Dot): PendingMutation;
   dismiss(dot: Dot): Promise<void>;
@@ -491,7 +491,7 @@ export type Notice =
   | { readonly type: 'rejected'; readonly item: RejectedItem }
   | { readonly type: 'conflict'; readonly conflict: ConflictSummary; readonly own: boolean }
   | { readonly type: 'reminder'; readonly conflict: ConflictSummary }
-  | { readonly type: 'history_rewound'; readonly reissued: number }
-  | { readonly type: 'replica_changed'; readonly reissued: number }
+  | { readonly type: 'history_rewound'; readonly rebased: number }
+  | { readonly type: 'replica_changed'; readonly rebased: number }
   | { readonly type: 'not_saved'; readonly dot: Dot; readonly error: SynclineError }
   | { readonly type: 'schema_changed'; readonly version: number };

@@ -1,6 +1,7 @@
 /** The client for browsers: gRPC-Web, state in IndexedDB, one connection for all tabs. */
 import type { SynclineOptions } from './api.js';
-import { assemble, type ClientParts, type CreateSyncline } from './client.js';
+import { assemble, type CreateSyncline } from './client.js';
+import type { ClientParts } from './client/parts.js';
 import { browserPlatform } from './platform/browser.js';
 import { createLiveQueries } from './query/live-queries.js';
 import { createReplica } from './replica/core.js';

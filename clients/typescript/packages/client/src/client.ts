@@ -12,7 +12,6 @@ import type {
   Queue,
   QueueSnapshot,
   RecordView,
-  RejectedTray,
   Syncline,
   SynclineOptions,
   Transaction,
@@ -20,36 +19,22 @@ import type {
 } from './api.js';
 import { Cell, sameData } from './client/cell.js';
 import { ConflictInbox } from './client/conflicts.js';
+import type { ClientParts } from './client/parts.js';
 import { MutationPromises } from './client/promises.js';
 import { QueueView } from './client/queue.js';
 import { RecordWatch } from './client/records.js';
 import { isPessimistic } from './client/pessimistic.js';
 import { Runtime } from './client/runtime.js';
 import type { RuntimeListener } from './client/runtime-listener.js';
-import { Tray } from './client/tray.js';
+import { RejectedList } from './client/rejected.js';
 import { UndoStack } from './client/undo.js';
 import type { Dot, RecordId, ReplicaId } from './domain/ids.js';
 import type { Mutation } from './domain/operation.js';
 import type { Schema } from './domain/schema.js';
 import { SynclineError } from './errors.js';
-import type { Platform } from './platform.js';
-import type { CreateLiveQueries, LiveQueries } from './query/query.js';
+import type { LiveQueries } from './query/query.js';
 import type { Replica, ViewChange } from './replica/replica.js';
 import { collectMutations } from './replica/transaction.js';
-import type { Store } from './store/store.js';
-import type { Transport } from './transport/transport.js';
-
-/** What an entry (browser.ts, node.ts, a test) puts together. */
-export interface ClientParts {
-  readonly platform: Platform;
-  /** Opened before `ready`. Falls back to memory by itself when storage is denied. */
-  readonly openStore: (options: SynclineOptions) => Promise<Store>;
-  readonly createTransport: (options: SynclineOptions) => Transport;
-  readonly createReplica: (workspace: string) => Replica;
-  readonly createLiveQueries: CreateLiveQueries;
-  /** Under which name tabs find each other; default: by url, workspace and profile, alone with a store in memory. */
-  readonly tabScope?: (options: SynclineOptions) => string;
-}
 
 /** What `./browser` and `./node` export. */
 export type CreateSyncline = (options: SynclineOptions) => Syncline;
@@ -69,7 +54,7 @@ class Client implements Syncline {
   readonly workspace: string;
   readonly connection: Connection;
   readonly queue: Queue;
-  readonly rejected: RejectedTray;
+  readonly rejected: RejectedList;
   readonly conflicts: ConflictInbox;
   readonly presence: Observable<readonly Presence[]>;
   readonly undoable: UndoStack['undoable'];
@@ -80,7 +65,6 @@ class Client implements Syncline {
   private readonly records: RecordWatch;
   private readonly promises = new MutationPromises();
   private readonly undoStack: UndoStack;
-  private readonly tray: Tray;
   private readonly queueView = new QueueView();
   private readonly queueCell: Cell<QueueSnapshot>;
   private readonly connectionCell: Cell<ConnectionSnapshot>;
@@ -109,11 +93,10 @@ class Client implements Syncline {
       (mutations) => this.make(mutations, {}),
       this.ended.signal,
     );
-    this.tray = new Tray(
+    this.rejected = new RejectedList(
       (mutations) => this.make(mutations, {}),
       (dots) => this.runtime.dismiss(dots),
     );
-    this.rejected = this.tray;
     this.queueCell = new Cell(this.queueView.snapshot([], false));
     this.connectionCell = new Cell(this.runtime.connection());
     this.connection = this.connectionFace();
@@ -237,7 +220,7 @@ class Client implements Syncline {
         for (const { dot, remaining } of accepted) this.promises.answered(dot, remaining);
       },
       rejected: (rows) => {
-        for (const item of this.tray.add(rows)) {
+        for (const item of this.rejected.add(rows)) {
           this.lost(item.dot, new SynclineError('REJECTED', item.refusal.message, item.refusal));
           // One that fell with another was told with that one.
           if (item.refusal.reason !== 'DEPENDENCY_REJECTED') this.notify({ type: 'rejected', item });
@@ -254,14 +237,14 @@ class Client implements Syncline {
         if (event === 'opened') this.notify({ type: 'conflict', conflict, own });
         if (event === 'reminded') this.notify({ type: 'reminder', conflict });
       },
-      restarted: (cause, reissued, count) => {
+      restarted: (cause, rebased, count) => {
         if (cause === 'snapshot') return;
-        this.promises.reissued(reissued);
+        this.promises.rebased(rebased);
         this.undoStack.clear();
-        if (cause === 'history_rewound' || count > 0) this.notify({ type: cause, reissued: count });
+        if (cause === 'history_rewound' || count > 0) this.notify({ type: cause, rebased: count });
       },
-      trayLoaded: (rows) => {
-        this.tray.load(rows);
+      rejectedLoaded: (rows) => {
+        this.rejected.load(rows);
       },
       connectionChanged: (snapshot) => {
         this.connectionIs(snapshot);
@@ -331,7 +314,7 @@ class Client implements Syncline {
     this.check();
     const taken = this.runtime.cancelUnsent();
     if (taken === undefined) return 0;
-    this.tray.add(taken.rows);
+    this.rejected.add(taken.rows);
     for (const { operation } of taken.rows) {
       this.lost(operation.dot, new SynclineError('CANCELLED', 'it was taken back before it was sent'));
     }

@@ -1,6 +1,7 @@
 /** The client for Node: gRPC with streams both ways, state in memory or in a folder. */
 import type { SynclineOptions } from './api.js';
-import { assemble, type ClientParts, type CreateSyncline } from './client.js';
+import { assemble, type CreateSyncline } from './client.js';
+import type { ClientParts } from './client/parts.js';
 import { nodePlatform } from './platform/node.js';
 import { createLiveQueries } from './query/live-queries.js';
 import { createReplica } from './replica/core.js';

@@ -16,7 +16,7 @@ import type {
   QueryResult,
   RecordView,
   RejectedItem,
-  RejectedTray,
+  RejectedOperations,
   SyncMark,
   Syncline,
   Transaction,
@@ -47,7 +47,7 @@ export interface OptimisticUpdates {
   readonly canRedo: boolean;
   readonly queue: QueueSnapshot;
   readonly rejected: readonly RejectedItem[];
-  readonly tray: RejectedTray;
+  readonly rejectedOperations: RejectedOperations;
 }
 export type UseOptimisticUpdates = () => OptimisticUpdates;
 

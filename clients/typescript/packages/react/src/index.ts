@@ -14,5 +14,5 @@ export { ConflictInbox } from './components/conflict-inbox.js';
 export { ConnectionStatus } from './components/connection-status.js';
 export { DiffView } from './components/diff-view.js';
 export { Notices } from './components/notices.js';
-export { RejectedTray } from './components/rejected-tray.js';
+export { RejectedOperations } from './components/rejected-operations.js';
 export { SyncMark } from './components/sync-mark.js';

@@ -31,16 +31,16 @@ export class Cell<T> implements Observable<T> {
 }
 
 /** Runs something once for all calls within a task. */
-export class Soon {
-  private asked = false;
+export class Microtask {
+  private scheduled = false;
 
   constructor(private readonly run: () => void) {}
 
-  ask(): void {
-    if (this.asked) return;
-    this.asked = true;
+  schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
     void Promise.resolve().then(() => {
-      this.asked = false;
+      this.scheduled = false;
       this.run();
     });
   }

@@ -202,7 +202,7 @@ export class Follower {
     this.meta = contents.meta;
     saver.restart(contents.meta?.cursor.seqInclusive ?? 0);
     saver.useSlot(slot.slot, true);
-    listener.trayLoaded(slot.rejected);
+    listener.rejectedLoaded(slot.rejected);
     listener.viewChanged(view);
     const again: PendingOperation[] = [];
     const lost: Dot[] = [];
@@ -217,8 +217,8 @@ export class Follower {
         lost.push(operation.dot);
       }
     }
-    const reissued = [...replica.pending()];
-    listener.restarted(cause === 'snapshot' ? 'replica_changed' : cause, reissued, reissued.length);
+    const rebased = [...replica.pending()];
+    listener.restarted(cause === 'snapshot' ? 'replica_changed' : cause, rebased, rebased.length);
     for (const { operation } of unsaved.filter(({ operation }) => lost.some((dot) => sameDot(dot, operation.dot)))) {
       // It fits nothing any more; what was written is told once more and not lost without a word.
       const refusal = { reason: 'NOT_MADE_AGAIN', message: 'it does not fit the new history', metadata: {} };

@@ -1,5 +1,5 @@
 import type { ConnectionSnapshot, QueueItem, SynclineOptions } from '../api.js';
-import type { ClientParts } from '../client.js';
+import type { ClientParts } from './parts.js';
 import type { ChangesFrame } from '../domain/change.js';
 import type { Dot } from '../domain/ids.js';
 import { SynclineError } from '../errors.js';
@@ -11,12 +11,12 @@ import { Saver, type SaverListener } from '../sync/saver.js';
 import { BrowserTabs, tabNames } from '../tabs/browser-tabs.js';
 import type { LeasedSlot, TabMessage } from '../tabs/tabs.js';
 import type { Transport } from '../transport/transport.js';
-import { Soon } from './cell.js';
+import { Microtask } from './cell.js';
 import { Follower } from './follower.js';
 import { syncListener } from './sync-listener.js';
 import type { RuntimeListener } from './runtime-listener.js';
 import { PresenceWatch } from './presence.js';
-import { LeaderVoice } from './leader-voice.js';
+import { LeaderBroadcaster } from './leader-broadcaster.js';
 import { OwnQueue } from './own-queue.js';
 import { mergeQueues, queueItem, statusOf } from './queue.js';
 import { unconnected } from './unconnected.js';
@@ -36,11 +36,11 @@ export class Runtime {
   private paused = false;
   private offline: boolean;
   private closed = false;
-  private voice: LeaderVoice | undefined;
-  private readonly connectionSoon = new Soon(() => {
+  private broadcaster: LeaderBroadcaster | undefined;
+  private readonly connectionUpdate = new Microtask(() => {
     this.connectionNow();
   });
-  private readonly queueSoon = new Soon(() => {
+  private readonly queueUpdate = new Microtask(() => {
     this.queueNow();
   });
   readonly presence: PresenceWatch;
@@ -84,7 +84,7 @@ export class Runtime {
     tabs.subscribe((message) => {
       this.hear(message);
     });
-    tabs.stand((role, term) => {
+    tabs.campaign((role, term) => {
       if (role === 'leader') void this.lead(term);
       else this.followAgain();
     });
@@ -103,8 +103,8 @@ export class Runtime {
   /** An operation was made. */
   made(pending: PendingOperation): void {
     this.saver.operation(pending);
-    this.queueSoon.ask();
-    this.connectionSoon.ask();
+    this.queueUpdate.schedule();
+    this.connectionUpdate.schedule();
   }
 
   goOnline(): void {
@@ -149,7 +149,7 @@ export class Runtime {
 
   async close(): Promise<void> {
     this.closed = true;
-    this.voice?.stop();
+    this.broadcaster?.stop();
     this.presence.close();
     this.follower?.close();
     this.leader?.stop();
@@ -174,10 +174,10 @@ export class Runtime {
       this.replica.pending().filter((operation) => !operation.saved),
     );
     this.saverOrNone.restart(contents.meta?.cursor.seqInclusive ?? 0);
-    this.listener.trayLoaded(rejected);
+    this.listener.rejectedLoaded(rejected);
     this.listener.viewChanged(view);
-    this.queueSoon.ask();
-    this.connectionSoon.ask();
+    this.queueUpdate.schedule();
+    this.connectionUpdate.schedule();
   }
 
   private async lead(term: number): Promise<void> {
@@ -214,11 +214,11 @@ export class Runtime {
           this.keptFrames = [];
         },
         connectionChanged: () => {
-          this.connectionSoon.ask();
+          this.connectionUpdate.schedule();
         },
         queueChanged: () => {
-          this.queueSoon.ask();
-          this.connectionSoon.ask();
+          this.queueUpdate.schedule();
+          this.connectionUpdate.schedule();
         },
       }),
       meta: this.meta,
@@ -227,12 +227,12 @@ export class Runtime {
     });
     this.leader.start();
     const { leader } = this;
-    this.voice?.stop();
-    this.voice = new LeaderVoice(platform.clock, () => {
+    this.broadcaster?.stop();
+    this.broadcaster = new LeaderBroadcaster(platform.clock, () => {
       if (this.leader === leader) this.say(leader, tabs);
     });
-    this.connectionSoon.ask();
-    this.queueSoon.ask();
+    this.connectionUpdate.schedule();
+    this.queueUpdate.schedule();
   }
 
   /**
@@ -257,12 +257,12 @@ export class Runtime {
   private followAgain(): void {
     this.leader?.stop();
     this.leader = undefined;
-    this.voice?.stop();
-    this.voice = undefined;
+    this.broadcaster?.stop();
+    this.broadcaster = undefined;
     this.saverOrNone?.dropFrames();
     this.keptFrames = [];
     this.follow();
-    this.connectionSoon.ask();
+    this.connectionUpdate.schedule();
   }
 
   /** What a follower does; made when the first word of a leader comes. */
@@ -279,8 +279,8 @@ export class Runtime {
       listener: this.listener,
       told: () => {
         this.paused = this.follower?.told?.connection.queue.paused ?? this.paused;
-        this.connectionSoon.ask();
-        this.queueSoon.ask();
+        this.connectionUpdate.schedule();
+        this.queueUpdate.schedule();
       },
     });
     return this.follower;
@@ -305,7 +305,7 @@ export class Runtime {
         else this.ask(message.what);
         break;
       case 'hello':
-        this.voice?.now();
+        this.broadcaster?.now();
         break;
       case 'leader':
       case 'frame':
@@ -338,8 +338,8 @@ export class Runtime {
         leader?.resume();
         break;
     }
-    this.connectionSoon.ask();
-    this.queueSoon.ask();
+    this.connectionUpdate.schedule();
+    this.queueUpdate.schedule();
     this.tell();
   }
 
@@ -364,7 +364,7 @@ export class Runtime {
         this.listener.saved(dots, this.durability);
         if (this.leader === undefined) this.tabs?.post({ type: 'queued', slotId: this.slotId });
         else this.leader.queuedHere();
-        this.queueSoon.ask();
+        this.queueUpdate.schedule();
       },
       notSaved: (dots, cause) => {
         const error = new SynclineError('NOT_SAVED', cause.message, undefined, { cause });
@@ -388,7 +388,7 @@ export class Runtime {
         const now = state === 'full' ? 'full' : this.durability;
         if (now === this.storageState) return;
         this.storageState = now;
-        this.connectionSoon.ask();
+        this.connectionUpdate.schedule();
       },
     };
   }
@@ -438,7 +438,7 @@ export class Runtime {
   // --- The leader's word ---
 
   private tell(): void {
-    this.voice?.tell();
+    this.broadcaster?.tell();
   }
 
   private say(leader: Network.Leader, tabs: BrowserTabs): void {

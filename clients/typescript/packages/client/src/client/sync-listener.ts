@@ -39,9 +39,9 @@ export function syncListener(parts: SyncListenerParts): SyncListener {
       listener.conflictEvent(effect, dot.replicaId === parts.replicaId());
       if (current()) tabs.post({ type: 'conflict', term, effect, dot });
     },
-    restarted: (cause, reissued, count) => {
+    restarted: (cause, rebased, count) => {
       parts.framesGone();
-      listener.restarted(cause, reissued, count);
+      listener.restarted(cause, rebased, count);
       if (current()) tabs.post({ type: 'reload', term, cause });
     },
     connectionChanged: parts.connectionChanged,

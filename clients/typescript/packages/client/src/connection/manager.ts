@@ -21,7 +21,7 @@ export interface ConnectionDriver {
 export type ConnectionInput = Pick<SummaryInput, 'queueMoving' | 'trouble'> &
   Pick<ConnectionSnapshot, 'feed' | 'queue' | 'storage' | 'snapshot'>;
 
-/** Drives the machine with the clock, the surroundings and whatever the feed and the beats report. */
+/** Drives the machine with the clock, the life of the page and whatever the feed and the beats report. */
 export class ConnectionManager {
   private model: ConnectionModel;
   private readonly meter = new QualityMeter();
@@ -37,10 +37,10 @@ export class ConnectionManager {
     private readonly platform: Platform,
     private readonly driver: ConnectionDriver,
   ) {
-    const { surroundings } = platform;
-    this.model = initialModel(surroundings.online());
-    this.visible = surroundings.visible();
-    this.unsubscribe = surroundings.subscribe(() => {
+    const { page } = platform;
+    this.model = initialModel(page.online());
+    this.visible = page.visible();
+    this.unsubscribe = page.subscribe(() => {
       this.look();
     });
   }
@@ -194,12 +194,12 @@ export class ConnectionManager {
     });
   }
 
-  /** The surroundings changed. */
+  /** The page or its network changed. */
   private look(): void {
-    const { surroundings } = this.platform;
-    const online = surroundings.online();
+    const { page } = this.platform;
+    const online = page.online();
     if (online !== this.model.network) this.event({ type: online ? 'network_online' : 'network_offline' });
-    const visible = surroundings.visible();
+    const visible = page.visible();
     // A thaw is told without a change of visibility: a visible page looks after its link then, too.
     if (visible) this.event({ type: 'page_visible' });
     else if (this.visible) this.event({ type: 'page_hidden' });

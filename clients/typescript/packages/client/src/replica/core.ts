@@ -25,7 +25,7 @@ import type {
   ViewChange,
   WholeSnapshot,
 } from './replica.js';
-import { type ReissueCause, type Reissued, reissueOperations } from './reissue.js';
+import { type RebaseCause, type Rebased, rebaseOperations } from './rebase.js';
 import { Snapshot } from './snapshot.js';
 import { Stage, misfit, tooLarge } from './stage.js';
 import { type Changing, ReplicaState, noChange } from './state.js';
@@ -352,7 +352,7 @@ export class ReplicaCore implements Replica {
     return this.outcomes.cancel(taken, nowMs, this.slotId);
   }
 
-  // --- Starting over ---------------------------------------------------------------------------------------------------
+  // --- Recovery -------------------------------------------------------------------------------------------------------
 
   beginSnapshot(): SnapshotBuilder {
     return new Snapshot(this.state.kindOf, this.nextChain, () => this.state.schema);
@@ -380,8 +380,8 @@ export class ReplicaCore implements Replica {
     return change;
   }
 
-  reissue(replicaId: ReplicaId, cause: ReissueCause): Reissued {
-    const made = reissueOperations(replicaId, cause, this.state, this.encode, this.slotId, this.lastSettled);
+  rebase(replicaId: ReplicaId, cause: RebaseCause): Rebased {
+    const made = rebaseOperations(replicaId, cause, this.state, this.encode, this.slotId, this.lastSettled);
     const kept = cause.type === 'forked' ? this.state.queue.all().filter((p) => p.acceptedSeq !== undefined) : [];
     this.state.queue.clear();
     this.state.texts.clearPending();
@@ -401,7 +401,7 @@ export class ReplicaCore implements Replica {
     const change = everything();
     for (const id of this.state.records.keys()) this.state.recompute(id, change);
     for (const id of this.state.queue.touchedRecords()) this.state.recompute(id, change);
-    return { operations: made.operations, remade: made.remade, rejected: made.rejected, view: change };
+    return { operations: made.operations, rebasedDots: made.rebasedDots, rejected: made.rejected, view: change };
   }
 }
 

@@ -12,7 +12,7 @@ import { FeedReader, type FeedDriver } from './feed.js';
 import { OtherQueues } from './others.js';
 import { SchemaWatch } from './schema-watch.js';
 import { Settlement } from './settlement.js';
-import { StartingOver } from './starting-over.js';
+import { Recovery } from './recovery.js';
 import type { QueueEntry, Sync, SyncParts } from './sync.js';
 import { Uploader, type UploadDriver, type UploadItem } from './upload.js';
 
@@ -22,7 +22,7 @@ export class Leader implements Sync {
   private readonly feed: FeedReader;
   private readonly own: Uploader;
   private readonly otherQueues: OtherQueues;
-  private readonly over: StartingOver;
+  private readonly over: Recovery;
   private readonly beats: Beats;
   private readonly settlement: Settlement;
   private attempt: AbortController | undefined;
@@ -67,7 +67,7 @@ export class Leader implements Sync {
     this.schema = new SchemaWatch(parts, this.ended.signal, (schema) => {
       this.settlement.schema(schema);
     });
-    this.over = new StartingOver(parts, {
+    this.over = new Recovery(parts, {
       others: this.otherQueues,
       settlement: this.settlement,
       headIs: (seq) => {

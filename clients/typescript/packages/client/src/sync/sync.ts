@@ -12,21 +12,21 @@ export type RestartCause = 'snapshot' | 'history_rewound' | 'replica_changed';
 
 /** What the sync loop tells the client it works for. All calls are made within one task of what caused them. */
 export interface SyncListener {
-  /** The view changed by a frame, receipt, snapshot or reissue. */
+  /** The view changed by a frame, receipt, snapshot or rebase. */
   viewChanged(change: ViewChange): void;
   /** An own operation of this tab took effect. */
   settled(settled: SettledOwn): void;
   /** Answers to operations, of whichever tab, that say where they settled and what their resolutions left. */
   accepted(accepted: readonly Accepted[]): void;
-  /** Operations, of whichever tab, were refused; they are in the trays. `own` ones are this tab's. */
+  /** Operations, of whichever tab, were refused; they are kept. `own` ones are this tab's. */
   rejected(rows: readonly RejectedRow[], own: boolean): void;
   /** Conflicts opened, reminded and so on; of frames only. */
   conflictEvent(effect: Extract<Effect, { type: 'conflict_changed' }>, dot: Dot): void;
   /**
-   * Confirmed state or slots were replaced in the store; what was made again of this tab, and how many operations were
+   * Confirmed state or slots were replaced in the store; what was rebased of this tab, and how many operations were
    * of all.
    */
-  restarted(cause: RestartCause, reissued: readonly PendingOperation[], count: number): void;
+  restarted(cause: RestartCause, rebased: readonly PendingOperation[], count: number): void;
   /** Something of the connection may have changed: ask for its snapshot. */
   connectionChanged(): void;
   /** Something of the queues may have changed. */
@@ -50,7 +50,7 @@ export interface SyncParts {
   readonly store: Store;
   readonly transport: Transport;
   readonly replica: Replica;
-  /** Another replica, for queues of other slots that have to be made again. */
+  /** Another replica, for queues of other slots that have to be rebased. */
   readonly createReplica: () => Replica;
   readonly saver: Saver;
   readonly term: number;

@@ -37,7 +37,7 @@ export class BrowserTabs implements Tabs {
     this.channel.subscribe((message) => {
       this.hear(message);
     });
-    this.unwatchPage = platform.surroundings.subscribe(() => {
+    this.unwatchPage = platform.page.subscribe(() => {
       // A tab that slept heard nothing, whether or not the leader spoke.
       this.heardLeaderAtMs = platform.clock.monotonicMs();
     });
@@ -73,7 +73,7 @@ export class BrowserTabs implements Tabs {
     return () => this.listeners.delete(listener);
   }
 
-  stand(onRole: (role: 'leader' | 'follower', term: number) => void): void {
+  campaign(onRole: (role: 'leader' | 'follower', term: number) => void): void {
     this.onRole = onRole;
     this.heardLeaderAtMs = this.platform.clock.monotonicMs();
     void this.wait();
@@ -104,7 +104,7 @@ export class BrowserTabs implements Tabs {
     return this.names.channel;
   }
 
-  /** Slots with the oldest operation first, then those with something in the tray, then the others. */
+  /** Slots with the oldest operation first, then those with rejected operations, then the others. */
   private async byQueue(slotIds: readonly SlotId[]): Promise<readonly SlotId[]> {
     const oldest = new Map<SlotId, number>();
     for (const slotId of slotIds) {
@@ -194,9 +194,9 @@ export class BrowserTabs implements Tabs {
   /** A visible follower looks whether the leader still speaks. */
   private watch(): void {
     if (this.closed) return;
-    const { clock, surroundings, random } = this.platform;
+    const { clock, page, random } = this.platform;
     const silentMs = clock.monotonicMs() - this.heardLeaderAtMs;
-    if (this.lead === undefined && surroundings.visible() && silentMs >= LEADER_SILENT_MS) {
+    if (this.lead === undefined && page.visible() && silentMs >= LEADER_SILENT_MS) {
       this.heardLeaderAtMs = clock.monotonicMs();
       void this.steal();
     }

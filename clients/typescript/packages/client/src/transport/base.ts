@@ -40,7 +40,7 @@ export interface TransportOptions {
   readonly clock: Clock;
 }
 
-/** What the transports of both surroundings are made of. */
+/** What the transports of browsers and Node are made of. */
 export interface TransportParts extends TransportOptions {
   readonly caller: Caller;
   readonly authorization: Credentials;

@@ -103,7 +103,7 @@ export class GrpcCaller implements Caller {
 }
 
 /** A sequence of one. */
- 
+
 export async function* once<T>(item: T): AsyncGenerator<T, void> {
   yield item;
 }

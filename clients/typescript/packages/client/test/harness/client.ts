@@ -1,5 +1,6 @@
 import type { SynclineOptions, Syncline } from '../../src/api.js';
-import { assemble, type ClientParts } from '../../src/client.js';
+import { assemble } from '../../src/client.js';
+import type { ClientParts } from '../../src/client/parts.js';
 import { nodePlatform } from '../../src/platform/node.js';
 import { createReplica } from '../../src/replica/core.js';
 import { openMemoryStore } from '../../src/store/memory.js';

@@ -67,7 +67,7 @@ export function replacements(before: string, after: string): readonly Replacemen
 }
 
 /** Where a place in a text is after others' replacements. What was inserted right at the place comes after it. */
-export function carryIndex(index: number, steps: readonly Replacement[]): number {
+export function mapIndex(index: number, steps: readonly Replacement[]): number {
   let moved = 0;
   for (const step of steps) {
     if (step.start >= index) break;
@@ -78,9 +78,9 @@ export function carryIndex(index: number, steps: readonly Replacement[]): number
 }
 
 /** A replacement in the text that others' replacements led to; what they deleted is not deleted again. */
-export function carryReplacement(own: Replacement, steps: readonly Replacement[]): Replacement {
-  const start = carryIndex(own.start, steps);
-  return { start, end: Math.max(start, carryIndex(own.end, steps)), insert: own.insert };
+export function transformReplacement(own: Replacement, steps: readonly Replacement[]): Replacement {
+  const start = mapIndex(own.start, steps);
+  return { start, end: Math.max(start, mapIndex(own.end, steps)), insert: own.insert };
 }
 
 /** The same in Unicode scalar values, as operations count. */

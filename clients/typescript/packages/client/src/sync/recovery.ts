@@ -11,8 +11,8 @@ import type { SyncParts } from './sync.js';
 /** Of operations made before this device heard of any history. */
 const NO_EPOCH = '0';
 
-/** What starting over needs of the rest of the loop. */
-export interface StartingOverDriver {
+/** What recovery needs of the rest of the loop. */
+export interface RecoveryDriver {
   readonly others: OtherQueues;
   readonly settlement: Settlement;
   /** Nothing before this is known of the head any more. */
@@ -25,10 +25,10 @@ export interface StartingOverDriver {
 }
 
 /** Replaces what is here: by a snapshot, by another history, or by another replica (SPEC.md, §6 to §8). */
-export class StartingOver {
+export class Recovery {
   /** What keeps work from going on although the wire is up. */
   trouble: ConnectionReason | undefined;
-  /** Operations are being made again: nothing is sent. */
+  /** Operations are being rebased: nothing is sent. */
   healing = false;
   private readonly doubts = new Set<string>();
   /** Loaded when it is needed, which is almost never. */
@@ -37,7 +37,7 @@ export class StartingOver {
 
   constructor(
     private readonly parts: SyncParts,
-    private readonly driver: StartingOverDriver,
+    private readonly driver: RecoveryDriver,
   ) {}
 
   stop(): void {
@@ -52,7 +52,7 @@ export class StartingOver {
   async adopt(snapshot: WholeSnapshot, rewound: boolean): Promise<void> {
     const { replica, saver, store, term, listener } = this.parts;
     const { epoch, seqInclusive } = snapshot.meta.cursor;
-    // A position is this history's own: a queue made before there was any is made again, without a word about it.
+    // A position is this history's own: a queue made before there was any is rebased without a notice.
     const first = replica.epoch === NO_EPOCH;
     let settled: readonly SettledOwn[] = [];
     const adopted =
