@@ -11,7 +11,7 @@ import type {
   Query,
   Queue,
   QueueSnapshot,
-  RecordView,
+  RecordOf,
   Syncline,
   SynclineOptions,
   Transaction,
@@ -28,18 +28,31 @@ import { Runtime } from './client/runtime.js';
 import type { RuntimeListener } from './client/runtime-listener.js';
 import { RejectedList } from './client/rejected.js';
 import { UndoStack } from './client/undo.js';
-import type { Dot, RecordId, ReplicaId } from './domain/ids.js';
+import type { CollectionId, Dot, ReplicaId } from './domain/ids.js';
 import type { Mutation } from './domain/operation.js';
 import type { Schema } from './domain/schema.js';
 import { SynclineError } from './errors.js';
 import type { LiveQueries } from './query/query.js';
 import type { Replica, ViewChange } from './replica/replica.js';
 import { collectMutations } from './replica/transaction.js';
+import { schemaDifferences, type SchemaDefinition } from './schema.js';
+import type { Id, Untyped } from './typed.js';
 
 /** What `./browser` and `./node` export. */
-export type CreateSyncline = (options: SynclineOptions) => Syncline;
+export interface CreateSyncline {
+  /** A client whose records are what the schema says. */
+  <S extends SchemaDefinition>(options: SynclineOptions & { readonly schema: S }): Syncline<S>;
+  /** A client whose records may have any fields. */
+  (options: SynclineOptions): Syncline;
+}
 
-/** Puts a client together; entries export `createSyncline` in terms of it. */
+/** Makes `createSyncline` for an entry, out of what a client is made of there. */
+export function creator(parts: () => ClientParts): CreateSyncline {
+  // One implementation for all schemas: what a schema says to the type checker is not there at run time.
+  return ((options: SynclineOptions) => assemble(options, parts())) as CreateSyncline;
+}
+
+/** Puts a client together. */
 export function assemble(options: SynclineOptions, parts: ClientParts): Syncline {
   return new Client(options, parts);
 }
@@ -79,7 +92,7 @@ class Client implements Syncline {
     private readonly parts: ClientParts,
   ) {
     this.workspace = options.workspace;
-    this.replica = parts.createReplica(options.workspace);
+    this.replica = parts.createReplica(options.workspace, options.schema);
     this.queries = parts.createLiveQueries(this.replica);
     this.records = new RecordWatch(this.replica);
     const transport = parts.createTransport(options);
@@ -124,12 +137,15 @@ class Client implements Syncline {
     return this.make(collectMutations(this.replica, build), options);
   }
 
-  query<I extends IncludeSpec = Record<never, never>>(query: Query<I>): LiveQuery<I> {
-    return this.queries.query(query);
+  // The schema of a program says more about rows and records than anybody can check here.
+  query<C extends CollectionId, const I extends IncludeSpec<Untyped, C> = Record<never, never>>(
+    query: Query<I, Untyped, C>,
+  ): LiveQuery<I, Untyped, C> {
+    return this.queries.query(query as unknown as Query) as unknown as LiveQuery<I, Untyped, C>;
   }
 
-  record(id: RecordId): Observable<RecordView | undefined> {
-    return this.records.record(id);
+  record<C extends CollectionId = CollectionId>(id: Id<C>): Observable<RecordOf<Untyped, C> | undefined> {
+    return this.records.record(id) as Observable<RecordOf<Untyped, C> | undefined>;
   }
 
   onNotice(listener: (notice: Notice) => void): () => void {
@@ -199,9 +215,17 @@ class Client implements Syncline {
     const before = this.schema.getSnapshot();
     if (schema === before) return;
     this.schema.set(schema);
+    this.compareSchemas(schema);
     if (before !== undefined && schema !== undefined && schema.version !== before.version) {
       this.notify({ type: 'schema_changed', version: schema.version });
     }
+  }
+
+  private compareSchemas(server: Schema | undefined): void {
+    const { schema } = this.options;
+    if (schema === undefined || server === undefined) return;
+    const differences = schemaDifferences(schema, server);
+    if (differences.length > 0) this.notify({ type: 'schema_differs', differences });
   }
 
   private notify(notice: Notice): void {

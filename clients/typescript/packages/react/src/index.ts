@@ -10,6 +10,7 @@ export { useOptimisticUpdates } from './hooks/use-optimistic-updates.js';
 export { usePresence } from './hooks/use-presence.js';
 export { useRecord } from './hooks/use-record.js';
 export { useTextField } from './hooks/use-text-field.js';
+export { createSynclineHooks } from './typed-hooks.js';
 export { ConflictInbox } from './components/conflict-inbox.js';
 export { ConnectionStatus } from './components/connection-status.js';
 export { DiffView } from './components/diff-view.js';

@@ -200,7 +200,7 @@ export class Runtime {
       store,
       transport: this.transport,
       replica: this.replica,
-      createReplica: () => this.parts.createReplica(this.options.workspace),
+      createReplica: () => this.parts.createReplica(this.options.workspace, this.options.schema),
       saver: this.saver,
       term,
       ownSlot: () => this.slotId,

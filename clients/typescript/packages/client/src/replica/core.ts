@@ -4,6 +4,7 @@ import type { ConflictSummary } from '../domain/conflict.js';
 import type { CollectionId, ConflictId, Cursor, Dot, Epoch, FieldId, RecordId, ReplicaId, Seq } from '../domain/ids.js';
 import type { Mutation, Operation, ServerReceipt } from '../domain/operation.js';
 import type { Schema } from '../domain/schema.js';
+import { schemaOf, type SchemaDefinition } from '../schema.js';
 import { MUTATIONS_PER_OPERATION_MAX, OPERATION_BYTES_MAX, QUEUE_OPERATIONS_MAX } from '../limits.js';
 import { SynclineError } from '../errors.js';
 import type { PendingRow, RejectedRow, SlotContents, StoreContents } from '../store/store.js';
@@ -52,10 +53,14 @@ export class ReplicaCore implements Replica {
     private readonly workspaceId: string,
     private readonly encode: EncodeOperation,
     private readonly nextChain: NextChain,
+    program?: SchemaDefinition,
   ) {
-    this.state = new ReplicaState((recordId) => {
-      this.undoLog.shown(recordId, this.state);
-    });
+    this.state = new ReplicaState(
+      (recordId) => {
+        this.undoLog.shown(recordId, this.state);
+      },
+      program && schemaOf(program),
+    );
     this.outcomes = new Outcomes(this.state);
   }
 
@@ -437,5 +442,5 @@ function pendingOf(row: PendingRow): PendingOperation {
   };
 }
 
-export const createReplica: CreateReplica = (workspaceId, encode, nextChain) =>
-  new ReplicaCore(workspaceId, encode, nextChain);
+export const createReplica: CreateReplica = (workspaceId, encode, nextChain, program) =>
+  new ReplicaCore(workspaceId, encode, nextChain, program);

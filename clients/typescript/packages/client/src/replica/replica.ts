@@ -1,3 +1,4 @@
+import type { SchemaDefinition } from '../schema.js';
 import type { RecordView, SyncMark } from '../api.js';
 import type { ChangesFrame, ConfirmedRecord, SnapshotChunk } from '../domain/change.js';
 import type { ConflictSummary } from '../domain/conflict.js';
@@ -185,7 +186,13 @@ export interface Staging {
 }
 
 /** Makes a replica. A leader makes further ones, over the same contents, for slots of closed or other tabs. */
-export type CreateReplica = (workspaceId: string, encode: EncodeOperation, nextChain: NextChain) => Replica;
+export type CreateReplica = (
+  workspaceId: string,
+  encode: EncodeOperation,
+  nextChain: NextChain,
+  /** The schema of the program: it says what fields are as long as the server's does not. */
+  program?: SchemaDefinition,
+) => Replica;
 
 /** Collects chunks and the frames after them until no record is ahead of the position. */
 export interface SnapshotBuilder {

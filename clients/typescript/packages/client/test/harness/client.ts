@@ -24,7 +24,7 @@ export function testParts(own: Partial<ClientParts> = {}): ClientParts {
         ...(options.credentials && { credentials: options.credentials }),
         clock: platform.clock,
       }),
-    createReplica: (workspace) => createReplica(workspace, encodeOperation, nextChain),
+    createReplica: (workspace, schema) => createReplica(workspace, encodeOperation, nextChain, schema),
     createLiveQueries: () => noQueries,
     ...own,
   };

@@ -66,5 +66,7 @@ function noticeWords(notice: Notice): string {
       return 'A change could not be saved on this device. It is still shown; keep this page open.';
     case 'schema_changed':
       return 'The shape of this workspace changed.';
+    case 'schema_differs':
+      return `This application and its server differ: ${notice.differences.join('; ')}.`;
   }
 }
