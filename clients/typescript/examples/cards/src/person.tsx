@@ -5,8 +5,6 @@ import {
   RejectedOperations,
   useConflicts,
   useConnection,
-  useLiveQuery,
-  useOptimisticUpdates,
   usePresence,
 } from '@syncline/react';
 import type { ReactElement } from 'react';
@@ -15,6 +13,7 @@ import { Avatar } from './avatar.js';
 import { Board } from './board.js';
 import { CardDetails } from './card-details.js';
 import { Drawer } from './drawer.js';
+import { useLiveQuery, useOptimisticUpdates } from './schema.js';
 
 type Panel = { readonly type: 'inbox' | 'rejected' } | { readonly type: 'card'; readonly id: string };
 
@@ -71,7 +70,7 @@ export function Person({ name, workspace }: { readonly name: string; readonly wo
         </div>
         {panel?.type === 'inbox' ? (
           <Drawer title="Conflicts" close={close}>
-            <ConflictInbox assignees={people.rows.map(({ record }) => String(record.fields['name'] ?? record.id))} />
+            <ConflictInbox assignees={people.rows.map(({ id, fields }) => fields.name ?? id)} />
           </Drawer>
         ) : null}
         {panel?.type === 'rejected' ? (
