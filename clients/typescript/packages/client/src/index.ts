@@ -30,5 +30,6 @@ export type {
 export { SynclineError } from './errors.js';
 export type { SynclineErrorCode } from './errors.js';
 export { double } from './domain/exact.js';
+export { diff, diffParts } from './domain/text/diff.js';
 export { hunksOfInput } from './domain/text/input.js';
 export { newId } from './new-id.js';
