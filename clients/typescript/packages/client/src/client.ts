@@ -25,7 +25,8 @@ import { QueueView } from './client/queue.js';
 import { RecordWatch } from './client/records.js';
 import { isPessimistic } from './client/pessimistic.js';
 import { Runtime } from './client/runtime.js';
-import type { RuntimeListener } from './client/runtime-listener.js';
+import type { RuntimeEvents } from './client/runtime-events.js';
+import { Emitter } from './events.js';
 import { RejectedList } from './client/rejected.js';
 import { UndoStack } from './client/undo.js';
 import type { CollectionId, Dot, ReplicaId } from './domain/ids.js';
@@ -62,6 +63,12 @@ interface MakeOptions extends MutateOptions {
   readonly step?: 'none';
 }
 
+/** What applications listen to besides snapshots. */
+interface ClientEvents {
+  state(now: ConnectionSnapshot, before: ConnectionSnapshot): void;
+  notice(notice: Notice): void;
+}
+
 class Client implements Syncline {
   readonly ready: Promise<void>;
   readonly workspace: string;
@@ -82,8 +89,7 @@ class Client implements Syncline {
   private readonly queueCell: Cell<QueueSnapshot>;
   private readonly connectionCell: Cell<ConnectionSnapshot>;
   private readonly presenceCell = new Cell<readonly Presence[]>([]);
-  private readonly stateListeners = new Set<(now: ConnectionSnapshot, before: ConnectionSnapshot) => void>();
-  private readonly noticeListeners = new Set<(notice: Notice) => void>();
+  private readonly events = new Emitter<ClientEvents>();
   private readonly ended = new AbortController();
   private open = false;
 
@@ -96,7 +102,9 @@ class Client implements Syncline {
     this.queries = parts.createLiveQueries(this.replica);
     this.records = new RecordWatch(this.replica);
     const transport = parts.createTransport(options);
-    this.runtime = new Runtime(options, parts, this.replica, transport, this.runtimeListener());
+    const events = new Emitter<RuntimeEvents>();
+    events.onAll(this.runtimeEvents());
+    this.runtime = new Runtime(options, parts, this.replica, transport, events);
     const make = (mutations: readonly Mutation[]) => this.make(mutations, { step: 'none' });
     this.undoStack = new UndoStack(this.replica, make);
     this.undoable = this.undoStack.undoable;
@@ -149,11 +157,7 @@ class Client implements Syncline {
   }
 
   onNotice(listener: (notice: Notice) => void): () => void {
-    const entry = (notice: Notice) => {
-      listener(notice);
-    };
-    this.noticeListeners.add(entry);
-    return () => this.noticeListeners.delete(entry);
+    return this.events.on('notice', listener);
   }
 
   undo(): UndoResult | undefined {
@@ -229,10 +233,11 @@ class Client implements Syncline {
   }
 
   private notify(notice: Notice): void {
-    for (const listener of [...this.noticeListeners]) listener(notice);
+    this.events.emit('notice', notice);
   }
 
-  private runtimeListener(): RuntimeListener {
+  /** What this does about each event of the runtime. */
+  private runtimeEvents(): RuntimeEvents {
     return {
       viewChanged: (change) => {
         this.show(change);
@@ -294,7 +299,7 @@ class Client implements Syncline {
     if (sameData(before, snapshot)) return;
     this.connectionCell.set(snapshot);
     if (before.state === snapshot.state) return;
-    for (const listener of [...this.stateListeners]) listener(snapshot, before);
+    this.events.emit('state', snapshot, before);
   }
 
   private connectionFace(): Connection {
@@ -302,13 +307,7 @@ class Client implements Syncline {
     return {
       getSnapshot,
       subscribe,
-      onState: (listener) => {
-        const entry: typeof listener = (now, before) => {
-          listener(now, before);
-        };
-        this.stateListeners.add(entry);
-        return () => this.stateListeners.delete(entry);
-      },
+      onState: (listener) => this.events.on('state', listener),
       goOffline: () => {
         this.runtime.goOffline();
       },

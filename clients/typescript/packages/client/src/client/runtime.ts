@@ -3,19 +3,21 @@ import type { ClientParts } from './parts.js';
 import type { ChangesFrame } from '../domain/change.js';
 import type { Dot } from '../domain/ids.js';
 import { SynclineError } from '../errors.js';
+import { Emitter } from '../events.js';
 import { FRAMES_KEPT_MAX, LOAD_RETRY_MS } from '../limits.js';
 import type { PendingOperation, Replica, ViewChange } from '../replica/replica.js';
 import type { RejectedRow, SlotId, Store, StoreContents, StoreMeta } from '../store/store.js';
 import type * as Network from '../sync/leader.js';
-import { Saver, type SaverListener } from '../sync/saver.js';
+import type { SyncEvents } from '../sync/sync.js';
+import { Saver, type SaverEvents } from '../sync/saver.js';
 import { BrowserTabs, tabNames } from '../tabs/browser-tabs.js';
 import type { LeasedSlot, TabMessage } from '../tabs/tabs.js';
 import type { Transport } from '../transport/transport.js';
 import { Microtask } from './cell.js';
 import { Follower } from './follower.js';
-import { syncListener } from './sync-listener.js';
-import type { RuntimeListener } from './runtime-listener.js';
-import { PresenceWatch } from './presence.js';
+import { relayedSyncEvents } from './sync-events.js';
+import type { RuntimeEvents } from './runtime-events.js';
+import { PresenceWatch, type PresenceEvents, type PresenceHost } from './presence.js';
 import { LeaderBroadcaster } from './leader-broadcaster.js';
 import { OwnQueue } from './own-queue.js';
 import { mergeQueues, queueItem, statusOf } from './queue.js';
@@ -50,21 +52,25 @@ export class Runtime {
     private readonly parts: ClientParts,
     private readonly replica: Replica,
     private readonly transport: Transport,
-    private readonly listener: RuntimeListener,
+    private readonly events: Emitter<RuntimeEvents>,
   ) {
     this.offline = options.startOffline ?? false;
     this.ownQueue = new OwnQueue(replica, (counter) => this.leader?.status(counter));
-    this.presence = new PresenceWatch(parts.platform, transport, {
-      leads: () => this.leader !== undefined && this.leader.connection().transport === 'up',
+    const presenceEvents = new Emitter<PresenceEvents>();
+    presenceEvents.onAll({
       askLeader: () => {
         this.tabs?.post({ type: 'ask', what: 'presence' });
       },
-      replicaId: () => replica.replicaId,
       changed: (presence) => {
-        listener.presenceChanged(presence);
+        this.events.emit('presenceChanged', presence);
         this.tell();
       },
     });
+    const host: PresenceHost = {
+      leads: () => this.leader !== undefined && this.leader.connection().transport === 'up',
+      replicaId: () => replica.replicaId,
+    };
+    this.presence = new PresenceWatch(parts.platform, transport, host, presenceEvents);
   }
 
   /** Opens the store and this tab's slot; afterwards reads and writes work. */
@@ -170,12 +176,12 @@ export class Runtime {
     this.meta = contents.meta;
     const view = this.replica.load(contents, leased.contents);
     this.ownQueue.loaded(pending);
-    this.saverOrNone = new Saver(store, this.parts.platform.clock, this.saverListener(), slot, leased.stored, () =>
+    this.saverOrNone = new Saver(store, this.parts.platform.clock, this.saverEvents(), slot, leased.stored, () =>
       this.replica.pending().filter((operation) => !operation.saved),
     );
     this.saverOrNone.restart(contents.meta?.cursor.seqInclusive ?? 0);
-    this.listener.rejectedLoaded(rejected);
-    this.listener.viewChanged(view);
+    this.events.emit('rejectedLoaded', rejected);
+    this.events.emit('viewChanged', view);
     this.queueUpdate.schedule();
     this.connectionUpdate.schedule();
   }
@@ -205,22 +211,7 @@ export class Runtime {
       term,
       ownSlot: () => this.slotId,
       storage: () => this.storageState,
-      listener: syncListener({
-        term,
-        tabs,
-        listener: this.listener,
-        replicaId: () => this.replica.replicaId,
-        framesGone: () => {
-          this.keptFrames = [];
-        },
-        connectionChanged: () => {
-          this.connectionUpdate.schedule();
-        },
-        queueChanged: () => {
-          this.queueUpdate.schedule();
-          this.connectionUpdate.schedule();
-        },
-      }),
+      events: this.syncEvents(term, tabs),
       meta: this.meta,
       paused: this.paused,
       offline: this.offline,
@@ -233,6 +224,24 @@ export class Runtime {
     });
     this.connectionUpdate.schedule();
     this.queueUpdate.schedule();
+  }
+
+  /** The events of this tab's loop while it leads, passed on and taken in. */
+  private syncEvents(term: number, tabs: BrowserTabs): Emitter<SyncEvents> {
+    const { events, replica } = this;
+    const sync = relayedSyncEvents({ term, tabs, events, replicaId: () => replica.replicaId });
+    sync.on('restarted', () => {
+      // Frames kept for other tabs belong to what was replaced.
+      this.keptFrames = [];
+    });
+    sync.on('connectionChanged', () => {
+      this.connectionUpdate.schedule();
+    });
+    sync.on('queueChanged', () => {
+      this.queueUpdate.schedule();
+      this.connectionUpdate.schedule();
+    });
+    return sync;
   }
 
   /**
@@ -276,7 +285,7 @@ export class Runtime {
       replica: this.replica,
       saver: this.saver,
       slotId: this.slotId,
-      listener: this.listener,
+      events: this.events,
       told: () => {
         this.paused = this.follower?.told?.connection.queue.paused ?? this.paused;
         this.connectionUpdate.schedule();
@@ -357,18 +366,19 @@ export class Runtime {
 
   // --- What others tell ---
 
-  private saverListener(): SaverListener {
-    return {
+  private saverEvents(): Emitter<SaverEvents> {
+    const saver = new Emitter<SaverEvents>();
+    saver.onAll({
       saved: (dots) => {
-        this.listener.viewChanged(this.replica.markSaved(dots));
-        this.listener.saved(dots, this.durability);
+        this.events.emit('viewChanged', this.replica.markSaved(dots));
+        this.events.emit('saved', dots, this.durability);
         if (this.leader === undefined) this.tabs?.post({ type: 'queued', slotId: this.slotId });
         else this.leader.queuedHere();
         this.queueUpdate.schedule();
       },
       notSaved: (dots, cause) => {
         const error = new SynclineError('NOT_SAVED', cause.message, undefined, { cause });
-        this.listener.notSaved(dots, error);
+        this.events.emit('notSaved', dots, error);
       },
       framesKept: (frames) => {
         const { tabs } = this;
@@ -390,14 +400,15 @@ export class Runtime {
         this.storageState = now;
         this.connectionUpdate.schedule();
       },
-    };
+    });
+    return saver;
   }
 
   // --- What is shown of connection and queue ---
 
   private connectionNow(): void {
     if (this.closed) return;
-    this.listener.connectionChanged(this.connection());
+    this.events.emit('connectionChanged', this.connection());
     this.tell();
   }
 
@@ -419,7 +430,7 @@ export class Runtime {
 
   private queueNow(): void {
     if (this.closed) return;
-    this.listener.queueChanged(this.queueItems(), this.paused);
+    this.events.emit('queueChanged', this.queueItems(), this.paused);
     this.tell();
   }
 

@@ -1,3 +1,4 @@
+import type { Emitter } from '../events.js';
 import type { ConnectionSnapshot, ConnectionState, LinkQuality } from '../api.js';
 import { TROUBLE_SHOWN_AFTER_MS } from '../limits.js';
 import type { Platform } from '../platform.js';
@@ -8,7 +9,7 @@ import { QualityMeter } from './quality.js';
 import { summarize } from './summary.js';
 
 /** What the manager has done by others. */
-export interface ConnectionDriver {
+export interface ConnectionEvents {
   connect(): void;
   disconnect(): void;
   beat(): void;
@@ -35,7 +36,7 @@ export class ConnectionManager {
 
   constructor(
     private readonly platform: Platform,
-    private readonly driver: ConnectionDriver,
+    private readonly events: Emitter<ConnectionEvents>,
   ) {
     const { page } = platform;
     this.model = initialModel(page.online());
@@ -66,7 +67,7 @@ export class ConnectionManager {
   beat(report: BeatReport | 'lost'): void {
     if (report === 'lost') {
       this.meter.lost();
-      this.driver.changed();
+      this.events.emit('changed');
       return;
     }
     this.meter.answered(report.roundTripMs);
@@ -84,20 +85,20 @@ export class ConnectionManager {
     for (const command of commands) {
       switch (command.type) {
         case 'connect':
-          this.driver.connect();
+          this.events.emit('connect');
           break;
         case 'disconnect':
-          this.driver.disconnect();
+          this.events.emit('disconnect');
           break;
         case 'beat':
-          this.driver.beat();
+          this.events.emit('beat');
           break;
         case 'refresh_credentials':
-          this.driver.refreshCredentials();
+          this.events.emit('refreshCredentials');
           break;
       }
     }
-    if (event.type !== 'frame' || before.phase.type !== model.phase.type) this.driver.changed();
+    if (event.type !== 'frame' || before.phase.type !== model.phase.type) this.events.emit('changed');
   }
 
   close(): void {
@@ -164,7 +165,7 @@ export class ConnectionManager {
     if (turned && !this.closed) {
       // Several look at this, each on occasions of its own: whoever looked first knows it, and the others are told.
       this.cancelRefresh = this.platform.clock.after(0, () => {
-        this.driver.changed();
+        this.events.emit('changed');
       });
       return;
     }
@@ -177,7 +178,7 @@ export class ConnectionManager {
     const from = Math.min(heldBack ?? Infinity, behind ?? Infinity);
     if (from === Infinity || this.closed) return;
     this.cancelRefresh = this.platform.clock.after(Math.max(1, from + TROUBLE_SHOWN_AFTER_MS - nowMs), () => {
-      this.driver.changed();
+      this.events.emit('changed');
     });
   }
 

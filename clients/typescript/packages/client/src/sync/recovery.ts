@@ -50,7 +50,7 @@ export class Recovery {
   }
 
   async adopt(snapshot: WholeSnapshot, rewound: boolean): Promise<void> {
-    const { replica, saver, store, term, listener } = this.parts;
+    const { replica, saver, store, term, events } = this.parts;
     const { epoch, seqInclusive } = snapshot.meta.cursor;
     // A position is this history's own: a queue made before there was any is rebased without a notice.
     const first = replica.epoch === NO_EPOCH;
@@ -61,7 +61,7 @@ export class Recovery {
         if (replica.pending().some(({ operation }) => operation.context.epoch !== epoch)) return false;
         settled = this.driver.settlement.acceptedUpTo(seqInclusive);
         // At once, so that nothing is made in between; what is made from here on is kept after the snapshot.
-        listener.viewChanged(replica.adopt(snapshot));
+        events.emit('viewChanged', replica.adopt(snapshot));
         await store.finishSnapshot(term, snapshot.meta);
         saver.restart(seqInclusive);
         return true;
@@ -72,21 +72,22 @@ export class Recovery {
     }
     this.driver.settlement.adopted(snapshot.meta, settled);
     this.trouble = undefined;
-    listener.restarted('snapshot', [], 0);
-    listener.queueChanged();
-    listener.connectionChanged();
+    events.emit('restarted', 'snapshot', [], 0);
+    events.emit('queueChanged');
+    events.emit('connectionChanged');
   }
 
   private async replaceHistory(snapshot: WholeSnapshot, announced: boolean): Promise<void> {
-    const { listener } = this.parts;
+    const { events } = this.parts;
     this.healing = true;
     try {
       const made = await (await this.loadHistory()).rewound(snapshot);
       this.driver.headIs(snapshot.meta.cursor.seqInclusive);
       this.driver.settlement.adopted(snapshot.meta, []);
-      listener.viewChanged(made.view);
-      for (const settled of made.settled) listener.settled(settled);
-      listener.restarted(
+      events.emit('viewChanged', made.view);
+      for (const settled of made.settled) events.emit('settled', settled);
+      events.emit(
+        'restarted',
         announced ? 'history_rewound' : 'replica_changed',
         made.operations,
         announced ? made.count : 0,
@@ -97,8 +98,8 @@ export class Recovery {
     }
     await this.driver.others.refresh();
     this.driver.restartBeats();
-    listener.queueChanged();
-    listener.connectionChanged();
+    events.emit('queueChanged');
+    events.emit('connectionChanged');
   }
 
   private async loadHistory(): Promise<History> {
@@ -146,15 +147,15 @@ export class Recovery {
     this.healing = true;
     try {
       const made = await (await this.loadHistory()).forked(slotId);
-      if (slotId === this.parts.ownSlot()) this.parts.listener.viewChanged(made.view);
-      if (made.rejected.length > 0) this.parts.listener.rejected(made.rejected, true);
-      this.parts.listener.restarted('replica_changed', made.operations, made.count);
+      if (slotId === this.parts.ownSlot()) this.parts.events.emit('viewChanged', made.view);
+      if (made.rejected.length > 0) this.parts.events.emit('rejected', made.rejected, true);
+      this.parts.events.emit('restarted', 'replica_changed', made.operations, made.count);
     } finally {
       this.healing = false;
     }
     await this.driver.others.refresh();
     this.driver.restartBeats();
     this.driver.reconnected();
-    this.parts.listener.queueChanged();
+    this.parts.events.emit('queueChanged');
   }
 }

@@ -1,5 +1,6 @@
 import type { ConnectionSnapshot } from '../api.js';
 import type { Effect } from '../domain/change.js';
+import type { Emitter } from '../events.js';
 import type { Dot, Seq } from '../domain/ids.js';
 import type { PendingOperation, Replica, SettledOwn, ViewChange } from '../replica/replica.js';
 import type { Platform } from '../platform.js';
@@ -10,8 +11,8 @@ import type { Saver } from './saver.js';
 /** Why everything was replaced. */
 export type RestartCause = 'snapshot' | 'history_rewound' | 'replica_changed';
 
-/** What the sync loop tells the client it works for. All calls are made within one task of what caused them. */
-export interface SyncListener {
+/** What the sync loop tells the client it works for, always within the task of what caused it. */
+export interface SyncEvents {
   /** The view changed by a frame, receipt, snapshot or rebase. */
   viewChanged(change: ViewChange): void;
   /** An own operation of this tab took effect. */
@@ -59,7 +60,7 @@ export interface SyncParts {
   readonly storage: () => ConnectionSnapshot['storage'];
   /** What stands beside the rows, as of the replica's position; undefined in a fresh store. */
   readonly meta: StoreMeta | undefined;
-  readonly listener: SyncListener;
+  readonly events: Emitter<SyncEvents>;
   /** Starts paused or offline: it holds for all tabs and outlives a leader. */
   readonly paused: boolean;
   readonly offline: boolean;

@@ -1,3 +1,4 @@
+import { Emitter } from '../events.js';
 import type { Seq } from '../domain/ids.js';
 import { LEADER_SILENT_MS } from '../limits.js';
 import type { Channel, Platform } from '../platform.js';
@@ -16,7 +17,7 @@ export class BrowserTabs implements Tabs {
   term = 0;
   readonly tab: string;
   private readonly channel: Channel<TabMessage>;
-  private readonly listeners = new Set<(message: TabMessage) => void>();
+  private readonly events = new Emitter<{ message(message: TabMessage): void }>();
   private readonly held: HeldLock[] = [];
   private onRole: (role: 'leader' | 'follower', term: number) => void = () => undefined;
   private lead: HeldLock | undefined;
@@ -69,8 +70,7 @@ export class BrowserTabs implements Tabs {
   }
 
   subscribe(listener: (message: TabMessage) => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+    return this.events.on('message', listener);
   }
 
   campaign(onRole: (role: 'leader' | 'follower', term: number) => void): void {
@@ -188,7 +188,7 @@ export class BrowserTabs implements Tabs {
       this.heardLeaderAtMs = this.platform.clock.monotonicMs();
       if (this.lead !== undefined && this.role === 'leader' && message.term > this.term) this.resign();
     }
-    for (const listener of [...this.listeners]) listener(message);
+    this.events.emit('message', message);
   }
 
   /** A visible follower looks whether the leader still speaks. */

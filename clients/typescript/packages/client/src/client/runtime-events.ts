@@ -7,7 +7,7 @@ import type { Accepted, RestartCause } from '../sync/sync.js';
 import type { ConflictEffect } from '../tabs/tabs.js';
 
 /** What the runtime tells the client. */
-export interface RuntimeListener {
+export interface RuntimeEvents {
   viewChanged(change: ViewChange): void;
   settled(settled: SettledOwn): void;
   accepted(accepted: readonly Accepted[]): void;
