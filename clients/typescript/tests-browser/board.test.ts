@@ -38,7 +38,7 @@ async function measure(writer: Page, reader: Page): Promise<number[]> {
         client.mutate((tx) => {
           tx.increment('card-4', 'votes');
         });
-        times.push([String(client.record('card-4').getSnapshot()?.fields['votes']), at]);
+        times.push([String(client.record<'cards'>('card-4').getSnapshot()?.fields.votes), at]);
         await new Promise((resolve) => setTimeout(resolve, everyMs + (i % 7)));
       }
       return times;

@@ -205,7 +205,7 @@ describe('how it looks', () => {
     await page.getByText('A change was undone').waitFor();
     await show(page, 'notice');
     await page.getByRole('button', { name: /^Refused/ }).click();
-    await page.locator('.syncline-tray-item').waitFor();
+    await page.locator('.syncline-rejected-item').waitFor();
     await show(page, 'refused');
     await page.close();
     noProblems();

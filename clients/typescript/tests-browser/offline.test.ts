@@ -120,7 +120,7 @@ describe('offline', () => {
     await shows(grace, 'card-2', 'body', 'First: Start with the first chapter. abcdef');
   });
 
-  it('what the server refuses is rolled back with a notice, and its words are in the tray', async () => {
+  it('what the server refuses is rolled back with a notice, and its words are kept', async () => {
     const ada = await (await person()).board(server.url, '?name=Ada');
     const grace = await (await person()).board(server.url, '?name=Grace');
     await settled(ada);
@@ -144,9 +144,9 @@ describe('offline', () => {
     await grace.getByText('A change was undone').first().waitFor();
     await until(grace, `document.querySelector('[data-card="taken"]') === null`);
     await grace.getByRole('button', { name: /^Refused/ }).click();
-    const tray = grace.locator('.syncline-tray');
-    expect(await tray.textContent()).toContain('All of what I wrote about it.');
-    expect(await tray.textContent()).toContain('And more.');
+    const kept = grace.locator('.syncline-rejected');
+    expect(await kept.textContent()).toContain('All of what I wrote about it.');
+    expect(await kept.textContent()).toContain('And more.');
     // What came after it was not held up.
     await closePanel(grace);
     await addCard(grace, 'Done', 'After the refusal');

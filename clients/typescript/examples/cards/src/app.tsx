@@ -3,9 +3,10 @@ import { SynclineProvider } from '@syncline/react';
 import type { ReactElement } from 'react';
 import { Person } from './person.js';
 import { SCHEMES, THEMES, usePreferences } from './preferences.js';
+import type { Schema } from './schema.js';
 
 export interface AppProps {
-  readonly people: readonly { readonly name: string; readonly client: Syncline }[];
+  readonly people: readonly { readonly name: string; readonly client: Syncline<Schema> }[];
   readonly workspace: string;
 }
 

@@ -1,31 +1,27 @@
-import type { Row } from '@syncline/client';
-import { useConnection, useLiveQuery, useOptimisticUpdates } from '@syncline/react';
+import { useConnection } from '@syncline/react';
 import type { ReactElement } from 'react';
 import { useMemo, useState } from 'react';
 import { Card } from './card.js';
-import type { CardRow } from './card.js';
 import { newCardId } from './new-card-id.js';
+import { CARD_INCLUDES, useLiveQuery, useOptimisticUpdates, type CardRow, type ColumnRow } from './schema.js';
 
 /** Columns with their cards, live. */
 export function Board(props: { readonly workspace: string; readonly openCard: (id: string) => void }): ReactElement {
   const columns = useLiveQuery({ collection: 'columns', orderBy: [{ field: 'position' }] });
-  const cards = useLiveQuery({
-    collection: 'cards',
-    include: { assignees: { via: 'assignees' }, blockers: { via: 'blocked_by' } },
-  });
+  const cards = useLiveQuery({ collection: 'cards', include: CARD_INCLUDES });
   const byColumn = useMemo(() => grouped(columns.rows, cards.rows), [columns.rows, cards.rows]);
   const { mutate } = useOptimisticUpdates();
   if (columns.rows.length === 0) return <NoColumns status={columns.status} workspace={props.workspace} />;
   return (
     <div className="board">
-      {columns.rows.map(({ record }, index) => (
+      {columns.rows.map(({ id, fields }, index) => (
         <Column
-          key={record.id}
-          id={record.id}
-          name={String(record.fields['name'] ?? record.id)}
-          cards={byColumn.get(record.id) ?? []}
-          before={columns.rows[index - 1]?.record.id}
-          after={columns.rows[index + 1]?.record.id}
+          key={id}
+          id={id}
+          name={fields.name ?? id}
+          cards={byColumn.get(id) ?? []}
+          before={columns.rows[index - 1]?.id}
+          after={columns.rows[index + 1]?.id}
           openCard={props.openCard}
           move={(card, to) => {
             mutate((tx) => {
@@ -39,12 +35,11 @@ export function Board(props: { readonly workspace: string; readonly openCard: (i
 }
 
 /** Cards by column; a card without one stands in the first. */
-function grouped(columns: readonly Row[], cards: readonly CardRow[]): Map<string, CardRow[]> {
-  const groups = new Map<string, CardRow[]>(columns.map((row) => [row.record.id, []]));
-  const first = columns[0]?.record.id ?? '';
+function grouped(columns: readonly ColumnRow[], cards: readonly CardRow[]): Map<string, CardRow[]> {
+  const groups = new Map<string, CardRow[]>(columns.map((row) => [row.id, []]));
+  const first = columns[0]?.id ?? '';
   for (const row of cards) {
-    const column = row.record.fields['column'];
-    const group = groups.get(typeof column === 'string' ? column : first) ?? groups.get(first);
+    const group = groups.get(row.fields.column ?? first) ?? groups.get(first);
     group?.push(row);
   }
   return groups;
@@ -78,7 +73,7 @@ function Column(props: {
         event.preventDefault();
         setOver(false);
         const card = event.dataTransfer.getData('text/syncline-card');
-        if (card !== '' && !cards.some((row) => row.record.id === card)) move(card, id);
+        if (card !== '' && !cards.some((row) => row.id === card)) move(card, id);
       }}
     >
       <h3 className="column-title">
@@ -86,7 +81,7 @@ function Column(props: {
       </h3>
       <ul className="column-cards">
         {cards.map((row) => (
-          <li key={row.record.id}>
+          <li key={row.id}>
             <Card row={row} open={openCard} before={before} after={after} move={move} />
           </li>
         ))}

@@ -1,8 +1,8 @@
-import type { RecordView } from '@syncline/client';
-import { SyncMark, useLiveQuery, useOptimisticUpdates, useRecord, useTextField } from '@syncline/react';
+import { SyncMark } from '@syncline/react';
 import type { ReactElement } from 'react';
 import { useId, useState } from 'react';
 import { titleOf } from './card.js';
+import { useLiveQuery, useOptimisticUpdates, useRecord, useTextField, type CardRecord } from './schema.js';
 
 /** Everything of one card, to be edited. */
 export function CardDetails(props: {
@@ -11,7 +11,7 @@ export function CardDetails(props: {
   readonly openInbox: () => void;
 }): ReactElement {
   const { id, gone, openInbox } = props;
-  const record = useRecord(id);
+  const record = useRecord<'cards'>(id);
   const { mutate } = useOptimisticUpdates();
   if (record === undefined || record.deleted) {
     return (
@@ -48,8 +48,8 @@ export function CardDetails(props: {
       <Tags record={record} />
       <div className="details-links">
         <Column record={record} />
-        <Links record={record} field="assignees" label="Assigned to" collection="people" />
-        <Links record={record} field="blocked_by" label="Blocked by" collection="cards" />
+        <Assignees record={record} />
+        <Blockers record={record} />
       </div>
       <button
         type="button"
@@ -68,7 +68,7 @@ export function CardDetails(props: {
 }
 
 /** A title is one value: it is written when its author is done, with what they were looking at when they began. */
-function Title({ record }: { readonly record: RecordView }): ReactElement {
+function Title({ record }: { readonly record: CardRecord }): ReactElement {
   const { mutate } = useOptimisticUpdates();
   const [draft, setDraft] = useState<{ readonly text: string; readonly since: number }>();
   const id = useId();
@@ -115,11 +115,11 @@ function Body({ id }: { readonly id: string }): ReactElement {
   );
 }
 
-function Tags({ record }: { readonly record: RecordView }): ReactElement {
+function Tags({ record }: { readonly record: CardRecord }): ReactElement {
   const { mutate } = useOptimisticUpdates();
   const [draft, setDraft] = useState('');
   const id = useId();
-  const tags = Array.isArray(record.fields['tags']) ? record.fields['tags'].map(String) : [];
+  const { tags } = record.fields;
   return (
     <form
       className="field"
@@ -163,17 +163,16 @@ function Tags({ record }: { readonly record: RecordView }): ReactElement {
   );
 }
 
-function Column({ record }: { readonly record: RecordView }): ReactElement {
+function Column({ record }: { readonly record: CardRecord }): ReactElement {
   const { mutate } = useOptimisticUpdates();
   const columns = useLiveQuery({ collection: 'columns', orderBy: [{ field: 'position' }] });
   const id = useId();
-  const column = record.fields['column'];
   return (
     <div className="field">
       <label htmlFor={id}>Column</label>
       <select
         id={id}
-        value={typeof column === 'string' ? column : ''}
+        value={record.fields.column ?? ''}
         onChange={(event) => {
           mutate((tx) => {
             tx.link(record.id, 'column', event.target.value);
@@ -181,8 +180,8 @@ function Column({ record }: { readonly record: RecordView }): ReactElement {
         }}
       >
         {columns.rows.map((row) => (
-          <option key={row.record.id} value={row.record.id}>
-            {String(row.record.fields['name'] ?? row.record.id)}
+          <option key={row.id} value={row.id}>
+            {row.fields.name ?? row.id}
           </option>
         ))}
       </select>
@@ -190,39 +189,48 @@ function Column({ record }: { readonly record: RecordView }): ReactElement {
   );
 }
 
+function Assignees({ record }: { readonly record: CardRecord }): ReactElement {
+  const { rows } = useLiveQuery({ collection: 'people' });
+  const people = rows.map(({ id, fields }) => ({ id, name: fields.name ?? id }));
+  return <Links record={record} field="assignees" label="Assigned to" options={people} />;
+}
+
+function Blockers({ record }: { readonly record: CardRecord }): ReactElement {
+  const { rows } = useLiveQuery({ collection: 'cards' });
+  const others = rows.filter(({ id }) => id !== record.id);
+  const cards = others.map(({ id, fields }) => ({ id, name: titleOf(fields) }));
+  return <Links record={record} field="blocked_by" label="Blocked by" options={cards} />;
+}
+
 /** A to-many field as check boxes. */
 function Links(props: {
-  readonly record: RecordView;
-  readonly field: string;
+  readonly record: CardRecord;
+  readonly field: 'assignees' | 'blocked_by';
   readonly label: string;
-  readonly collection: string;
+  readonly options: readonly { readonly id: string; readonly name: string }[];
 }): ReactElement {
-  const { record, field, label, collection } = props;
+  const { record, field, label, options } = props;
   const { mutate } = useOptimisticUpdates();
-  const all = useLiveQuery({ collection });
-  const value = record.fields[field];
-  const linked = new Set(Array.isArray(value) ? value.map(String) : []);
+  const linked = new Set<string>(record.fields[field]);
   return (
     <fieldset className="field">
       <legend>{label}</legend>
-      {all.rows
-        .filter((row) => row.record.id !== record.id)
-        .map(({ record: other }) => (
-          <label key={other.id} className="check">
-            <input
-              type="checkbox"
-              checked={linked.has(other.id)}
-              onChange={(event) => {
-                const { checked } = event.target;
-                mutate((tx) => {
-                  if (checked) tx.link(record.id, field, other.id);
-                  else tx.unlink(record.id, field, other.id);
-                });
-              }}
-            />
-            {String(other.fields['name'] ?? titleOf(other.fields))}
-          </label>
-        ))}
+      {options.map(({ id, name }) => (
+        <label key={id} className="check">
+          <input
+            type="checkbox"
+            checked={linked.has(id)}
+            onChange={(event) => {
+              const { checked } = event.target;
+              mutate((tx) => {
+                if (checked) tx.link(record.id, field, id);
+                else tx.unlink(record.id, field, id);
+              });
+            }}
+          />
+          {name}
+        </label>
+      ))}
     </fieldset>
   );
 }

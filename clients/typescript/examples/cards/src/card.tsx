@@ -1,19 +1,11 @@
-import type { IncludeSpec, Row } from '@syncline/client';
-import { SyncMark, useOptimisticUpdates } from '@syncline/react';
+import { SyncMark } from '@syncline/react';
 import type { ReactElement } from 'react';
 import { memo } from 'react';
 import { Avatar } from './avatar.js';
+import { useOptimisticUpdates, type CardRow } from './schema.js';
 
-export interface CardIncludes extends IncludeSpec {
-  readonly assignees: { readonly via: 'assignees' };
-  readonly blockers: { readonly via: 'blocked_by' };
-}
-export type CardRow = Row<{ assignees: { via: string }; blockers: { via: string } }>;
-
-export const titleOf = (fields: Readonly<Record<string, unknown>>): string => {
-  const title = fields['title'];
-  return typeof title === 'string' && title !== '' ? title : 'Untitled';
-};
+export const titleOf = ({ title }: { readonly title: string | null }): string =>
+  title === null || title === '' ? 'Untitled' : title;
 
 /** One card. Rows are the same objects until they change, so a board of many cards renders only what changed. */
 export const Card = memo(function Card(props: {
@@ -24,10 +16,9 @@ export const Card = memo(function Card(props: {
   readonly move: (card: string, to: string) => void;
 }): ReactElement {
   const { row, open, before, after, move } = props;
-  const { id, fields } = row.record;
+  const { id, fields } = row;
+  const { body, tags } = fields;
   const title = titleOf(fields);
-  const body = typeof fields['body'] === 'string' ? fields['body'] : '';
-  const tags = Array.isArray(fields['tags']) ? fields['tags'] : [];
   const { assignees, blockers } = row.include;
   return (
     <article
@@ -56,18 +47,18 @@ export const Card = memo(function Card(props: {
       </header>
       {body === '' ? null : <p className="card-body">{body}</p>}
       {blockers.length === 0 ? null : (
-        <p className="card-blocked">Blocked by {blockers.map(({ record }) => titleOf(record.fields)).join(', ')}</p>
+        <p className="card-blocked">Blocked by {blockers.map((blocker) => titleOf(blocker.fields)).join(', ')}</p>
       )}
       <footer>
-        <Votes id={id} title={title} votes={fields['votes']} />
+        <Votes id={id} title={title} votes={fields.votes} />
         <ul className="tags" aria-label={`Tags of ${title}`}>
           {tags.map((tag) => (
-            <li key={String(tag)}>{String(tag)}</li>
+            <li key={tag}>{tag}</li>
           ))}
         </ul>
         <span className="card-people">
-          {assignees.map(({ record }) => (
-            <Avatar key={record.id} name={String(record.fields['name'] ?? record.id)} />
+          {assignees.map((person) => (
+            <Avatar key={person.id} name={person.fields.name ?? person.id} />
           ))}
         </span>
       </footer>
@@ -75,9 +66,9 @@ export const Card = memo(function Card(props: {
   );
 });
 
-function Votes(props: { readonly id: string; readonly title: string; readonly votes: unknown }): ReactElement {
+function Votes(props: { readonly id: string; readonly title: string; readonly votes: number | bigint }): ReactElement {
   const { mutate } = useOptimisticUpdates();
-  const votes = typeof props.votes === 'number' || typeof props.votes === 'bigint' ? String(props.votes) : '0';
+  const votes = String(props.votes);
   return (
     <button
       type="button"

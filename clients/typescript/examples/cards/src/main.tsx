@@ -7,6 +7,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app.js';
 import { readOptions } from './options.js';
+import { schema } from './schema.js';
 
 const options = readOptions(location, globalThis.localStorage as Storage | undefined);
 
@@ -14,6 +15,7 @@ const options = readOptions(location, globalThis.localStorage as Storage | undef
 const people = options.people.map((name, index) => ({
   name,
   client: createSyncline({
+    schema,
     url: options.url,
     workspace: options.workspace,
     actor: name,

@@ -2,11 +2,9 @@ import {
   ConflictInbox,
   ConnectionStatus,
   Notices,
-  RejectedTray,
+  RejectedOperations,
   useConflicts,
   useConnection,
-  useLiveQuery,
-  useOptimisticUpdates,
   usePresence,
 } from '@syncline/react';
 import type { ReactElement } from 'react';
@@ -15,8 +13,9 @@ import { Avatar } from './avatar.js';
 import { Board } from './board.js';
 import { CardDetails } from './card-details.js';
 import { Drawer } from './drawer.js';
+import { useLiveQuery, useOptimisticUpdates } from './schema.js';
 
-type Panel = { readonly type: 'inbox' | 'tray' } | { readonly type: 'card'; readonly id: string };
+type Panel = { readonly type: 'inbox' | 'rejected' } | { readonly type: 'card'; readonly id: string };
 
 /** What one person sees: their board, their connection, and what waits for them. */
 export function Person({ name, workspace }: { readonly name: string; readonly workspace: string }): ReactElement {
@@ -48,12 +47,12 @@ export function Person({ name, workspace }: { readonly name: string; readonly wo
             setPanel({ type: 'inbox' });
           }}
         />
-        {rejected.length > 0 || panel?.type === 'tray' ? (
+        {rejected.length > 0 || panel?.type === 'rejected' ? (
           <Badge
             label="Refused"
             amount={rejected.length}
             open={() => {
-              setPanel({ type: 'tray' });
+              setPanel({ type: 'rejected' });
             }}
           />
         ) : null}
@@ -71,12 +70,12 @@ export function Person({ name, workspace }: { readonly name: string; readonly wo
         </div>
         {panel?.type === 'inbox' ? (
           <Drawer title="Conflicts" close={close}>
-            <ConflictInbox assignees={people.rows.map(({ record }) => String(record.fields['name'] ?? record.id))} />
+            <ConflictInbox assignees={people.rows.map(({ id, fields }) => fields.name ?? id)} />
           </Drawer>
         ) : null}
-        {panel?.type === 'tray' ? (
+        {panel?.type === 'rejected' ? (
           <Drawer title="Changes without effect" close={close}>
-            <RejectedTray />
+            <RejectedOperations />
           </Drawer>
         ) : null}
         {panel?.type === 'card' ? (

@@ -10,6 +10,21 @@ import type { Hunk, Refusal } from './domain/operation.js';
 import type { Schema } from './domain/schema.js';
 import type { Value, WritableValue } from './domain/value.js';
 import type { SynclineError } from './errors.js';
+import type { SchemaDefinition } from './schema.js';
+import type {
+  CollectionOf,
+  ElementOf,
+  FieldOf,
+  FieldOfKind,
+  FieldsOf,
+  Id,
+  IdOf,
+  InitialFields,
+  RegisterValue,
+  ShownOf,
+  TargetOf,
+  Untyped,
+} from './typed.js';
 
 /** Something that changes and can be looked at. */
 export interface Observable<T> {
@@ -43,6 +58,11 @@ export interface SynclineOptions {
   readonly profile?: string;
   /** Which mutations wait for the server before they show. Default: none. */
   readonly pessimistic?: PessimisticPolicy;
+  /**
+   * What records look like, by `defineSchema`: gives the client its types, and kinds of fields before the server's schema
+   * is known.
+   */
+  readonly schema?: SchemaDefinition;
   /** Starts without connecting; `connection.goOnline()` connects. */
   readonly startOffline?: boolean;
 }
@@ -55,8 +75,8 @@ export interface PessimisticPolicy {
   readonly fields?: readonly string[];
 }
 
-/** A client of one workspace. */
-export interface Syncline {
+/** A client of one workspace; `S` is the schema of the program. */
+export interface Syncline<S extends SchemaDefinition = Untyped> {
   /** The state kept on this device is readable and can be written to. Does not wait for the network. */
   readonly ready: Promise<void>;
   readonly workspace: string;
@@ -68,20 +88,22 @@ export interface Syncline {
    * this returns, queries and records already show the result. Throws a {@link SynclineError} and does nothing when a
    * mutation does not fit what is shown. Before `ready` it throws `INVALID_MUTATION`.
    */
-  mutate(build: (tx: Transaction) => void, options?: MutateOptions): PendingMutation;
+  mutate(build: (tx: Transaction<S>) => void, options?: MutateOptions): PendingMutation;
 
   /** A live query. Equal queries share their evaluation. */
-  query<Include extends IncludeSpec = Record<never, never>>(query: Query<Include>): LiveQuery<Include>;
+  query<C extends CollectionOf<S>, const I extends IncludeSpec<S, C> = Record<never, never>>(
+    query: Query<I, S, C>,
+  ): LiveQuery<I, S, C>;
   /** One record, live. */
-  record(id: RecordId): Observable<RecordView | undefined>;
+  record<C extends CollectionOf<S> = CollectionOf<S>>(id: Id<C>): Observable<RecordOf<S, C> | undefined>;
 
   readonly connection: Connection;
   readonly queue: Queue;
-  readonly rejected: RejectedTray;
+  readonly rejected: RejectedOperations;
   readonly conflicts: Conflicts;
   readonly presence: Observable<readonly Presence[]>;
   readonly schema: Observable<Schema | undefined>;
-  /** Things to tell the user once, such as a rollback. Also kept where they belong (tray, inbox, connection). */
+  /** Things to tell the user once, such as a rollback. Also kept where they belong (rejected operations, inbox, connection). */
   onNotice(listener: (notice: Notice) => void): () => void;
 
   /**
@@ -123,34 +145,72 @@ export interface ResolveOptions {
 }
 
 /** Collects the mutations of one operation. Reads inside see what was written before in the same transaction. */
-export interface Transaction {
+export interface Transaction<S extends SchemaDefinition = Untyped> {
   /** As shown, with this transaction's own mutations. */
-  get(id: RecordId): RecordView | undefined;
+  get<C extends CollectionOf<S>>(id: Id<C>): RecordOf<S, C> | undefined;
   /**
    * Creates a record with initial values: a value for a register, a string for a text, a whole number for a counter,
-   * an array for a set or to-many field, an id for a to-one field. Without a schema a field given here is a register.
+   * an array for a set or to-many field, an id for a to-one field. A field that no schema knows becomes a register.
    */
-  create(collection: CollectionId, id: RecordId, fields?: Readonly<Record<FieldId, WritableValue>>): void;
+  create<C extends CollectionOf<S>>(collection: C, id: Id<NoInfer<C>>, fields?: InitialFields<S, NoInfer<C>>): void;
   delete(id: RecordId, options?: ResolveOptions): void;
   restore(id: RecordId, options?: ResolveOptions): void;
   /** Sets a register. */
-  set(id: RecordId, field: FieldId, value: WritableValue, options?: WriteOptions & ResolveOptions): void;
+  set<C extends CollectionOf<S>, F extends FieldOfKind<S, C, 'register'>>(
+    id: Id<C>,
+    field: F,
+    value: RegisterValue<S, C, F>,
+    options?: WriteOptions & ResolveOptions,
+  ): void;
   /** Edits a text by hunks in the text as shown: ascending, disjoint, not touching; Unicode scalar values. */
-  editText(id: RecordId, field: FieldId, hunks: readonly Hunk[], options?: ResolveOptions): void;
+  editText<C extends CollectionOf<S>>(
+    id: Id<C>,
+    field: FieldOfKind<S, C, 'text'>,
+    hunks: readonly Hunk[],
+    options?: ResolveOptions,
+  ): void;
   /** Replaces a text; the hunks are computed against the text as shown. */
-  replaceText(id: RecordId, field: FieldId, text: string, options?: ResolveOptions): void;
-  increment(id: RecordId, field: FieldId, by?: number | bigint): void;
-  assignCounter(id: RecordId, field: FieldId, value: number | bigint, options?: WriteOptions & ResolveOptions): void;
+  replaceText<C extends CollectionOf<S>>(
+    id: Id<C>,
+    field: FieldOfKind<S, C, 'text'>,
+    text: string,
+    options?: ResolveOptions,
+  ): void;
+  increment<C extends CollectionOf<S>>(id: Id<C>, field: FieldOfKind<S, C, 'counter'>, by?: number | bigint): void;
+  assignCounter<C extends CollectionOf<S>>(
+    id: Id<C>,
+    field: FieldOfKind<S, C, 'counter'>,
+    value: number | bigint,
+    options?: WriteOptions & ResolveOptions,
+  ): void;
   /** Adds elements to a set. */
-  add(id: RecordId, field: FieldId, ...elements: readonly WritableValue[]): void;
+  add<C extends CollectionOf<S>, F extends FieldOfKind<S, C, 'set'>>(
+    id: Id<C>,
+    field: F,
+    ...elements: readonly ElementOf<S, C, F>[]
+  ): void;
   /** Removes elements from a set, as shown. */
-  remove(id: RecordId, field: FieldId, ...elements: readonly WritableValue[]): void;
+  remove<C extends CollectionOf<S>, F extends FieldOfKind<S, C, 'set'>>(
+    id: Id<C>,
+    field: F,
+    ...elements: readonly ElementOf<S, C, F>[]
+  ): void;
   /** Removes all elements of a set or to-many field, as shown. */
-  clear(id: RecordId, field: FieldId): void;
+  clear<C extends CollectionOf<S>>(id: Id<C>, field: FieldOfKind<S, C, 'set' | 'to_many'>): void;
   /** Links through a to-one field (replacing its target) or a to-many field. */
-  link(id: RecordId, field: FieldId, target: RecordId, options?: WriteOptions & ResolveOptions): void;
+  link<C extends CollectionOf<S>, F extends FieldOfKind<S, C, 'to_one' | 'to_many'>>(
+    id: Id<C>,
+    field: F,
+    target: Id<TargetOf<S, C, F>>,
+    options?: WriteOptions & ResolveOptions,
+  ): void;
   /** Removes a link; without a target whatever a to-one field has. */
-  unlink(id: RecordId, field: FieldId, target?: RecordId, options?: WriteOptions & ResolveOptions): void;
+  unlink<C extends CollectionOf<S>, F extends FieldOfKind<S, C, 'to_one' | 'to_many'>>(
+    id: Id<C>,
+    field: F,
+    target?: Id<TargetOf<S, C, F>>,
+    options?: WriteOptions & ResolveOptions,
+  ): void;
 }
 
 /** An operation on its way. */
@@ -190,17 +250,18 @@ export interface UndoResult {
 // --- Reading -----------------------------------------------------------------------------------------------------------
 
 /** A record as shown: confirmed state with pending operations on top. Immutable; the same object until it changes. */
-export interface RecordView {
-  readonly id: RecordId;
-  readonly collection: CollectionId;
+export interface RecordView<S extends SchemaDefinition = Untyped, C extends CollectionOf<S> = CollectionOf<S>> {
+  readonly id: IdOf<S, C>;
+  readonly collection: C;
   /** Deleted records are shown by `record()` only. */
   readonly deleted: boolean;
   /**
    * By field id: a register's value; a text's string; a counter's number (bigint beyond 2^53 - 1); a set's elements in
    * a fixed order; a to-one link's target or null; a to-many link's targets in ascending order. Links to deleted or
-   * unknown records are left out. A field that was never set is absent.
+   * unknown records are left out. A field that was never set is absent, unless the schema of the program has it: then it
+   * shows null, an empty text, 0 or nothing, as its kind has it.
    */
-  readonly fields: Readonly<Record<FieldId, Value>>;
+  readonly fields: FieldsOf<S, C>;
   /** The position this picture shows, for {@link WriteOptions.observed}. */
   readonly seq: Seq;
   readonly sync: SyncMark;
@@ -210,6 +271,10 @@ export interface RecordView {
   readonly conflictIds: readonly ConflictId[];
 }
 
+/** A record of one of the collections; its `collection` says which. */
+export type RecordOf<S extends SchemaDefinition = Untyped, C extends CollectionOf<S> = CollectionOf<S>> =
+  C extends CollectionOf<S> ? RecordView<S, C> : never;
+
 /**
  * Where a record or field stands, the first that applies: `unsaved` (on no disk yet), `pending` (waits to be sent or
  * for an answer), `conflict` (has a live conflict), `synced`.
@@ -217,78 +282,161 @@ export interface RecordView {
 export type SyncMark = 'unsaved' | 'pending' | 'conflict' | 'synced';
 
 /** A condition on a record. A missing field equals null. */
-export type Condition =
-  | { readonly field: FieldId; readonly op: 'eq' | 'ne'; readonly value: Value }
+export type Condition<S extends SchemaDefinition = Untyped, C extends CollectionOf<S> = CollectionOf<S>> =
+  | { readonly [F in FieldOf<S, C>]: FieldCondition<F, ShownOf<S, C, F>> }[FieldOf<S, C>]
+  | { readonly all: readonly Condition<S, C>[] }
+  | { readonly any: readonly Condition<S, C>[] }
+  | { readonly not: Condition<S, C> };
+
+/** A condition on a field that shows values of a type. */
+export type FieldCondition<F extends FieldId, V> =
+  | { readonly field: F; readonly op: 'eq' | 'ne'; readonly value: V | null }
   /** Numbers with numbers, strings with strings (by code point); anything else does not hold. */
-  | { readonly field: FieldId; readonly op: 'lt' | 'lte' | 'gt' | 'gte'; readonly value: number | bigint | string }
-  | { readonly field: FieldId; readonly op: 'in'; readonly values: readonly Value[] }
+  | {
+      readonly field: F;
+      readonly op: 'lt' | 'lte' | 'gt' | 'gte';
+      readonly value: Extract<V, number | bigint | string>;
+    }
+  | { readonly field: F; readonly op: 'in'; readonly values: readonly (V | null)[] }
   /** A set or to-many field has the element; a text or string contains the string, character by character. */
-  | { readonly field: FieldId; readonly op: 'contains'; readonly value: Value }
-  | { readonly all: readonly Condition[] }
-  | { readonly any: readonly Condition[] }
-  | { readonly not: Condition };
+  | {
+      readonly field: F;
+      readonly op: 'contains';
+      readonly value: V extends readonly (infer E)[] ? E : V extends string ? string : never;
+    };
 
 /** Short form: all of these fields equal these values. */
-export type Where = Condition | Readonly<Record<FieldId, null | boolean | number | bigint | string>>;
+export type Where<S extends SchemaDefinition = Untyped, C extends CollectionOf<S> = CollectionOf<S>> =
+  | Condition<S, C>
+  | {
+      readonly [F in FieldOf<S, C>]?: Extract<ShownOf<S, C, F>, boolean | number | bigint | string> | null;
+    };
 
 /** An order; ties are broken by id, ascending. null < booleans < numbers < strings (by code point) < everything else. */
-export interface OrderBy {
-  readonly field: FieldId;
+export interface OrderBy<F extends FieldId = FieldId> {
+  readonly field: F;
   readonly direction?: 'asc' | 'desc';
 }
 
 /** What to join to each row, by name. */
-export type IncludeSpec = Readonly<Record<string, Include>>;
+export type IncludeSpec<S extends SchemaDefinition = Untyped, C extends CollectionOf<S> = CollectionOf<S>> = Readonly<
+  Record<string, Include<S, C>>
+>;
 
-/** A join along links. */
-export interface Include {
-  /** A to-one or to-many field of the row, or, with `from`, of the records that link to the row. */
-  readonly via: FieldId;
-  /** The collection whose records link to the row: an incoming join. */
-  readonly from?: CollectionId;
-  readonly where?: Where;
-  readonly orderBy?: readonly OrderBy[];
-  readonly include?: IncludeSpec;
+/** A join along links: outgoing ones of the row, or, with `from`, those of other records that lead to the row. */
+export type Include<S extends SchemaDefinition = Untyped, C extends CollectionOf<S> = CollectionOf<S>> =
+  OutgoingInclude<S, C>[FieldOfKind<S, C, 'to_one' | 'to_many'>] | IncomingInclude<S>[CollectionOf<S>];
+
+/** Joins along a collection's own links, by field. */
+export type OutgoingInclude<S extends SchemaDefinition, C extends CollectionOf<S>> = {
+  readonly [F in FieldOfKind<S, C, 'to_one' | 'to_many'>]: {
+    /** A to-one or to-many field of the row. */
+    readonly via: F;
+    readonly from?: never;
+  } & JoinOptions<S, TargetOf<S, C, F> & CollectionOf<S>>;
+};
+
+/** Joins along the links of records of another collection, by that collection. */
+export type IncomingInclude<S extends SchemaDefinition> = {
+  readonly [C in CollectionOf<S>]: {
+    /** A field of the records that link to the row. */
+    readonly via: FieldOfKind<S, C, 'to_one' | 'to_many'>;
+    /** The collection whose records link to the row. */
+    readonly from: C;
+  } & JoinOptions<S, C>;
+};
+
+/** What can be said about the records that are joined. */
+export interface JoinOptions<S extends SchemaDefinition, C extends CollectionOf<S>> {
+  readonly where?: Where<S, C>;
+  readonly orderBy?: readonly OrderBy<FieldOf<S, C>>[];
+  readonly include?: IncludeSpec<S, C>;
 }
 
-export interface Query<I extends IncludeSpec = Record<never, never>> {
-  readonly collection: CollectionId;
-  readonly where?: Where;
-  readonly orderBy?: readonly OrderBy[];
+/** What a client of any schema accepts as joins; for constraints only. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- joins of every schema fit
+export type AnyInclude = IncludeSpec<any, any>;
+
+/** The collection of the records that a join gives. */
+export type JoinedCollection<S extends SchemaDefinition, C extends CollectionOf<S>, J> = J extends {
+  readonly from: infer From extends CollectionOf<S>;
+}
+  ? From
+  : J extends { readonly via: infer F }
+    ? TargetOf<S, C, F> & CollectionOf<S>
+    : CollectionOf<S>;
+
+/** The joins within a join. */
+export type NestedInclude<J> = J extends { readonly include?: infer N }
+  ? unknown extends N
+    ? Record<never, never>
+    : Exclude<N, undefined> & AnyInclude
+  : Record<never, never>;
+
+export interface Query<
+  I extends AnyInclude = Record<never, never>,
+  S extends SchemaDefinition = Untyped,
+  C extends CollectionOf<S> = CollectionOf<S>,
+> {
+  readonly collection: C;
+  readonly where?: Where<S, C>;
+  readonly orderBy?: readonly OrderBy<FieldOf<S, C>>[];
   /** The first so many in the order. */
   readonly limit?: number;
   readonly include?: I;
 }
 
 /** A row of a query. The same object until the record or something included changes. */
-export interface Row<I extends IncludeSpec = Record<never, never>> {
-  readonly record: RecordView;
+export interface Row<
+  I extends AnyInclude = Record<never, never>,
+  S extends SchemaDefinition = Untyped,
+  C extends CollectionOf<S> = CollectionOf<S>,
+> {
+  readonly record: RecordOf<S, C>;
+  /** The id of the record. */
+  readonly id: IdOf<S, C>;
+  /** The fields of the record. */
+  readonly fields: FieldsOf<S, C>;
   /** The records joined; to-one joins are arrays of at most one. */
-  readonly include: { readonly [K in keyof I]: readonly Row<IncludeSpec>[] };
+  readonly include: {
+    readonly [K in keyof I]: readonly Row<NestedInclude<I[K]>, S, JoinedCollection<S, C, I[K]>>[];
+  };
 }
 
 /** What a query shows. */
-export interface QueryResult<I extends IncludeSpec = Record<never, never>> {
-  readonly rows: readonly Row<I>[];
+export interface QueryResult<
+  I extends AnyInclude = Record<never, never>,
+  S extends SchemaDefinition = Untyped,
+  C extends CollectionOf<S> = CollectionOf<S>,
+> {
+  readonly rows: readonly Row<I, S, C>[];
   /** `loading` before `ready`, `partial` while the first snapshot has not come, then `ready`, offline too. */
   readonly status: 'loading' | 'partial' | 'ready';
 }
 
 /** How a result changed, in the order that turns the old rows into the new ones. */
-export type QueryEvent<I extends IncludeSpec = Record<never, never>> =
-  | { readonly type: 'enter'; readonly row: Row<I>; readonly index: number }
+export type QueryEvent<
+  I extends AnyInclude = Record<never, never>,
+  S extends SchemaDefinition = Untyped,
+  C extends CollectionOf<S> = CollectionOf<S>,
+> =
+  | { readonly type: 'enter'; readonly row: Row<I, S, C>; readonly index: number }
   | {
       readonly type: 'update';
-      readonly row: Row<I>;
-      readonly previous: Row<I>;
+      readonly row: Row<I, S, C>;
+      readonly previous: Row<I, S, C>;
       readonly index: number;
       readonly previousIndex: number;
     }
-  | { readonly type: 'leave'; readonly row: Row<I>; readonly previousIndex: number };
+  | { readonly type: 'leave'; readonly row: Row<I, S, C>; readonly previousIndex: number };
 
-export interface LiveQuery<I extends IncludeSpec = Record<never, never>> extends Observable<QueryResult<I>> {
+export interface LiveQuery<
+  I extends AnyInclude = Record<never, never>,
+  S extends SchemaDefinition = Untyped,
+  C extends CollectionOf<S> = CollectionOf<S>,
+> extends Observable<QueryResult<I, S, C>> {
   /** Events of one change come in one call. */
-  readonly events: (listener: (events: readonly QueryEvent<I>[]) => void) => () => void;
+  readonly events: (listener: (events: readonly QueryEvent<I, S, C>[]) => void) => () => void;
 }
 
 // --- Connection --------------------------------------------------------------------------------------------------------
@@ -395,7 +543,7 @@ export interface Queue extends Observable<QueueSnapshot> {
   pause(): void;
   resume(): void;
   /**
-   * Takes back this tab's operations that were never sent, with all that follow them, and puts them into the tray.
+   * Takes back this tab's operations that were never sent, with all that follow them, and puts them to the rejected ones.
    * Returns how many.
    */
   clear(): Promise<number>;
@@ -423,7 +571,7 @@ export interface RejectedItem {
   }[];
 }
 
-export interface RejectedTray extends Observable<readonly RejectedItem[]> {
+export interface RejectedOperations extends Observable<readonly RejectedItem[]> {
   /** Makes a new operation with the same mutations against what is shown now; dismisses the item when it could. */
   retry(dot: Dot): PendingMutation;
   dismiss(dot: Dot): Promise<void>;
@@ -491,7 +639,9 @@ export type Notice =
   | { readonly type: 'rejected'; readonly item: RejectedItem }
   | { readonly type: 'conflict'; readonly conflict: ConflictSummary; readonly own: boolean }
   | { readonly type: 'reminder'; readonly conflict: ConflictSummary }
-  | { readonly type: 'history_rewound'; readonly reissued: number }
-  | { readonly type: 'replica_changed'; readonly reissued: number }
+  | { readonly type: 'history_rewound'; readonly rebased: number }
+  | { readonly type: 'replica_changed'; readonly rebased: number }
   | { readonly type: 'not_saved'; readonly dot: Dot; readonly error: SynclineError }
-  | { readonly type: 'schema_changed'; readonly version: number };
+  | { readonly type: 'schema_changed'; readonly version: number }
+  /** For developers: the server's schema is not what the program says. Apply the program's, or change the program. */
+  | { readonly type: 'schema_differs'; readonly differences: readonly string[] };

@@ -1,6 +1,7 @@
 /** The client for browsers: gRPC-Web, state in IndexedDB, one connection for all tabs. */
 import type { SynclineOptions } from './api.js';
-import { assemble, type ClientParts, type CreateSyncline } from './client.js';
+import { creator, type CreateSyncline } from './client.js';
+import type { ClientParts } from './client/parts.js';
 import { browserPlatform } from './platform/browser.js';
 import { createLiveQueries } from './query/live-queries.js';
 import { createReplica } from './replica/core.js';
@@ -14,7 +15,7 @@ import { encodeOperation } from './wire/operation.js';
 export * from './index.js';
 
 /** A client of one workspace. */
-export const createSyncline: CreateSyncline = (options) => assemble(options, browserParts());
+export const createSyncline: CreateSyncline = creator(browserParts);
 
 /** What a client in a browser is made of. */
 export function browserParts(): ClientParts {
@@ -31,7 +32,7 @@ export function browserParts(): ClientParts {
         ...(options.credentials && { credentials: options.credentials }),
         clock: platform.clock,
       }),
-    createReplica: (workspace) => createReplica(workspace, encodeOperation, nextChain),
+    createReplica: (workspace, schema) => createReplica(workspace, encodeOperation, nextChain, schema),
     createLiveQueries,
   };
 }

@@ -11,8 +11,7 @@ import type {
   Query,
   Queue,
   QueueSnapshot,
-  RecordView,
-  RejectedTray,
+  RecordOf,
   Syncline,
   SynclineOptions,
   Transaction,
@@ -20,41 +19,41 @@ import type {
 } from './api.js';
 import { Cell, sameData } from './client/cell.js';
 import { ConflictInbox } from './client/conflicts.js';
+import type { ClientParts } from './client/parts.js';
 import { MutationPromises } from './client/promises.js';
 import { QueueView } from './client/queue.js';
 import { RecordWatch } from './client/records.js';
 import { isPessimistic } from './client/pessimistic.js';
 import { Runtime } from './client/runtime.js';
-import type { RuntimeListener } from './client/runtime-listener.js';
-import { Tray } from './client/tray.js';
+import type { RuntimeEvents } from './client/runtime-events.js';
+import { Emitter } from './events.js';
+import { RejectedList } from './client/rejected.js';
 import { UndoStack } from './client/undo.js';
-import type { Dot, RecordId, ReplicaId } from './domain/ids.js';
+import type { CollectionId, Dot, ReplicaId } from './domain/ids.js';
 import type { Mutation } from './domain/operation.js';
 import type { Schema } from './domain/schema.js';
 import { SynclineError } from './errors.js';
-import type { Platform } from './platform.js';
-import type { CreateLiveQueries, LiveQueries } from './query/query.js';
+import type { LiveQueries } from './query/query.js';
 import type { Replica, ViewChange } from './replica/replica.js';
 import { collectMutations } from './replica/transaction.js';
-import type { Store } from './store/store.js';
-import type { Transport } from './transport/transport.js';
-
-/** What an entry (browser.ts, node.ts, a test) puts together. */
-export interface ClientParts {
-  readonly platform: Platform;
-  /** Opened before `ready`. Falls back to memory by itself when storage is denied. */
-  readonly openStore: (options: SynclineOptions) => Promise<Store>;
-  readonly createTransport: (options: SynclineOptions) => Transport;
-  readonly createReplica: (workspace: string) => Replica;
-  readonly createLiveQueries: CreateLiveQueries;
-  /** Under which name tabs find each other; default: by url, workspace and profile, alone with a store in memory. */
-  readonly tabScope?: (options: SynclineOptions) => string;
-}
+import { schemaDifferences, type SchemaDefinition } from './schema.js';
+import type { Id, Untyped } from './typed.js';
 
 /** What `./browser` and `./node` export. */
-export type CreateSyncline = (options: SynclineOptions) => Syncline;
+export interface CreateSyncline {
+  /** A client whose records are what the schema says. */
+  <S extends SchemaDefinition>(options: SynclineOptions & { readonly schema: S }): Syncline<S>;
+  /** A client whose records may have any fields. */
+  (options: SynclineOptions): Syncline;
+}
 
-/** Puts a client together; entries export `createSyncline` in terms of it. */
+/** Makes `createSyncline` for an entry, out of what a client is made of there. */
+export function creator(parts: () => ClientParts): CreateSyncline {
+  // One implementation for all schemas: what a schema says to the type checker is not there at run time.
+  return ((options: SynclineOptions) => assemble(options, parts())) as CreateSyncline;
+}
+
+/** Puts a client together. */
 export function assemble(options: SynclineOptions, parts: ClientParts): Syncline {
   return new Client(options, parts);
 }
@@ -64,12 +63,18 @@ interface MakeOptions extends MutateOptions {
   readonly step?: 'none';
 }
 
+/** What applications listen to besides snapshots. */
+interface ClientEvents {
+  state(now: ConnectionSnapshot, before: ConnectionSnapshot): void;
+  notice(notice: Notice): void;
+}
+
 class Client implements Syncline {
   readonly ready: Promise<void>;
   readonly workspace: string;
   readonly connection: Connection;
   readonly queue: Queue;
-  readonly rejected: RejectedTray;
+  readonly rejected: RejectedList;
   readonly conflicts: ConflictInbox;
   readonly presence: Observable<readonly Presence[]>;
   readonly undoable: UndoStack['undoable'];
@@ -80,13 +85,11 @@ class Client implements Syncline {
   private readonly records: RecordWatch;
   private readonly promises = new MutationPromises();
   private readonly undoStack: UndoStack;
-  private readonly tray: Tray;
   private readonly queueView = new QueueView();
   private readonly queueCell: Cell<QueueSnapshot>;
   private readonly connectionCell: Cell<ConnectionSnapshot>;
   private readonly presenceCell = new Cell<readonly Presence[]>([]);
-  private readonly stateListeners = new Set<(now: ConnectionSnapshot, before: ConnectionSnapshot) => void>();
-  private readonly noticeListeners = new Set<(notice: Notice) => void>();
+  private readonly events = new Emitter<ClientEvents>();
   private readonly ended = new AbortController();
   private open = false;
 
@@ -95,11 +98,13 @@ class Client implements Syncline {
     private readonly parts: ClientParts,
   ) {
     this.workspace = options.workspace;
-    this.replica = parts.createReplica(options.workspace);
+    this.replica = parts.createReplica(options.workspace, options.schema);
     this.queries = parts.createLiveQueries(this.replica);
     this.records = new RecordWatch(this.replica);
     const transport = parts.createTransport(options);
-    this.runtime = new Runtime(options, parts, this.replica, transport, this.runtimeListener());
+    const events = new Emitter<RuntimeEvents>();
+    events.onAll(this.runtimeEvents());
+    this.runtime = new Runtime(options, parts, this.replica, transport, events);
     const make = (mutations: readonly Mutation[]) => this.make(mutations, { step: 'none' });
     this.undoStack = new UndoStack(this.replica, make);
     this.undoable = this.undoStack.undoable;
@@ -109,11 +114,10 @@ class Client implements Syncline {
       (mutations) => this.make(mutations, {}),
       this.ended.signal,
     );
-    this.tray = new Tray(
+    this.rejected = new RejectedList(
       (mutations) => this.make(mutations, {}),
       (dots) => this.runtime.dismiss(dots),
     );
-    this.rejected = this.tray;
     this.queueCell = new Cell(this.queueView.snapshot([], false));
     this.connectionCell = new Cell(this.runtime.connection());
     this.connection = this.connectionFace();
@@ -141,20 +145,19 @@ class Client implements Syncline {
     return this.make(collectMutations(this.replica, build), options);
   }
 
-  query<I extends IncludeSpec = Record<never, never>>(query: Query<I>): LiveQuery<I> {
-    return this.queries.query(query);
+  // The schema of a program says more about rows and records than anybody can check here.
+  query<C extends CollectionId, const I extends IncludeSpec<Untyped, C> = Record<never, never>>(
+    query: Query<I, Untyped, C>,
+  ): LiveQuery<I, Untyped, C> {
+    return this.queries.query(query as unknown as Query) as unknown as LiveQuery<I, Untyped, C>;
   }
 
-  record(id: RecordId): Observable<RecordView | undefined> {
-    return this.records.record(id);
+  record<C extends CollectionId = CollectionId>(id: Id<C>): Observable<RecordOf<Untyped, C> | undefined> {
+    return this.records.record(id) as Observable<RecordOf<Untyped, C> | undefined>;
   }
 
   onNotice(listener: (notice: Notice) => void): () => void {
-    const entry = (notice: Notice) => {
-      listener(notice);
-    };
-    this.noticeListeners.add(entry);
-    return () => this.noticeListeners.delete(entry);
+    return this.events.on('notice', listener);
   }
 
   undo(): UndoResult | undefined {
@@ -216,16 +219,25 @@ class Client implements Syncline {
     const before = this.schema.getSnapshot();
     if (schema === before) return;
     this.schema.set(schema);
+    this.compareSchemas(schema);
     if (before !== undefined && schema !== undefined && schema.version !== before.version) {
       this.notify({ type: 'schema_changed', version: schema.version });
     }
   }
 
-  private notify(notice: Notice): void {
-    for (const listener of [...this.noticeListeners]) listener(notice);
+  private compareSchemas(server: Schema | undefined): void {
+    const { schema } = this.options;
+    if (schema === undefined || server === undefined) return;
+    const differences = schemaDifferences(schema, server);
+    if (differences.length > 0) this.notify({ type: 'schema_differs', differences });
   }
 
-  private runtimeListener(): RuntimeListener {
+  private notify(notice: Notice): void {
+    this.events.emit('notice', notice);
+  }
+
+  /** What this does about each event of the runtime. */
+  private runtimeEvents(): RuntimeEvents {
     return {
       viewChanged: (change) => {
         this.show(change);
@@ -237,7 +249,7 @@ class Client implements Syncline {
         for (const { dot, remaining } of accepted) this.promises.answered(dot, remaining);
       },
       rejected: (rows) => {
-        for (const item of this.tray.add(rows)) {
+        for (const item of this.rejected.add(rows)) {
           this.lost(item.dot, new SynclineError('REJECTED', item.refusal.message, item.refusal));
           // One that fell with another was told with that one.
           if (item.refusal.reason !== 'DEPENDENCY_REJECTED') this.notify({ type: 'rejected', item });
@@ -254,14 +266,14 @@ class Client implements Syncline {
         if (event === 'opened') this.notify({ type: 'conflict', conflict, own });
         if (event === 'reminded') this.notify({ type: 'reminder', conflict });
       },
-      restarted: (cause, reissued, count) => {
+      restarted: (cause, rebased, count) => {
         if (cause === 'snapshot') return;
-        this.promises.reissued(reissued);
+        this.promises.rebased(rebased);
         this.undoStack.clear();
-        if (cause === 'history_rewound' || count > 0) this.notify({ type: cause, reissued: count });
+        if (cause === 'history_rewound' || count > 0) this.notify({ type: cause, rebased: count });
       },
-      trayLoaded: (rows) => {
-        this.tray.load(rows);
+      rejectedLoaded: (rows) => {
+        this.rejected.load(rows);
       },
       connectionChanged: (snapshot) => {
         this.connectionIs(snapshot);
@@ -287,7 +299,7 @@ class Client implements Syncline {
     if (sameData(before, snapshot)) return;
     this.connectionCell.set(snapshot);
     if (before.state === snapshot.state) return;
-    for (const listener of [...this.stateListeners]) listener(snapshot, before);
+    this.events.emit('state', snapshot, before);
   }
 
   private connectionFace(): Connection {
@@ -295,13 +307,7 @@ class Client implements Syncline {
     return {
       getSnapshot,
       subscribe,
-      onState: (listener) => {
-        const entry: typeof listener = (now, before) => {
-          listener(now, before);
-        };
-        this.stateListeners.add(entry);
-        return () => this.stateListeners.delete(entry);
-      },
+      onState: (listener) => this.events.on('state', listener),
       goOffline: () => {
         this.runtime.goOffline();
       },
@@ -331,7 +337,7 @@ class Client implements Syncline {
     this.check();
     const taken = this.runtime.cancelUnsent();
     if (taken === undefined) return 0;
-    this.tray.add(taken.rows);
+    this.rejected.add(taken.rows);
     for (const { operation } of taken.rows) {
       this.lost(operation.dot, new SynclineError('CANCELLED', 'it was taken back before it was sent'));
     }

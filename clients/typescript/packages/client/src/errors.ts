@@ -16,7 +16,7 @@ export type SynclineErrorCode =
   | 'OPERATION_TOO_LARGE'
   /** The device could not keep the operation. It is still shown, and saving is tried again. */
   | 'NOT_SAVED'
-  /** The server refused the operation for good; its content is in the rejected tray. */
+  /** The server refused the operation for good; its content is kept with the rejected operations. */
   | 'REJECTED'
   /** The user took the operation out of the queue before it was sent. */
   | 'CANCELLED'

@@ -15,8 +15,21 @@ export type {
 export type { Hunk, Refusal } from './domain/operation.js';
 export type { FieldSchema, Schema } from './domain/schema.js';
 export type { Double, FieldKind, Value, WritableValue } from './domain/value.js';
+export type * from './typed.js';
+export { counter, defineSchema, register, schemaJson, set, text, toMany, toOne } from './schema.js';
+export type {
+  ClashPolicies,
+  CollectionDefinition,
+  ElementValue,
+  FieldDefinition,
+  FieldSchemaJson,
+  SchemaDefinition,
+  SchemaJson,
+  UnknownCollection,
+} from './schema.js';
 export { SynclineError } from './errors.js';
 export type { SynclineErrorCode } from './errors.js';
 export { double } from './domain/exact.js';
+export { diff, diffParts } from './domain/text/diff.js';
 export { hunksOfInput } from './domain/text/input.js';
 export { newId } from './new-id.js';

@@ -69,7 +69,7 @@ export const QUEUE_OPERATIONS_MAX = 10_000;
 /** Own settled operations are kept this long for a history that is rewound. */
 export const SETTLED_KEPT_MS = 24 * 60 * 60 * 1000;
 export const SETTLED_KEPT_MAX = 10_000;
-/** Rejected operations in the tray; the oldest go first. */
+/** Rejected operations that are kept; the oldest go first. */
 export const REJECTED_KEPT_MAX = 1_000;
 /** Settled edits of a text kept beyond what pending ones need. */
 export const TEXT_TAIL_EDITS_KEPT = 512;

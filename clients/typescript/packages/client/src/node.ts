@@ -1,6 +1,7 @@
 /** The client for Node: gRPC with streams both ways, state in memory or in a folder. */
 import type { SynclineOptions } from './api.js';
-import { assemble, type ClientParts, type CreateSyncline } from './client.js';
+import { creator, type CreateSyncline } from './client.js';
+import type { ClientParts } from './client/parts.js';
 import { nodePlatform } from './platform/node.js';
 import { createLiveQueries } from './query/live-queries.js';
 import { createReplica } from './replica/core.js';
@@ -13,7 +14,7 @@ import { encodeOperation } from './wire/operation.js';
 export * from './index.js';
 
 /** A client of one workspace. */
-export const createSyncline: CreateSyncline = (options) => assemble(options, nodeParts());
+export const createSyncline: CreateSyncline = creator(nodeParts);
 
 /** What a client in Node is made of. */
 export function nodeParts(): ClientParts {
@@ -30,7 +31,7 @@ export function nodeParts(): ClientParts {
         ...(options.credentials && { credentials: options.credentials }),
         clock: platform.clock,
       }),
-    createReplica: (workspace) => createReplica(workspace, encodeOperation, nextChain),
+    createReplica: (workspace, schema) => createReplica(workspace, encodeOperation, nextChain, schema),
     createLiveQueries,
   };
 }

@@ -1,4 +1,4 @@
-/** What the client takes from its surroundings, as arguments: real ones in browser.ts and node.ts, scripted ones in tests. */
+/** What the client takes from outside, as arguments: real ones in browser.ts and node.ts, scripted ones in tests. */
 
 /** Time and timers. */
 export interface Clock {
@@ -18,8 +18,8 @@ export interface Random {
   uuid(): string;
 }
 
-/** What the surroundings know about the network and the page. In Node always online and visible. */
-export interface Surroundings {
+/** The life of the page: whether it has a network and is visible. In Node it always has and is. */
+export interface PageLifecycle {
   online(): boolean;
   visible(): boolean;
   /** Any of them changed, or the page was thawed. */
@@ -57,7 +57,7 @@ export interface TabMemory {
 export interface Platform {
   readonly clock: Clock;
   readonly random: Random;
-  readonly surroundings: Surroundings;
+  readonly page: PageLifecycle;
   readonly locks: Locks;
   readonly memory: TabMemory;
   channel<M>(name: string): Channel<M>;

@@ -5,6 +5,9 @@ import type {
   ConflictItem,
   Connection,
   ConnectionSnapshot,
+  CollectionOf,
+  FieldOfKind,
+  Id,
   IncludeSpec,
   MutateOptions,
   Notice,
@@ -14,19 +17,26 @@ import type {
   Queue,
   QueueSnapshot,
   QueryResult,
+  RecordOf,
   RecordView,
   RejectedItem,
-  RejectedTray,
+  RejectedOperations,
+  SchemaDefinition,
   SyncMark,
   Syncline,
   Transaction,
   UndoResult,
+  Untyped,
 } from '@syncline/client';
 import type { ChangeEventHandler, CompositionEventHandler, KeyboardEventHandler, ReactNode, RefCallback } from 'react';
 
+/** A client of whatever schema. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- clients of every schema fit
+export type AnySyncline = Syncline<any>;
+
 /** `children` see this client. Does not close it. */
 export interface SynclineProviderProps {
-  readonly client: Syncline;
+  readonly client: AnySyncline;
   readonly theme?: 'modern' | 'nextstep' | (string & {});
   /** Default: as the system says. */
   readonly scheme?: 'light' | 'dark' | 'system';
@@ -35,21 +45,28 @@ export interface SynclineProviderProps {
 
 /** The client; throws outside of a provider. */
 export type UseSyncline = () => Syncline;
-export type UseLiveQuery = <I extends IncludeSpec = Record<never, never>>(query: Query<I>) => QueryResult<I>;
-export type UseRecord = (id: string) => RecordView | undefined;
+export type UseLiveQuery<S extends SchemaDefinition = Untyped> = <
+  C extends CollectionOf<S>,
+  const I extends IncludeSpec<S, C> = Record<never, never>,
+>(
+  query: Query<I, S, C>,
+) => QueryResult<I, S, C>;
+export type UseRecord<S extends SchemaDefinition = Untyped> = <C extends CollectionOf<S> = CollectionOf<S>>(
+  id: Id<C>,
+) => RecordOf<S, C> | undefined;
 
 /** Writes and what became of them. Functions keep their identity. */
-export interface OptimisticUpdates {
-  readonly mutate: (build: (tx: Transaction) => void, options?: MutateOptions) => PendingMutation;
+export interface OptimisticUpdates<S extends SchemaDefinition = Untyped> {
+  readonly mutate: (build: (tx: Transaction<S>) => void, options?: MutateOptions) => PendingMutation;
   readonly undo: () => UndoResult | undefined;
   readonly redo: () => UndoResult | undefined;
   readonly canUndo: boolean;
   readonly canRedo: boolean;
   readonly queue: QueueSnapshot;
   readonly rejected: readonly RejectedItem[];
-  readonly tray: RejectedTray;
+  readonly rejectedOperations: RejectedOperations;
 }
-export type UseOptimisticUpdates = () => OptimisticUpdates;
+export type UseOptimisticUpdates<S extends SchemaDefinition = Untyped> = () => OptimisticUpdates<S>;
 
 /** Binds a text field to an input or textarea: keeps the caret where it belongs when others edit, waits for IME. */
 export interface TextFieldBinding {
@@ -64,7 +81,19 @@ export interface TextFieldBinding {
   readonly mark: SyncMark;
   readonly conflictIds: readonly string[];
 }
-export type UseTextField = (id: string, field: string) => TextFieldBinding;
+export type UseTextField<S extends SchemaDefinition = Untyped> = <C extends CollectionOf<S> = CollectionOf<S>>(
+  id: Id<C>,
+  field: FieldOfKind<S, C, 'text'>,
+) => TextFieldBinding;
+
+/** The hooks whose types depend on the schema of the program. */
+export interface SynclineHooks<S extends SchemaDefinition> {
+  readonly useSyncline: () => Syncline<S>;
+  readonly useLiveQuery: UseLiveQuery<S>;
+  readonly useRecord: UseRecord<S>;
+  readonly useOptimisticUpdates: UseOptimisticUpdates<S>;
+  readonly useTextField: UseTextField<S>;
+}
 
 export type UseConnection = () => ConnectionSnapshot & {
   readonly goOnline: Connection['goOnline'];

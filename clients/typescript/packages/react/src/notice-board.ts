@@ -1,6 +1,6 @@
 import type { Notice, Observable } from '@syncline/client';
 
-/** More notices than anybody reads: the oldest go, what they tell is kept in tray, inbox and connection. */
+/** More notices than anybody reads: the oldest go, what they tell is kept with the rejected operations, in the inbox and in the connection. */
 const NOTICES_MAX = 50;
 
 /** Notices that were not dismissed yet, oldest first. */

@@ -1,6 +1,6 @@
 import { act, cleanup, fireEvent, screen, waitFor, within } from '@testing-library/react';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ConflictInbox, ConnectionStatus, DiffView, Notices, RejectedTray, SyncMark } from '../src/index.js';
+import { ConflictInbox, ConnectionStatus, DiffView, Notices, RejectedOperations, SyncMark } from '../src/index.js';
 import { Fake, ONLINE, SUMMARY, recordOf, textClash, titleClash } from './fake.js';
 import { expectAccessible, show } from './setup.js';
 
@@ -211,10 +211,10 @@ describe('what the server refused', () => {
     ],
   };
 
-  it('is in the tray with what was written, to be tried again or thrown away', async () => {
+  it('is kept with what was written, to be tried again or thrown away', async () => {
     const fake = new Fake();
     fake.rejected.set([item]);
-    const { container } = show(fake, <RejectedTray />);
+    const { container } = show(fake, <RejectedOperations />);
     expect(screen.getByText('my words')).toBeTruthy();
     expect(screen.getByText('Somebody deleted the record.')).toBeTruthy();
     fireEvent.click(screen.getByRole('button', { name: 'Try again' }));

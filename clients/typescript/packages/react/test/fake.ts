@@ -137,7 +137,8 @@ export class Fake {
         .filter((record) => record?.collection === query.collection)
         .map((record) => {
           const known = result.rows.find((row) => row.record === record);
-          return known ?? ({ record, include: {} } as Row);
+          const include = Object.fromEntries(Object.keys(query.include ?? {}).map((name) => [name, []]));
+          return known ?? ({ record, id: record?.id, fields: record?.fields, include } as Row);
         });
       if (rows.length !== result.rows.length || rows.some((row, index) => row !== result.rows[index])) {
         result = { rows, status: 'ready' };

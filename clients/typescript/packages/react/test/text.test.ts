@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { carryIndex, carryReplacement, hunkOf, replacementOfInput, replacements } from '../src/text/carry.js';
+import { mapIndex, transformReplacement, hunkOf, replacementOfInput, replacements } from '../src/text/transform.js';
 import { applyHunks } from './fake.js';
 
 const text = fc.string({ unit: fc.constantFrom('a', 'b', ' ', '😀', 'ä', '\n'), maxLength: 24 });
@@ -53,13 +53,13 @@ describe('a place in a text others edit', () => {
     [8, 6],
     [13, 11],
   ])('at %i goes to %i', (before, after) => {
-    expect(carryIndex(before, steps)).toBe(after);
+    expect(mapIndex(before, steps)).toBe(after);
   });
 
   it('stays within the text', () => {
     fc.assert(
       fc.property(text, text, fc.nat(), (before, after, at) => {
-        const index = carryIndex(at % (before.length + 1), replacements(before, after));
+        const index = mapIndex(at % (before.length + 1), replacements(before, after));
         expect(index).toBeGreaterThanOrEqual(0);
         expect(index).toBeLessThanOrEqual(after.length);
       }),
@@ -68,6 +68,6 @@ describe('a place in a text others edit', () => {
 
   it('is replaced where it went', () => {
     const own = { start: 8, end: 13, insert: 'THREE' };
-    expect(carryReplacement(own, steps)).toEqual({ start: 6, end: 11, insert: 'THREE' });
+    expect(transformReplacement(own, steps)).toEqual({ start: 6, end: 11, insert: 'THREE' });
   });
 });

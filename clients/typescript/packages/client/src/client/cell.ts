@@ -1,46 +1,38 @@
 import type { Observable } from '../api.js';
+import { Emitter } from '../events.js';
 
 /** A value that can be watched. Setting the same value tells nobody. */
 export class Cell<T> implements Observable<T> {
-  private readonly listeners = new Set<() => void>();
+  private readonly events = new Emitter<{ changed(): void }>();
 
   constructor(private value: T) {}
 
   readonly getSnapshot = (): T => this.value;
 
-  readonly subscribe = (listener: () => void): (() => void) => {
-    // One entry for each call, even of the same function.
-    const entry = () => {
-      listener();
-    };
-    this.listeners.add(entry);
-    return () => {
-      this.listeners.delete(entry);
-    };
-  };
+  readonly subscribe = (listener: () => void): (() => void) => this.events.on('changed', listener);
 
   set(value: T): void {
     if (Object.is(value, this.value)) return;
     this.value = value;
-    for (const listener of [...this.listeners]) listener();
+    this.events.emit('changed');
   }
 
   get watched(): boolean {
-    return this.listeners.size > 0;
+    return this.events.has('changed');
   }
 }
 
 /** Runs something once for all calls within a task. */
-export class Soon {
-  private asked = false;
+export class Microtask {
+  private scheduled = false;
 
   constructor(private readonly run: () => void) {}
 
-  ask(): void {
-    if (this.asked) return;
-    this.asked = true;
+  schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
     void Promise.resolve().then(() => {
-      this.asked = false;
+      this.scheduled = false;
       this.run();
     });
   }

@@ -7,7 +7,8 @@ import type { RejectedRow, SlotContents, SlotId, Store, StoreContents, StoreMeta
 import type { Saver } from '../sync/saver.js';
 import type { Accepted, RestartCause } from '../sync/sync.js';
 import type { TabMessage, Tabs } from '../tabs/tabs.js';
-import type { RuntimeListener } from './runtime-listener.js';
+import type { Emitter } from '../events.js';
+import type { RuntimeEvents } from './runtime-events.js';
 
 type LeaderMessage = Extract<TabMessage, { type: 'leader' }>;
 
@@ -22,7 +23,7 @@ export interface FollowerParts {
   readonly replica: Replica;
   readonly saver: Saver;
   readonly slotId: SlotId;
-  readonly listener: RuntimeListener;
+  readonly events: Emitter<RuntimeEvents>;
   /** The leader said how things are. */
   readonly told: () => void;
 }
@@ -40,13 +41,13 @@ export class Follower {
   constructor(private readonly parts: FollowerParts) {}
 
   hear(message: TabMessage): void {
-    const { listener, replica, saver } = this.parts;
+    const { events, replica, saver } = this.parts;
     switch (message.type) {
       case 'leader':
         this.told = message;
         saver.kept(message.position);
         if (message.position > replica.position) this.askLater();
-        listener.presenceChanged(message.presence);
+        events.emit('presenceChanged', message.presence);
         this.parts.told();
         break;
       case 'frame':
@@ -62,7 +63,7 @@ export class Follower {
         void this.reload(message.cause).catch(() => undefined);
         break;
       case 'conflict':
-        listener.conflictEvent(message.effect, message.dot.replicaId === replica.replicaId);
+        events.emit('conflictEvent', message.effect, message.dot.replicaId === replica.replicaId);
         break;
       case 'need':
       case 'queued':
@@ -88,15 +89,15 @@ export class Follower {
   }
 
   private frame(frame: ChangesFrame): void {
-    const { replica, saver, listener } = this.parts;
+    const { replica, saver, events } = this.parts;
     const verdict = replica.applyFrame(frame);
     switch (verdict.type) {
       case 'applied':
         this.cancelAsk();
         this.meta = verdict.writes.meta;
         saver.kept(frame.toSeqInclusive);
-        listener.viewChanged(verdict.view);
-        for (const settled of verdict.settled) listener.settled(settled);
+        events.emit('viewChanged', verdict.view);
+        for (const settled of verdict.settled) events.emit('settled', settled);
         this.parts.told();
         break;
       case 'repeat':
@@ -117,17 +118,20 @@ export class Follower {
   }
 
   private accepted(accepted: readonly Accepted[]): void {
-    const { replica, listener, platform } = this.parts;
+    const { replica, events, platform } = this.parts;
     for (const answer of accepted) {
       if (answer.dot.replicaId !== replica.replicaId) continue;
       const { dot, seq, outcome, conflictIds } = answer;
       const waits = replica.pending().some(({ operation }) => sameDot(operation.dot, dot));
       if (!waits) continue;
       const said = outcome === 'conflicted' ? { type: outcome, seq, conflictIds } : { type: outcome, seq };
-      listener.viewChanged(replica.applyReceipt({ dot, outcome: said, remaining: [] }, platform.clock.nowMs()).view);
-      if (seq <= replica.position) listener.settled({ dot, seq, outcome, conflictIds });
+      events.emit(
+        'viewChanged',
+        replica.applyReceipt({ dot, outcome: said, remaining: [] }, platform.clock.nowMs()).view,
+      );
+      if (seq <= replica.position) events.emit('settled', { dot, seq, outcome, conflictIds });
     }
-    listener.accepted(accepted);
+    events.emit('accepted', accepted);
     this.parts.told();
   }
 
@@ -135,20 +139,20 @@ export class Follower {
     const mine = rows.filter((row) => row.operation.dot.replicaId === this.parts.replica.replicaId);
     if (mine.length === 0) return;
     for (const row of mine) this.refuse(row);
-    this.parts.listener.rejected(mine);
+    this.parts.events.emit('rejected', mine);
     this.parts.told();
   }
 
   private refuse(row: RejectedRow): void {
-    const { replica, listener, platform } = this.parts;
+    const { replica, events, platform } = this.parts;
     const { refusal, mutationIndex } = row;
     const outcome = { type: 'rejected', refusal, ...(mutationIndex === undefined ? {} : { mutationIndex }) } as const;
     const receipt = { dot: row.operation.dot, outcome, remaining: [] };
-    listener.viewChanged(replica.applyReceipt(receipt, platform.clock.nowMs()).view);
+    events.emit('viewChanged', replica.applyReceipt(receipt, platform.clock.nowMs()).view);
   }
 
   private async load(cause: RestartCause): Promise<void> {
-    const { store, replica, saver, slotId, listener } = this.parts;
+    const { store, replica, saver, slotId, events } = this.parts;
     const contents = await store.load();
     const slot = (await store.slots()).some((row) => row.slotId === slotId) ? await store.loadSlot(slotId) : undefined;
     const settled = slot === undefined ? [] : await store.settled();
@@ -164,14 +168,14 @@ export class Follower {
     this.meta = contents.meta;
     const view = replica.adopt(snapshotOf(contents, contents.meta));
     saver.restart(contents.meta.cursor.seqInclusive);
-    listener.viewChanged(view);
-    if (cause !== 'snapshot') listener.restarted(cause, [], 0);
+    events.emit('viewChanged', view);
+    if (cause !== 'snapshot') events.emit('restarted', cause, [], 0);
     this.parts.told();
   }
 
   /** Own operations that are not in the queue any more settled while this tab did not look. */
   private settle(slot: SlotContents, settled: ReadonlyMap<string, number>): void {
-    const { replica, listener, platform } = this.parts;
+    const { replica, events, platform } = this.parts;
     const kept = new Set(slot.pending.map((row) => dotKey(row.operation.dot)));
     const refused = new Map(slot.rejected.map((row) => [dotKey(row.operation.dot), row]));
     const gone = replica.pending().filter(({ operation, saved }) => saved && !kept.has(dotKey(operation.dot)));
@@ -180,7 +184,7 @@ export class Follower {
       const row = refused.get(dotKey(dot));
       if (row !== undefined) {
         this.refuse(row);
-        listener.rejected([row]);
+        events.emit('rejected', [row]);
         continue;
       }
       const seq = settled.get(dotKey(dot)) ?? replica.position;
@@ -189,40 +193,40 @@ export class Follower {
         outcome: { type: 'applied', seq: Math.min(seq, replica.position) },
         remaining: [],
       } as const;
-      listener.viewChanged(replica.applyReceipt(receipt, platform.clock.nowMs()).view);
-      listener.settled({ dot, seq, outcome: 'applied', conflictIds: [] });
+      events.emit('viewChanged', replica.applyReceipt(receipt, platform.clock.nowMs()).view);
+      events.emit('settled', { dot, seq, outcome: 'applied', conflictIds: [] });
     }
   }
 
   /** The leader gave this tab's slot another replica. */
   private useSlot(contents: StoreContents, slot: SlotContents, cause: RestartCause): void {
-    const { replica, saver, listener, platform } = this.parts;
+    const { replica, saver, events, platform } = this.parts;
     const unsaved = saver.takeOperations();
     const view = replica.load(contents, slot);
     this.meta = contents.meta;
     saver.restart(contents.meta?.cursor.seqInclusive ?? 0);
     saver.useSlot(slot.slot, true);
-    listener.trayLoaded(slot.rejected);
-    listener.viewChanged(view);
+    events.emit('rejectedLoaded', slot.rejected);
+    events.emit('viewChanged', view);
     const again: PendingOperation[] = [];
     const lost: Dot[] = [];
     for (const { operation, pessimistic } of unsaved) {
       try {
         const { mutations, correlationId, actor, clientTimeMs } = operation;
         const made = replica.make({ mutations, correlationId, actor, clientTimeMs, pessimistic });
-        listener.viewChanged(made.view);
+        events.emit('viewChanged', made.view);
         saver.operation(made.pending);
         again.push(made.pending);
       } catch {
         lost.push(operation.dot);
       }
     }
-    const reissued = [...replica.pending()];
-    listener.restarted(cause === 'snapshot' ? 'replica_changed' : cause, reissued, reissued.length);
+    const rebased = [...replica.pending()];
+    events.emit('restarted', cause === 'snapshot' ? 'replica_changed' : cause, rebased, rebased.length);
     for (const { operation } of unsaved.filter(({ operation }) => lost.some((dot) => sameDot(dot, operation.dot)))) {
       // It fits nothing any more; what was written is told once more and not lost without a word.
       const refusal = { reason: 'NOT_MADE_AGAIN', message: 'it does not fit the new history', metadata: {} };
-      listener.rejected([
+      events.emit('rejected', [
         { slotId: slot.slot.slotId, operation, refusal, rejectedAtMs: platform.clock.nowMs(), texts: {} },
       ]);
     }

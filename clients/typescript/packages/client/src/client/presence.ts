@@ -1,16 +1,22 @@
 import type { LinkQuality, Presence } from '../api.js';
 import type { ReplicaId } from '../domain/ids.js';
+import type { Emitter } from '../events.js';
 import { PRESENCE_EVERY_MS } from '../limits.js';
 import type { Platform } from '../platform.js';
 import type { PresenceRow, Transport } from '../transport/transport.js';
 import { sameData } from './cell.js';
 
 /** What presence needs to know of the rest. */
-export interface PresenceDriver {
+export interface PresenceHost {
   /** This tab holds a connection that is up. */
   leads(): boolean;
-  askLeader(): void;
   replicaId(): ReplicaId;
+}
+
+/** What presence tells. */
+export interface PresenceEvents {
+  /** The tab that leads has to ask the server. */
+  askLeader(): void;
   changed(presence: readonly Presence[]): void;
 }
 
@@ -26,7 +32,8 @@ export class PresenceWatch {
   constructor(
     private readonly platform: Platform,
     private readonly transport: Transport,
-    private readonly driver: PresenceDriver,
+    private readonly host: PresenceHost,
+    private readonly events: Emitter<PresenceEvents>,
   ) {}
 
   /** Somebody looks, until the result is called. */
@@ -64,9 +71,9 @@ export class PresenceWatch {
       return;
     }
     let delayMs = PRESENCE_EVERY_MS;
-    if (this.driver.leads()) await this.ask();
+    if (this.host.leads()) await this.ask();
     else {
-      if (this.watchers > 0) this.driver.askLeader();
+      if (this.watchers > 0) this.events.emit('askLeader');
       // The wire may come up any moment.
       delayMs = PRESENCE_EVERY_MS / 10;
     }
@@ -78,11 +85,11 @@ export class PresenceWatch {
   private async ask(): Promise<void> {
     try {
       const rows = await this.transport.presence(this.ended.signal);
-      const own = this.driver.replicaId();
+      const own = this.host.replicaId();
       const now = rows.map((row) => presenceOf(row, own));
       if (sameData(now, this.last)) return;
       this.last = now;
-      this.driver.changed(now);
+      this.events.emit('changed', now);
     } catch {
       // Asked again in a moment.
     }

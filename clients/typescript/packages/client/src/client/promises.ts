@@ -75,8 +75,8 @@ export class MutationPromises {
     entry.settled.reject(error);
   }
 
-  /** Operations were made again under other dots: whoever waits, waits for those. */
-  reissued(operations: readonly PendingOperation[]): void {
+  /** Operations were rebased and have other dots now: whoever waits, waits for those. */
+  rebased(operations: readonly PendingOperation[]): void {
     const byCorrelation = new Map([...this.waiting.values()].map((entry) => [entry.correlationId, entry]));
     for (const { operation } of operations) {
       const entry = byCorrelation.get(operation.correlationId);

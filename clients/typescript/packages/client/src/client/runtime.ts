@@ -1,22 +1,24 @@
 import type { ConnectionSnapshot, QueueItem, SynclineOptions } from '../api.js';
-import type { ClientParts } from '../client.js';
+import type { ClientParts } from './parts.js';
 import type { ChangesFrame } from '../domain/change.js';
 import type { Dot } from '../domain/ids.js';
 import { SynclineError } from '../errors.js';
+import { Emitter } from '../events.js';
 import { FRAMES_KEPT_MAX, LOAD_RETRY_MS } from '../limits.js';
 import type { PendingOperation, Replica, ViewChange } from '../replica/replica.js';
 import type { RejectedRow, SlotId, Store, StoreContents, StoreMeta } from '../store/store.js';
 import type * as Network from '../sync/leader.js';
-import { Saver, type SaverListener } from '../sync/saver.js';
+import type { SyncEvents } from '../sync/sync.js';
+import { Saver, type SaverEvents } from '../sync/saver.js';
 import { BrowserTabs, tabNames } from '../tabs/browser-tabs.js';
 import type { LeasedSlot, TabMessage } from '../tabs/tabs.js';
 import type { Transport } from '../transport/transport.js';
-import { Soon } from './cell.js';
+import { Microtask } from './cell.js';
 import { Follower } from './follower.js';
-import { syncListener } from './sync-listener.js';
-import type { RuntimeListener } from './runtime-listener.js';
-import { PresenceWatch } from './presence.js';
-import { LeaderVoice } from './leader-voice.js';
+import { relayedSyncEvents } from './sync-events.js';
+import type { RuntimeEvents } from './runtime-events.js';
+import { PresenceWatch, type PresenceEvents, type PresenceHost } from './presence.js';
+import { LeaderBroadcaster } from './leader-broadcaster.js';
 import { OwnQueue } from './own-queue.js';
 import { mergeQueues, queueItem, statusOf } from './queue.js';
 import { unconnected } from './unconnected.js';
@@ -36,11 +38,11 @@ export class Runtime {
   private paused = false;
   private offline: boolean;
   private closed = false;
-  private voice: LeaderVoice | undefined;
-  private readonly connectionSoon = new Soon(() => {
+  private broadcaster: LeaderBroadcaster | undefined;
+  private readonly connectionUpdate = new Microtask(() => {
     this.connectionNow();
   });
-  private readonly queueSoon = new Soon(() => {
+  private readonly queueUpdate = new Microtask(() => {
     this.queueNow();
   });
   readonly presence: PresenceWatch;
@@ -50,21 +52,25 @@ export class Runtime {
     private readonly parts: ClientParts,
     private readonly replica: Replica,
     private readonly transport: Transport,
-    private readonly listener: RuntimeListener,
+    private readonly events: Emitter<RuntimeEvents>,
   ) {
     this.offline = options.startOffline ?? false;
     this.ownQueue = new OwnQueue(replica, (counter) => this.leader?.status(counter));
-    this.presence = new PresenceWatch(parts.platform, transport, {
-      leads: () => this.leader !== undefined && this.leader.connection().transport === 'up',
+    const presenceEvents = new Emitter<PresenceEvents>();
+    presenceEvents.onAll({
       askLeader: () => {
         this.tabs?.post({ type: 'ask', what: 'presence' });
       },
-      replicaId: () => replica.replicaId,
       changed: (presence) => {
-        listener.presenceChanged(presence);
+        this.events.emit('presenceChanged', presence);
         this.tell();
       },
     });
+    const host: PresenceHost = {
+      leads: () => this.leader !== undefined && this.leader.connection().transport === 'up',
+      replicaId: () => replica.replicaId,
+    };
+    this.presence = new PresenceWatch(parts.platform, transport, host, presenceEvents);
   }
 
   /** Opens the store and this tab's slot; afterwards reads and writes work. */
@@ -84,7 +90,7 @@ export class Runtime {
     tabs.subscribe((message) => {
       this.hear(message);
     });
-    tabs.stand((role, term) => {
+    tabs.campaign((role, term) => {
       if (role === 'leader') void this.lead(term);
       else this.followAgain();
     });
@@ -103,8 +109,8 @@ export class Runtime {
   /** An operation was made. */
   made(pending: PendingOperation): void {
     this.saver.operation(pending);
-    this.queueSoon.ask();
-    this.connectionSoon.ask();
+    this.queueUpdate.schedule();
+    this.connectionUpdate.schedule();
   }
 
   goOnline(): void {
@@ -149,7 +155,7 @@ export class Runtime {
 
   async close(): Promise<void> {
     this.closed = true;
-    this.voice?.stop();
+    this.broadcaster?.stop();
     this.presence.close();
     this.follower?.close();
     this.leader?.stop();
@@ -170,14 +176,14 @@ export class Runtime {
     this.meta = contents.meta;
     const view = this.replica.load(contents, leased.contents);
     this.ownQueue.loaded(pending);
-    this.saverOrNone = new Saver(store, this.parts.platform.clock, this.saverListener(), slot, leased.stored, () =>
+    this.saverOrNone = new Saver(store, this.parts.platform.clock, this.saverEvents(), slot, leased.stored, () =>
       this.replica.pending().filter((operation) => !operation.saved),
     );
     this.saverOrNone.restart(contents.meta?.cursor.seqInclusive ?? 0);
-    this.listener.trayLoaded(rejected);
-    this.listener.viewChanged(view);
-    this.queueSoon.ask();
-    this.connectionSoon.ask();
+    this.events.emit('rejectedLoaded', rejected);
+    this.events.emit('viewChanged', view);
+    this.queueUpdate.schedule();
+    this.connectionUpdate.schedule();
   }
 
   private async lead(term: number): Promise<void> {
@@ -200,39 +206,42 @@ export class Runtime {
       store,
       transport: this.transport,
       replica: this.replica,
-      createReplica: () => this.parts.createReplica(this.options.workspace),
+      createReplica: () => this.parts.createReplica(this.options.workspace, this.options.schema),
       saver: this.saver,
       term,
       ownSlot: () => this.slotId,
       storage: () => this.storageState,
-      listener: syncListener({
-        term,
-        tabs,
-        listener: this.listener,
-        replicaId: () => this.replica.replicaId,
-        framesGone: () => {
-          this.keptFrames = [];
-        },
-        connectionChanged: () => {
-          this.connectionSoon.ask();
-        },
-        queueChanged: () => {
-          this.queueSoon.ask();
-          this.connectionSoon.ask();
-        },
-      }),
+      events: this.syncEvents(term, tabs),
       meta: this.meta,
       paused: this.paused,
       offline: this.offline,
     });
     this.leader.start();
     const { leader } = this;
-    this.voice?.stop();
-    this.voice = new LeaderVoice(platform.clock, () => {
+    this.broadcaster?.stop();
+    this.broadcaster = new LeaderBroadcaster(platform.clock, () => {
       if (this.leader === leader) this.say(leader, tabs);
     });
-    this.connectionSoon.ask();
-    this.queueSoon.ask();
+    this.connectionUpdate.schedule();
+    this.queueUpdate.schedule();
+  }
+
+  /** The events of this tab's loop while it leads, passed on and taken in. */
+  private syncEvents(term: number, tabs: BrowserTabs): Emitter<SyncEvents> {
+    const { events, replica } = this;
+    const sync = relayedSyncEvents({ term, tabs, events, replicaId: () => replica.replicaId });
+    sync.on('restarted', () => {
+      // Frames kept for other tabs belong to what was replaced.
+      this.keptFrames = [];
+    });
+    sync.on('connectionChanged', () => {
+      this.connectionUpdate.schedule();
+    });
+    sync.on('queueChanged', () => {
+      this.queueUpdate.schedule();
+      this.connectionUpdate.schedule();
+    });
+    return sync;
   }
 
   /**
@@ -257,12 +266,12 @@ export class Runtime {
   private followAgain(): void {
     this.leader?.stop();
     this.leader = undefined;
-    this.voice?.stop();
-    this.voice = undefined;
+    this.broadcaster?.stop();
+    this.broadcaster = undefined;
     this.saverOrNone?.dropFrames();
     this.keptFrames = [];
     this.follow();
-    this.connectionSoon.ask();
+    this.connectionUpdate.schedule();
   }
 
   /** What a follower does; made when the first word of a leader comes. */
@@ -276,11 +285,11 @@ export class Runtime {
       replica: this.replica,
       saver: this.saver,
       slotId: this.slotId,
-      listener: this.listener,
+      events: this.events,
       told: () => {
         this.paused = this.follower?.told?.connection.queue.paused ?? this.paused;
-        this.connectionSoon.ask();
-        this.queueSoon.ask();
+        this.connectionUpdate.schedule();
+        this.queueUpdate.schedule();
       },
     });
     return this.follower;
@@ -305,7 +314,7 @@ export class Runtime {
         else this.ask(message.what);
         break;
       case 'hello':
-        this.voice?.now();
+        this.broadcaster?.now();
         break;
       case 'leader':
       case 'frame':
@@ -338,8 +347,8 @@ export class Runtime {
         leader?.resume();
         break;
     }
-    this.connectionSoon.ask();
-    this.queueSoon.ask();
+    this.connectionUpdate.schedule();
+    this.queueUpdate.schedule();
     this.tell();
   }
 
@@ -357,18 +366,19 @@ export class Runtime {
 
   // --- What others tell ---
 
-  private saverListener(): SaverListener {
-    return {
+  private saverEvents(): Emitter<SaverEvents> {
+    const saver = new Emitter<SaverEvents>();
+    saver.onAll({
       saved: (dots) => {
-        this.listener.viewChanged(this.replica.markSaved(dots));
-        this.listener.saved(dots, this.durability);
+        this.events.emit('viewChanged', this.replica.markSaved(dots));
+        this.events.emit('saved', dots, this.durability);
         if (this.leader === undefined) this.tabs?.post({ type: 'queued', slotId: this.slotId });
         else this.leader.queuedHere();
-        this.queueSoon.ask();
+        this.queueUpdate.schedule();
       },
       notSaved: (dots, cause) => {
         const error = new SynclineError('NOT_SAVED', cause.message, undefined, { cause });
-        this.listener.notSaved(dots, error);
+        this.events.emit('notSaved', dots, error);
       },
       framesKept: (frames) => {
         const { tabs } = this;
@@ -388,16 +398,17 @@ export class Runtime {
         const now = state === 'full' ? 'full' : this.durability;
         if (now === this.storageState) return;
         this.storageState = now;
-        this.connectionSoon.ask();
+        this.connectionUpdate.schedule();
       },
-    };
+    });
+    return saver;
   }
 
   // --- What is shown of connection and queue ---
 
   private connectionNow(): void {
     if (this.closed) return;
-    this.listener.connectionChanged(this.connection());
+    this.events.emit('connectionChanged', this.connection());
     this.tell();
   }
 
@@ -419,7 +430,7 @@ export class Runtime {
 
   private queueNow(): void {
     if (this.closed) return;
-    this.listener.queueChanged(this.queueItems(), this.paused);
+    this.events.emit('queueChanged', this.queueItems(), this.paused);
     this.tell();
   }
 
@@ -438,7 +449,7 @@ export class Runtime {
   // --- The leader's word ---
 
   private tell(): void {
-    this.voice?.tell();
+    this.broadcaster?.tell();
   }
 
   private say(leader: Network.Leader, tabs: BrowserTabs): void {

@@ -40,7 +40,7 @@ export function operationInWords({ mutations }: Operation): string {
   return more === 0 ? mutationInWords(first) : `${mutationInWords(first)} and ${more} more`;
 }
 
-/** A row of the tray as applications see it. */
+/** A rejected operation as applications see it. */
 export function rejectedItem(row: RejectedRow): RejectedItem {
   const { operation, refusal, mutationIndex } = row;
   return {

@@ -1,3 +1,4 @@
+import type { Emitter } from '../events.js';
 import type { ConnectionSnapshot, ConnectionState, LinkQuality } from '../api.js';
 import { TROUBLE_SHOWN_AFTER_MS } from '../limits.js';
 import type { Platform } from '../platform.js';
@@ -8,7 +9,7 @@ import { QualityMeter } from './quality.js';
 import { summarize } from './summary.js';
 
 /** What the manager has done by others. */
-export interface ConnectionDriver {
+export interface ConnectionEvents {
   connect(): void;
   disconnect(): void;
   beat(): void;
@@ -21,7 +22,7 @@ export interface ConnectionDriver {
 export type ConnectionInput = Pick<SummaryInput, 'queueMoving' | 'trouble'> &
   Pick<ConnectionSnapshot, 'feed' | 'queue' | 'storage' | 'snapshot'>;
 
-/** Drives the machine with the clock, the surroundings and whatever the feed and the beats report. */
+/** Drives the machine with the clock, the life of the page and whatever the feed and the beats report. */
 export class ConnectionManager {
   private model: ConnectionModel;
   private readonly meter = new QualityMeter();
@@ -35,12 +36,12 @@ export class ConnectionManager {
 
   constructor(
     private readonly platform: Platform,
-    private readonly driver: ConnectionDriver,
+    private readonly events: Emitter<ConnectionEvents>,
   ) {
-    const { surroundings } = platform;
-    this.model = initialModel(surroundings.online());
-    this.visible = surroundings.visible();
-    this.unsubscribe = surroundings.subscribe(() => {
+    const { page } = platform;
+    this.model = initialModel(page.online());
+    this.visible = page.visible();
+    this.unsubscribe = page.subscribe(() => {
       this.look();
     });
   }
@@ -66,7 +67,7 @@ export class ConnectionManager {
   beat(report: BeatReport | 'lost'): void {
     if (report === 'lost') {
       this.meter.lost();
-      this.driver.changed();
+      this.events.emit('changed');
       return;
     }
     this.meter.answered(report.roundTripMs);
@@ -84,20 +85,20 @@ export class ConnectionManager {
     for (const command of commands) {
       switch (command.type) {
         case 'connect':
-          this.driver.connect();
+          this.events.emit('connect');
           break;
         case 'disconnect':
-          this.driver.disconnect();
+          this.events.emit('disconnect');
           break;
         case 'beat':
-          this.driver.beat();
+          this.events.emit('beat');
           break;
         case 'refresh_credentials':
-          this.driver.refreshCredentials();
+          this.events.emit('refreshCredentials');
           break;
       }
     }
-    if (event.type !== 'frame' || before.phase.type !== model.phase.type) this.driver.changed();
+    if (event.type !== 'frame' || before.phase.type !== model.phase.type) this.events.emit('changed');
   }
 
   close(): void {
@@ -164,7 +165,7 @@ export class ConnectionManager {
     if (turned && !this.closed) {
       // Several look at this, each on occasions of its own: whoever looked first knows it, and the others are told.
       this.cancelRefresh = this.platform.clock.after(0, () => {
-        this.driver.changed();
+        this.events.emit('changed');
       });
       return;
     }
@@ -177,7 +178,7 @@ export class ConnectionManager {
     const from = Math.min(heldBack ?? Infinity, behind ?? Infinity);
     if (from === Infinity || this.closed) return;
     this.cancelRefresh = this.platform.clock.after(Math.max(1, from + TROUBLE_SHOWN_AFTER_MS - nowMs), () => {
-      this.driver.changed();
+      this.events.emit('changed');
     });
   }
 
@@ -194,12 +195,12 @@ export class ConnectionManager {
     });
   }
 
-  /** The surroundings changed. */
+  /** The page or its network changed. */
   private look(): void {
-    const { surroundings } = this.platform;
-    const online = surroundings.online();
+    const { page } = this.platform;
+    const online = page.online();
     if (online !== this.model.network) this.event({ type: online ? 'network_online' : 'network_offline' });
-    const visible = surroundings.visible();
+    const visible = page.visible();
     // A thaw is told without a change of visibility: a visible page looks after its link then, too.
     if (visible) this.event({ type: 'page_visible' });
     else if (this.visible) this.event({ type: 'page_hidden' });

@@ -7,7 +7,7 @@ export function browserPlatform(): Platform {
   return {
     clock: systemClock,
     random: { unit: Math.random, uuid },
-    surroundings: {
+    page: {
       online: () => navigator.onLine,
       visible: () => document.visibilityState === 'visible',
       subscribe: subscribeToPage,

@@ -9,7 +9,7 @@ export function nodePlatform(): Platform {
   return {
     clock: systemClock,
     random: { unit: Math.random, uuid: randomUUID },
-    surroundings: { online: () => true, visible: () => true, subscribe: () => () => undefined },
+    page: { online: () => true, visible: () => true, subscribe: () => () => undefined },
     locks: new LocalLocks(),
     memory: { get: () => undefined, set: () => undefined },
     channel: (name) => channels.open(name),

@@ -3,7 +3,7 @@ import type { Replica, ViewChange } from '../replica/replica.js';
 
 /**
  * Live queries over a replica's view. Fed with what changed; re-evaluates only the rows that a change can touch, and
- * publishes once per change. Owner: engineer A.
+ * publishes once per change.
  */
 export interface LiveQueries {
   query<I extends IncludeSpec>(query: Query<I>): LiveQuery<I>;

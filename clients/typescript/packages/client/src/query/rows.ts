@@ -32,6 +32,22 @@ function joinsOf(include: IncludeSpec | undefined): readonly Join[] {
 
 const NOTHING_INCLUDED: Row['include'] = {};
 
+/** A row, with the short ways to its record's id and fields. */
+class QueryRow implements Row<IncludeSpec> {
+  constructor(
+    readonly record: RecordView,
+    readonly include: Row<IncludeSpec>['include'],
+  ) {}
+
+  get id(): RecordId {
+    return this.record.id;
+  }
+
+  get fields(): RecordView['fields'] {
+    return this.record.fields;
+  }
+}
+
 /** Makes the rows of one query and knows which rows a change of a record can touch. */
 export class RowBuilder {
   private readonly joins: readonly Join[];
@@ -57,7 +73,7 @@ export class RowBuilder {
     const before = this.rows.get(view.id);
     if (before !== undefined && !isStale && before.row.record === view) return before.row;
     if (this.joins.length === 0) {
-      const row = before?.row.record === view ? before.row : { record: view, include: NOTHING_INCLUDED };
+      const row = before?.row.record === view ? before.row : new QueryRow(view, NOTHING_INCLUDED);
       this.rows.set(view.id, { row, reads: NO_READS });
       return row;
     }
@@ -88,7 +104,7 @@ export class RowBuilder {
       if (rows !== old) same = false;
       include[join.name] = rows;
     }
-    return same && before !== undefined ? before : { record: view, include };
+    return same && before !== undefined ? before : new QueryRow(view, include);
   }
 
   private joined(

@@ -4,6 +4,7 @@ import type { ConflictSummary } from '../domain/conflict.js';
 import type { CollectionId, ConflictId, Cursor, Dot, Epoch, FieldId, RecordId, ReplicaId, Seq } from '../domain/ids.js';
 import type { Mutation, Operation, ServerReceipt } from '../domain/operation.js';
 import type { Schema } from '../domain/schema.js';
+import { schemaOf, type SchemaDefinition } from '../schema.js';
 import { MUTATIONS_PER_OPERATION_MAX, OPERATION_BYTES_MAX, QUEUE_OPERATIONS_MAX } from '../limits.js';
 import { SynclineError } from '../errors.js';
 import type { PendingRow, RejectedRow, SlotContents, StoreContents } from '../store/store.js';
@@ -25,7 +26,7 @@ import type {
   ViewChange,
   WholeSnapshot,
 } from './replica.js';
-import { type ReissueCause, type Reissued, reissueOperations } from './reissue.js';
+import { type RebaseCause, type Rebased, rebaseOperations } from './rebase.js';
 import { Snapshot } from './snapshot.js';
 import { Stage, misfit, tooLarge } from './stage.js';
 import { type Changing, ReplicaState, noChange } from './state.js';
@@ -52,10 +53,14 @@ export class ReplicaCore implements Replica {
     private readonly workspaceId: string,
     private readonly encode: EncodeOperation,
     private readonly nextChain: NextChain,
+    program?: SchemaDefinition,
   ) {
-    this.state = new ReplicaState((recordId) => {
-      this.undoLog.shown(recordId, this.state);
-    });
+    this.state = new ReplicaState(
+      (recordId) => {
+        this.undoLog.shown(recordId, this.state);
+      },
+      program && schemaOf(program),
+    );
     this.outcomes = new Outcomes(this.state);
   }
 
@@ -352,7 +357,7 @@ export class ReplicaCore implements Replica {
     return this.outcomes.cancel(taken, nowMs, this.slotId);
   }
 
-  // --- Starting over ---------------------------------------------------------------------------------------------------
+  // --- Recovery -------------------------------------------------------------------------------------------------------
 
   beginSnapshot(): SnapshotBuilder {
     return new Snapshot(this.state.kindOf, this.nextChain, () => this.state.schema);
@@ -380,8 +385,8 @@ export class ReplicaCore implements Replica {
     return change;
   }
 
-  reissue(replicaId: ReplicaId, cause: ReissueCause): Reissued {
-    const made = reissueOperations(replicaId, cause, this.state, this.encode, this.slotId, this.lastSettled);
+  rebase(replicaId: ReplicaId, cause: RebaseCause): Rebased {
+    const made = rebaseOperations(replicaId, cause, this.state, this.encode, this.slotId, this.lastSettled);
     const kept = cause.type === 'forked' ? this.state.queue.all().filter((p) => p.acceptedSeq !== undefined) : [];
     this.state.queue.clear();
     this.state.texts.clearPending();
@@ -401,7 +406,7 @@ export class ReplicaCore implements Replica {
     const change = everything();
     for (const id of this.state.records.keys()) this.state.recompute(id, change);
     for (const id of this.state.queue.touchedRecords()) this.state.recompute(id, change);
-    return { operations: made.operations, remade: made.remade, rejected: made.rejected, view: change };
+    return { operations: made.operations, rebasedDots: made.rebasedDots, rejected: made.rejected, view: change };
   }
 }
 
@@ -437,5 +442,5 @@ function pendingOf(row: PendingRow): PendingOperation {
   };
 }
 
-export const createReplica: CreateReplica = (workspaceId, encode, nextChain) =>
-  new ReplicaCore(workspaceId, encode, nextChain);
+export const createReplica: CreateReplica = (workspaceId, encode, nextChain, program) =>
+  new ReplicaCore(workspaceId, encode, nextChain, program);

@@ -4,7 +4,7 @@ import type { RejectedRow, SlotId } from '../store/store.js';
 import { textWishes } from './overlay.js';
 import type { ReplicaState } from './state.js';
 
-/** Why an operation that its author took back is in the tray. */
+/** Why an operation that its author took back is among the rejected ones. */
 const CANCELLED: Refusal = {
   reason: 'CANCELLED',
   message: 'taken back before it was sent',

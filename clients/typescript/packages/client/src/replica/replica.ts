@@ -1,3 +1,4 @@
+import type { SchemaDefinition } from '../schema.js';
 import type { RecordView, SyncMark } from '../api.js';
 import type { ChangesFrame, ConfirmedRecord, SnapshotChunk } from '../domain/change.js';
 import type { ConflictSummary } from '../domain/conflict.js';
@@ -135,7 +136,7 @@ export interface Replica {
   applyFrame(frame: ChangesFrame): FrameVerdict;
   /**
    * Takes in a receipt. Accepted: remembered, stays on top until the feed passes it. Rejected: leaves the overlay, with
-   * the dependents marked doomed; `rejected` is what goes into the tray. Held, not settled: nothing. For dots of other
+   * the dependents marked doomed; `rejected` is what is kept of it. Held, not settled: nothing. For dots of other
    * slots it answers from `row`.
    */
   applyReceipt(
@@ -146,7 +147,7 @@ export interface Replica {
   /** Takes back own operations from this counter on; what was sent cannot be. */
   cancelFrom(counter: number, nowMs: number): { readonly view: ViewChange; readonly rejected: readonly RejectedRow[] };
 
-  // Starting over
+  // Recovery
   /** Collects a snapshot aside; what is shown stays. */
   beginSnapshot(): SnapshotBuilder;
   /**
@@ -154,11 +155,11 @@ export interface Replica {
    */
   adopt(snapshot: WholeSnapshot): ViewChange;
   /**
-   * The history was rewound, or the replica forked: what has to be made again, as operations of `replicaId`, in order,
+   * The history was rewound, or the replica forked: what has to be rebased, as operations of `replicaId`, in order,
    * against `snapshot` (rewound) or the present state (forked). `missing` are settled own operations the new history
    * does not have. Afterwards this replica is the new one.
    */
-  reissue(
+  rebase(
     replicaId: ReplicaId,
     cause:
       | { readonly type: 'rewound'; readonly snapshot: WholeSnapshot; readonly missing: readonly SettledRow[] }
@@ -166,7 +167,7 @@ export interface Replica {
   ): {
     readonly operations: readonly PendingOperation[];
     /** Settled operations of the old history that are among them. */
-    readonly remade: readonly Dot[];
+    readonly rebasedDots: readonly Dot[];
     readonly rejected: readonly RejectedRow[];
     readonly view: ViewChange;
   };
@@ -185,7 +186,13 @@ export interface Staging {
 }
 
 /** Makes a replica. A leader makes further ones, over the same contents, for slots of closed or other tabs. */
-export type CreateReplica = (workspaceId: string, encode: EncodeOperation, nextChain: NextChain) => Replica;
+export type CreateReplica = (
+  workspaceId: string,
+  encode: EncodeOperation,
+  nextChain: NextChain,
+  /** The schema of the program: it says what fields are as long as the server's does not. */
+  program?: SchemaDefinition,
+) => Replica;
 
 /** Collects chunks and the frames after them until no record is ahead of the position. */
 export interface SnapshotBuilder {

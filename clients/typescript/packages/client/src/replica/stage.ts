@@ -96,10 +96,7 @@ export class Stage {
 
   private checkCreate(mutation: Mutation, action: Extract<Action, { readonly type: 'create' }>): void {
     if (this.state(mutation.recordId) !== undefined) throw misfit(`record ${mutation.recordId} exists already`);
-    const { schema } = this.replica;
-    if (schema?.strict && !schema.collections.has(mutation.collectionId)) {
-      throw misfit(`there is no collection ${mutation.collectionId}`);
-    }
+    this.checkDeclared(mutation.collectionId);
     for (const [fieldId, value] of action.fields) {
       const kind = this.kind(mutation.collectionId, fieldId, 'create', ['register', 'text', 'counter', 'to_one']);
       const fits =
@@ -187,15 +184,24 @@ export class Stage {
   /** The field's kind, which must be among those; the first of them when nobody declared it. */
   kind(collectionId: CollectionId, fieldId: FieldId, action: string, fits: readonly FieldKind[]): FieldKind {
     if (!isId(fieldId)) throw argument(`"${fieldId}" cannot be the id of a field`);
+    this.checkDeclared(collectionId, fieldId);
     const known = this.kindOf(collectionId, fieldId);
     if (known !== undefined) {
       if (fits.includes(known)) return known;
       throw misfit(`${collectionId}.${fieldId} is a ${known}, which takes no ${action}`);
     }
-    if (this.replica.schema?.strict) throw misfit(`there is no field ${collectionId}.${fieldId}`);
     const kind = fits[0] ?? 'register';
     this.kinds.set(`${collectionId}.${fieldId}`, kind);
     return kind;
+  }
+
+  /** A strict schema, be it the server's or the program's, has what is written to. */
+  private checkDeclared(collectionId: CollectionId, fieldId?: FieldId): void {
+    const without = this.replica.strictWithout(collectionId, fieldId);
+    if (without === undefined) return;
+    const what = fieldId === undefined ? `collection ${collectionId}` : `field ${collectionId}.${fieldId}`;
+    const isProgram = without === 'program';
+    throw misfit(`there is no ${what} in the ${isProgram ? 'schema of the program: define it' : "server's schema"}`);
   }
 
   existing(id: RecordId): OverlayRecord {

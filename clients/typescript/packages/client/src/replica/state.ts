@@ -2,7 +2,7 @@ import type { RecordView, SyncMark } from '../api.js';
 import type { ConfirmedRecord } from '../domain/change.js';
 import type { ConflictSummary } from '../domain/conflict.js';
 import { dotKey } from '../domain/dot.js';
-import { asKind, type KindOf, declaredKind } from '../domain/fold.js';
+import { asKind, type KindOf, declaredKind, emptyState } from '../domain/fold.js';
 import type { CollectionId, ConflictId, Cursor, FieldId, RecordId, Seq } from '../domain/ids.js';
 import type { Mutation } from '../domain/operation.js';
 import type { Schema } from '../domain/schema.js';
@@ -54,7 +54,11 @@ export class ReplicaState {
   /** Kinds of fields no schema declares, by `collection.field`: the first own action on them decides. */
   private readonly derived = new Map<string, FieldKind>();
 
-  constructor(private readonly onShown: ShownListener) {}
+  constructor(
+    private readonly onShown: ShownListener,
+    /** The schema of the program: it says what fields are as long as the server's does not. */
+    readonly program?: Schema,
+  ) {}
 
   get position(): Seq {
     return this.cursor?.seqInclusive ?? 0;
@@ -66,7 +70,20 @@ export class ReplicaState {
   }
 
   readonly kindOf: KindOf = (collectionId, fieldId) =>
-    declaredKind(this.schema, collectionId, fieldId) ?? this.derived.get(`${collectionId}.${fieldId}`);
+    declaredKind(this.schema, collectionId, fieldId) ??
+    declaredKind(this.program, collectionId, fieldId) ??
+    this.derived.get(`${collectionId}.${fieldId}`);
+
+  /** The strict one of the two schemas that does not have the collection, or its field. */
+  strictWithout(collectionId: CollectionId, fieldId?: FieldId): 'server' | 'program' | undefined {
+    const lacks = (schema: Schema | undefined): boolean => {
+      if (!schema?.strict) return false;
+      const collection = schema.collections.get(collectionId);
+      return collection === undefined || (fieldId !== undefined && !collection.has(fieldId));
+    };
+    if (lacks(this.schema)) return 'server';
+    return lacks(this.program) ? 'program' : undefined;
+  }
 
   deriveKind(collectionId: CollectionId, fieldId: FieldId, kind: FieldKind): void {
     if (this.kindOf(collectionId, fieldId) === undefined) this.derived.set(`${collectionId}.${fieldId}`, kind);
@@ -287,7 +304,7 @@ export class ReplicaState {
         recordId: id,
         collectionId: shown.collectionId,
         deleted: shown.deleted,
-        fields: overlay?.fields ?? (confirmed ? states(confirmed) : []),
+        fields: this.withEmpty(shown.collectionId, overlay?.fields ?? (confirmed ? states(confirmed) : [])),
         seq: confirmed?.lastSeq ?? 0,
         ...marks,
         conflictIds: (this.conflictsOf.get(id) ?? []).map((conflict) => conflict.conflictId),
@@ -295,6 +312,26 @@ export class ReplicaState {
       before,
       isShown,
     );
+  }
+
+  /** The fields of a record, and the empty ones that the schema of the program has. */
+  private *withEmpty(
+    collectionId: CollectionId,
+    fields: Iterable<readonly [FieldId, FieldState]>,
+  ): Iterable<readonly [FieldId, FieldState]> {
+    const declared = this.program?.collections.get(collectionId);
+    if (declared === undefined) {
+      yield* fields;
+      return;
+    }
+    const present = new Set<FieldId>();
+    for (const field of fields) {
+      present.add(field[0]);
+      yield field;
+    }
+    for (const [fieldId, { kind }] of declared) {
+      if (!present.has(fieldId)) yield [fieldId, emptyState(this.kindOf(collectionId, fieldId) ?? kind)];
+    }
   }
 
   isShown(id: RecordId): boolean {

@@ -2,7 +2,7 @@ import { dotKey, fieldKey } from '../domain/dot.js';
 import type { DotKey, FieldId, RecordId } from '../domain/ids.js';
 import type { Hunk, Operation } from '../domain/operation.js';
 import { Problem } from '../domain/problem.js';
-import { applyClamped, clamp } from '../domain/text/carry.js';
+import { applyClamped, clamp } from '../domain/text/transform.js';
 import { diff } from '../domain/text/diff.js';
 import { hunksOfSplices } from '../domain/text/hunk.js';
 import { scalarCount } from '../domain/text/scalars.js';

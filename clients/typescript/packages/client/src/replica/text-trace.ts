@@ -1,5 +1,5 @@
 import type { Hunk } from '../domain/operation.js';
-import { move, normalize } from '../domain/text/carry.js';
+import { mapPosition, normalize } from '../domain/text/transform.js';
 import { inverseHunks } from '../domain/text/hunk.js';
 import { type ScalarText, scalarCount } from '../domain/text/scalars.js';
 
@@ -89,7 +89,7 @@ function followed(piece: Piece, step: TextChange): Piece {
   const ghosts: Ghost[] = [];
   for (const ghost of piece.ghosts) {
     const revived = revivedAt(ghost, step);
-    if (revived === undefined) ghosts.push({ ...ghost, place: move(ghost.place, hunks, 'before') });
+    if (revived === undefined) ghosts.push({ ...ghost, place: mapPosition(ghost.place, hunks, 'before') });
     else ranges.push({ from: revived, to: revived + ghost.length });
   }
   for (const range of piece.ranges) cutBy(range, step, ranges, ghosts);
@@ -101,7 +101,7 @@ function placeAfter({ place, placeGhost }: Piece, step: TextChange): Pick<Piece,
   const { before, hunks, by } = step;
   const revived = placeGhost && revivedAt(placeGhost, step);
   if (revived !== undefined) return { place: revived, placeGhost: undefined };
-  const after = move(place, hunks, 'before');
+  const after = mapPosition(place, hunks, 'before');
   if (placeGhost !== undefined) return { place: after, placeGhost: { ...placeGhost, place: after } };
   const around = hunks.find(({ position, deleteCount }) => position < place && place < position + deleteCount);
   if (around === undefined) return { place: after, placeGhost: undefined };

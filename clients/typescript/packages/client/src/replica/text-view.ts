@@ -3,7 +3,7 @@ import type { Seq } from '../domain/ids.js';
 import type { Hunk } from '../domain/operation.js';
 import { Problem } from '../domain/problem.js';
 import { type TextAuthor, knows } from '../domain/text/author.js';
-import { applyClamped, carry, clamp } from '../domain/text/carry.js';
+import { applyClamped, transform, clamp } from '../domain/text/transform.js';
 import { diff } from '../domain/text/diff.js';
 import { hunksOfSplices, splicesOfHunks } from '../domain/text/hunk.js';
 import { scalarCount } from '../domain/text/scalars.js';
@@ -89,7 +89,7 @@ export function textOver(settled: TextWindow, position: Seq, pending: readonly P
 }
 
 /**
- * The best that can be shown without an order tree: pending hunks, carried over what was settled since and as far as it
+ * The best that can be shown without an order tree: pending hunks, transformed by what was settled since and as far as it
  * is known. `bridges` are changes without authors, such as from one snapshot to the next.
  */
 export function approximateText(past: TextPast, pending: readonly PendingEdit[]): string {
@@ -104,9 +104,9 @@ export function approximateText(past: TextPast, pending: readonly PendingEdit[])
     let hunks = wanted;
     rows = rows.map(({ row, hunks: over }) => {
       if (knows(author, row)) return { row, hunks: over };
-      const carried = carry(over, hunks);
-      hunks = carry(hunks, over);
-      return { row, hunks: carried };
+      const transformed = transform(over, hunks);
+      hunks = transform(hunks, over);
+      return { row, hunks: transformed };
     });
     text = applyClamped(text, clamp(hunks, scalarCount(text)));
   }

@@ -1,4 +1,4 @@
-import type { RecordView, ResolveOptions, Transaction, WriteOptions } from '../api.js';
+import type { RecordOf, ResolveOptions, Transaction, WriteOptions } from '../api.js';
 import { isId } from '../domain/dot.js';
 import { exactOf, isInt64, wellFormed } from '../domain/exact.js';
 import type { CollectionId, FieldId, RecordId } from '../domain/ids.js';
@@ -10,6 +10,7 @@ import { scalarCount } from '../domain/text/scalars.js';
 import type { ExactValue, WritableValue } from '../domain/value.js';
 import { SynclineError } from '../errors.js';
 import { ELEMENTS_PER_MUTATION_MAX, TEXT_HUNKS_MAX } from '../limits.js';
+import type { Id, Untyped } from '../typed.js';
 import type { Replica, Staging } from './replica.js';
 import { argument, misfit } from './stage.js';
 
@@ -80,12 +81,17 @@ class TransactionBuilder implements Transaction {
 
   // --- Transaction -----------------------------------------------------------------------------------------------------
 
-  get(id: RecordId): RecordView | undefined {
+  get<C extends CollectionId>(id: Id<C>): RecordOf<Untyped, C> | undefined {
     this.check();
-    return this.staging.get(id);
+    // Of which collection a record is, is said by the type of its id alone.
+    return this.staging.get(id) as RecordOf<Untyped, C> | undefined;
   }
 
-  create(collection: CollectionId, id: RecordId, fields: Readonly<Record<FieldId, WritableValue>> = {}): void {
+  create(
+    collection: CollectionId,
+    id: RecordId,
+    fields: Readonly<Record<FieldId, WritableValue | undefined>> = {},
+  ): void {
     this.check();
     if (!isId(collection)) throw argument(`"${collection}" cannot be the id of a collection`);
     const initial = new Map<FieldId, ExactValue>();
@@ -97,6 +103,14 @@ class TransactionBuilder implements Transaction {
         later.push(() => {
           this.replaceText(id, field, value);
         });
+      } else if (this.onlyProgramKnows(collection, field) && (kind === 'text' || kind === 'counter')) {
+        // The server would make a register of it: the kind is said by what is done to the field.
+        if (kind === 'text' && value !== '') throw misfit(`${collection}.${field} is a text: it takes a string`);
+        if (kind === 'counter') {
+          later.push(() => {
+            this.assignCounter(id, field, numberIn(value));
+          });
+        }
       } else if (kind === 'set' || kind === 'to_many') {
         if (!Array.isArray(value)) throw misfit(`${collection}.${field} is a ${kind}: it takes an array`);
         const elements = value as readonly WritableValue[];
@@ -114,6 +128,11 @@ class TransactionBuilder implements Transaction {
     }
     this.put({ collectionId: collection, recordId: id, action: { type: 'create', fields: initial } });
     for (const step of later) step();
+  }
+
+  /** Whether the field's kind is known by the schema of the program and not, or not yet, by the server's. */
+  private onlyProgramKnows(collection: CollectionId, field: FieldId): boolean {
+    return this.replica.schema?.collections.get(collection)?.has(field) !== true;
   }
 
   private join(id: RecordId, field: FieldId, kind: 'set' | 'to_many', elements: readonly WritableValue[]): void {
@@ -254,6 +273,11 @@ function whole(value: number | bigint): bigint {
   const exact = BigInt(value);
   if (!isInt64(exact)) throw argument('a counter has 64 bits');
   return exact;
+}
+
+function numberIn(value: WritableValue): number | bigint {
+  if (typeof value !== 'number' && typeof value !== 'bigint') throw argument('a counter takes a whole number');
+  return value;
 }
 
 function idOf(value: WritableValue): RecordId {

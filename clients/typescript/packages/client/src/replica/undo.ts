@@ -1,6 +1,6 @@
 import { dotKey, fieldKey } from '../domain/dot.js';
 import { keyOf, sameExact } from '../domain/exact.js';
-import { declaredKind, emptyState } from '../domain/fold.js';
+import { emptyState } from '../domain/fold.js';
 import type { Dot, FieldId, RecordId } from '../domain/ids.js';
 import type { Action, Hunk, Mutation, Operation } from '../domain/operation.js';
 import { diff } from '../domain/text/diff.js';
@@ -303,11 +303,7 @@ class Inverse {
     const { collectionId, recordId } = mutation;
     const { fieldId } = action;
     const now = record.fields.get(fieldId);
-    if (
-      declaredKind(this.state.schema, collectionId, fieldId) === 'to_one' ||
-      before?.kind === 'to_one' ||
-      now?.kind === 'to_one'
-    ) {
+    if (this.state.kindOf(collectionId, fieldId) === 'to_one' || before?.kind === 'to_one' || now?.kind === 'to_one') {
       const wrote = action.type === 'link' ? action.targetRecordId : null;
       const target = now?.kind === 'to_one' ? now.target : null;
       if (target !== wrote) {

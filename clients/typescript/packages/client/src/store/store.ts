@@ -150,7 +150,7 @@ export interface Store {
   /** The shared, confirmed part. */
   load(): Promise<StoreContents>;
   slots(): Promise<readonly SlotRow[]>;
-  /** A slot with its queue and its tray. */
+  /** A slot with its queue and its rejected operations. */
   loadSlot(slotId: SlotId): Promise<SlotContents>;
   /** Adds a slot with a new replica. */
   createSlot(slot: SlotRow): Promise<void>;
@@ -174,7 +174,7 @@ export interface Store {
 
   /**
    * Leader only. Begins, fills and finishes another copy of the confirmed state, which replaces the present one in the
-   * transaction of `finish`, together with its text tail. Queues, trays and slots are untouched. A half-filled copy is
+   * transaction of `finish`, together with its text tail. Queues, rejected operations and slots are untouched. A half-filled copy is
    * dropped by the next `beginSnapshot` or at opening.
    */
   beginSnapshot(term: number): Promise<void>;
@@ -187,9 +187,9 @@ export interface Store {
 
   /** Keeps receipts that say "settled at": `acceptedSeq`. Unknown dots are ignored. */
   saveAccepted(accepted: readonly { readonly dot: Dot; readonly seq: Seq }[]): Promise<void>;
-  /** Moves refused operations from their queues to the tray. Unknown dots are ignored. */
+  /** Moves refused operations from their queues to the rejected ones. Unknown dots are ignored. */
   saveRejected(rejected: readonly RejectedRow[]): Promise<void>;
-  /** Marks a queue's operations from this counter on as cancelled and puts them into the tray. */
+  /** Marks a queue's operations from this counter on as cancelled and puts them to the rejected ones. */
   cancelFrom(slotId: SlotId, counter: number, rejected: readonly RejectedRow[]): Promise<void>;
   /** Takes cancelled operations whose counters are settled out of the queue. */
   dropCancelled(dots: readonly Dot[]): Promise<void>;
@@ -201,18 +201,18 @@ export interface Store {
 
   /**
    * Gives a slot another replica and its queue other operations, at once (fork, rewound history). The old replica's
-   * pending rows are gone after it, and so are the settled rows that were made again (`remade`): a crash must not make
-   * them twice. Operations that could not be made again go into the tray.
+   * pending rows are gone after it, and so are the settled rows that were rebased (`rebasedDots`): a crash must not make
+   * them twice. Operations that could not be rebased go to the rejected ones.
    */
-  reissue(
+  rebase(
     slotId: SlotId,
     replicaId: ReplicaId,
     operations: readonly NewOperation[],
-    remade: readonly Dot[],
+    rebasedDots: readonly Dot[],
     rejected: readonly RejectedRow[],
   ): Promise<void>;
 
-  /** Takes a slot away that has no queue and an empty tray. */
+  /** Takes a slot away that has no queue and no rejected operations. */
   removeSlot(slotId: SlotId): Promise<void>;
 
   /** The next term for a new leader: one more than any before. */

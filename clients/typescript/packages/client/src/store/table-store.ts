@@ -224,11 +224,11 @@ export class TableStore implements Store {
     });
   }
 
-  async reissue(
+  async rebase(
     slotId: SlotId,
     replicaId: string,
     operations: readonly NewOperation[],
-    remade: readonly Dot[],
+    rebasedDots: readonly Dot[],
     rejected: readonly RejectedRow[],
   ): Promise<void> {
     await this.tables.run(['slots', 'pending', 'settled', 'rejected'], 'strict', async (tx) => {
@@ -242,7 +242,7 @@ export class TableStore implements Store {
       }
       const nextCounter = (operations.at(-1)?.operation.dot.counter ?? 0) + 1;
       tx.put('slots', slotId, { slotId, replicaId, nextCounter, lastBaseSeq, lastSettledCounter: 0 });
-      for (const dot of remade) tx.delete('settled', dotKeyOf(dot));
+      for (const dot of rebasedDots) tx.delete('settled', dotKeyOf(dot));
       for (const row of rejected) tx.put('rejected', dotKeyOf(row.operation.dot), row);
       await pruneRejected(tx);
     });

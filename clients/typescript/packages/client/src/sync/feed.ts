@@ -1,20 +1,19 @@
 import type { ChangesFrame, Frame, SnapshotChunk } from '../domain/change.js';
 import type { Cursor, Seq } from '../domain/ids.js';
+import type { Emitter } from '../events.js';
 import type { FrameVerdict, Replica, SnapshotBuilder, WholeSnapshot } from '../replica/replica.js';
 import type { Store } from '../store/store.js';
 import { failureOf, TransportError } from '../transport/transport-error.js';
 import type { Transport } from '../transport/transport.js';
 
 /** What a feed tells. */
-export interface FeedDriver {
+export interface FeedEvents {
   /** The first word of the server. */
   opened(): void;
   heard(): void;
   headIs(seq: Seq): void;
   schemaIs(version: number): void;
   applied(frame: ChangesFrame, verdict: Extract<FrameVerdict, { type: 'applied' }>): void;
-  /** A snapshot is whole: keep it and show it. `rewound`: of another history. */
-  adopt(snapshot: WholeSnapshot, rewound: boolean): Promise<void>;
   /** A snapshot was adopted; from here on the feed is followed and queues may be sent. */
   following(): void;
   /** How far a snapshot is; undefined when none is under way. */
@@ -26,6 +25,12 @@ export interface FeedDriver {
   /** Open again at once. */
   wentAway(): void;
   failed(failure: TransportError): void;
+}
+
+/** What a feed asks for and waits for. */
+export interface FeedHost {
+  /** A snapshot is whole: keep it and show it. `rewound`: of another history. */
+  adopt(snapshot: WholeSnapshot, rewound: boolean): Promise<void>;
   /** Waits while what is shown is too far ahead of what is kept. */
   room(): Promise<void>;
 }
@@ -47,7 +52,8 @@ export class FeedReader {
     private readonly store: Store,
     private readonly term: number,
     private readonly transport: Transport,
-    private readonly driver: FeedDriver,
+    private readonly host: FeedHost,
+    private readonly events: Emitter<FeedEvents>,
   ) {
     this.mode = replica.whole ? 'follow' : 'snapshot';
   }
@@ -73,12 +79,12 @@ export class FeedReader {
     try {
       const ending = await this.attempt(signal);
       if (signal.aborted) return;
-      if (ending === 'again') this.driver.wentAway();
-      else this.driver.failed(ending.failed);
+      if (ending === 'again') this.events.emit('wentAway');
+      else this.events.emit('failed', ending.failed);
     } catch (error) {
-      if (!signal.aborted) this.driver.failed(failureOf(error));
+      if (!signal.aborted) this.events.emit('failed', failureOf(error));
     } finally {
-      if (!signal.aborted) this.driver.snapshot(undefined);
+      if (!signal.aborted) this.events.emit('snapshot', undefined);
     }
   }
 
@@ -98,7 +104,7 @@ export class FeedReader {
         if (ending !== undefined) return ending;
         if (aside !== undefined && (await this.adoptIfWhole(aside))) aside = undefined;
         if (frame.type === 'changes' && aside === undefined) session.acknowledge(this.replica.position);
-        await this.driver.room();
+        await this.host.room();
       }
     } finally {
       session.close();
@@ -109,17 +115,17 @@ export class FeedReader {
   private async takeSnapshot(signal: AbortSignal): Promise<SnapshotBuilder> {
     const builder = this.replica.beginSnapshot();
     await this.store.beginSnapshot(this.term);
-    this.driver.snapshot({ sentCount: 0, estimatedCount: 0 });
+    this.events.emit('snapshot', { sentCount: 0, estimatedCount: 0 });
     let first = true;
     for await (const chunk of this.transport.snapshot(signal)) {
       if (signal.aborted) break;
-      if (first) this.driver.opened();
-      else this.driver.heard();
+      if (first) this.events.emit('opened');
+      else this.events.emit('heard');
       first = false;
-      this.driver.headIs(chunk.cursor.seqInclusive);
+      this.events.emit('headIs', chunk.cursor.seqInclusive);
       const { records, conflicts } = builder.add(chunk);
       await this.store.addToSnapshot(this.term, records, conflicts);
-      this.driver.snapshot(chunk);
+      this.events.emit('snapshot', chunk);
     }
     return builder;
   }
@@ -127,10 +133,10 @@ export class FeedReader {
   private async adoptIfWhole(builder: SnapshotBuilder): Promise<boolean> {
     const whole = builder.whole();
     if (whole === undefined) return false;
-    await this.driver.adopt(whole, this.mode === 'rewound');
+    await this.host.adopt(whole, this.mode === 'rewound');
     this.mode = 'follow';
-    this.driver.snapshot(undefined);
-    this.driver.following();
+    this.events.emit('snapshot', undefined);
+    this.events.emit('following');
     return true;
   }
 
@@ -140,20 +146,20 @@ export class FeedReader {
     aside: SnapshotBuilder | undefined,
     signal: AbortSignal,
   ): Promise<Ending | undefined> {
-    if (frame.type === 'opened') this.driver.opened();
-    else this.driver.heard();
+    if (frame.type === 'opened') this.events.emit('opened');
+    else this.events.emit('heard');
     switch (frame.type) {
       case 'opened':
-        this.driver.headIs(frame.headSeq);
-        this.driver.schemaIs(frame.schemaVersion);
+        this.events.emit('headIs', frame.headSeq);
+        this.events.emit('schemaIs', frame.schemaVersion);
         return undefined;
       case 'changes':
         this.slow = 0;
-        this.driver.headIs(frame.headSeq);
-        this.driver.schemaIs(frame.schemaVersion);
+        this.events.emit('headIs', frame.headSeq);
+        this.events.emit('schemaIs', frame.schemaVersion);
         return aside === undefined ? this.changes(frame) : this.changesAside(frame, aside, signal);
       case 'checkpoint': {
-        this.driver.headIs(frame.headSeq);
+        this.events.emit('headIs', frame.headSeq);
         const position = aside === undefined ? this.replica.position : aside.cursor?.seqInclusive;
         return frame.cursor.seqInclusive === position ? undefined : this.misfit();
       }
@@ -170,7 +176,7 @@ export class FeedReader {
     switch (verdict.type) {
       case 'applied':
         this.misfits = 0;
-        this.driver.applied(frame, verdict);
+        this.events.emit('applied', frame, verdict);
         return undefined;
       case 'repeat':
         return undefined;
@@ -203,10 +209,10 @@ export class FeedReader {
   private broken(frame: ChangesFrame, detail: string): Ending {
     if (frame.cursor.epoch !== this.replica.epoch) {
       this.mode = 'rewound';
-      this.driver.rewound();
+      this.events.emit('rewound');
     } else {
       this.mode = 'snapshot';
-      this.driver.broken(detail);
+      this.events.emit('broken', detail);
     }
     return this.misfit();
   }
@@ -219,7 +225,7 @@ export class FeedReader {
       case 'wrong_epoch':
       case 'future_cursor':
         this.mode = 'rewound';
-        this.driver.rewound();
+        this.events.emit('rewound');
         return this.misfit();
       case 'forbidden':
         return { failed: new TransportError('forbidden', 'the right to read this workspace was withdrawn') };

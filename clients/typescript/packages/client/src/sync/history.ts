@@ -7,15 +7,15 @@ import type { RejectedRow, SettledRow, SlotContents, SlotId } from '../store/sto
 import type { SyncParts } from './sync.js';
 
 /** What became of this tab's operations. */
-export interface Reissued {
+export interface Rebased {
   readonly view: ViewChange;
-  /** Of this tab, made again. */
+  /** Of this tab, rebased. */
   readonly operations: readonly PendingOperation[];
-  /** Of all slots, how many were made again. */
+  /** Of all slots, how many were rebased. */
   readonly count: number;
   /** Of this tab, pending operations that the new history turned out to have. */
   readonly settled: readonly SettledOwn[];
-  /** Of this tab, what could not be made again: it is in the tray. */
+  /** Of this tab, what could not be rebased: it is among the rejected operations. */
   readonly rejected: readonly RejectedRow[];
 }
 
@@ -30,10 +30,10 @@ export class History {
   }
 
   /**
-   * The server's history is another one: what it does not know of this device's work is made again on top of its
+   * The server's history is another one: what it does not know of this device's work is rebased on top of its
    * snapshot, slot by slot, and only then the snapshot replaces what is here (SPEC.md, §7).
    */
-  async rewound(snapshot: WholeSnapshot): Promise<Reissued> {
+  async rewound(snapshot: WholeSnapshot): Promise<Rebased> {
     const { store, saver, replica, term } = this.parts;
     return saver.exclusive(async () => {
       const contents = await this.slots();
@@ -46,9 +46,9 @@ export class History {
       const missing = settled.filter((row) => !isKnown(known, row.operation.dot));
       let count = 0;
       for (const slot of contents) {
-        if (slot.slot.slotId !== this.parts.ownSlot()) count += await this.reissueOther(slot, snapshot, missing, known);
+        if (slot.slot.slotId !== this.parts.ownSlot()) count += await this.rebaseOther(slot, snapshot, missing, known);
       }
-      const own = await this.reissueOwn(snapshot, missing, known);
+      const own = await this.rebaseOwn(snapshot, missing, known);
       await store.finishSnapshot(term, snapshot.meta);
       saver.restart(snapshot.meta.cursor.seqInclusive);
       return { ...own, count: count + own.operations.length };
@@ -56,32 +56,32 @@ export class History {
   }
 
   /** Another installation used this tab's replica: a new one takes its queue over (SPEC.md, §8). */
-  async forked(slotId: SlotId): Promise<Reissued> {
+  async forked(slotId: SlotId): Promise<Rebased> {
     const { store, saver, replica, platform } = this.parts;
     return saver.exclusive(async () => {
       const replicaId = platform.random.uuid();
       if (slotId === this.parts.ownSlot()) {
-        const made = replica.reissue(replicaId, { type: 'forked' });
+        const made = replica.rebase(replicaId, { type: 'forked' });
         await saver.ensureSlot();
-        await this.keep(slotId, replicaId, made.operations, made.remade, made.rejected);
+        await this.keep(slotId, replicaId, made.operations, made.rebasedDots, made.rejected);
         this.markSaved(made.operations);
         const { view, operations, rejected } = made;
         return { view, operations, rejected, count: operations.length, settled: [] };
       }
       const other = this.parts.createReplica();
       other.load(await store.load(), await store.loadSlot(slotId));
-      const made = other.reissue(replicaId, { type: 'forked' });
-      await this.keep(slotId, replicaId, made.operations, made.remade, made.rejected);
+      const made = other.rebase(replicaId, { type: 'forked' });
+      await this.keep(slotId, replicaId, made.operations, made.rebasedDots, made.rejected);
       return { view: nothing(), operations: [], count: made.operations.length, settled: [], rejected: [] };
     });
   }
 
   /** A slot's replica was exchanged here: it has to be in the store, too, whatever the store says at first. */
-  private async keep(...row: Parameters<SyncParts['store']['reissue']>): Promise<void> {
+  private async keep(...row: Parameters<SyncParts['store']['rebase']>): Promise<void> {
     const { store, platform } = this.parts;
     for (let delayMs = SAVE_RETRY_MS; ; delayMs = Math.min(2 * delayMs, SAVE_RETRY_MAX_MS)) {
       try {
-        await store.reissue(...row);
+        await store.rebase(...row);
         return;
       } catch (error) {
         if (this.ended.signal.aborted) throw error;
@@ -111,18 +111,18 @@ export class History {
     return known;
   }
 
-  private async reissueOwn(
+  private async rebaseOwn(
     snapshot: WholeSnapshot,
     missing: readonly SettledRow[],
     known: ReadonlyMap<DotKey, ServerReceipt>,
-  ): Promise<Omit<Reissued, 'count'>> {
+  ): Promise<Omit<Rebased, 'count'>> {
     const { replica, saver, platform } = this.parts;
     const slotId = this.parts.ownSlot();
     const mine = missing.filter((row) => row.slotId === slotId);
     const pending = replica.pending();
     const { epoch } = snapshot.meta.cursor;
     if (mine.length === 0 && pending.every(({ operation }) => operation.context.epoch === epoch)) {
-      // All of it belongs to the new history: an interruption came after it was made again.
+      // All of it belongs to the new history: an interruption came after it was rebased.
       return { view: replica.adopt(snapshot), operations: [], settled: [], rejected: [] };
     }
     const settled: SettledOwn[] = [];
@@ -136,10 +136,10 @@ export class History {
       if (own !== undefined) settled.push(own);
     }
     const replicaId = platform.random.uuid();
-    const made = replica.reissue(replicaId, { type: 'rewound', snapshot, missing: mine });
+    const made = replica.rebase(replicaId, { type: 'rewound', snapshot, missing: mine });
     await saver.ensureSlot();
     rejected.push(...made.rejected);
-    await this.keep(slotId, replicaId, made.operations, made.remade, rejected);
+    await this.keep(slotId, replicaId, made.operations, made.rebasedDots, rejected);
     this.markSaved(made.operations);
     return { view: made.view, operations: made.operations, settled, rejected };
   }
@@ -148,7 +148,7 @@ export class History {
     this.parts.replica.markSaved(operations.map(({ operation }) => operation.dot));
   }
 
-  private async reissueOther(
+  private async rebaseOther(
     slot: SlotContents,
     snapshot: WholeSnapshot,
     missing: readonly SettledRow[],
@@ -157,7 +157,7 @@ export class History {
     const { store, platform } = this.parts;
     const { slotId } = slot.slot;
     const theirs = missing.filter((row) => row.slotId === slotId);
-    // Operations of the new history were made again before an interruption: they stay as they are.
+    // Operations of the new history were rebased before an interruption: they stay as they are.
     const old = slot.pending.filter((row) => row.operation.context.epoch !== snapshot.meta.cursor.epoch);
     if (old.length === 0 && theirs.length === 0) return 0;
     const other = this.parts.createReplica();
@@ -170,8 +170,8 @@ export class History {
       if (taken.rejected !== undefined) rejected.push(taken.rejected);
     }
     const replicaId = platform.random.uuid();
-    const made = other.reissue(replicaId, { type: 'rewound', snapshot, missing: theirs });
-    await this.keep(slotId, replicaId, made.operations, made.remade, [...rejected, ...made.rejected]);
+    const made = other.rebase(replicaId, { type: 'rewound', snapshot, missing: theirs });
+    await this.keep(slotId, replicaId, made.operations, made.rebasedDots, [...rejected, ...made.rejected]);
     return made.operations.length;
   }
 }

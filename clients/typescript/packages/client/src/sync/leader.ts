@@ -1,20 +1,21 @@
 import type { ConnectionSnapshot } from '../api.js';
 import { planBatch } from '../connection/batch.js';
-import { ConnectionManager } from '../connection/manager.js';
+import { ConnectionManager, type ConnectionEvents } from '../connection/manager.js';
 import type { Seq } from '../domain/ids.js';
+import { Emitter } from '../events.js';
 import type { ChangesFrame } from '../domain/change.js';
 import { CLOSED_SLOTS_EVERY_MS, FRAMES_KEPT_MAX } from '../limits.js';
 import type { FrameVerdict } from '../replica/replica.js';
 import type { SlotId } from '../store/store.js';
 import type { TransportError } from '../transport/transport-error.js';
 import { Beats } from './beats.js';
-import { FeedReader, type FeedDriver } from './feed.js';
+import { FeedReader, type FeedEvents, type FeedHost } from './feed.js';
 import { OtherQueues } from './others.js';
 import { SchemaWatch } from './schema-watch.js';
 import { Settlement } from './settlement.js';
-import { StartingOver } from './starting-over.js';
+import { Recovery } from './recovery.js';
 import type { QueueEntry, Sync, SyncParts } from './sync.js';
-import { Uploader, type UploadDriver, type UploadItem } from './upload.js';
+import { Uploader, type UploadEvents, type UploadRules, type UploadItem } from './upload.js';
 
 /** The loop of the tab that holds the connection. */
 export class Leader implements Sync {
@@ -22,7 +23,7 @@ export class Leader implements Sync {
   private readonly feed: FeedReader;
   private readonly own: Uploader;
   private readonly otherQueues: OtherQueues;
-  private readonly over: StartingOver;
+  private readonly over: Recovery;
   private readonly beats: Beats;
   private readonly settlement: Settlement;
   private attempt: AbortController | undefined;
@@ -40,7 +41,8 @@ export class Leader implements Sync {
     const { platform, transport, replica, store, term } = parts;
     this.pausedNow = parts.paused;
     this.offlineNow = parts.offline;
-    const manager = new ConnectionManager(platform, {
+    const connection = new Emitter<ConnectionEvents>();
+    connection.onAll({
       connect: () => {
         this.connect();
       },
@@ -54,20 +56,21 @@ export class Leader implements Sync {
         transport.refreshCredentials();
       },
       changed: () => {
-        if (!this.stopped) parts.listener.connectionChanged();
+        if (!this.stopped) parts.events.emit('connectionChanged');
       },
     });
+    const manager = new ConnectionManager(platform, connection);
     this.manager = manager;
-    this.feed = new FeedReader(replica, store, term, transport, this.feedDriver());
-    const driver = this.uploadDriver();
+    this.feed = new FeedReader(replica, store, term, transport, this.feedHost(), this.feedEvents());
+    const [rules, events] = [this.uploadRules(), this.uploadEvents()];
     const items = () => this.ownItems();
-    this.own = new Uploader(parts.ownSlot(), items, transport, platform, driver);
-    this.otherQueues = new OtherQueues(store, transport, platform, driver, parts.ownSlot);
+    this.own = new Uploader(parts.ownSlot(), items, transport, platform, rules, events);
+    this.otherQueues = new OtherQueues(store, transport, platform, rules, events, parts.ownSlot);
     this.settlement = new Settlement(parts, this.otherQueues, this.own);
     this.schema = new SchemaWatch(parts, this.ended.signal, (schema) => {
       this.settlement.schema(schema);
     });
-    this.over = new StartingOver(parts, {
+    this.over = new Recovery(parts, {
       others: this.otherQueues,
       settlement: this.settlement,
       headIs: (seq) => {
@@ -130,7 +133,7 @@ export class Leader implements Sync {
   queuedHere(): void {
     this.settlement.queued();
     this.own.wake();
-    this.parts.listener.queueChanged();
+    this.parts.events.emit('queueChanged');
   }
 
   queuedElsewhere(slotId: SlotId): void {
@@ -139,13 +142,13 @@ export class Leader implements Sync {
 
   pause(): void {
     this.pausedNow = true;
-    this.parts.listener.queueChanged();
+    this.parts.events.emit('queueChanged');
   }
 
   resume(): void {
     this.pausedNow = false;
     this.wakeQueues();
-    this.parts.listener.queueChanged();
+    this.parts.events.emit('queueChanged');
   }
 
   goOnline(): void {
@@ -207,8 +210,9 @@ export class Leader implements Sync {
     this.progress = undefined;
   }
 
-  private feedDriver(): FeedDriver {
-    return {
+  private feedEvents(): Emitter<FeedEvents> {
+    const feed = new Emitter<FeedEvents>();
+    feed.onAll({
       opened: () => {
         if (this.manager.up) return;
         this.manager.event({ type: 'opened' });
@@ -217,7 +221,7 @@ export class Leader implements Sync {
         this.settlement.connected();
         this.beats.start();
         if (this.feed.following) this.reconnected();
-        this.parts.listener.connectionChanged();
+        this.parts.events.emit('connectionChanged');
       },
       heard: () => {
         this.manager.event({ type: 'frame' });
@@ -231,13 +235,12 @@ export class Leader implements Sync {
       applied: (frame, verdict) => {
         this.applied(frame, verdict);
       },
-      adopt: (snapshot, rewound) => this.over.adopt(snapshot, rewound),
       following: () => {
         this.reconnected();
       },
       snapshot: (chunk) => {
         this.progress = chunk && { received: chunk.sentCount, estimated: chunk.estimatedCount };
-        this.parts.listener.connectionChanged();
+        this.parts.events.emit('connectionChanged');
       },
       broken: () => {
         this.over.trouble = 'protocol';
@@ -255,6 +258,13 @@ export class Leader implements Sync {
           ...(failure.retryAfterMs === undefined ? {} : { retryAfterMs: failure.retryAfterMs }),
         });
       },
+    });
+    return feed;
+  }
+
+  private feedHost(): FeedHost {
+    return {
+      adopt: (snapshot, rewound) => this.over.adopt(snapshot, rewound),
       room: async () => {
         if (this.parts.saver.unsavedFrames > FRAMES_KEPT_MAX) await this.parts.saver.flushed();
       },
@@ -269,16 +279,16 @@ export class Leader implements Sync {
   private applied(frame: ChangesFrame, verdict: Extract<FrameVerdict, { type: 'applied' }>): void {
     this.parts.saver.frame(this.parts.term, verdict.writes, frame);
     this.settlement.frame(frame, verdict);
-    this.parts.listener.viewChanged(verdict.view);
-    for (const settled of verdict.settled) this.parts.listener.settled(settled);
+    this.parts.events.emit('viewChanged', verdict.view);
+    for (const settled of verdict.settled) this.parts.events.emit('settled', settled);
     for (const change of frame.changes) {
       for (const effect of change.effects) {
-        if (effect.type === 'conflict_changed') this.parts.listener.conflictEvent(effect, change.dot);
+        if (effect.type === 'conflict_changed') this.parts.events.emit('conflictEvent', effect, change.dot);
       }
     }
     this.wakeQueues();
-    this.parts.listener.queueChanged();
-    this.parts.listener.connectionChanged();
+    this.parts.events.emit('queueChanged');
+    this.parts.events.emit('connectionChanged');
   }
 
   private wakeQueues(): void {
@@ -288,7 +298,7 @@ export class Leader implements Sync {
 
   // --- Queues ---
 
-  private uploadDriver(): UploadDriver {
+  private uploadRules(): UploadRules {
     const { parts } = this;
     return {
       maySend: () =>
@@ -301,6 +311,12 @@ export class Leader implements Sync {
         this.over.trouble !== 'history_rewound',
       plan: () => planBatch(this.manager.quality()),
       epoch: () => parts.replica.epoch,
+    };
+  }
+
+  private uploadEvents(): Emitter<UploadEvents> {
+    const upload = new Emitter<UploadEvents>();
+    upload.onAll({
       receipts: (_, receipts) => {
         this.settlement.receipts(receipts);
       },
@@ -317,9 +333,10 @@ export class Leader implements Sync {
         this.sendingRefused(failure);
       },
       changed: () => {
-        parts.listener.queueChanged();
+        this.parts.events.emit('queueChanged');
       },
-    };
+    });
+    return upload;
   }
 
   private sendingRefused(failure: TransportError): void {
@@ -332,7 +349,7 @@ export class Leader implements Sync {
     const reasons = { forbidden: 'forbidden', not_found: 'unknown_workspace' } as const;
     this.over.trouble =
       failure.kind === 'forbidden' || failure.kind === 'not_found' ? reasons[failure.kind] : 'protocol';
-    this.parts.listener.connectionChanged();
+    this.parts.events.emit('connectionChanged');
   }
 
   /** Queues of tabs that closed before they could say that they have something. */

@@ -1,10 +1,11 @@
+import type { Emitter } from '../events.js';
 import { sameDot } from '../domain/dot.js';
 import type { Dot, Seq } from '../domain/ids.js';
 import type { Platform } from '../platform.js';
 import type { PendingRow, SlotId, Store } from '../store/store.js';
 import type { Transport } from '../transport/transport.js';
 import type { QueueEntry } from './sync.js';
-import { Uploader, type UploadDriver, type UploadItem } from './upload.js';
+import { Uploader, type UploadEvents, type UploadRules, type UploadItem } from './upload.js';
 
 interface Other {
   rows: readonly PendingRow[];
@@ -19,7 +20,8 @@ export class OtherQueues {
     private readonly store: Store,
     private readonly transport: Transport,
     private readonly platform: Platform,
-    private readonly driver: UploadDriver,
+    private readonly rules: UploadRules,
+    private readonly events: Emitter<UploadEvents>,
     private readonly ownSlot: () => SlotId,
   ) {}
 
@@ -48,7 +50,7 @@ export class OtherQueues {
       });
     }
     other.uploader.wake();
-    this.driver.changed();
+    this.events.emit('changed');
   }
 
   row(dot: Dot): PendingRow | undefined {
@@ -122,6 +124,6 @@ export class OtherQueues {
         ...(row.acceptedSeq === undefined ? {} : { acceptedSeq: row.acceptedSeq }),
         cancelled: row.cancelled === true,
       }));
-    return new Uploader(slotId, items, this.transport, this.platform, this.driver);
+    return new Uploader(slotId, items, this.transport, this.platform, this.rules, this.events);
   }
 }

@@ -1,3 +1,4 @@
+import type { Emitter } from '../events.js';
 import type { ChangesFrame } from '../domain/change.js';
 import type { Dot, Seq } from '../domain/ids.js';
 import type { PendingOperation } from '../replica/replica.js';
@@ -6,7 +7,7 @@ import type { Clock } from '../platform.js';
 import type { FrameWrites, SlotRow, Store, StoreErrorCode, StoreFailure } from '../store/store.js';
 
 /** What a saver tells. */
-export interface SaverListener {
+export interface SaverEvents {
   /** Operations are kept. */
   saved(dots: readonly Dot[]): void;
   /** The first attempt to keep these failed; it is tried again. */
@@ -51,7 +52,7 @@ export class Saver {
   constructor(
     private readonly store: Store,
     private readonly clock: Clock,
-    private readonly listener: SaverListener,
+    private readonly events: Emitter<SaverEvents>,
     private slot: SlotRow,
     private slotStored: boolean,
     /** Own operations that are not kept, in order. */
@@ -181,7 +182,7 @@ export class Saver {
       try {
         await this.next();
         this.failures = 0;
-        this.listener.storage('fine');
+        this.events.emit('storage', 'fine');
       } catch (error) {
         if (!this.recover(error as StoreFailure)) break;
       }
@@ -226,12 +227,17 @@ export class Saver {
     if (last !== undefined) {
       const position = last.writes.meta.cursor.seqInclusive;
       this.keptPosition = position;
-      this.listener.framesKept(
+      this.events.emit(
+        'framesKept',
         frames.flatMap((kept) => (kept.frame ? [kept.frame] : [])),
         position,
       );
     }
-    if (operations.length > 0) this.listener.saved(operations.map((pending) => pending.operation.dot));
+    if (operations.length > 0)
+      this.events.emit(
+        'saved',
+        operations.map((pending) => pending.operation.dot),
+      );
   }
 
   /** Whether to go on at once. */
@@ -240,18 +246,19 @@ export class Saver {
     if (code === 'fenced') {
       this.frames = [];
       this.jobs = [];
-      this.listener.fenced();
+      this.events.emit('fenced');
       return true;
     }
     if (code === 'corrupt' && this.operations.length > 0) {
-      this.listener.slotReplaced();
+      this.events.emit('slotReplaced');
       return false;
     }
-    this.listener.storage('full');
+    this.events.emit('storage', 'full');
     const fresh = this.operations.filter((pending) => !this.told.has(pending));
     for (const pending of fresh) this.told.add(pending);
     if (fresh.length > 0) {
-      this.listener.notSaved(
+      this.events.emit(
+        'notSaved',
         fresh.map((pending) => pending.operation.dot),
         error,
       );

@@ -7,7 +7,7 @@ export class SchemaWatch {
   private asked: number | undefined;
 
   constructor(
-    private readonly parts: Pick<SyncParts, 'transport' | 'replica' | 'listener'>,
+    private readonly parts: Pick<SyncParts, 'transport' | 'replica' | 'events'>,
     private readonly signal: AbortSignal,
     private readonly keep: (schema: Schema) => void,
   ) {}
@@ -42,7 +42,7 @@ export class SchemaWatch {
 
   private take(schema: Schema): void {
     if (this.signal.aborted) return;
-    this.parts.listener.viewChanged(this.parts.replica.setSchema(schema));
+    this.parts.events.emit('viewChanged', this.parts.replica.setSchema(schema));
     this.keep(schema);
   }
 }

@@ -76,7 +76,7 @@ export class Settlement {
     for (const settled of own) {
       this.gone(settled.dot);
       this.own.settled(settled.dot.counter);
-      this.parts.listener.settled(settled);
+      this.parts.events.emit('settled', settled);
     }
     for (const { pending } of this.others.entries()) {
       const { acceptedSeq } = pending;
@@ -116,10 +116,10 @@ export class Settlement {
     if (accepted.length > 0) this.accept(accepted, receipts);
     const rejected = [...own, ...others];
     if (rejected.length > 0) this.parts.saver.write(() => this.parts.store.saveRejected(rejected));
-    if (own.length > 0) this.parts.listener.rejected(own, true);
-    if (others.length > 0) this.parts.listener.rejected(others, false);
+    if (own.length > 0) this.parts.events.emit('rejected', own, true);
+    if (others.length > 0) this.parts.events.emit('rejected', others, false);
     this.moved();
-    this.parts.listener.queueChanged();
+    this.parts.events.emit('queueChanged');
   }
 
   /** A cancelled operation's counter is settled, by its abandoning or because it had settled. */
@@ -131,11 +131,11 @@ export class Settlement {
     }
     if (this.isOwn(dot)) {
       const { view } = this.parts.replica.applyReceipt(receipt, this.parts.platform.clock.nowMs());
-      this.parts.listener.viewChanged(view);
+      this.parts.events.emit('viewChanged', view);
     } else this.others.remove(dot);
     this.gone(dot);
     this.parts.saver.write(() => this.parts.store.dropCancelled([dot]));
-    this.parts.listener.queueChanged();
+    this.parts.events.emit('queueChanged');
   }
 
   stop(): void {
@@ -143,7 +143,7 @@ export class Settlement {
   }
 
   private accept(accepted: readonly Accepted[], receipts: readonly ServerReceipt[]): void {
-    const { replica, listener, saver, store, platform } = this.parts;
+    const { replica, events, saver, store, platform } = this.parts;
     const passed: { dot: Dot; seq: Seq }[] = [];
     for (const answer of accepted) {
       const { dot, seq } = answer;
@@ -153,11 +153,11 @@ export class Settlement {
         const waits = replica.pending().some(({ operation }) => sameDot(operation.dot, dot));
         if (!waits || receipt === undefined) continue;
         this.answers.set(dotKey(dot), answer);
-        listener.viewChanged(replica.applyReceipt(receipt, platform.clock.nowMs()).view);
+        events.emit('viewChanged', replica.applyReceipt(receipt, platform.clock.nowMs()).view);
         if (late) {
           passed.push({ dot, seq });
           this.own.settled(dot.counter);
-          listener.settled({ dot, seq, outcome: answer.outcome, conflictIds: answer.conflictIds });
+          events.emit('settled', { dot, seq, outcome: answer.outcome, conflictIds: answer.conflictIds });
         }
       } else if (this.others.row(dot) !== undefined) {
         if (late) {
@@ -170,14 +170,14 @@ export class Settlement {
     }
     saver.write(() => store.saveAccepted(accepted.map(({ dot, seq }) => ({ dot, seq }))));
     if (passed.length > 0) this.keepPassed(passed);
-    listener.accepted(accepted);
+    events.emit('accepted', accepted);
   }
 
   private reject(receipt: ServerReceipt): RejectedRow | undefined {
-    const { replica, listener, platform } = this.parts;
+    const { replica, events, platform } = this.parts;
     const row = this.isOwn(receipt.dot) ? undefined : this.others.row(receipt.dot);
     const { view, rejected } = replica.applyReceipt(receipt, platform.clock.nowMs(), row);
-    listener.viewChanged(view);
+    events.emit('viewChanged', view);
     if (row !== undefined) this.others.remove(receipt.dot);
     this.gone(receipt.dot);
     return rejected;
@@ -213,7 +213,7 @@ export class Settlement {
     this.movedAtMs = clock.monotonicMs();
     this.cancelTimer();
     this.cancelTimer = clock.after(QUEUE_STILL_AFTER_MS, () => {
-      this.parts.listener.connectionChanged();
+      this.parts.events.emit('connectionChanged');
     });
   }
 }

@@ -1,5 +1,6 @@
 import type { ConnectionSnapshot } from '../api.js';
 import type { Effect } from '../domain/change.js';
+import type { Emitter } from '../events.js';
 import type { Dot, Seq } from '../domain/ids.js';
 import type { PendingOperation, Replica, SettledOwn, ViewChange } from '../replica/replica.js';
 import type { Platform } from '../platform.js';
@@ -10,23 +11,23 @@ import type { Saver } from './saver.js';
 /** Why everything was replaced. */
 export type RestartCause = 'snapshot' | 'history_rewound' | 'replica_changed';
 
-/** What the sync loop tells the client it works for. All calls are made within one task of what caused them. */
-export interface SyncListener {
-  /** The view changed by a frame, receipt, snapshot or reissue. */
+/** What the sync loop tells the client it works for, always within the task of what caused it. */
+export interface SyncEvents {
+  /** The view changed by a frame, receipt, snapshot or rebase. */
   viewChanged(change: ViewChange): void;
   /** An own operation of this tab took effect. */
   settled(settled: SettledOwn): void;
   /** Answers to operations, of whichever tab, that say where they settled and what their resolutions left. */
   accepted(accepted: readonly Accepted[]): void;
-  /** Operations, of whichever tab, were refused; they are in the trays. `own` ones are this tab's. */
+  /** Operations, of whichever tab, were refused; they are kept. `own` ones are this tab's. */
   rejected(rows: readonly RejectedRow[], own: boolean): void;
   /** Conflicts opened, reminded and so on; of frames only. */
   conflictEvent(effect: Extract<Effect, { type: 'conflict_changed' }>, dot: Dot): void;
   /**
-   * Confirmed state or slots were replaced in the store; what was made again of this tab, and how many operations were
+   * Confirmed state or slots were replaced in the store; what was rebased of this tab, and how many operations were
    * of all.
    */
-  restarted(cause: RestartCause, reissued: readonly PendingOperation[], count: number): void;
+  restarted(cause: RestartCause, rebased: readonly PendingOperation[], count: number): void;
   /** Something of the connection may have changed: ask for its snapshot. */
   connectionChanged(): void;
   /** Something of the queues may have changed. */
@@ -50,7 +51,7 @@ export interface SyncParts {
   readonly store: Store;
   readonly transport: Transport;
   readonly replica: Replica;
-  /** Another replica, for queues of other slots that have to be made again. */
+  /** Another replica, for queues of other slots that have to be rebased. */
   readonly createReplica: () => Replica;
   readonly saver: Saver;
   readonly term: number;
@@ -59,7 +60,7 @@ export interface SyncParts {
   readonly storage: () => ConnectionSnapshot['storage'];
   /** What stands beside the rows, as of the replica's position; undefined in a fresh store. */
   readonly meta: StoreMeta | undefined;
-  readonly listener: SyncListener;
+  readonly events: Emitter<SyncEvents>;
   /** Starts paused or offline: it holds for all tabs and outlives a leader. */
   readonly paused: boolean;
   readonly offline: boolean;

@@ -2,6 +2,7 @@ import type { Dot, Epoch, ReplicaId } from '../domain/ids.js';
 import type { Operation, ServerReceipt } from '../domain/operation.js';
 import { backoffMs } from '../connection/machine.js';
 import { CALL_BYTES_MAX, HELD_RETRY_MAX_MS, HELD_RETRY_MS } from '../limits.js';
+import type { Emitter } from '../events.js';
 import type { Platform } from '../platform.js';
 import type { SlotId } from '../store/store.js';
 import { failureOf, type TransportError } from '../transport/transport-error.js';
@@ -15,13 +16,17 @@ export interface UploadItem {
   readonly cancelled: boolean;
 }
 
-/** What an uploader is told and asks. */
-export interface UploadDriver {
+/** What an uploader asks before it sends. */
+export interface UploadRules {
   /** The wire is up and nothing forbids sending. */
   maySend(): boolean;
   plan(): { readonly operationsMax: number; readonly gatherMs: number };
   /** The history that operations must belong to. */
   epoch(): Epoch;
+}
+
+/** What an uploader tells. */
+export interface UploadEvents {
   /** Answers to operations of a slot, in order. */
   receipts(slotId: SlotId, receipts: readonly ServerReceipt[]): void;
   /** Counters of cancelled operations are settled. */
@@ -62,7 +67,8 @@ export class Uploader {
     private readonly items: () => readonly UploadItem[],
     private readonly transport: Transport,
     private readonly platform: Platform,
-    private readonly driver: UploadDriver,
+    private readonly rules: UploadRules,
+    private readonly events: Emitter<UploadEvents>,
   ) {}
 
   /** Where an operation stands, as far as sending goes. */
@@ -110,7 +116,7 @@ export class Uploader {
       do {
         this.again = false;
         while (await this.next());
-      } while (this.again && !this.stopped && this.driver.maySend());
+      } while (this.again && !this.stopped && this.rules.maySend());
     } finally {
       this.running = false;
     }
@@ -119,7 +125,7 @@ export class Uploader {
   /** One call; whether to go on at once. */
   private async next(): Promise<boolean> {
     if (!this.sendable().length) return false;
-    const { operationsMax, gatherMs } = this.driver.plan();
+    const { operationsMax, gatherMs } = this.rules.plan();
     if (gatherMs > 0) await this.wait(gatherMs);
     // Looked at again: the queue may have grown, and all may have been called off.
     const waiting = this.sendable();
@@ -130,8 +136,8 @@ export class Uploader {
   }
 
   private sendable(): readonly UploadItem[] {
-    if (this.stopped || !this.driver.maySend()) return [];
-    const epoch = this.driver.epoch();
+    if (this.stopped || !this.rules.maySend()) return [];
+    const epoch = this.rules.epoch();
     return this.items().filter((item) => item.acceptedSeq === undefined && item.operation.context.epoch === epoch);
   }
 
@@ -172,7 +178,7 @@ export class Uploader {
       if (settles) this.statuses.delete(dot.counter);
       return settles;
     });
-    this.driver.receipts(this.slotId, answers);
+    this.events.emit('receipts', this.slotId, answers);
     const open = receipts.find(({ outcome }) => outcome.type === 'held' || outcome.type === 'not_settled');
     if (open === undefined) {
       this.heldRetryMs = 0;
@@ -182,17 +188,17 @@ export class Uploader {
       if (outcome.type === 'held') this.statuses.set(dot.counter, 'held');
       if (outcome.type === 'not_settled') this.statuses.delete(dot.counter);
     }
-    this.driver.changed();
+    this.events.emit('changed');
     const { outcome } = open;
     if (outcome.type === 'held') return this.held(open.dot.replicaId, outcome.missing, outcome.expectedCounter, batch);
     if (outcome.type !== 'not_settled') return true;
     switch (outcome.refusal.reason) {
       case 'CONTEXT_AHEAD':
       case 'WRONG_EPOCH':
-        this.driver.historyDoubted(this.slotId, open);
+        this.events.emit('historyDoubted', this.slotId, open);
         return false;
       case 'REPLICA_FORKED':
-        this.driver.forked(this.slotId);
+        this.events.emit('forked', this.slotId);
         return false;
       default:
         return this.backOff(0);
@@ -223,7 +229,7 @@ export class Uploader {
     try {
       const receipt = await this.transport.abandon(dot, this.ended.signal);
       if (this.stopped) return false;
-      this.driver.abandoned(this.slotId, dot, receipt);
+      this.events.emit('abandoned', this.slotId, dot, receipt);
       return true;
     } catch (error) {
       return this.stopped ? false : this.failed(failureOf(error), 1);
@@ -244,13 +250,13 @@ export class Uploader {
           this.sizeMax = Math.ceil(size / 2);
           return true;
         }
-        this.driver.stopped(failure);
+        this.events.emit('stopped', failure);
         return false;
       }
       case 'unauthenticated':
       case 'forbidden':
       case 'not_found':
-        this.driver.stopped(failure);
+        this.events.emit('stopped', failure);
         return false;
     }
   }
@@ -273,7 +279,7 @@ export class Uploader {
 
   private mark(batch: readonly UploadItem[], status: UploadStatus): void {
     for (const { operation } of batch) this.statuses.set(operation.dot.counter, status);
-    this.driver.changed();
+    this.events.emit('changed');
   }
 
   private wait(delayMs: number): Promise<void> {

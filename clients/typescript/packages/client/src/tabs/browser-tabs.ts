@@ -1,3 +1,4 @@
+import { Emitter } from '../events.js';
 import type { Seq } from '../domain/ids.js';
 import { LEADER_SILENT_MS } from '../limits.js';
 import type { Channel, Platform } from '../platform.js';
@@ -16,7 +17,7 @@ export class BrowserTabs implements Tabs {
   term = 0;
   readonly tab: string;
   private readonly channel: Channel<TabMessage>;
-  private readonly listeners = new Set<(message: TabMessage) => void>();
+  private readonly events = new Emitter<{ message(message: TabMessage): void }>();
   private readonly held: HeldLock[] = [];
   private onRole: (role: 'leader' | 'follower', term: number) => void = () => undefined;
   private lead: HeldLock | undefined;
@@ -37,7 +38,7 @@ export class BrowserTabs implements Tabs {
     this.channel.subscribe((message) => {
       this.hear(message);
     });
-    this.unwatchPage = platform.surroundings.subscribe(() => {
+    this.unwatchPage = platform.page.subscribe(() => {
       // A tab that slept heard nothing, whether or not the leader spoke.
       this.heardLeaderAtMs = platform.clock.monotonicMs();
     });
@@ -69,11 +70,10 @@ export class BrowserTabs implements Tabs {
   }
 
   subscribe(listener: (message: TabMessage) => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+    return this.events.on('message', listener);
   }
 
-  stand(onRole: (role: 'leader' | 'follower', term: number) => void): void {
+  campaign(onRole: (role: 'leader' | 'follower', term: number) => void): void {
     this.onRole = onRole;
     this.heardLeaderAtMs = this.platform.clock.monotonicMs();
     void this.wait();
@@ -104,7 +104,7 @@ export class BrowserTabs implements Tabs {
     return this.names.channel;
   }
 
-  /** Slots with the oldest operation first, then those with something in the tray, then the others. */
+  /** Slots with the oldest operation first, then those with rejected operations, then the others. */
   private async byQueue(slotIds: readonly SlotId[]): Promise<readonly SlotId[]> {
     const oldest = new Map<SlotId, number>();
     for (const slotId of slotIds) {
@@ -188,15 +188,15 @@ export class BrowserTabs implements Tabs {
       this.heardLeaderAtMs = this.platform.clock.monotonicMs();
       if (this.lead !== undefined && this.role === 'leader' && message.term > this.term) this.resign();
     }
-    for (const listener of [...this.listeners]) listener(message);
+    this.events.emit('message', message);
   }
 
   /** A visible follower looks whether the leader still speaks. */
   private watch(): void {
     if (this.closed) return;
-    const { clock, surroundings, random } = this.platform;
+    const { clock, page, random } = this.platform;
     const silentMs = clock.monotonicMs() - this.heardLeaderAtMs;
-    if (this.lead === undefined && surroundings.visible() && silentMs >= LEADER_SILENT_MS) {
+    if (this.lead === undefined && page.visible() && silentMs >= LEADER_SILENT_MS) {
       this.heardLeaderAtMs = clock.monotonicMs();
       void this.steal();
     }

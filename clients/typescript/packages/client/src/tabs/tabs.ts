@@ -73,8 +73,8 @@ export interface Tabs {
   leaseSlot(position: Seq): Promise<LeasedSlot>;
   post(message: TabMessageBody): void;
   subscribe(listener: (message: TabMessage) => void): () => void;
-  /** Stands for election; calls for every change of the role. The term is the leader's own. */
-  stand(onRole: (role: 'leader' | 'follower', term: number) => void): void;
+  /** Campaigns to lead; calls for every change of the role. The term is the leader's own. */
+  campaign(onRole: (role: 'leader' | 'follower', term: number) => void): void;
   /** The leader found out that it was replaced. */
   resign(): void;
   close(): Promise<void>;

@@ -4,8 +4,20 @@ import type { ConflictId, Cursor, Dot, ReplicaId, Seq } from '../domain/ids.js';
 import type { ServerReceipt } from '../domain/operation.js';
 import type { Schema } from '../domain/schema.js';
 import type { FeedStart, Frame as WireFrame } from '../gen/syncline/v1/change_service_pb.js';
+import {
+  changeServiceSnapshot,
+  conflictServiceGetConflict,
+  connectionServiceListConnections,
+  operationServiceAbandonCounter,
+  operationServiceGetReceipts,
+  operationServiceSubmit,
+  operationTable,
+  workspaceServiceGetHead,
+  workspaceServiceGetSchema,
+} from '../gen/tables.js';
 import { CALL_TIMEOUT_MS } from '../limits.js';
 import { frameFromWire, snapshotChunkFromWire } from '../wire/change.js';
+import { encoded } from '../wire/codec.js';
 import { cursorFromWire, cursorToWire, dotToWire, millisecondsOf, present, safeNumber } from '../wire/numbers.js';
 import { receiptFromWire } from '../wire/operation.js';
 import { schemaFromWire } from '../wire/schema.js';
@@ -14,6 +26,7 @@ import type { BeatParts } from './beats.js';
 import type { Caller, CallOptions } from './caller.js';
 import type { Credentials } from './credentials.js';
 import { failureOfCall } from './failures.js';
+import { once } from './grpc.js';
 import type { BeatSession, FeedSession, PresenceRow, Transport } from './transport.js';
 import { TransportError } from './transport-error.js';
 
@@ -27,8 +40,8 @@ export interface TransportOptions {
   readonly clock: Clock;
 }
 
-/** What the transports of both surroundings are made of. */
-export interface ConnectParts extends TransportOptions {
+/** What the transports of browsers and Node are made of. */
+export interface TransportParts extends TransportOptions {
   readonly caller: Caller;
   readonly authorization: Credentials;
   /** Ends the connections below, where that is possible. */
@@ -45,7 +58,7 @@ const PRESENCE_PAGE = 1_000;
 
 /** What both transports do alike: everything but feeds and beats, which depend on whether a client can send on a stream. */
 export abstract class BaseTransport implements Transport {
-  constructor(protected readonly parts: ConnectParts) {}
+  constructor(protected readonly parts: TransportParts) {}
 
   abstract openFeed(cursor: Cursor | undefined, signal: AbortSignal): Promise<FeedSession>;
   abstract startBeats(replicaId: ReplicaId | '', position: () => Seq, signal: AbortSignal): Promise<BeatSession>;
@@ -53,7 +66,11 @@ export abstract class BaseTransport implements Transport {
   async *snapshot(signal: AbortSignal): AsyncIterable<SnapshotChunk> {
     let complete = false;
     try {
-      const chunks = this.parts.caller.stream('snapshot', { workspaceId: this.parts.workspace }, signal);
+      const chunks = this.parts.caller.stream(
+        changeServiceSnapshot,
+        once({ workspaceId: this.parts.workspace }),
+        signal,
+      );
       for await (const chunk of chunks) {
         complete = chunk.complete;
         yield snapshotChunkFromWire(chunk);
@@ -69,8 +86,12 @@ export abstract class BaseTransport implements Transport {
     signal: AbortSignal,
   ): Promise<{ readonly receipts: readonly ServerReceipt[]; readonly headSeq: Seq }> {
     return this.call(signal, async (options) => {
-      const request = { workspaceId: this.parts.workspace, operations };
-      const response = await this.parts.caller.unary('submit', request, options);
+      // The bytes that were saved are the bytes that are sent: nothing is decoded and encoded again on the way.
+      const request = {
+        workspaceId: this.parts.workspace,
+        operations: operations.map((bytes) => encoded(operationTable, bytes)),
+      };
+      const response = await this.parts.caller.unary(operationServiceSubmit, request, options);
       if (response.receipts.length !== operations.length) {
         throw new TransportError('fault', 'not one receipt for each operation');
       }
@@ -81,7 +102,7 @@ export abstract class BaseTransport implements Transport {
   receipts(dots: readonly Dot[], signal: AbortSignal): Promise<readonly ServerReceipt[]> {
     return this.call(signal, async (options) => {
       const request = { workspaceId: this.parts.workspace, dots: dots.map(dotToWire) };
-      const response = await this.parts.caller.unary('getReceipts', request, options);
+      const response = await this.parts.caller.unary(operationServiceGetReceipts, request, options);
       if (response.receipts.length !== dots.length) throw new TransportError('fault', 'not one receipt for each dot');
       return response.receipts.map(receiptFromWire);
     });
@@ -90,7 +111,7 @@ export abstract class BaseTransport implements Transport {
   abandon(dot: Dot, signal: AbortSignal): Promise<ServerReceipt> {
     return this.call(signal, async (options) => {
       const request = { workspaceId: this.parts.workspace, dot: dotToWire(dot) };
-      const response = await this.parts.caller.unary('abandonCounter', request, options);
+      const response = await this.parts.caller.unary(operationServiceAbandonCounter, request, options);
       return receiptFromWire(present(response.receipt, 'a receipt'));
     });
   }
@@ -101,7 +122,7 @@ export abstract class BaseTransport implements Transport {
       let pageToken = '';
       do {
         const request = { workspaceId: this.parts.workspace, pageSize: PRESENCE_PAGE, pageToken };
-        const page = await this.parts.caller.unary('listConnections', request, options);
+        const page = await this.parts.caller.unary(connectionServiceListConnections, request, options);
         for (const connection of page.connections) {
           const { quality } = connection;
           const connectTimeMs = millisecondsOf(connection.connectTime);
@@ -128,13 +149,19 @@ export abstract class BaseTransport implements Transport {
 
   schema(signal: AbortSignal): Promise<Schema> {
     return this.call(signal, async (options) => {
-      return schemaFromWire(await this.parts.caller.unary('getSchema', { workspaceId: this.parts.workspace }, options));
+      return schemaFromWire(
+        await this.parts.caller.unary(workspaceServiceGetSchema, { workspaceId: this.parts.workspace }, options),
+      );
     });
   }
 
   head(signal: AbortSignal): Promise<Cursor> {
     return this.call(signal, async (options) => {
-      const response = await this.parts.caller.unary('getHead', { workspaceId: this.parts.workspace }, options);
+      const response = await this.parts.caller.unary(
+        workspaceServiceGetHead,
+        { workspaceId: this.parts.workspace },
+        options,
+      );
       return cursorFromWire(response.cursor);
     });
   }
@@ -142,7 +169,7 @@ export abstract class BaseTransport implements Transport {
   conflict(id: ConflictId, signal: AbortSignal): Promise<ConflictDetail> {
     return this.call(signal, async (options) => {
       const request = { workspaceId: this.parts.workspace, conflictId: id };
-      const response = await this.parts.caller.unary('getConflict', request, options);
+      const response = await this.parts.caller.unary(conflictServiceGetConflict, request, options);
       // Only who looks into a conflict needs what that takes.
       const { conflictDetailFromWire } = await import('../wire/conflict.js');
       return conflictDetailFromWire(response);

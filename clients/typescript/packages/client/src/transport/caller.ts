@@ -1,53 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import type {
-  SnapshotRequestSchema,
-  SnapshotResponse,
-  WatchRequestSchema,
-  WatchResponse,
-} from '../gen/syncline/v1/change_service_pb.js';
-import type { GetConflictRequestSchema, GetConflictResponse } from '../gen/syncline/v1/conflict_service_pb.js';
-import type {
-  BeatRequestSchema,
-  BeatResponse,
-  DisconnectRequestSchema,
-  DisconnectResponse,
-  ListConnectionsRequestSchema,
-  ListConnectionsResponse,
-} from '../gen/syncline/v1/connection_service_pb.js';
-import type {
-  AbandonCounterRequestSchema,
-  AbandonCounterResponse,
-  GetReceiptsRequestSchema,
-  GetReceiptsResponse,
-  SubmitResponse,
-} from '../gen/syncline/v1/operation_service_pb.js';
-import type {
-  GetHeadRequestSchema,
-  GetHeadResponse,
-  GetSchemaRequestSchema,
-  GetSchemaResponse,
-} from '../gen/syncline/v1/workspace_service_pb.js';
+import type { DescMessage, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import type { Method } from '../wire/codec.js';
 import type { StatusDetail } from '../wire/errors.js';
-
-/** Calls with one answer: request and response. */
-export interface UnaryCalls {
-  /** Operations as the bytes that were saved. */
-  readonly submit: [{ readonly workspaceId: string; readonly operations: readonly Uint8Array[] }, SubmitResponse];
-  readonly getReceipts: [MessageInitShape<typeof GetReceiptsRequestSchema>, GetReceiptsResponse];
-  readonly abandonCounter: [MessageInitShape<typeof AbandonCounterRequestSchema>, AbandonCounterResponse];
-  readonly beat: [MessageInitShape<typeof BeatRequestSchema>, BeatResponse];
-  readonly disconnect: [MessageInitShape<typeof DisconnectRequestSchema>, DisconnectResponse];
-  readonly listConnections: [MessageInitShape<typeof ListConnectionsRequestSchema>, ListConnectionsResponse];
-  readonly getSchema: [MessageInitShape<typeof GetSchemaRequestSchema>, GetSchemaResponse];
-  readonly getHead: [MessageInitShape<typeof GetHeadRequestSchema>, GetHeadResponse];
-  readonly getConflict: [MessageInitShape<typeof GetConflictRequestSchema>, GetConflictResponse];
-}
-
-/** Calls with any number of answers. */
-export interface StreamCalls {
-  readonly watch: [MessageInitShape<typeof WatchRequestSchema>, WatchResponse];
-  readonly snapshot: [MessageInitShape<typeof SnapshotRequestSchema>, SnapshotResponse];
-}
 
 export interface CallOptions {
   readonly signal: AbortSignal;
@@ -56,16 +9,18 @@ export interface CallOptions {
 
 /** Calls methods of the server. Rejects with a {@link CallFailure}, or whatever broke. */
 export interface Caller {
-  unary<N extends keyof UnaryCalls>(
-    name: N,
-    request: UnaryCalls[N][0],
+  /** A call with one request and one answer. */
+  unary<I extends DescMessage, O extends DescMessage>(
+    method: Method<I, O>,
+    request: MessageInitShape<I>,
     options: CallOptions,
-  ): Promise<UnaryCalls[N][1]>;
-  stream<N extends keyof StreamCalls>(
-    name: N,
-    request: StreamCalls[N][0],
+  ): Promise<MessageShape<O>>;
+  /** A call with any number of answers. Where the transport allows it, requests may follow while answers come. */
+  stream<I extends DescMessage, O extends DescMessage>(
+    method: Method<I, O>,
+    requests: AsyncIterable<MessageInitShape<I>>,
     signal: AbortSignal,
-  ): AsyncIterable<StreamCalls[N][1]>;
+  ): AsyncIterable<MessageShape<O>>;
 }
 
 /** A call that ended with a status other than OK. */

@@ -1,11 +1,12 @@
-import type { Interceptor } from '@connectrpc/connect';
-import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { createNodeHttpClient, Http2SessionManager } from '@connectrpc/connect-node';
 import type { Cursor, ReplicaId, Seq } from '../domain/ids.js';
 import type { SubscribeRequestSchema } from '../gen/syncline/v1/change_service_pb.js';
-import { BaseTransport, framesOf, type ConnectParts, type TransportOptions } from './base.js';
-import { ConnectCaller, withFailures } from './connect-caller.js';
+import { changeServiceSubscribe } from '../gen/tables.js';
+import { BaseTransport, framesOf, type TransportOptions } from './base.js';
 import { Credentials } from './credentials.js';
+import type { Exchange } from './exchange.js';
+import { GrpcCaller } from './grpc.js';
 import { Pushed } from './pushed.js';
 import { StreamBeats } from './stream-beats.js';
 import type { BeatSession, FeedSession, Transport } from './transport.js';
@@ -17,40 +18,38 @@ const PING_TIMEOUT_MS = 10_000;
 
 /** gRPC over HTTP/2: Subscribe and KeepAlive, streams both ways. */
 export function createNodeTransport(options: TransportOptions): Transport {
-  const authorization = new Credentials(options.credentials);
-  const authorize: Interceptor = (next) => async (request) => {
-    const value = await authorization.get();
-    if (value !== undefined) request.header.set('authorization', value);
-    return next(request);
-  };
-  const sessions = new Http2SessionManager(options.url, {
+  const { url, clock } = options;
+  const credentials = new Credentials(options.credentials);
+  const sessions = new Http2SessionManager(url, {
     pingIntervalMs: PING_INTERVAL_MS,
     pingTimeoutMs: PING_TIMEOUT_MS,
     pingIdleConnection: false,
   });
-  const connect = createGrpcTransport({
-    baseUrl: options.url,
-    interceptors: [authorize],
-    sessionManager: sessions,
-  });
+  const http = createNodeHttpClient({ httpVersion: '2', sessionProvider: () => sessions });
+  const exchange: Exchange = async (request) => {
+    const answer = await http(request);
+    return { ...answer, body: plainBytes(answer.body) };
+  };
+  const caller = new GrpcCaller({ url, protocol: 'grpc', exchange, credentials, clock });
   const shut = () => {
     sessions.abort();
   };
-  return new NodeTransport({ ...options, caller: new ConnectCaller(connect), authorization, shut });
+  return new NodeTransport({ ...options, caller, authorization: credentials, shut });
+}
+
+/** Node gives its own kind of arrays, which differ in what `slice` and equality mean. */
+async function* plainBytes(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  for await (const chunk of chunks) yield new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 }
 
 class NodeTransport extends BaseTransport {
-  constructor(protected override readonly parts: ConnectParts & { readonly caller: ConnectCaller }) {
-    super(parts);
-  }
-
   openFeed(cursor: Cursor | undefined, signal: AbortSignal): Promise<FeedSession> {
     const ended = new AbortController();
     const both = AbortSignal.any([signal, ended.signal]);
     const said = new Pushed<MessageInitShape<typeof SubscribeRequestSchema>>();
     said.push({ message: { case: 'start', value: this.feedStart(cursor) } });
     return Promise.resolve({
-      frames: framesOf(withFailures(this.parts.caller.changes.subscribe(said, { signal: both })), both),
+      frames: framesOf(this.parts.caller.stream(changeServiceSubscribe, said, both), both),
       acknowledge: (seq) => {
         said.push({ message: { case: 'acknowledge', value: { seqInclusive: BigInt(seq) } } });
       },
@@ -62,7 +61,7 @@ class NodeTransport extends BaseTransport {
   }
 
   async startBeats(replicaId: ReplicaId | '', position: () => Seq, signal: AbortSignal): Promise<BeatSession> {
-    const session = new StreamBeats(this.beatParts(replicaId, position), this.parts.caller.connections, signal);
+    const session = new StreamBeats(this.beatParts(replicaId, position), signal);
     await session.open();
     return session;
   }

@@ -1,13 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { Client } from '@connectrpc/connect';
-import type {
-  ConnectionService,
-  KeepAliveRequestSchema,
-  KeepAliveResponse,
-} from '../gen/syncline/v1/connection_service_pb.js';
+import type { KeepAliveRequestSchema, KeepAliveResponse } from '../gen/syncline/v1/connection_service_pb.js';
+import { connectionServiceKeepAlive } from '../gen/tables.js';
 import { BEAT_INTERVAL_MS } from '../limits.js';
 import { reportOf, startOf, type BeatParts } from './beats.js';
-import { withFailures } from './connect-caller.js';
 import { failureOfCall } from './failures.js';
 import { Pushed } from './pushed.js';
 import type { BeatReport, BeatSession } from './transport.js';
@@ -30,7 +25,6 @@ export class StreamBeats implements BeatSession {
 
   constructor(
     private readonly parts: BeatParts,
-    private readonly connections: Client<typeof ConnectionService>,
     signal: AbortSignal,
   ) {
     this.signal = AbortSignal.any([signal, this.ended.signal]);
@@ -39,7 +33,8 @@ export class StreamBeats implements BeatSession {
   /** Opens the stream; resolves with the server's first beat. */
   async open(): Promise<void> {
     this.ask(true);
-    const answers = withFailures(this.connections.keepAlive(this.said, { signal: this.signal }));
+    const stream = this.parts.caller.stream(connectionServiceKeepAlive, this.said, this.signal);
+    const answers = stream[Symbol.asyncIterator]();
     try {
       const first = await answers.next();
       if (first.done === true) throw new TransportError('unreachable', 'the stream of beats ended');
@@ -62,7 +57,7 @@ export class StreamBeats implements BeatSession {
     return Promise.resolve();
   }
 
-  private async listen(answers: AsyncIterator<KeepAliveResponse>): Promise<void> {
+  private async listen(answers: AsyncIterator<KeepAliveResponse, unknown>): Promise<void> {
     try {
       for (;;) {
         const answer = await answers.next();

@@ -77,7 +77,7 @@ export interface FeedSession {
 /**
  * The server, as the client calls it: in domain words, with every protocol detail behind it. The only users of `gen/`
  * are transport/ and wire/. Implementations: connect gRPC-Web (Watch, Beat), connect gRPC (Subscribe, KeepAlive), and
- * a scripted one for tests. Owner: engineer B.
+ * a scripted one for tests.
  */
 export interface Transport {
   /** Cursor absent: from the beginning of the history. */

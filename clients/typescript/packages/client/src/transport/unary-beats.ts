@@ -1,3 +1,4 @@
+import { connectionServiceBeat, connectionServiceDisconnect } from '../gen/tables.js';
 import { BEAT_INTERVAL_MS, CALL_TIMEOUT_MS } from '../limits.js';
 import { reportOf, startOf, type BeatParts } from './beats.js';
 import { failureOfCall } from './failures.js';
@@ -39,7 +40,7 @@ export class UnaryBeats implements BeatSession {
     const request = { connectionId: this.connectionId };
     // Nobody waits for it: the lease ends by itself.
     const options = { signal: new AbortController().signal, timeoutMs: CALL_TIMEOUT_MS };
-    await this.parts.caller.unary('disconnect', request, options).catch(() => undefined);
+    await this.parts.caller.unary(connectionServiceDisconnect, request, options).catch(() => undefined);
   }
 
   private async once(): Promise<void> {
@@ -95,7 +96,7 @@ export class UnaryBeats implements BeatSession {
     const opens = this.connectionId === '';
     try {
       const response = await this.parts.caller.unary(
-        'beat',
+        connectionServiceBeat,
         {
           beat,
           connectionId: this.connectionId,

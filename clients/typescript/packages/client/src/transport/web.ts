@@ -1,22 +1,25 @@
 import type { Cursor, ReplicaId, Seq } from '../domain/ids.js';
+import { changeServiceWatch } from '../gen/tables.js';
 import { BaseTransport, framesOf, type TransportOptions } from './base.js';
 import { Credentials } from './credentials.js';
-import { GrpcWebCaller } from './grpc-web.js';
+import { exchangeByFetch } from './exchange.js';
+import { GrpcCaller, once } from './grpc.js';
 import type { BeatSession, FeedSession, Transport } from './transport.js';
 import { closedByUs, UnaryBeats } from './unary-beats.js';
 
 /** gRPC-Web: Watch for the feed, unary beats. For browsers; runs wherever there is `fetch`. */
 export function createWebTransport(options: TransportOptions): Transport {
-  const authorization = new Credentials(options.credentials);
-  const caller = new GrpcWebCaller(options.url, authorization, options.clock);
-  return new WebTransport({ ...options, caller, authorization, shut: () => undefined });
+  const { url, clock } = options;
+  const credentials = new Credentials(options.credentials);
+  const caller = new GrpcCaller({ url, protocol: 'grpc-web', exchange: exchangeByFetch, credentials, clock });
+  return new WebTransport({ ...options, caller, authorization: credentials, shut: () => undefined });
 }
 
 class WebTransport extends BaseTransport {
   openFeed(cursor: Cursor | undefined, signal: AbortSignal): Promise<FeedSession> {
     const ended = new AbortController();
     const both = AbortSignal.any([signal, ended.signal]);
-    const responses = this.parts.caller.stream('watch', { start: this.feedStart(cursor) }, both);
+    const responses = this.parts.caller.stream(changeServiceWatch, once({ start: this.feedStart(cursor) }), both);
     return Promise.resolve({
       frames: framesOf(responses, both),
       acknowledge: () => undefined,

@@ -1,14 +1,35 @@
-import { Reader, WIRE, Writer } from './bytes.js';
+import type { DescMessage, MessageInitShape, MessageShape, UnknownField } from '@bufbuild/protobuf';
+import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 
 /**
- * Protocol Buffers by small tables instead of reflection, which would be the greater part of a client in a browser.
- * What is decoded has the form that the generated code describes, and its types; `test/wire/tables.test.ts` holds the
- * tables against the generated code.
+ * Reads and writes messages by the tables that are generated from the protocol (`gen/tables.ts`), with the library's reader
+ * and writer for the bytes. The library's own way, reflection over descriptors, would be the greater part of a client in a
+ * browser. Messages have the form and the types of the generated code, but for `$typeName`, which is left out.
+ *
+ * Fields that a table does not name are kept in `$unknown`, as the library keeps them, and written again. A oneof whose
+ * member this client does not know is therefore unset in a message that {@link hasUnknown}.
  */
-export type Scalar = 'u64' | 's64' | 'i64' | 'f64' | 'u32' | 'i32' | 'bool' | 'double' | 'string' | 'bytes' | 'enum';
 
-/** What a field holds. */
-export type Kind = Scalar | Table | (() => Table);
+/** Scalars are named as the methods of the library's reader and writer; an enum is an `int32`. */
+export type Scalar =
+  | 'int32'
+  | 'int64'
+  | 'uint32'
+  | 'uint64'
+  | 'sint32'
+  | 'sint64'
+  | 'fixed32'
+  | 'fixed64'
+  | 'sfixed32'
+  | 'sfixed64'
+  | 'bool'
+  | 'float'
+  | 'double'
+  | 'string'
+  | 'bytes';
+
+/** What a field holds: a scalar, or messages of a table, which may be declared later. */
+export type Kind = Scalar | (() => Table);
 
 /** How a field holds it; by default once, its zero value left out. Keys of maps are strings. */
 export type Holding = 'list' | 'map' | 'optional';
@@ -22,10 +43,12 @@ export interface Field {
   readonly oneof: string | undefined;
 }
 
-/** A message: its fields in the order of their numbers. */
-export class Table {
+/** A message: its fields in the order of their numbers. The type parameter is the message's descriptor, as a type only. */
+export class Table<Desc extends DescMessage = DescMessage> {
   readonly fields: readonly Field[];
   readonly byNo: ReadonlyMap<number, Field>;
+  /** Nothing at run time: makes tables of different messages different types. */
+  declare readonly desc: Desc;
 
   /** By name; a member of a oneof is named `oneof.member`. */
   constructor(fields: Readonly<Record<string, readonly [no: number, kind: Kind, holding?: Holding]>>) {
@@ -39,24 +62,41 @@ export class Table {
   }
 }
 
-type Message = Record<string, unknown>;
+/** One call of a service. */
+export interface Method<Input extends DescMessage = DescMessage, Output extends DescMessage = DescMessage> {
+  /** Full name of the service, a slash, and the name of the method. */
+  readonly path: string;
+  readonly request: Table<Input>;
+  readonly response: Table<Output>;
+}
+
+type Message = Record<string, unknown> & { $unknown?: UnknownField[] };
 type OneOf = { readonly case: string | undefined; readonly value?: unknown };
 
-/** A message out of its bytes. Fields that are not in the table are left out. */
-export function decode(table: Table, bytes: Uint8Array): unknown {
-  const reader = new Reader(bytes);
-  return readMessage(table, reader, reader.len);
+/** The message of bytes. */
+export function decode<Desc extends DescMessage>(table: Table<Desc>, bytes: Uint8Array): MessageShape<Desc> {
+  const reader = new BinaryReader(bytes);
+  return readMessage(table, reader, reader.len) as unknown as MessageShape<Desc>;
 }
 
 /** The bytes of a message; the same message gives the same bytes. */
-export function encode(table: Table, message: unknown): Uint8Array {
-  const writer = new Writer();
+export function encode<Desc extends DescMessage>(
+  table: Table<Desc>,
+  message: MessageInitShape<Desc>,
+): Uint8Array<ArrayBuffer> {
+  const writer = new BinaryWriter();
   writeMessage(table, writer, message as Message);
   return writer.finish();
 }
 
-function tableOf(kind: Table | (() => Table)): Table {
-  return typeof kind === 'function' ? kind() : kind;
+/** Bytes that stand for the message they encode when it is part of another one: they are written as they are. */
+export function encoded<Desc extends DescMessage>(_table: Table<Desc>, bytes: Uint8Array): MessageInitShape<Desc> {
+  return bytes as unknown as MessageInitShape<Desc>;
+}
+
+/** Whether a newer version of the protocol put more into the message than this client knows. */
+export function hasUnknown(message: { readonly $unknown?: readonly UnknownField[] | undefined }): boolean {
+  return message.$unknown !== undefined;
 }
 
 function isScalar(kind: Kind): kind is Scalar {
@@ -65,16 +105,6 @@ function isScalar(kind: Kind): kind is Scalar {
 
 function zero(kind: Kind): unknown {
   switch (kind) {
-    case 'u64':
-    case 's64':
-    case 'i64':
-    case 'f64':
-      return 0n;
-    case 'u32':
-    case 'i32':
-    case 'double':
-    case 'enum':
-      return 0;
     case 'bool':
       return false;
     case 'string':
@@ -82,7 +112,8 @@ function zero(kind: Kind): unknown {
     case 'bytes':
       return new Uint8Array();
     default:
-      return undefined;
+      if (!isScalar(kind)) return undefined;
+      return kind.endsWith('64') ? 0n : 0;
   }
 }
 
@@ -97,74 +128,51 @@ function emptyMessage(table: Table): Message {
   return message;
 }
 
-function readMessage(table: Table, reader: Reader, end: number): Message {
+function readMessage(table: Table, reader: BinaryReader, end: number): Message {
   const message = emptyMessage(table);
   while (reader.pos < end) {
     const [no, wireType] = reader.tag();
     const field = table.byNo.get(no);
-    if (field === undefined) reader.skip(wireType);
+    if (field === undefined) (message.$unknown ??= []).push({ no, wireType, data: reader.skip(wireType, no) });
     else readField(message, field, reader, wireType);
   }
+  if (reader.pos > end) throw new RangeError('a message goes beyond its end');
   return message;
 }
 
-function readField(message: Message, field: Field, reader: Reader, wireType: number): void {
+function readField(message: Message, field: Field, reader: BinaryReader, wireType: WireType): void {
   const { name, kind, holding, oneof } = field;
   if (oneof !== undefined) message[oneof] = { case: name, value: readValue(kind, reader) } satisfies OneOf;
   else if (holding === 'map') readEntry(message[name] as Message, kind, reader);
   else if (holding === 'list') {
     const list = message[name] as unknown[];
-    const packed = wireType === WIRE.length && isScalar(kind) && kind !== 'string' && kind !== 'bytes';
+    const packed = isScalar(kind) && wireType === WireType.LengthDelimited && wireTypeOf(kind) !== wireType;
     if (!packed) list.push(readValue(kind, reader));
     else for (const end = reader.uint32() + reader.pos; reader.pos < end;) list.push(readValue(kind, reader));
   } else message[name] = readValue(kind, reader);
 }
 
-function readEntry(entries: Message, kind: Kind, reader: Reader): void {
+function readEntry(entries: Message, kind: Kind, reader: BinaryReader): void {
   const end = reader.uint32() + reader.pos;
   let key = '';
-  let value: unknown = isScalar(kind) ? zero(kind) : emptyMessage(tableOf(kind));
+  let value: unknown = isScalar(kind) ? zero(kind) : emptyMessage(kind());
   while (reader.pos < end) {
     const [no, wireType] = reader.tag();
     if (no === 1) key = reader.string();
     else if (no === 2) value = readValue(kind, reader);
-    else reader.skip(wireType);
+    else reader.skip(wireType, no);
   }
   // A name such as __proto__ is a name like any other.
   Object.defineProperty(entries, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
-function readValue(kind: Kind, reader: Reader): unknown {
-  switch (kind) {
-    case 'u64':
-      return reader.uint64();
-    case 's64':
-      return reader.sint64();
-    case 'i64':
-      return reader.int64();
-    case 'f64':
-      return reader.fixed64();
-    case 'u32':
-      return reader.uint32();
-    case 'i32':
-    case 'enum':
-      return reader.int32();
-    case 'bool':
-      return reader.bool();
-    case 'double':
-      return reader.double();
-    case 'string':
-      return reader.string();
-    case 'bytes':
-      return reader.bytes();
-    default: {
-      const length = reader.uint32();
-      return readMessage(tableOf(kind), reader, reader.pos + length);
-    }
-  }
+function readValue(kind: Kind, reader: BinaryReader): unknown {
+  if (isScalar(kind)) return reader[kind]();
+  const length = reader.uint32();
+  return readMessage(kind(), reader, reader.pos + length);
 }
 
-function writeMessage(table: Table, writer: Writer, message: Message): void {
+function writeMessage(table: Table, writer: BinaryWriter, message: Message): void {
   for (const { no, name, kind, holding, oneof } of table.fields) {
     if (oneof !== undefined) {
       const chosen = message[oneof] as OneOf | undefined;
@@ -176,15 +184,14 @@ function writeMessage(table: Table, writer: Writer, message: Message): void {
     if (holding === 'list') writeList(no, kind, writer, value as readonly unknown[]);
     else if (holding === 'map') {
       for (const [key, entry] of Object.entries(value as Message)) {
-        writer.tag(no, WIRE.length);
-        writer.fork();
-        writer.tag(1, WIRE.length);
-        writer.string(key);
+        writer.tag(no, WireType.LengthDelimited).fork();
+        writer.tag(1, WireType.LengthDelimited).string(key);
         writeField(2, kind, writer, entry);
         writer.join();
       }
     } else if (holding === 'optional' || !isZero(value)) writeField(no, kind, writer, value);
   }
+  for (const { no, wireType, data } of message.$unknown ?? []) writer.tag(no, wireType).raw(data);
 }
 
 /** A scalar's zero value says nothing; -0 is another double. */
@@ -193,68 +200,40 @@ function isZero(value: unknown): boolean {
   return value === '' || value === false || value === 0n || Object.is(value, 0);
 }
 
-function writeList(no: number, kind: Kind, writer: Writer, list: readonly unknown[]): void {
-  if (!isScalar(kind) || kind === 'string' || kind === 'bytes') {
+function writeList(no: number, kind: Kind, writer: BinaryWriter, list: readonly unknown[]): void {
+  if (!isScalar(kind) || wireTypeOf(kind) === WireType.LengthDelimited) {
     for (const value of list) writeField(no, kind, writer, value);
   } else if (list.length > 0) {
-    writer.tag(no, WIRE.length);
-    writer.fork();
+    writer.tag(no, WireType.LengthDelimited).fork();
     for (const value of list) writeScalar(kind, writer, value);
     writer.join();
   }
 }
 
-const WIRE_TYPES: Readonly<Partial<Record<Scalar, number>>> = {
-  f64: WIRE.bits64,
-  double: WIRE.bits64,
-  string: WIRE.length,
-  bytes: WIRE.length,
-};
-
-function writeField(no: number, kind: Kind, writer: Writer, value: unknown): void {
+function writeField(no: number, kind: Kind, writer: BinaryWriter, value: unknown): void {
   if (isScalar(kind)) {
-    writer.tag(no, WIRE_TYPES[kind] ?? WIRE.varint);
+    writer.tag(no, wireTypeOf(kind));
     writeScalar(kind, writer, value);
   } else {
-    writer.tag(no, WIRE.length);
+    writer.tag(no, WireType.LengthDelimited);
+    if (value instanceof Uint8Array) {
+      // The message is encoded already: see `encoded`.
+      writer.bytes(value);
+      return;
+    }
     writer.fork();
-    writeMessage(tableOf(kind), writer, value as Message);
+    writeMessage(kind(), writer, value as Message);
     writer.join();
   }
 }
 
-function writeScalar(kind: Scalar, writer: Writer, value: unknown): void {
-  switch (kind) {
-    case 'u64':
-      writer.uint64(value as bigint);
-      break;
-    case 's64':
-      writer.sint64(value as bigint);
-      break;
-    case 'i64':
-      writer.int64(value as bigint);
-      break;
-    case 'f64':
-      writer.fixed64(value as bigint);
-      break;
-    case 'u32':
-      writer.uint32(value as number);
-      break;
-    case 'i32':
-    case 'enum':
-      writer.int32(value as number);
-      break;
-    case 'bool':
-      writer.bool(value as boolean);
-      break;
-    case 'double':
-      writer.double(value as number);
-      break;
-    case 'string':
-      writer.string(value as string);
-      break;
-    case 'bytes':
-      writer.bytes(value as Uint8Array);
-      break;
-  }
+function writeScalar(kind: Scalar, writer: BinaryWriter, value: unknown): void {
+  // Each method takes the values of its own kind, which the types of the generated code ensure.
+  writer[kind](value as never);
+}
+
+function wireTypeOf(kind: Scalar): WireType {
+  if (kind === 'string' || kind === 'bytes') return WireType.LengthDelimited;
+  if (kind === 'double' || kind.endsWith('fixed64')) return WireType.Bit64;
+  return kind === 'float' || kind.endsWith('fixed32') ? WireType.Bit32 : WireType.Varint;
 }

@@ -1,6 +1,7 @@
-import { Reader } from './bytes.js';
+import type { AnySchema, DurationSchema } from '@bufbuild/protobuf/wkt';
+import { decode, Table } from './codec.js';
 
-/** What the details of a failed call say; read by hand, since google.rpc is not part of the protocol's files. */
+/** What the details of a failed call say. */
 export interface CallDetails {
   /** Name of an ErrorReason. */
   readonly reason?: string;
@@ -8,11 +9,34 @@ export interface CallDetails {
   readonly retryAfterMs?: number;
 }
 
-/** One detail of a status, as transports give it. */
+/** One detail of a status. */
 export interface StatusDetail {
   /** Full name of the message, without a prefix. */
   readonly type: string;
   readonly value: Uint8Array;
+}
+
+// The messages of google.rpc that a status is made of, as far as they are read: they are not part of the protocol's files.
+const anyTable: Table<typeof AnySchema> = /* @__PURE__ */ new Table({ typeUrl: [1, 'string'], value: [2, 'bytes'] });
+const durationTable: Table<typeof DurationSchema> = /* @__PURE__ */ new Table({
+  seconds: [1, 'int64'],
+  nanos: [2, 'int32'],
+});
+const statusTable = /* @__PURE__ */ new Table({ details: [3, () => anyTable, 'list'] });
+const errorInfoTable = /* @__PURE__ */ new Table({ reason: [1, 'string'], metadata: [3, 'string', 'map'] });
+const retryInfoTable = /* @__PURE__ */ new Table({ retryDelay: [1, () => durationTable] });
+
+/** The details of a google.rpc.Status in base64, as `grpc-status-details-bin` has it. */
+export function statusDetails(header: string | null): readonly StatusDetail[] {
+  if (header === null) return [];
+  try {
+    const bytes = Uint8Array.from(atob(header.replace(/-/g, '+').replace(/_/g, '/')), (char) => char.charCodeAt(0));
+    const { details } = decode(statusTable, bytes) as unknown as { details: { typeUrl: string; value: Uint8Array }[] };
+    return details.map(({ typeUrl, value }) => ({ type: typeUrl.replace(/^.*\//, ''), value }));
+  } catch {
+    // Details are help, not content: the status itself decides.
+    return [];
+  }
 }
 
 /** Reads google.rpc.ErrorInfo and google.rpc.RetryInfo out of the details; whatever cannot be read is left out. */
@@ -29,46 +53,17 @@ export function callDetails(details: readonly StatusDetail[]): CallDetails {
   return out;
 }
 
-function errorInfo(bytes: Uint8Array): { reason?: string; metadata: Record<string, string> } {
-  const out: { reason?: string; metadata: Record<string, string> } = { metadata: {} };
-  eachField(bytes, (field, reader) => {
-    if (field === 1) out.reason = reader.string();
-    else if (field === 3) {
-      let key = '';
-      let text = '';
-      eachField(reader.bytes(), (part, entry) => {
-        if (part === 1) key = entry.string();
-        else if (part === 2) text = entry.string();
-        else return false;
-        return true;
-      });
-      out.metadata[key] = text;
-    } else return false;
-    return true;
-  });
-  return out;
+function errorInfo(bytes: Uint8Array): Pick<CallDetails, 'reason' | 'metadata'> {
+  const { reason, metadata } = decode(errorInfoTable, bytes) as unknown as {
+    reason: string;
+    metadata: Record<string, string>;
+  };
+  return { ...(reason !== '' && { reason }), metadata };
 }
 
 function retryDelayMs(bytes: Uint8Array): number {
-  let ms = 0;
-  eachField(bytes, (field, reader) => {
-    if (field !== 1) return false;
-    eachField(reader.bytes(), (part, duration) => {
-      if (part === 1) ms += Number(duration.int64()) * 1000;
-      else if (part === 2) ms += duration.int32() / 1e6;
-      else return false;
-      return true;
-    });
-    return true;
-  });
-  return ms;
-}
-
-/** Calls for each field of a message; `read` returns false for what it did not read. */
-function eachField(bytes: Uint8Array, read: (field: number, reader: Reader) => boolean): void {
-  const reader = new Reader(bytes);
-  while (reader.pos < reader.len) {
-    const [field, type] = reader.tag();
-    if (!read(field, reader)) reader.skip(type);
-  }
+  const { retryDelay } = decode(retryInfoTable, bytes) as unknown as {
+    retryDelay?: { seconds: bigint; nanos: number };
+  };
+  return retryDelay === undefined ? 0 : Number(retryDelay.seconds) * 1000 + retryDelay.nanos / 1e6;
 }

@@ -3,7 +3,6 @@ import type { ErrorReason } from '../gen/syncline/v1/error_pb.js';
 import type {
   Mutation as WireMutation,
   MutationSchema,
-  Operation as WireOperation,
   OperationSchema,
   Receipt as WireReceipt,
   TextHunk,
@@ -19,8 +18,8 @@ import {
   safeNumber,
   timestampFromMs,
 } from './numbers.js';
+import { operationTable } from '../gen/tables.js';
 import { decode, encode } from './codec.js';
-import * as tables from './tables.js';
 import { entriesToWire, valueFromWire, valueToWire } from './value.js';
 import { WireError } from './wire-error.js';
 
@@ -43,12 +42,12 @@ export function encodeOperation(operation: Operation): Uint8Array {
     actor: operation.actor,
     clientTime: timestampFromMs(operation.clientTimeMs),
   };
-  return encode(tables.operation, message);
+  return encode(operationTable, message);
 }
 
 /** The operation of bytes that {@link encodeOperation} made. */
 export function decodeOperation(bytes: Uint8Array): Operation {
-  const message = decode(tables.operation, bytes) as WireOperation;
+  const message = decode(operationTable, bytes);
   if (message.identity.case !== 'dot' || message.knowledge.case !== 'context') {
     throw new WireError('an operation without dot or context');
   }

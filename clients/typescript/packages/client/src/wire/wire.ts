@@ -9,7 +9,7 @@ import type { GetSchemaResponse } from '../gen/syncline/v1/workspace_service_pb.
 
 /**
  * The only conversions between the protocol and the domain. Decoding throws on what breaks the protocol's word, which
- * the transport turns into a failure of kind `fault`. Owner: engineer B.
+ * the transport turns into a failure of kind `fault`.
  */
 export interface Wire {
   /** Deterministic: the same operation gives the same bytes in every version of this package. */

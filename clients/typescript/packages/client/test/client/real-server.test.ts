@@ -3,7 +3,8 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Syncline } from '../../src/api.js';
+import type { Notice, Syncline } from '../../src/api.js';
+import { counter, defineSchema, register, set, text, toOne } from '../../src/schema.js';
 import type { Platform } from '../../src/platform.js';
 import { nodePlatform } from '../../src/platform/node.js';
 import { openFileStore } from '../../src/store/file.js';
@@ -51,6 +52,60 @@ describe.skipIf(!serverAvailable())('a client and the real server', { timeout: 3
     expect(ben.record('card-1').getSnapshot()?.fields).toMatchObject({ title: 'one' });
     await ann.queue.drained();
     expect(ann.connection.getSnapshot()).toMatchObject({ state: 'online', transport: 'up', role: 'leader' });
+  });
+
+  it('what is written offline by a program with a schema is what it says on a server that has none', async () => {
+    const id = await workspace();
+    const schema = defineSchema({
+      collections: {
+        items: {
+          name: register<string>(),
+          notes: text(),
+          quantity: counter(),
+          tags: set<string>(),
+          part: toOne('items'),
+        },
+      },
+    });
+    const ann = testClient({ url: server.url, workspace: id, actor: 'ann', startOffline: true, schema });
+    clients.push(ann);
+    const notices: Notice[] = [];
+    ann.onNotice((notice) => notices.push(notice));
+    await ann.ready;
+    ann.mutate((tx) => {
+      tx.create('items', 'screw', { name: 'Screw', notes: 'Small.', quantity: 1, tags: [] });
+      tx.create('items', 'box', { name: 'Box', notes: '', quantity: 0, tags: ['x'], part: 'screw' });
+    });
+    ann.mutate((tx) => {
+      tx.increment('screw', 'quantity', 2);
+      tx.add('screw', 'tags', 'steel');
+      tx.replaceText('box', 'notes', 'Large.');
+    });
+    ann.connection.goOnline();
+    await ann.queue.drained();
+    expect(ann.rejected.getSnapshot()).toEqual([]);
+    const ben = await client(id, 'ben');
+    await until(() => ben.record('box').getSnapshot()?.fields['notes'] === 'Large.', 'ben sees it');
+    const [screw, box] = [ben.record('screw').getSnapshot()?.fields, ben.record('box').getSnapshot()?.fields];
+    expect(screw).toEqual({ name: 'Screw', notes: 'Small.', quantity: 3, tags: ['steel'] });
+    // A link does not say how many there may be: only a schema on the server does, and the author is told.
+    expect(box).toEqual({ name: 'Box', notes: 'Large.', quantity: 0, tags: ['x'], part: ['screw'] });
+    await until(() => notices.some(({ type }) => type === 'schema_differs'), 'the notice');
+    const differences = ['items.part is a to_many on the server and a to_one in the program'];
+    expect(notices.filter(({ type }) => type === 'schema_differs').at(-1)).toEqual({
+      type: 'schema_differs',
+      differences,
+    });
+    const kinds = [...(ben.schema.getSnapshot()?.collections.get('items') ?? [])].map(([field, { kind }]) => [
+      field,
+      kind,
+    ]);
+    expect(Object.fromEntries(kinds)).toMatchObject({
+      notes: 'text',
+      quantity: 'counter',
+      tags: 'set',
+      name: 'register',
+    });
   });
 
   it('kill -9 during edits loses nothing that was saved', async () => {

@@ -1,5 +1,6 @@
 import type { SynclineOptions, Syncline } from '../../src/api.js';
-import { assemble, type ClientParts } from '../../src/client.js';
+import { assemble } from '../../src/client.js';
+import type { ClientParts } from '../../src/client/parts.js';
 import { nodePlatform } from '../../src/platform/node.js';
 import { createReplica } from '../../src/replica/core.js';
 import { openMemoryStore } from '../../src/store/memory.js';
@@ -23,7 +24,7 @@ export function testParts(own: Partial<ClientParts> = {}): ClientParts {
         ...(options.credentials && { credentials: options.credentials }),
         clock: platform.clock,
       }),
-    createReplica: (workspace) => createReplica(workspace, encodeOperation, nextChain),
+    createReplica: (workspace, schema) => createReplica(workspace, encodeOperation, nextChain, schema),
     createLiveQueries: () => noQueries,
     ...own,
   };

@@ -133,12 +133,12 @@ class Person {
     return Object.fromEntries(RECORDS.map((id) => [id, pictureOf(this.client.record(id).getSnapshot())]));
   }
 
-  /** By correlation id: an operation that is made again keeps it. */
+  /** By correlation id: an operation that is rebased keeps it. */
   savedOperations(): readonly string[] {
     return this.saved;
   }
 
-  /** What is in the trays of all slots of this device; ends the client. */
+  /** The rejected operations of all slots of this device; ends the client. */
   async refused(): Promise<ReadonlySet<string>> {
     await this.client.close();
     const store = await this.openStore();
@@ -368,7 +368,7 @@ async function correlationIds(
   return times;
 }
 
-/** O9, and "nothing that was said to be saved is lost": it took effect once, or it is in the tray. */
+/** O9, and "nothing that was said to be saved is lost": it took effect once, or it is among the rejected operations. */
 function lostOperations(
   person: Person,
   refused: ReadonlySet<string>,
@@ -377,7 +377,7 @@ function lostOperations(
   return person.savedOperations().flatMap((correlationId) => {
     const times = settled.get(correlationId) ?? 0;
     const told = person.told.get(correlationId) ?? '';
-    // Made before anything was known of the server, and made again: what is so already is not done again.
+    // Made before anything was known of the server, and rebased: what is so already is not done again.
     if (times === 0 && /^(restore|delete) /.test(told)) return [];
     if (times === (refused.has(correlationId) ? 0 : 1)) return [];
     return [`${person.name}'s operation ${correlationId} (${told}) was saved and took effect ${times} times`];

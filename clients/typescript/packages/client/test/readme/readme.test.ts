@@ -6,8 +6,18 @@ import { serverAvailable, TestServer } from '../harness/server.js';
 
 const read = (path: string) => readFileSync(join(import.meta.dirname, path), 'utf8');
 
-it('the README shows the sample as it is tested', () => {
-  expect(read('../../README.md')).toContain('```ts\n' + read('sample.ts') + '```');
+it.each(['sample.ts', 'schema-sample.ts'])('the README shows %s as it is tested', (name) => {
+  expect(read('../../README.md')).toContain('```ts\n' + read(name) + '```');
+});
+
+it('the sample with a schema works without a server', async () => {
+  const log = vi.spyOn(console, 'log').mockImplementation(() => undefined);
+  try {
+    await import('./schema-sample.js');
+    expect(log.mock.calls).toEqual([['WATER THE PLANTS', 2, 'nobody']]);
+  } finally {
+    log.mockRestore();
+  }
 });
 
 describe.skipIf(!serverAvailable())('the sample of the README', { timeout: 30_000 }, () => {

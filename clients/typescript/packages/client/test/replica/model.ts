@@ -93,7 +93,7 @@ export class Run {
     const { view, rejected } = client.replica.applyReceipt(receipt, 0);
     this.onChange(client, view);
     const isRejected = receipt.outcome.type === 'rejected';
-    if (isRejected !== (rejected !== undefined)) throw new Error('a rejection and the tray do not fit');
+    if (isRejected !== (rejected !== undefined)) throw new Error('a rejection and the rejected operations do not fit');
   }
 
   /** T1: what an author saw is what the server rebuilds. */

@@ -343,7 +343,7 @@ export function storeContract(name: string, place: () => Place): void {
       expect((await store.loadSlot('s')).pending).toHaveLength(1);
     });
 
-    it('O9: a refused operation moves to the tray until it is dismissed', async () => {
+    it('O9: a refused operation moves to the rejected ones until it is dismissed', async () => {
       await store.createSlot(slotRow());
       await store.saveOperations('s', [operation(1), operation(2)], []);
       await store.saveRejected([rejected(1), rejected(9)]);
@@ -373,12 +373,12 @@ export function storeContract(name: string, place: () => Place): void {
       await store.saveFrames(await store.nextTerm(), [
         frame(0, 1, { ownDots: [{ dot: { replicaId: 'r', counter: 1 }, seq: 1 }] }),
       ]);
-      await store.reissue('s', 'r9', [operation(1, 7, 'r9')], [{ replicaId: 'r', counter: 1 }], [rejected(2)]);
+      await store.rebase('s', 'r9', [operation(1, 7, 'r9')], [{ replicaId: 'r', counter: 1 }], [rejected(2)]);
       await restarted();
-      const { slot, pending, rejected: tray } = await store.loadSlot('s');
+      const { slot, pending, rejected: kept } = await store.loadSlot('s');
       expect(slot).toEqual({ slotId: 's', replicaId: 'r9', nextCounter: 2, lastBaseSeq: 7, lastSettledCounter: 0 });
       expect(pending.map((row) => row.operation.dot)).toEqual([{ replicaId: 'r9', counter: 1 }]);
-      expect(tray).toHaveLength(1);
+      expect(kept).toHaveLength(1);
       expect(await store.settled()).toEqual([]);
     });
 

@@ -98,7 +98,7 @@ describe('queues', () => {
     expect([bench.likes, bench.client.queue.getSnapshot().pending]).toEqual([1, 0]);
   });
 
-  it('O9, O10: a rejected operation is taken back, told once, kept in the tray, and stops nobody', async () => {
+  it('O9, O10: a rejected operation is taken back, told once, kept, and stops nobody', async () => {
     await bench.open();
     bench.server.judge = ({ mutations }) =>
       mutations[0]?.recordId === 'bad'
@@ -278,7 +278,7 @@ describe('the feed', () => {
     expect([bench.client.connection.getSnapshot().transport, bench.state]).toEqual(['up', 'online']);
   });
 
-  it('S1 before anything: what is made before the first contact is made again with a context', async () => {
+  it('S1 before anything: what is made before the first contact is rebased and gets a context', async () => {
     await bench.open({ startOffline: true });
     bench.create('a');
     bench.count();
@@ -310,7 +310,7 @@ describe('bad days', () => {
       'record_created',
       'counter_changed',
     ]);
-    expect(bench.notices).toEqual([{ type: 'history_rewound', reissued: 3 }]);
+    expect(bench.notices).toEqual([{ type: 'history_rewound', rebased: 3 }]);
     expect([bench.likes, bench.state]).toEqual([2, 'online']);
     await bench.client.close();
     await bench.open();
@@ -349,7 +349,7 @@ describe('bad days', () => {
       dot: { counter: 1 },
       context: { extras: [{ replicaId: before, counter: 1 }] },
     });
-    expect([bench.likes, bench.notices]).toEqual([1, [{ type: 'replica_changed', reissued: 1 }]]);
+    expect([bench.likes, bench.notices]).toEqual([1, [{ type: 'replica_changed', rebased: 1 }]]);
   });
 
   it('a wall clock a day off changes nothing', async () => {

@@ -35,7 +35,7 @@ class Tab {
           }),
       },
       random: { unit: () => 0.5, uuid: () => this.random.uuid() },
-      surroundings: {
+      page: {
         online: () => true,
         visible: () => this.visible,
         subscribe: (listener) => {

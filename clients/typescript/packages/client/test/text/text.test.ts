@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Hunk } from '../../src/domain/operation.js';
-import { carry, normalize } from '../../src/domain/text/carry.js';
+import { transform, normalize } from '../../src/domain/text/transform.js';
 import { Composition } from '../../src/domain/text/compose.js';
-import { diff } from '../../src/domain/text/diff.js';
+import { diff, diffParts } from '../../src/domain/text/diff.js';
 import { applyHunks, hunksOfSplices, inverseHunks, splicesOfHunks, validateHunks } from '../../src/domain/text/hunk.js';
 import { hunksOfInput } from '../../src/domain/text/input.js';
 import { ScalarText, scalarCount } from '../../src/domain/text/scalars.js';
@@ -66,8 +66,8 @@ describe('hunks', () => {
   it('a difference with too many hunks is one', () => {
     const before = 'ab'.repeat(50);
     const after = 'aXb'.repeat(50);
-    expect(diff(before, after, 10)).toHaveLength(1);
-    expect(applyHunks(before, diff(before, after, 10))).toBe(after);
+    expect(diffParts(Array.from(before), Array.from(after), 10)).toHaveLength(1);
+    expect(applyHunks(before, diffParts(Array.from(before), Array.from(after), 10))).toBe(after);
   });
 
   it('splices and hunks say the same, and both can be taken back', () => {
@@ -99,18 +99,18 @@ describe('hunks', () => {
     );
   });
 
-  it('carried hunks fit the other text and keep every inserted character', () => {
+  it('transformed hunks fit the other text and keep every inserted character', () => {
     const two = text.chain((before) => {
       const length = scalarCount(before);
       return fc.tuple(fc.constant(before), hunksIn(length), hunksIn(length));
     });
     fc.assert(
       fc.property(two, ([before, mine, theirs]) => {
-        const carried = carry(mine, theirs);
-        validateHunks(carried);
-        applyHunks(applyHunks(before, theirs), carried);
-        expect(carried.map((hunk) => hunk.insert).join('')).toBe(mine.map((hunk) => hunk.insert).join(''));
-        expect(normalize(carried)).toEqual(carried);
+        const moved = transform(mine, theirs);
+        validateHunks(moved);
+        applyHunks(applyHunks(before, theirs), moved);
+        expect(moved.map((hunk) => hunk.insert).join('')).toBe(mine.map((hunk) => hunk.insert).join(''));
+        expect(normalize(moved)).toEqual(moved);
       }),
     );
   });

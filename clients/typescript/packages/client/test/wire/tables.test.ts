@@ -1,101 +1,115 @@
-import { create, ScalarType, toBinary, type DescField, type DescMessage } from '@bufbuild/protobuf';
+import { readdirSync } from 'node:fs';
+import { create, fromBinary, ScalarType, toBinary, type DescField, type DescMessage } from '@bufbuild/protobuf';
+import { AnySchema, DurationSchema, TimestampSchema } from '@bufbuild/protobuf/wkt';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as causality from '../../src/gen/syncline/v1/causality_pb.js';
-import * as change from '../../src/gen/syncline/v1/change_pb.js';
-import * as changeService from '../../src/gen/syncline/v1/change_service_pb.js';
-import * as conflict from '../../src/gen/syncline/v1/conflict_pb.js';
-import * as conflictService from '../../src/gen/syncline/v1/conflict_service_pb.js';
-import * as connection from '../../src/gen/syncline/v1/connection_pb.js';
-import * as connectionService from '../../src/gen/syncline/v1/connection_service_pb.js';
 import { ErrorReason } from '../../src/gen/syncline/v1/error_pb.js';
-import * as operation from '../../src/gen/syncline/v1/operation_pb.js';
-import * as operationService from '../../src/gen/syncline/v1/operation_service_pb.js';
-import * as record from '../../src/gen/syncline/v1/record_pb.js';
-import * as value from '../../src/gen/syncline/v1/value_pb.js';
-import * as workspace from '../../src/gen/syncline/v1/workspace_pb.js';
-import * as workspaceService from '../../src/gen/syncline/v1/workspace_service_pb.js';
-import { decode, encode, Table, type Field } from '../../src/wire/codec.js';
+import type { EffectSchema } from '../../src/gen/syncline/v1/change_pb.js';
+import * as tables from '../../src/gen/tables.js';
+import { decode, encode, encoded, hasUnknown, Table } from '../../src/wire/codec.js';
+import { callDetails, statusDetails } from '../../src/wire/errors.js';
 import { reasonName } from '../../src/wire/operation.js';
-import * as tables from '../../src/wire/tables.js';
 
-const SCALARS: Readonly<Partial<Record<ScalarType, string>>> = {
-  [ScalarType.UINT64]: 'u64',
-  [ScalarType.SINT64]: 's64',
-  [ScalarType.INT64]: 'i64',
-  [ScalarType.FIXED64]: 'f64',
-  [ScalarType.UINT32]: 'u32',
-  [ScalarType.INT32]: 'i32',
-  [ScalarType.BOOL]: 'bool',
-  [ScalarType.DOUBLE]: 'double',
-  [ScalarType.STRING]: 'string',
-  [ScalarType.BYTES]: 'bytes',
-};
-
-const generated = new Map<string, DescMessage>();
-for (const module of [
-  causality,
-  change,
-  changeService,
-  conflict,
-  conflictService,
-  connection,
-  connectionService,
-  operation,
-  operationService,
-  record,
-  value,
-  workspace,
-  workspaceService,
-]) {
-  for (const each of Object.values(module) as readonly unknown[]) {
+/** All messages of the protocol, by the names of their tables. */
+const messages = new Map<string, DescMessage>();
+const GEN = new URL('../../src/gen/', import.meta.url);
+for (const file of readdirSync(GEN, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('_pb.ts'))) {
+  const module = (await import(new URL(file, GEN).href)) as Record<string, unknown>;
+  for (const each of Object.values(module)) {
     if (typeof each === 'object' && each !== null && 'kind' in each && each.kind === 'message') {
       const desc = each as DescMessage;
-      generated.set(desc.name, desc);
+      messages.set(`${desc.name.charAt(0).toLowerCase()}${desc.name.slice(1)}Table`, desc);
     }
   }
 }
 
-function descOf(table: string): DescMessage | undefined {
-  if (table === 'nullMessage') return generated.get('Null');
-  return generated.get(table.charAt(0).toUpperCase() + table.slice(1));
-}
+const SCALARS: Readonly<Partial<Record<ScalarType, fc.Arbitrary<unknown>>>> = {
+  [ScalarType.UINT64]: fc.bigInt(0n, 2n ** 64n - 1n),
+  [ScalarType.FIXED64]: fc.bigInt(0n, 2n ** 64n - 1n),
+  [ScalarType.SINT64]: fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n),
+  [ScalarType.INT64]: fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n),
+  [ScalarType.UINT32]: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+  [ScalarType.INT32]: fc.integer(),
+  [ScalarType.BOOL]: fc.boolean(),
+  [ScalarType.DOUBLE]: fc.double({ noNaN: true }),
+  [ScalarType.STRING]: fc.string({ unit: 'grapheme' }),
+  [ScalarType.BYTES]: fc.uint8Array({ maxLength: 20 }),
+};
 
-function nameOf(table: Table): string {
-  return Object.entries(tables).find(([, each]) => each === table)?.[0] ?? 'unknown';
-}
+const DEEPEST = 3;
 
-/** A field as the generated code describes it. */
-function described(field: DescField): unknown {
-  const held = field as unknown as { message?: DescMessage; enum?: unknown; scalar?: ScalarType };
-  let kind = held.scalar === undefined ? undefined : SCALARS[held.scalar];
-  if (held.message !== undefined) kind = held.message.typeName;
-  if (held.enum !== undefined) kind = 'enum';
-  let holding: string | undefined;
-  if (field.fieldKind === 'list' || field.fieldKind === 'map') holding = field.fieldKind;
-  else if (field.oneof === undefined && field.fieldKind !== 'message' && field.presence === 1) holding = 'optional';
-  return { no: field.number, name: field.localName, kind, holding, oneof: field.oneof?.localName };
-}
-
-/** The same of a table. */
-function tabled({ no, name, kind, holding, oneof }: Field): unknown {
-  const table = typeof kind === 'function' ? kind() : kind;
-  const told = typeof table === 'string' ? table : descOf(nameOf(table))?.typeName;
-  const wkt = table instanceof Table && nameOf(table) === 'timestamp' ? 'google.protobuf.Timestamp' : told;
-  return { no, name, kind: wkt, holding, oneof };
-}
-
-describe('the tables', () => {
-  it.each(Object.keys(tables).filter((name) => name !== 'timestamp'))(
-    '%s says what the generated code says',
-    (name) => {
-      const table = tables[name as keyof typeof tables];
-      const desc = descOf(name);
-      expect(desc, 'is generated').toBeDefined();
-      const fields = [...(desc?.fields ?? [])].sort((a, b) => a.number - b.number);
-      expect(table.fields.map(tabled)).toEqual(fields.map(described));
-    },
+/** Messages of a kind, with as many of their fields as chance gives them. */
+function messageOf(desc: DescMessage, depth = 0): fc.Arbitrary<Record<string, unknown>> {
+  const own = desc.fields.filter(({ oneof }) => oneof === undefined);
+  const fields = Object.fromEntries(own.map((field) => [field.localName, fieldOf(field, depth)]));
+  const oneofs = desc.oneofs.map((oneof) => {
+    const members = oneof.fields.map((field) =>
+      valueOf(field, depth)?.map((value) => ({ case: field.localName, value })),
+    );
+    const possible = members.filter((member) => member !== undefined);
+    return [oneof.localName, possible.length === 0 ? undefined : fc.oneof(...possible)] as const;
+  });
+  const all = { ...fields, ...Object.fromEntries(oneofs) };
+  const present = Object.entries(all).filter(
+    (entry): entry is [string, fc.Arbitrary<unknown>] => entry[1] !== undefined,
   );
+  return fc.record(Object.fromEntries(present), { requiredKeys: [] });
+}
 
+function fieldOf(field: DescField, depth: number): fc.Arbitrary<unknown> | undefined {
+  const one = valueOf(field, depth);
+  if (one === undefined) return undefined;
+  if (field.fieldKind === 'list') return fc.array(one, { maxLength: 3 });
+  if (field.fieldKind === 'map') return fc.dictionary(fc.string(), one, { maxKeys: 3, noNullPrototype: true });
+  return one;
+}
+
+function valueOf(field: DescField, depth: number): fc.Arbitrary<unknown> | undefined {
+  const {
+    message,
+    enum: values,
+    scalar,
+  } = field as unknown as { message?: DescMessage; enum?: unknown; scalar?: ScalarType };
+  if (message !== undefined) return depth < DEEPEST ? messageOf(message, depth + 1) : undefined;
+  if (values !== undefined) return fc.nat(20);
+  return scalar === undefined ? undefined : SCALARS[scalar];
+}
+
+/** Without what only the library keeps. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([name, each]) => name !== '$typeName' && each !== undefined)
+      .map(([name, each]) => [name, plain(each)]),
+  );
+}
+
+describe('the generated tables', () => {
+  it('are there for every message', () => {
+    expect(messages.size).toBeGreaterThan(50);
+    const named = Object.entries(tables).filter(([, each]) => each instanceof Table);
+    expect(named.map(([name]) => name).sort()).toEqual([...messages.keys(), 'timestampTable'].sort());
+  });
+
+  it.each([...messages])('%s reads and writes what the library does', (name, desc) => {
+    const table = tables[name as keyof typeof tables] as unknown as Table;
+    fc.assert(
+      fc.property(messageOf(desc), (init) => {
+        const message = create(desc, init as never);
+        const bytes = toBinary(desc, message);
+        expect(encode(table, init as never)).toEqual(bytes);
+        expect(encode(table, decode(table, bytes) as never)).toEqual(bytes);
+        expect(plain(decode(table, bytes))).toEqual(plain(fromBinary(desc, bytes)));
+      }),
+      { numRuns: 25 },
+    );
+  });
+});
+
+describe('messages', () => {
   it('names every reason', () => {
     for (const each of Object.values(ErrorReason).filter((reason) => typeof reason === 'number')) {
       expect(reasonName(each)).toBe(ErrorReason[each]);
@@ -103,50 +117,83 @@ describe('the tables', () => {
     expect(reasonName(4_711 as ErrorReason)).toBe('REASON_4711');
   });
 
-  it('encodes and decodes as the generated code does', () => {
-    const message = create(operation.OperationSchema, {
-      identity: { case: 'dot', value: { replicaId: 'r', counter: 2n ** 60n } },
-      knowledge: {
-        case: 'context',
-        value: { epoch: 2n ** 63n + 5n, baseSeq: 7n, extras: [{ replicaId: 'x', counter: 1n }] },
-      },
-      mutations: [
-        {
-          collectionId: 'cards',
-          recordId: 'r',
-          observedSeq: 0n,
-          action: {
-            case: 'create',
-            value: {
-              fields: {
-                a: { kind: { case: 'intValue', value: -(2n ** 63n) } },
-                b: { kind: { case: 'doubleValue', value: -0 } },
-                c: {
-                  kind: { case: 'mapValue', value: { entries: { x: { kind: { case: 'nullValue', value: {} } } } } },
-                },
-                d: { kind: { case: 'listValue', value: { values: [{ kind: { case: 'boolValue', value: false } }] } } },
-                e: { kind: { case: 'bytesValue', value: Uint8Array.of(0, 255) } },
-                f: { kind: { case: 'stringValue', value: 'né🙂' } },
-              },
-            },
-          },
-        },
-        { action: { case: 'editText', value: { fieldId: 't', hunks: [{ position: 0, deleteCount: 3, insert: '' }] } } },
-      ],
-      clientTime: { seconds: -1n, nanos: 5 },
+  it('keeps what it does not know, and writes it again', () => {
+    const newer = new Table<typeof causality.DotSchema>({
+      replicaId: [1, 'string'],
+      counter: [2, 'uint64'],
+      more: [99, 'string'],
     });
-    const bytes = toBinary(operation.OperationSchema, message);
-    expect(encode(tables.operation, message)).toEqual(bytes);
-    expect(encode(tables.operation, decode(tables.operation, bytes))).toEqual(bytes);
-
-    const receipt = create(operation.ReceiptSchema, { remaining: [{ conflictId: 'c', unseenSeqs: [1n, 300n] }] });
-    const receiptBytes = toBinary(operation.ReceiptSchema, receipt);
-    expect(encode(tables.receipt, decode(tables.receipt, receiptBytes))).toEqual(receiptBytes);
+    const bytes = encode(newer, { replicaId: 'r', counter: 3n, more: 'later' } as never);
+    const dot = decode(tables.dotTable, bytes);
+    expect(dot).toMatchObject({ replicaId: 'r', counter: 3n });
+    expect(hasUnknown(dot)).toBe(true);
+    expect(encode(tables.dotTable, dot)).toEqual(bytes);
+    expect(dot.$unknown).toEqual(fromBinary(causality.DotSchema, bytes).$unknown);
   });
 
-  it('leaves out what it does not know', () => {
-    const newer = new Table({ replicaId: [1, 'string'], counter: [2, 'u64'], more: [99, 'string'] });
-    const bytes = encode(newer, { replicaId: 'r', counter: 3n, more: 'later' });
-    expect(decode(tables.dot, bytes)).toEqual({ replicaId: 'r', counter: 3n });
+  it('tells an unset oneof from one with a member it does not know', () => {
+    const unset = decode(tables.effectTable, encode(tables.effectTable, { recordId: 'r' }));
+    expect(unset.effect.case).toBeUndefined();
+    expect(hasUnknown(unset)).toBe(false);
+
+    const newer = new Table<typeof EffectSchema>({ recordId: [2, 'string'], 'effect.linkChanged': [99, 'string'] });
+    const later = decode(
+      tables.effectTable,
+      encode(newer, { recordId: 'r', effect: { case: 'linkChanged', value: 'x' } } as never),
+    );
+    expect(later.effect.case).toBeUndefined();
+    expect(hasUnknown(later)).toBe(true);
+  });
+
+  it('writes a message that is encoded already as it is', () => {
+    const dot = { replicaId: 'r', counter: 7n };
+    const bytes = encode(tables.dotTable, dot);
+    const request = { workspaceId: 'w', dots: [dot] };
+    const same = { workspaceId: 'w', dots: [encoded(tables.dotTable, bytes)] };
+    expect(encode(tables.getReceiptsRequestTable, same)).toEqual(encode(tables.getReceiptsRequestTable, request));
+  });
+
+  it('refuses bytes that end early or go beyond their message', () => {
+    const bytes = encode(tables.cursorTable, { workspaceId: 'workspace', epoch: 1n });
+    expect(() => decode(tables.cursorTable, bytes.subarray(0, bytes.length - 1))).toThrow(RangeError);
+    // The dot says that it has 3 bytes; the string in it says that it has more.
+    expect(() => decode(tables.abandonCounterRequestTable, Uint8Array.of(18, 3, 10, 3, 97, 97, 97))).toThrow(
+      RangeError,
+    );
+  });
+});
+
+describe('the details of a status', () => {
+  const any = (typeUrl: string, value: Uint8Array) => toBinary(AnySchema, create(AnySchema, { typeUrl, value }));
+  const field = (no: number, bytes: Uint8Array) => Uint8Array.of(no * 8 + 2, bytes.length, ...bytes);
+  const text = (no: number, value: string) => field(no, new TextEncoder().encode(value));
+  const base64 = (bytes: Uint8Array) => btoa(String.fromCharCode(...bytes));
+
+  it('give reason, metadata and the time to wait', () => {
+    const info = Uint8Array.of(
+      ...text(1, 'OVERLOADED'),
+      ...text(2, 'syncline'),
+      ...field(3, Uint8Array.of(...text(1, 'k'), ...text(2, 'v'))),
+    );
+    const retry = field(1, toBinary(DurationSchema, create(DurationSchema, { seconds: 2n, nanos: 500_000_000 })));
+    const status = Uint8Array.of(
+      ...field(3, any('type.googleapis.com/google.rpc.ErrorInfo', info)),
+      ...field(3, any('type.googleapis.com/google.rpc.RetryInfo', retry)),
+      ...field(
+        3,
+        any('type.googleapis.com/google.protobuf.Timestamp', toBinary(TimestampSchema, create(TimestampSchema))),
+      ),
+    );
+    expect(callDetails(statusDetails(base64(status)))).toEqual({
+      reason: 'OVERLOADED',
+      metadata: { k: 'v' },
+      retryAfterMs: 2_500,
+    });
+  });
+
+  it('are nothing when they cannot be read', () => {
+    expect(callDetails(statusDetails(null))).toEqual({ metadata: {} });
+    expect(callDetails(statusDetails('***'))).toEqual({ metadata: {} });
+    expect(callDetails([{ type: 'google.rpc.ErrorInfo', value: Uint8Array.of(10, 200) }])).toEqual({ metadata: {} });
   });
 });

@@ -1,18 +1,18 @@
-import { diffWordsWithSpace } from 'diff';
 import type { ReactElement, ReactNode } from 'react';
 import { useId, useMemo } from 'react';
 import type { DiffViewProps } from '../api.js';
+import { wordDiff, type WordPart } from '../text/word-diff.js';
 
 /** Two texts compared by words. */
 export function DiffView({ before, after, layout = 'side-by-side', labels }: DiffViewProps): ReactElement {
-  const parts = useMemo(() => diffWordsWithSpace(before, after), [before, after]);
+  const parts = useMemo(() => wordDiff(before, after), [before, after]);
   const [beforeLabel, afterLabel] = labels ?? ['Before', 'After'];
   if (layout === 'inline') {
     return (
       <div className="syncline-diff" data-layout="inline">
         <Side label={`${beforeLabel} → ${afterLabel}`}>
           {parts.map((part, index) => (
-            <Part key={index} added={part.added} removed={part.removed} text={part.value} />
+            <Part key={index} part={part} />
           ))}
         </Side>
       </div>
@@ -21,14 +21,10 @@ export function DiffView({ before, after, layout = 'side-by-side', labels }: Dif
   return (
     <div className="syncline-diff" data-layout="side-by-side">
       <Side label={beforeLabel}>
-        {parts.map((part, index) =>
-          part.added ? null : <Part key={index} added={false} removed={part.removed} text={part.value} />,
-        )}
+        {parts.map((part, index) => (part.kind === 'added' ? null : <Part key={index} part={part} />))}
       </Side>
       <Side label={afterLabel}>
-        {parts.map((part, index) =>
-          part.removed ? null : <Part key={index} added={part.added} removed={false} text={part.value} />,
-        )}
+        {parts.map((part, index) => (part.kind === 'removed' ? null : <Part key={index} part={part} />))}
       </Side>
     </div>
   );
@@ -46,8 +42,7 @@ function Side({ label, children }: { readonly label: string; readonly children: 
   );
 }
 
-function Part(props: { readonly added: boolean; readonly removed: boolean; readonly text: string }): ReactElement {
-  if (props.added) return <ins>{props.text}</ins>;
-  if (props.removed) return <del>{props.text}</del>;
-  return <span>{props.text}</span>;
+function Part({ part }: { readonly part: WordPart }): ReactElement {
+  if (part.kind === 'added') return <ins>{part.text}</ins>;
+  return part.kind === 'removed' ? <del>{part.text}</del> : <span>{part.text}</span>;
 }

@@ -52,19 +52,21 @@ function noticeWords(notice: Notice): string {
   switch (notice.type) {
     case 'rejected':
       return notice.item.why === 'cancelled'
-        ? 'A change was taken back. What you wrote is kept in the tray.'
-        : `A change was undone: ${refusalWords(notice.item.refusal)} What you wrote is kept in the tray.`;
+        ? 'A change was taken back. What you wrote is kept under “Changes without effect”.'
+        : `A change was undone: ${refusalWords(notice.item.refusal)} What you wrote is kept under “Changes without effect”.`;
     case 'conflict':
       return `${notice.own ? 'Your change' : 'A change'} clashed with another (${fieldWords(notice.conflict.fieldId)}). Both are kept; decide in the inbox.`;
     case 'reminder':
       return `A conflict that was put aside waits for a decision (${fieldWords(notice.conflict.fieldId)}).`;
     case 'history_rewound':
-      return `The server was restored. ${count(notice.reissued, 'change')} of yours made again.`;
+      return `The server was restored. ${count(notice.rebased, 'change')} of yours sent again.`;
     case 'replica_changed':
-      return `This device was copied and got a new name. ${count(notice.reissued, 'change')} made again.`;
+      return `This device was copied and got a new name. ${count(notice.rebased, 'change')} sent again.`;
     case 'not_saved':
       return 'A change could not be saved on this device. It is still shown; keep this page open.';
     case 'schema_changed':
       return 'The shape of this workspace changed.';
+    case 'schema_differs':
+      return `This application and its server differ: ${notice.differences.join('; ')}.`;
   }
 }

@@ -9,12 +9,12 @@ export const useOptimisticUpdates: UseOptimisticUpdates = () => {
   const queue = useObservable(client.queue);
   const rejected = useObservable(client.rejected);
   const undoable = useObservable(client.undoable);
-  const functions = useMemo<Pick<OptimisticUpdates, 'mutate' | 'undo' | 'redo' | 'tray'>>(
+  const functions = useMemo<Pick<OptimisticUpdates, 'mutate' | 'undo' | 'redo' | 'rejectedOperations'>>(
     () => ({
       mutate: (build, options) => client.mutate(build, options),
       undo: () => client.undo(),
       redo: () => client.redo(),
-      tray: client.rejected,
+      rejectedOperations: client.rejected,
     }),
     [client],
   );

@@ -1,6 +1,6 @@
 import type { Observable, RecordView, Syncline } from '@syncline/client';
-import { carryIndex, carryReplacement, hunkOf, replacementOfInput, replacements } from './carry.js';
-import type { Replacement } from './carry.js';
+import { mapIndex, transformReplacement, hunkOf, replacementOfInput, replacements } from './transform.js';
+import type { Replacement } from './transform.js';
 
 /** Typing with a longer pause in between is another step of undo. */
 const UNDO_PAUSE_MS = 1_000;
@@ -83,7 +83,7 @@ export class TextEditor {
     const step = replacementOfInput(this.base, after, caret);
     if (step === undefined) return;
     const current = this.shown();
-    const own = current === this.base ? step : carryReplacement(step, replacements(this.base, current));
+    const own = current === this.base ? step : transformReplacement(step, replacements(this.base, current));
     if (atMs - this.lastInputAt > UNDO_PAUSE_MS || step.insert.includes('\n')) this.undoGroup += 1;
     this.lastInputAt = atMs;
     const { client, id, field } = this.text;
@@ -111,8 +111,8 @@ export class TextEditor {
     const { selectionStart, selectionEnd, selectionDirection, scrollTop } = element;
     element.value = text;
     if (selectionStart !== null && selectionEnd !== null && element.ownerDocument.activeElement === element) {
-      const start = carryIndex(selectionStart, steps);
-      const end = selectionEnd === selectionStart ? start : carryIndex(selectionEnd, steps);
+      const start = mapIndex(selectionStart, steps);
+      const end = selectionEnd === selectionStart ? start : mapIndex(selectionEnd, steps);
       element.setSelectionRange(start, Math.max(start, end), selectionDirection ?? undefined);
     }
     element.scrollTop = scrollTop;

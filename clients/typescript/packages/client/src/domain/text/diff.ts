@@ -9,15 +9,18 @@ export const DIFF_WORK_MAX = 16_000_000;
 const EDITS_MAX = 2_000;
 
 /** The hunks that turn one text into the other, by characters: sorted, with a kept character between any two. */
-export function diff(before: string, after: string, hunksMax = 1_000): readonly Hunk[] {
-  if (before === after) return [];
-  const a = Array.from(before);
-  const b = Array.from(after);
+export function diff(before: string, after: string): readonly Hunk[] {
+  return before === after ? [] : diffParts(Array.from(before), Array.from(after));
+}
+
+/** The same for texts that were cut into parts, such as words: positions and counts are those of parts. */
+export function diffParts(a: readonly string[], b: readonly string[], hunksMax = 1_000): readonly Hunk[] {
   let prefix = 0;
   while (prefix < a.length && prefix < b.length && a[prefix] === b[prefix]) prefix++;
   let suffix = 0;
   const most = Math.min(a.length, b.length) - prefix;
   while (suffix < most && a[a.length - 1 - suffix] === b[b.length - 1 - suffix]) suffix++;
+  if (prefix + suffix === a.length && a.length === b.length) return [];
   const middleA = a.slice(prefix, a.length - suffix);
   const middleB = b.slice(prefix, b.length - suffix);
   const whole = (): readonly Hunk[] => [{ position: prefix, deleteCount: middleA.length, insert: middleB.join('') }];

@@ -1,8 +1,4 @@
-import type { Hunk } from '@syncline/client';
-import { diffChars } from 'diff';
-
-/** Above this the middle of two texts is taken as one replacement instead of being compared by character. */
-const COMPARED_UNITS_MAX = 4_000;
+import { diff, type Hunk } from '@syncline/client';
 
 /** One replacement, in UTF-16 units as textareas count. */
 export interface Replacement {
@@ -41,33 +37,20 @@ export function replacementOfInput(before: string, after: string, caret: number)
 
 /** The replacements that turn one text into another, ascending. */
 export function replacements(before: string, after: string): readonly Replacement[] {
-  const whole = replacementOfInput(before, after, after.length);
-  if (whole === undefined) return [];
-  const middle = before.slice(whole.start, whole.end);
-  if (middle === '' || whole.insert === '' || middle.length + whole.insert.length > COMPARED_UNITS_MAX) return [whole];
-  const found: Replacement[] = [];
-  let at = whole.start;
-  let open: { start: number; end: number; insert: string } | undefined;
-  for (const part of diffChars(middle, whole.insert)) {
-    if (!part.added && !part.removed) {
-      if (open) found.push(open);
-      open = undefined;
-      at += part.value.length;
-      continue;
-    }
-    open ??= { start: at, end: at, insert: '' };
-    if (part.added) open.insert += part.value;
-    else {
-      at += part.value.length;
-      open.end = at;
-    }
-  }
-  if (open) found.push(open);
-  return found;
+  let [scalars, units] = [0, 0];
+  /** Where so many characters of `before` end. Asked in ascending order. */
+  const unitsAt = (position: number): number => {
+    for (; scalars < position; scalars += 1) units += isLowSurrogate(before, units + 1) ? 2 : 1;
+    return units;
+  };
+  return diff(before, after).map(({ position, deleteCount, insert }) => {
+    const start = unitsAt(position);
+    return { start, end: unitsAt(position + deleteCount), insert };
+  });
 }
 
 /** Where a place in a text is after others' replacements. What was inserted right at the place comes after it. */
-export function carryIndex(index: number, steps: readonly Replacement[]): number {
+export function mapIndex(index: number, steps: readonly Replacement[]): number {
   let moved = 0;
   for (const step of steps) {
     if (step.start >= index) break;
@@ -78,9 +61,9 @@ export function carryIndex(index: number, steps: readonly Replacement[]): number
 }
 
 /** A replacement in the text that others' replacements led to; what they deleted is not deleted again. */
-export function carryReplacement(own: Replacement, steps: readonly Replacement[]): Replacement {
-  const start = carryIndex(own.start, steps);
-  return { start, end: Math.max(start, carryIndex(own.end, steps)), insert: own.insert };
+export function transformReplacement(own: Replacement, steps: readonly Replacement[]): Replacement {
+  const start = mapIndex(own.start, steps);
+  return { start, end: Math.max(start, mapIndex(own.end, steps)), insert: own.insert };
 }
 
 /** The same in Unicode scalar values, as operations count. */

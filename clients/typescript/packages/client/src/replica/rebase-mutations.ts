@@ -6,7 +6,7 @@ import type { Action, Mutation, Operation } from '../domain/operation.js';
 import type { ExactValue } from '../domain/value.js';
 
 /** An operation's mutations as they make sense in another history, or the record that is not there. */
-export interface Remake {
+export interface RebasedMutations {
   readonly mutations: readonly Mutation[];
   readonly missingRecord?: RecordId;
 }
@@ -15,12 +15,12 @@ export interface Remake {
  * The mutations of an operation for another history: what is there already is not created again, what was decided is
  * not decided again. `records` is kept up to date with what they create and delete.
  */
-export function remake(
+export function rebaseMutations(
   operation: Operation,
   records: Map<RecordId, ConfirmedRecord>,
   conflicts: ReadonlyMap<ConflictId, ConflictSummary>,
   kindOf: KindOf,
-): Remake {
+): RebasedMutations {
   const mutations: Mutation[] = [];
   const staged = new Map<RecordId, ConfirmedRecord>();
   const record = (id: RecordId): ConfirmedRecord | undefined => staged.get(id) ?? records.get(id);
@@ -74,7 +74,7 @@ function created(mutation: Mutation): ConfirmedRecord {
 
 type Create = Extract<Action, { readonly type: 'create' }>;
 
-/** Texts as edits of their own, so that positions can be carried over in one way. */
+/** Texts as edits of their own, so that positions are mapped in one way. */
 function withTexts(mutation: Mutation, action: Create, kindOf: KindOf): readonly Mutation[] {
   const isText = (fieldId: string, value: ExactValue): boolean =>
     kindOf(mutation.collectionId, fieldId) === 'text' && value.kind === 'string' && value.value !== '';

@@ -2,37 +2,37 @@ import { dotKey, fieldKey, sameDot } from '../domain/dot.js';
 import { declaredKind } from '../domain/fold.js';
 import type { CausalContext, Dot, ReplicaId } from '../domain/ids.js';
 import type { Hunk, Mutation, Operation, Refusal } from '../domain/operation.js';
-import { applyClamped, carry, clamp } from '../domain/text/carry.js';
+import { applyClamped, transform, clamp } from '../domain/text/transform.js';
 import { diff } from '../domain/text/diff.js';
 import { scalarCount } from '../domain/text/scalars.js';
 import type { RejectedRow, SettledRow, SlotId } from '../store/store.js';
-import { remake } from './remake.js';
+import { rebaseMutations } from './rebase-mutations.js';
 import { shownTexts } from './rejected.js';
 import type { EncodeOperation, PendingOperation, Replica, WholeSnapshot } from './replica.js';
 import type { ReplicaState } from './state.js';
 import { textSteps } from './text-steps.js';
 
-export type ReissueCause = Parameters<Replica['reissue']>[1];
-export type Reissued = ReturnType<Replica['reissue']>;
+export type RebaseCause = Parameters<Replica['rebase']>[1];
+export type Rebased = ReturnType<Replica['rebase']>;
 
-/** What was made again, before it is on top of anything. */
-export interface Remade {
+/** What was rebased, before it is on top of anything. */
+export interface RebasedOperations {
   readonly operations: readonly PendingOperation[];
-  readonly remade: readonly Dot[];
+  readonly rebasedDots: readonly Dot[];
   readonly rejected: readonly RejectedRow[];
   /** After a fork: what the new operations know of the old replica. */
   readonly extra: Dot | undefined;
 }
 
-/** Makes operations again under another replica. Does not change the state. */
-export function reissueOperations(
+/** Rebases operations: makes them again under another replica. Does not change the state. */
+export function rebaseOperations(
   replicaId: ReplicaId,
-  cause: ReissueCause,
+  cause: RebaseCause,
   state: ReplicaState,
   encode: EncodeOperation,
   slotId: SlotId,
   lastSettled: number,
-): Remade {
+): RebasedOperations {
   return cause.type === 'forked'
     ? forked(replicaId, state, encode, slotId, lastSettled)
     : rewound(replicaId, cause.snapshot, cause.missing, state, encode, slotId);
@@ -72,7 +72,7 @@ function forked(
   encode: EncodeOperation,
   slotId: SlotId,
   lastSettled: number,
-): Remade {
+): RebasedOperations {
   const accepted = state.queue.all().filter((pending) => pending.acceptedSeq !== undefined);
   const oldReplica = state.queue.all()[0]?.operation.dot.replicaId;
   const greatest = Math.max(lastSettled, ...accepted.map((pending) => pending.operation.dot.counter));
@@ -96,7 +96,7 @@ function forked(
     const again = { ...operation, dot: numbering.next(operation.dot), context, dependsOn };
     operations.push(pendingOf(again, encode, pending.pessimistic));
   }
-  return { operations, remade: [], rejected, extra };
+  return { operations, rebasedDots: [], rejected, extra };
 }
 
 /** An operation of the old history that the new one does not have. */
@@ -106,7 +106,7 @@ interface Lost {
   readonly settled: boolean;
 }
 
-/** Made again against the new history, in the old order, with fresh contexts and positions carried over. */
+/** Rebases onto the new history, in the old order, with fresh contexts and mapped positions. */
 function rewound(
   replicaId: ReplicaId,
   snapshot: WholeSnapshot,
@@ -114,7 +114,7 @@ function rewound(
   state: ReplicaState,
   encode: EncodeOperation,
   slotId: SlotId,
-): Remade {
+): RebasedOperations {
   const lost: Lost[] = [...missing]
     .sort((a, b) => a.seq - b.seq)
     .map(({ operation }) => ({ operation, pessimistic: false, settled: true }));
@@ -125,41 +125,41 @@ function rewound(
     const { operation, pessimistic } = pending;
     lost.push({ operation, pessimistic, settled: false });
   }
-  const texts = new CarriedTexts(state, snapshot, lost);
+  const texts = new RebasedTexts(state, snapshot, lost);
   const target = new Map(snapshot.records);
   const kindOf = (collection: string, field: string): ReturnType<typeof state.kindOf> =>
     declaredKind(snapshot.meta.schema, collection, field) ?? state.kindOf(collection, field);
   const context: CausalContext = { epoch: cursor.epoch, baseSeq: cursor.seqInclusive, extras: [] };
   const numbering = new Numbering(replicaId);
   const operations: PendingOperation[] = [];
-  const remade: Dot[] = [];
+  const rebasedDots: Dot[] = [];
   for (const { operation, pessimistic, settled } of lost) {
-    const { mutations, missingRecord } = remake(operation, target, snapshot.conflicts, kindOf);
+    const { mutations, missingRecord } = rebaseMutations(operation, target, snapshot.conflicts, kindOf);
     if (missingRecord !== undefined) {
       const why = refusal('RECORD_NOT_FOUND', `record ${missingRecord} is not in the server's history any more`);
       const rejectedAtMs = operation.clientTimeMs;
       rejected.push({ slotId, operation, refusal: why, rejectedAtMs, texts: shownTexts(operation, state) });
-      if (settled) remade.push(operation.dot);
+      if (settled) rebasedDots.push(operation.dot);
       continue;
     }
-    const carried = mutations.flatMap((mutation) => texts.carry(operation.dot, mutation));
-    if (settled) remade.push(operation.dot);
-    if (carried.length === 0) continue;
+    const rebased = mutations.flatMap((mutation) => texts.rebase(operation.dot, mutation));
+    if (settled) rebasedDots.push(operation.dot);
+    if (rebased.length === 0) continue;
     const dependsOn = numbering.dependencies(operation.dependsOn, () => undefined);
     const again: Operation = {
       ...operation,
       dot: numbering.next(operation.dot),
       context,
-      mutations: carried,
+      mutations: rebased,
       dependsOn,
     };
     operations.push(pendingOf(again, encode, pessimistic));
   }
-  return { operations, remade, rejected, extra: undefined };
+  return { operations, rebasedDots, rejected, extra: undefined };
 }
 
 /** The texts of the new history while edits of the old one are put into them. */
-class CarriedTexts {
+class RebasedTexts {
   private readonly now = new Map<string, string>();
   /** For each lost edit: the text before it and its hunks in that text, as one line of history. */
   private readonly steps: ReturnType<typeof textSteps>;
@@ -175,14 +175,14 @@ class CarriedTexts {
     );
   }
 
-  carry(dot: Dot, mutation: Mutation): readonly Mutation[] {
+  rebase(dot: Dot, mutation: Mutation): readonly Mutation[] {
     const { action, recordId } = mutation;
     if (action.type !== 'edit_text' && action.type !== 'replace_text') return [mutation];
     const key = fieldKey(recordId, action.fieldId);
     const now = this.now.get(key) ?? this.confirmed(recordId, action.fieldId);
     const step = this.steps.get(`${dotKey(dot)} ${key}`);
     let hunks: readonly Hunk[];
-    if (step !== undefined) hunks = carry(step.hunks, diff(step.before, now));
+    if (step !== undefined) hunks = transform(step.hunks, diff(step.before, now));
     else if (action.type === 'edit_text') hunks = action.hunks;
     else hunks = diff(now, action.text);
     const fitting = clamp(hunks, scalarCount(now));

@@ -7,7 +7,7 @@ import type { Accepted, RestartCause } from '../sync/sync.js';
 import type { ConflictEffect } from '../tabs/tabs.js';
 
 /** What the runtime tells the client. */
-export interface RuntimeListener {
+export interface RuntimeEvents {
   viewChanged(change: ViewChange): void;
   settled(settled: SettledOwn): void;
   accepted(accepted: readonly Accepted[]): void;
@@ -15,9 +15,9 @@ export interface RuntimeListener {
   saved(dots: readonly Dot[], durability: 'durable' | 'memory'): void;
   notSaved(dots: readonly Dot[], error: SynclineError): void;
   conflictEvent(effect: ConflictEffect, own: boolean): void;
-  restarted(cause: RestartCause, reissued: readonly PendingOperation[], count: number): void;
-  /** The tray as stored. */
-  trayLoaded(rows: readonly RejectedRow[]): void;
+  restarted(cause: RestartCause, rebased: readonly PendingOperation[], count: number): void;
+  /** The rejected operations as stored. */
+  rejectedLoaded(rows: readonly RejectedRow[]): void;
   connectionChanged(snapshot: ConnectionSnapshot): void;
   queueChanged(items: readonly QueueItem[], paused: boolean): void;
   presenceChanged(presence: readonly Presence[]): void;

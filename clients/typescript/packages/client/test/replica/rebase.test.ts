@@ -48,7 +48,7 @@ function snapshotOf(from: TestServer): WholeSnapshot {
 }
 
 describe('a snapshot under pending edits', () => {
-  it('keeps them on top, carried over, and sends no positions until they settle (T2)', () => {
+  it('keeps them on top, transformed, and sends no positions until they settle (T2)', () => {
     a.mutate((tx) => {
       tx.editText('c', 'body', [{ position: 11, deleteCount: 0, insert: '!' }]);
     });
@@ -213,7 +213,7 @@ describe('a snapshot that is being collected', () => {
 });
 
 describe('a history that was rewound', () => {
-  it('own lost work is made again under a new replica, in order, where it belongs now', () => {
+  it('own lost work is rebased under a new replica, in order, where it belongs now', () => {
     const settledRows: SettledRow[] = [];
     const keep = (seq: number): void => {
       const change = server.changes[seq - 1];
@@ -261,9 +261,9 @@ describe('a history that was rewound', () => {
     });
     other.sendAll();
 
-    const made = a.replica.reissue('a2', { type: 'rewound', snapshot: snapshotOf(restored), missing: settledRows });
+    const made = a.replica.rebase('a2', { type: 'rewound', snapshot: snapshotOf(restored), missing: settledRows });
     expect(made.rejected).toEqual([]);
-    expect(made.remade).toEqual(settledRows.map((row) => row.operation.dot));
+    expect(made.rebasedDots).toEqual(settledRows.map((row) => row.operation.dot));
     expect(made.operations.map(({ operation }) => operation.dot)).toEqual(
       [1, 2, 3, 4, 5].map((counter) => ({ replicaId: 'a2', counter })),
     );
@@ -287,11 +287,11 @@ describe('a history that was rewound', () => {
     expect(other.fields('e')).toEqual({ title: 'E', body: 'new text' });
   });
 
-  it('what has no record any more goes to the tray with its text', () => {
+  it('what has no record any more goes to the rejected operations with its text', () => {
     a.mutate((tx) => {
       tx.editText('c', 'body', [{ position: 0, deleteCount: 5, insert: 'bye' }]);
     });
-    const { operations, rejected } = a.replica.reissue('a2', {
+    const { operations, rejected } = a.replica.rebase('a2', {
       type: 'rewound',
       snapshot: snapshotOf(new TestServer(SCHEMA, '8')),
       missing: [],
@@ -318,7 +318,7 @@ describe('a fork', () => {
     });
     b.sendAll();
     a.send();
-    const made = a.replica.reissue('a2', { type: 'forked' });
+    const made = a.replica.rebase('a2', { type: 'forked' });
     expect(a.fields('c')).toMatchObject({ body: 'ABhello world', title: 'T' });
     expect(made.operations.map(({ operation }) => [operation.dot, operation.context])).toEqual(
       [1, 2].map((counter) => [

@@ -11,8 +11,8 @@ import type { SyncParts } from './sync.js';
 /** Of operations made before this device heard of any history. */
 const NO_EPOCH = '0';
 
-/** What starting over needs of the rest of the loop. */
-export interface StartingOverDriver {
+/** What recovery needs of the rest of the loop. */
+export interface RecoveryDriver {
   readonly others: OtherQueues;
   readonly settlement: Settlement;
   /** Nothing before this is known of the head any more. */
@@ -25,10 +25,10 @@ export interface StartingOverDriver {
 }
 
 /** Replaces what is here: by a snapshot, by another history, or by another replica (SPEC.md, §6 to §8). */
-export class StartingOver {
+export class Recovery {
   /** What keeps work from going on although the wire is up. */
   trouble: ConnectionReason | undefined;
-  /** Operations are being made again: nothing is sent. */
+  /** Operations are being rebased: nothing is sent. */
   healing = false;
   private readonly doubts = new Set<string>();
   /** Loaded when it is needed, which is almost never. */
@@ -37,7 +37,7 @@ export class StartingOver {
 
   constructor(
     private readonly parts: SyncParts,
-    private readonly driver: StartingOverDriver,
+    private readonly driver: RecoveryDriver,
   ) {}
 
   stop(): void {
@@ -50,9 +50,9 @@ export class StartingOver {
   }
 
   async adopt(snapshot: WholeSnapshot, rewound: boolean): Promise<void> {
-    const { replica, saver, store, term, listener } = this.parts;
+    const { replica, saver, store, term, events } = this.parts;
     const { epoch, seqInclusive } = snapshot.meta.cursor;
-    // A position is this history's own: a queue made before there was any is made again, without a word about it.
+    // A position is this history's own: a queue made before there was any is rebased without a notice.
     const first = replica.epoch === NO_EPOCH;
     let settled: readonly SettledOwn[] = [];
     const adopted =
@@ -61,7 +61,7 @@ export class StartingOver {
         if (replica.pending().some(({ operation }) => operation.context.epoch !== epoch)) return false;
         settled = this.driver.settlement.acceptedUpTo(seqInclusive);
         // At once, so that nothing is made in between; what is made from here on is kept after the snapshot.
-        listener.viewChanged(replica.adopt(snapshot));
+        events.emit('viewChanged', replica.adopt(snapshot));
         await store.finishSnapshot(term, snapshot.meta);
         saver.restart(seqInclusive);
         return true;
@@ -72,21 +72,22 @@ export class StartingOver {
     }
     this.driver.settlement.adopted(snapshot.meta, settled);
     this.trouble = undefined;
-    listener.restarted('snapshot', [], 0);
-    listener.queueChanged();
-    listener.connectionChanged();
+    events.emit('restarted', 'snapshot', [], 0);
+    events.emit('queueChanged');
+    events.emit('connectionChanged');
   }
 
   private async replaceHistory(snapshot: WholeSnapshot, announced: boolean): Promise<void> {
-    const { listener } = this.parts;
+    const { events } = this.parts;
     this.healing = true;
     try {
       const made = await (await this.loadHistory()).rewound(snapshot);
       this.driver.headIs(snapshot.meta.cursor.seqInclusive);
       this.driver.settlement.adopted(snapshot.meta, []);
-      listener.viewChanged(made.view);
-      for (const settled of made.settled) listener.settled(settled);
-      listener.restarted(
+      events.emit('viewChanged', made.view);
+      for (const settled of made.settled) events.emit('settled', settled);
+      events.emit(
+        'restarted',
         announced ? 'history_rewound' : 'replica_changed',
         made.operations,
         announced ? made.count : 0,
@@ -97,8 +98,8 @@ export class StartingOver {
     }
     await this.driver.others.refresh();
     this.driver.restartBeats();
-    listener.queueChanged();
-    listener.connectionChanged();
+    events.emit('queueChanged');
+    events.emit('connectionChanged');
   }
 
   private async loadHistory(): Promise<History> {
@@ -146,15 +147,15 @@ export class StartingOver {
     this.healing = true;
     try {
       const made = await (await this.loadHistory()).forked(slotId);
-      if (slotId === this.parts.ownSlot()) this.parts.listener.viewChanged(made.view);
-      if (made.rejected.length > 0) this.parts.listener.rejected(made.rejected, true);
-      this.parts.listener.restarted('replica_changed', made.operations, made.count);
+      if (slotId === this.parts.ownSlot()) this.parts.events.emit('viewChanged', made.view);
+      if (made.rejected.length > 0) this.parts.events.emit('rejected', made.rejected, true);
+      this.parts.events.emit('restarted', 'replica_changed', made.operations, made.count);
     } finally {
       this.healing = false;
     }
     await this.driver.others.refresh();
     this.driver.restartBeats();
     this.driver.reconnected();
-    this.parts.listener.queueChanged();
+    this.parts.events.emit('queueChanged');
   }
 }

@@ -6,8 +6,8 @@ import { problemWords } from './use-conflict-detail.js';
 import { refusalWords, timeWords, valueWords } from './words.js';
 
 /** What the server refused or its author took back, with everything that was written. */
-export function RejectedTray({ className }: { readonly className?: string }): ReactElement {
-  const { rejected, tray } = useOptimisticUpdates();
+export function RejectedOperations({ className }: { readonly className?: string }): ReactElement {
+  const { rejected, rejectedOperations } = useOptimisticUpdates();
   const [failure, setFailure] = useState<string>();
   const attempt = (action: () => unknown) => {
     try {
@@ -18,7 +18,7 @@ export function RejectedTray({ className }: { readonly className?: string }): Re
     }
   };
   return (
-    <section className={`syncline-tray ${className ?? ''}`} aria-label="Changes without effect">
+    <section className={`syncline-rejected ${className ?? ''}`} aria-label="Changes without effect">
       {failure === undefined ? null : (
         <p className="syncline-problem" role="alert">
           {failure}
@@ -35,10 +35,10 @@ export function RejectedTray({ className }: { readonly className?: string }): Re
               key={`${item.dot.replicaId}:${String(item.dot.counter)}`}
               item={item}
               retry={() => {
-                attempt(() => tray.retry(item.dot));
+                attempt(() => rejectedOperations.retry(item.dot));
               }}
               dismiss={() => {
-                tray.dismiss(item.dot).catch((error: unknown) => {
+                rejectedOperations.dismiss(item.dot).catch((error: unknown) => {
                   setFailure(problemWords(error));
                 });
               }}
@@ -57,7 +57,7 @@ function Entry(props: {
 }): ReactElement {
   const { item, retry, dismiss } = props;
   return (
-    <li className="syncline-tray-item">
+    <li className="syncline-rejected-item">
       <header>
         <strong>{item.why === 'cancelled' ? 'Taken back before it was sent' : refusalWords(item.refusal)}</strong>
         <span>{timeWords(item.madeAtMs)}</span>

@@ -7,18 +7,18 @@ import { scalarCount } from './scalars.js';
  * delete is deleted once, and of two insertions at one place the other stands first. This is what is left when the
  * order tree cannot be rebuilt; it loses no inserted text.
  */
-export function carry(hunks: readonly Hunk[], over: readonly Hunk[]): readonly Hunk[] {
+export function transform(hunks: readonly Hunk[], over: readonly Hunk[]): readonly Hunk[] {
   if (over.length === 0) return hunks;
   const moved = hunks.map(({ position, deleteCount, insert }) => {
-    const from = move(position, over, 'behind');
-    const to = deleteCount === 0 ? from : move(position + deleteCount, over, 'before');
+    const from = mapPosition(position, over, 'after');
+    const to = deleteCount === 0 ? from : mapPosition(position + deleteCount, over, 'before');
     return { position: from, deleteCount: Math.max(0, to - from), insert };
   });
   return normalize(moved);
 }
 
 /** Where a place in the text before is after; `behind` or `before` what was inserted exactly there. */
-export function move(position: number, over: readonly Hunk[], side: 'behind' | 'before'): number {
+export function mapPosition(position: number, over: readonly Hunk[], side: 'after' | 'before'): number {
   let shift = 0;
   for (const hunk of over) {
     if (hunk.position > position || (hunk.position === position && side === 'before')) break;
@@ -26,7 +26,7 @@ export function move(position: number, over: readonly Hunk[], side: 'behind' | '
     const inserted = scalarCount(hunk.insert);
     if (end > position) {
       // Within what was replaced: at either end of what stands there now.
-      return hunk.position + shift + (side === 'behind' ? inserted : 0);
+      return hunk.position + shift + (side === 'after' ? inserted : 0);
     }
     shift += inserted - hunk.deleteCount;
   }

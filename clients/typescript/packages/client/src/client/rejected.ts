@@ -1,4 +1,4 @@
-import type { PendingMutation, RejectedItem, RejectedTray } from '../api.js';
+import type { PendingMutation, RejectedItem, RejectedOperations } from '../api.js';
 import { sameDot } from '../domain/dot.js';
 import type { Dot } from '../domain/ids.js';
 import type { Mutation } from '../domain/operation.js';
@@ -9,7 +9,7 @@ import { Cell } from './cell.js';
 import { rejectedItem } from './words.js';
 
 /** Rejected and cancelled operations, with what their authors wrote. */
-export class Tray extends Cell<readonly RejectedItem[]> implements RejectedTray {
+export class RejectedList extends Cell<readonly RejectedItem[]> implements RejectedOperations {
   private rows: readonly RejectedRow[] = [];
   private items = new WeakMap<RejectedRow, RejectedItem>();
 
@@ -34,7 +34,7 @@ export class Tray extends Cell<readonly RejectedItem[]> implements RejectedTray 
 
   retry(dot: Dot): PendingMutation {
     const row = this.find(dot);
-    if (row === undefined) throw new SynclineError('INVALID_ARGUMENT', 'there is no such item in the tray');
+    if (row === undefined) throw new SynclineError('INVALID_ARGUMENT', 'there is no such rejected operation');
     // Positions in texts belong to a text that is gone: what the author saw is put in its place as a whole.
     const mutations = row.operation.mutations.map((mutation): Mutation => {
       const { action, recordId } = mutation;
@@ -79,7 +79,7 @@ export class Tray extends Cell<readonly RejectedItem[]> implements RejectedTray 
   }
 }
 
-/** What was read then was read then: the operation is made against what is shown now. */
+/** Leaves out what the operation had read when it was first made: it is made again against what is shown now. */
 function withoutReading({ collectionId, recordId, action, resolvesConflictId }: Mutation): Mutation {
   return { collectionId, recordId, action, ...(resolvesConflictId !== undefined && { resolvesConflictId }) };
 }

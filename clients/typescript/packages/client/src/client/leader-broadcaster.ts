@@ -2,7 +2,7 @@ import { LEADER_BEAT_MS, LEADER_TELLS_EVERY_MS } from '../limits.js';
 import type { Clock } from '../platform.js';
 
 /** Tells the other tabs how things are: regularly, and when something changed, but not more often than they need it. */
-export class LeaderVoice {
+export class LeaderBroadcaster {
   private saidAtMs = -Infinity;
   private cancelTimer: () => void = () => undefined;
   private stopped = false;
