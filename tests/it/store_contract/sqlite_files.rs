@@ -134,7 +134,7 @@ async fn damaged_rows_are_reported() {
     store.close().await;
     let mut conn = plain_connection(&directory).await;
     for sql in
-        ["UPDATE state SET value = x'01ff' WHERE key = x'046100'", "UPDATE change_log SET content = x'02'"]
+        ["UPDATE state SET value = x'02ff' WHERE key = x'046100'", "UPDATE change_log SET content = x'02'"]
     {
         assert_eq!(sqlx::query(sql).execute(&mut conn).await.unwrap().rows_affected(), 1);
     }
