@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::{ConnectOptions, Connection, Executor as _, PgConnection};
 use tokio::time::timeout;
 
 use super::PostgresOptions;
@@ -95,6 +95,8 @@ pub(super) async fn prepare(options: &PostgresOptions) -> Result<(), StoreError>
     if inspection.schema != Schema::Current {
         migrate(&mut conn).await?;
     }
+    // The first row is found by its key, even in a table so small that a planner would rather walk it.
+    conn.execute("SET enable_seqscan = off").await.map_err(of_statement)?;
     let first: Option<Vec<u8>> = sqlx::query_scalar(include_str!("../sql/stored_format.sql"))
         .fetch_optional(&mut conn)
         .await
