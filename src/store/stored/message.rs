@@ -93,14 +93,17 @@ pub(super) struct Reader<'a> {
     depth: u8,
 }
 
+/// A field: its number, its content, and all its bytes.
+type NextField<'a> = (u32, Raw<'a>, &'a [u8]);
+
 impl<'a> Reader<'a> {
     /// Reads a message that is within no other.
     pub fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { rest: bytes, depth: 0 }
     }
 
-    /// The next field: its number, its content, and all its bytes.
-    pub fn next(&mut self) -> Result<Option<(u32, Raw<'a>, &'a [u8])>, Fault> {
+    /// The next field.
+    pub fn next(&mut self) -> Result<Option<NextField<'a>>, Fault> {
         if self.rest.is_empty() {
             return Ok(None);
         }

@@ -93,7 +93,7 @@ fn action(action: &Action) -> (&'static str, Option<Json>) {
     let (name, content) = match action {
         Action::Create(pb::CreateRecord { fields }) => {
             let fields: Map<String, Json> = fields.iter().map(|(id, v)| (id.clone(), value(v))).collect();
-            ("create", object([("fields", (!fields.is_empty()).then(|| Json::Object(fields)))]))
+            ("create", object([("fields", (!fields.is_empty()).then_some(Json::Object(fields)))]))
         }
         Action::Delete(_) => ("delete", json!({})),
         Action::Restore(_) => ("restore", json!({})),
@@ -165,7 +165,7 @@ fn value(value: &pb::Value) -> Json {
         Some(Kind::MapValue(pb::MapValue { entries })) => {
             let entries: Map<String, Json> =
                 entries.iter().map(|(k, v)| (k.clone(), self::value(v))).collect();
-            ("mapValue", object([("entries", (!entries.is_empty()).then(|| Json::Object(entries)))]))
+            ("mapValue", object([("entries", (!entries.is_empty()).then_some(Json::Object(entries)))]))
         }
     };
     object([(name, Some(content))])
