@@ -140,6 +140,7 @@ export const changeTable: Table<typeof ChangeSchema> = /* @__PURE__ */ new Table
   operationHash: [10, 'bytes'],
   chain: [11, 'bytes'],
   outcome: [12, 'int32'],
+  hashSalt: [13, 'bytes'],
 });
 
 /** Table of syncline.v1.Checkpoint. */
@@ -1022,6 +1023,7 @@ export const valueTable: Table<typeof ValueSchema> = /* @__PURE__ */ new Table({
   'kind.bytesValue': [6, 'bytes'],
   'kind.listValue': [7, () => listValueTable],
   'kind.mapValue': [8, () => mapValueTable],
+  'kind.timestampValue': [9, () => timestampTable],
 });
 
 /** Table of syncline.v1.VersionVectorEntry. */

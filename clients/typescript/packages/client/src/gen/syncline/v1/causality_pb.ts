@@ -58,15 +58,17 @@ export const DotSchema: GenMessage<Dot> = /*@__PURE__*/
  */
 export type CausalContext = Message<"syncline.v1.CausalContext"> & {
   /**
-   * The history the positions belong to (see Cursor). A mismatch is refused with WRONG_EPOCH.
+   * The history the positions belong to (see Cursor), below 2^63. A mismatch is refused with WRONG_EPOCH, a number that
+   * is no epoch with INVALID_CONTEXT.
    *
    * @generated from field: fixed64 epoch = 1;
    */
   epoch: bigint;
 
   /**
-   * Highest position known without a gap. A position ahead of the server is refused with
-   * CONTEXT_AHEAD. Per replica it never decreases (INVALID_CONTEXT).
+   * Highest position known without a gap. A position ahead of the server is refused with CONTEXT_AHEAD. Per replica it
+   * never decreases (INVALID_CONTEXT). Positions are below 2^63; no log gets there, and what is not below is refused
+   * with INVALID_CONTEXT.
    *
    * @generated from field: uint64 base_seq = 2;
    */
@@ -118,14 +120,15 @@ export type Cursor = Message<"syncline.v1.Cursor"> & {
   workspaceId: string;
 
   /**
-   * The history it belongs to. It changes when history may have been rewound (a restore).
+   * The history it belongs to: a random number from 1 to 2^63 - 1. It changes when history may have been rewound (a
+   * restore). A greater one is refused with INVALID_REQUEST.
    *
    * @generated from field: fixed64 epoch = 2;
    */
   epoch: bigint;
 
   /**
-   * Everything up to and including this position was delivered.
+   * Everything up to and including this position was delivered. Below 2^63 (INVALID_REQUEST).
    *
    * @generated from field: uint64 seq_inclusive = 3;
    */

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file syncline/v1/change.proto.
  */
 export const file_syncline_v1_change: GenFile = /*@__PURE__*/
-  fileDesc("ChhzeW5jbGluZS92MS9jaGFuZ2UucHJvdG8SC3N5bmNsaW5lLnYxIvgCCgZDaGFuZ2USCwoDc2VxGAEgASgEEh0KA2RvdBgCIAEoCzIQLnN5bmNsaW5lLnYxLkRvdBIrCgdjb250ZXh0GAMgASgLMhouc3luY2xpbmUudjEuQ2F1c2FsQ29udGV4dBIWCg5jb3JyZWxhdGlvbl9pZBgEIAEoCRISCgpyZXF1ZXN0X2lkGAUgASgJEg0KBWFjdG9yGAYgASgJEi8KC2NsaWVudF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjb21taXRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJAoHZWZmZWN0cxgJIAMoCzITLnN5bmNsaW5lLnYxLkVmZmVjdBIWCg5vcGVyYXRpb25faGFzaBgKIAEoDBINCgVjaGFpbhgLIAEoDBIrCgdvdXRjb21lGAwgASgOMhouc3luY2xpbmUudjEuQ2hhbmdlT3V0Y29tZSKABAoGRWZmZWN0EhUKDWNvbGxlY3Rpb25faWQYASABKAkSEQoJcmVjb3JkX2lkGAIgASgJEhAKCGZpZWxkX2lkGAMgASgJEjQKDnJlY29yZF9jcmVhdGVkGAQgASgLMhouc3luY2xpbmUudjEuUmVjb3JkQ3JlYXRlZEgAEjQKDnJlY29yZF9kZWxldGVkGAUgASgLMhouc3luY2xpbmUudjEuUmVjb3JkRGVsZXRlZEgAEjYKD3JlY29yZF9yZXN0b3JlZBgGIAEoCzIbLnN5bmNsaW5lLnYxLlJlY29yZFJlc3RvcmVkSAASOAoQcmVnaXN0ZXJfY2hhbmdlZBgHIAEoCzIcLnN5bmNsaW5lLnYxLlJlZ2lzdGVyQ2hhbmdlZEgAEjAKDHRleHRfY2hhbmdlZBgIIAEoCzIYLnN5bmNsaW5lLnYxLlRleHRDaGFuZ2VkSAASNgoPY291bnRlcl9jaGFuZ2VkGAkgASgLMhsuc3luY2xpbmUudjEuQ291bnRlckNoYW5nZWRIABIuCgtzZXRfY2hhbmdlZBgKIAEoCzIXLnN5bmNsaW5lLnYxLlNldENoYW5nZWRIABI4ChBjb25mbGljdF9jaGFuZ2VkGAsgASgLMhwuc3luY2xpbmUudjEuQ29uZmxpY3RDaGFuZ2VkSABCCAoGZWZmZWN0Ig8KDVJlY29yZENyZWF0ZWQiDwoNUmVjb3JkRGVsZXRlZCIQCg5SZWNvcmRSZXN0b3JlZCI0Cg9SZWdpc3RlckNoYW5nZWQSIQoFdmFsdWUYASABKAsyEi5zeW5jbGluZS52MS5WYWx1ZSJgCgtUZXh0Q2hhbmdlZBIoCgdzcGxpY2VzGAEgAygLMhcuc3luY2xpbmUudjEuVGV4dFNwbGljZRInCgVodW5rcxgCIAMoCzIYLnN5bmNsaW5lLnYxLlNldHRsZWRIdW5rIlAKClRleHRTcGxpY2USFgoMcmV0YWluX2NvdW50GAEgASgNSAASEAoGaW5zZXJ0GAIgASgJSAASEAoGZGVsZXRlGAMgASgJSABCBgoEc3RlcCJoCgtTZXR0bGVkSHVuaxIjCgRodW5rGAEgASgLMhUuc3luY2xpbmUudjEuVGV4dEh1bmsSHgoRc3VwcHJlc3NlZF9ieV9zZXEYAiABKARIAIgBAUIUChJfc3VwcHJlc3NlZF9ieV9zZXEiHwoOQ291bnRlckNoYW5nZWQSDQoFdmFsdWUYASABKBIiVAoKU2V0Q2hhbmdlZBIhCgVhZGRlZBgBIAMoCzISLnN5bmNsaW5lLnYxLlZhbHVlEiMKB3JlbW92ZWQYAiADKAsyEi5zeW5jbGluZS52MS5WYWx1ZSJwCg9Db25mbGljdENoYW5nZWQSLQoFZXZlbnQYASABKA4yHi5zeW5jbGluZS52MS5Db25mbGljdEV2ZW50S2luZBIuCghjb25mbGljdBgCIAEoCzIcLnN5bmNsaW5lLnYxLkNvbmZsaWN0U3VtbWFyeSqFAQoNQ2hhbmdlT3V0Y29tZRIeChpDSEFOR0VfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhoKFkNIQU5HRV9PVVRDT01FX0FQUExJRUQQARIZChVDSEFOR0VfT1VUQ09NRV9NRVJHRUQQAhIdChlDSEFOR0VfT1VUQ09NRV9DT05GTElDVEVEEANiBnByb3RvMw", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_conflict, file_syncline_v1_operation, file_syncline_v1_value]);
+  fileDesc("ChhzeW5jbGluZS92MS9jaGFuZ2UucHJvdG8SC3N5bmNsaW5lLnYxIosDCgZDaGFuZ2USCwoDc2VxGAEgASgEEh0KA2RvdBgCIAEoCzIQLnN5bmNsaW5lLnYxLkRvdBIrCgdjb250ZXh0GAMgASgLMhouc3luY2xpbmUudjEuQ2F1c2FsQ29udGV4dBIWCg5jb3JyZWxhdGlvbl9pZBgEIAEoCRISCgpyZXF1ZXN0X2lkGAUgASgJEg0KBWFjdG9yGAYgASgJEi8KC2NsaWVudF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjb21taXRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJAoHZWZmZWN0cxgJIAMoCzITLnN5bmNsaW5lLnYxLkVmZmVjdBIWCg5vcGVyYXRpb25faGFzaBgKIAEoDBINCgVjaGFpbhgLIAEoDBIrCgdvdXRjb21lGAwgASgOMhouc3luY2xpbmUudjEuQ2hhbmdlT3V0Y29tZRIRCgloYXNoX3NhbHQYDSABKAwigAQKBkVmZmVjdBIVCg1jb2xsZWN0aW9uX2lkGAEgASgJEhEKCXJlY29yZF9pZBgCIAEoCRIQCghmaWVsZF9pZBgDIAEoCRI0Cg5yZWNvcmRfY3JlYXRlZBgEIAEoCzIaLnN5bmNsaW5lLnYxLlJlY29yZENyZWF0ZWRIABI0Cg5yZWNvcmRfZGVsZXRlZBgFIAEoCzIaLnN5bmNsaW5lLnYxLlJlY29yZERlbGV0ZWRIABI2Cg9yZWNvcmRfcmVzdG9yZWQYBiABKAsyGy5zeW5jbGluZS52MS5SZWNvcmRSZXN0b3JlZEgAEjgKEHJlZ2lzdGVyX2NoYW5nZWQYByABKAsyHC5zeW5jbGluZS52MS5SZWdpc3RlckNoYW5nZWRIABIwCgx0ZXh0X2NoYW5nZWQYCCABKAsyGC5zeW5jbGluZS52MS5UZXh0Q2hhbmdlZEgAEjYKD2NvdW50ZXJfY2hhbmdlZBgJIAEoCzIbLnN5bmNsaW5lLnYxLkNvdW50ZXJDaGFuZ2VkSAASLgoLc2V0X2NoYW5nZWQYCiABKAsyFy5zeW5jbGluZS52MS5TZXRDaGFuZ2VkSAASOAoQY29uZmxpY3RfY2hhbmdlZBgLIAEoCzIcLnN5bmNsaW5lLnYxLkNvbmZsaWN0Q2hhbmdlZEgAQggKBmVmZmVjdCIPCg1SZWNvcmRDcmVhdGVkIg8KDVJlY29yZERlbGV0ZWQiEAoOUmVjb3JkUmVzdG9yZWQiNAoPUmVnaXN0ZXJDaGFuZ2VkEiEKBXZhbHVlGAEgASgLMhIuc3luY2xpbmUudjEuVmFsdWUiYAoLVGV4dENoYW5nZWQSKAoHc3BsaWNlcxgBIAMoCzIXLnN5bmNsaW5lLnYxLlRleHRTcGxpY2USJwoFaHVua3MYAiADKAsyGC5zeW5jbGluZS52MS5TZXR0bGVkSHVuayJQCgpUZXh0U3BsaWNlEhYKDHJldGFpbl9jb3VudBgBIAEoDUgAEhAKBmluc2VydBgCIAEoCUgAEhAKBmRlbGV0ZRgDIAEoCUgAQgYKBHN0ZXAiaAoLU2V0dGxlZEh1bmsSIwoEaHVuaxgBIAEoCzIVLnN5bmNsaW5lLnYxLlRleHRIdW5rEh4KEXN1cHByZXNzZWRfYnlfc2VxGAIgASgESACIAQFCFAoSX3N1cHByZXNzZWRfYnlfc2VxIh8KDkNvdW50ZXJDaGFuZ2VkEg0KBXZhbHVlGAEgASgSIlQKClNldENoYW5nZWQSIQoFYWRkZWQYASADKAsyEi5zeW5jbGluZS52MS5WYWx1ZRIjCgdyZW1vdmVkGAIgAygLMhIuc3luY2xpbmUudjEuVmFsdWUicAoPQ29uZmxpY3RDaGFuZ2VkEi0KBWV2ZW50GAEgASgOMh4uc3luY2xpbmUudjEuQ29uZmxpY3RFdmVudEtpbmQSLgoIY29uZmxpY3QYAiABKAsyHC5zeW5jbGluZS52MS5Db25mbGljdFN1bW1hcnkqhQEKDUNoYW5nZU91dGNvbWUSHgoaQ0hBTkdFX09VVENPTUVfVU5TUEVDSUZJRUQQABIaChZDSEFOR0VfT1VUQ09NRV9BUFBMSUVEEAESGQoVQ0hBTkdFX09VVENPTUVfTUVSR0VEEAISHQoZQ0hBTkdFX09VVENPTUVfQ09ORkxJQ1RFRBADYgZwcm90bzM", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_conflict, file_syncline_v1_operation, file_syncline_v1_value]);
 
 /**
  * One operation in the order, with what it did.
@@ -29,7 +29,7 @@ export const file_syncline_v1_change: GenFile = /*@__PURE__*/
  */
 export type Change = Message<"syncline.v1.Change"> & {
   /**
-   * Its position.
+   * Its position: 1, 2, 3, … without gaps, and always below 2^63.
    *
    * @generated from field: uint64 seq = 1;
    */
@@ -92,7 +92,16 @@ export type Change = Message<"syncline.v1.Change"> & {
   effects: Effect[];
 
   /**
-   * Hash of the operation's content.
+   * Salted hash of the operation's content:
+   *
+   *   content_hash   = BLAKE3-128(canonical form of the operation)
+   *   operation_hash = BLAKE3-128(hash_salt ‖ content_hash)
+   *
+   * BLAKE3-128 is the first 16 bytes of BLAKE3. The canonical form is the protobuf encoding of the Operation as it was
+   * submitted, with fields in ascending order, nothing for absent fields and default values, map entries by the bytes
+   * of their keys, and times cut to the millisecond; docs/canonical-form.md has every rule, and
+   * clients/vectors/operation_hash.json examples. The chain is over this hash, so that it can be followed without
+   * knowing the content.
    *
    * @generated from field: bytes operation_hash = 10;
    */
@@ -111,6 +120,16 @@ export type Change = Message<"syncline.v1.Change"> & {
    * @generated from field: syncline.v1.ChangeOutcome outcome = 12;
    */
   outcome: ChangeOutcome;
+
+  /**
+   * The 16 bytes that `operation_hash` is salted with, for a reader to whom all effects of the change are sent: who has
+   * the operation can check that this is it. Empty for a reader to whom a part is not sent, who could guess that part
+   * and check the guess. A salt is random for every operation of every workspace: it is made from a secret that never
+   * leaves the server, and from the operation's dot.
+   *
+   * @generated from field: bytes hash_salt = 13;
+   */
+  hashSalt: Uint8Array;
 };
 
 /**

@@ -4,20 +4,27 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file syncline/v1/value.proto.
  */
 export const file_syncline_v1_value: GenFile = /*@__PURE__*/
-  fileDesc("ChdzeW5jbGluZS92MS92YWx1ZS5wcm90bxILc3luY2xpbmUudjEihAIKBVZhbHVlEicKCm51bGxfdmFsdWUYASABKAsyES5zeW5jbGluZS52MS5OdWxsSAASFAoKYm9vbF92YWx1ZRgCIAEoCEgAEhMKCWludF92YWx1ZRgDIAEoEkgAEhYKDGRvdWJsZV92YWx1ZRgEIAEoAUgAEhYKDHN0cmluZ192YWx1ZRgFIAEoCUgAEhUKC2J5dGVzX3ZhbHVlGAYgASgMSAASLAoKbGlzdF92YWx1ZRgHIAEoCzIWLnN5bmNsaW5lLnYxLkxpc3RWYWx1ZUgAEioKCW1hcF92YWx1ZRgIIAEoCzIVLnN5bmNsaW5lLnYxLk1hcFZhbHVlSABCBgoEa2luZCIGCgROdWxsIi8KCUxpc3RWYWx1ZRIiCgZ2YWx1ZXMYASADKAsyEi5zeW5jbGluZS52MS5WYWx1ZSKDAQoITWFwVmFsdWUSMwoHZW50cmllcxgBIAMoCzIiLnN5bmNsaW5lLnYxLk1hcFZhbHVlLkVudHJpZXNFbnRyeRpCCgxFbnRyaWVzRW50cnkSCwoDa2V5GAEgASgJEiEKBXZhbHVlGAIgASgLMhIuc3luY2xpbmUudjEuVmFsdWU6AjgBYgZwcm90bzM");
+  fileDesc("ChdzeW5jbGluZS92MS92YWx1ZS5wcm90bxILc3luY2xpbmUudjEi8gIKBVZhbHVlEicKCm51bGxfdmFsdWUYASABKAsyES5zeW5jbGluZS52MS5OdWxsSAASFAoKYm9vbF92YWx1ZRgCIAEoCEgAEhMKCWludF92YWx1ZRgDIAEoEkgAEhYKDGRvdWJsZV92YWx1ZRgEIAEoAUgAEhYKDHN0cmluZ192YWx1ZRgFIAEoCUgAEhUKC2J5dGVzX3ZhbHVlGAYgASgMSAASLAoKbGlzdF92YWx1ZRgHIAEoCzIWLnN5bmNsaW5lLnYxLkxpc3RWYWx1ZUgAEioKCW1hcF92YWx1ZRgIIAEoCzIVLnN5bmNsaW5lLnYxLk1hcFZhbHVlSAASNQoPdGltZXN0YW1wX3ZhbHVlGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAQgYKBGtpbmRKBAgKEA1SDWRlY2ltYWxfdmFsdWVSDmJsb2JfcmVmZXJlbmNlUhByZWNvcmRfcmVmZXJlbmNlIgYKBE51bGwiLwoJTGlzdFZhbHVlEiIKBnZhbHVlcxgBIAMoCzISLnN5bmNsaW5lLnYxLlZhbHVlIoMBCghNYXBWYWx1ZRIzCgdlbnRyaWVzGAEgAygLMiIuc3luY2xpbmUudjEuTWFwVmFsdWUuRW50cmllc0VudHJ5GkIKDEVudHJpZXNFbnRyeRILCgNrZXkYASABKAkSIQoFdmFsdWUYAiABKAsyEi5zeW5jbGluZS52MS5WYWx1ZToCOAFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * One value of a register field, a set element, or a part of either.
  *
- * Values are opaque to merging: two values are equal when their kinds and contents are equal (doubles by
- * their bits; a map's entries in any order). NaN is refused (INVALID_VALUE). Nesting is limited to 16
- * levels (VALUE_TOO_DEEP) and an operation to 256 KiB (OPERATION_TOO_LARGE).
+ * Values are opaque to merging: a value is kept and comes back as it was written. Two values are equal when their kinds
+ * and contents are equal (a map's entries in any order), and two numbers when they are worth the same: int_value 1
+ * equals double_value 1.0, and 0.0 equals -0.0, exactly: 2^53 + 1 equals no double. Equal values do not clash, are one
+ * element of a set, and pass the same filters. A register has the kind that was last written; an element of a set stays
+ * as it was first added, until it is removed.
+ *
+ * NaN is refused (INVALID_VALUE). Nesting is limited to 16 levels (VALUE_TOO_DEEP) and an operation to 256 KiB
+ * (OPERATION_TOO_LARGE).
  *
  * @generated from message syncline.v1.Value
  */
@@ -91,6 +98,15 @@ export type Value = Message<"syncline.v1.Value"> & {
      */
     value: MapValue;
     case: "mapValue";
+  } | {
+    /**
+     * A point in time, from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999999Z (INVALID_VALUE otherwise). Times
+     * are ordered: the rules MIN and MAX apply to them, as to numbers and strings.
+     *
+     * @generated from field: google.protobuf.Timestamp timestamp_value = 9;
+     */
+    value: Timestamp;
+    case: "timestampValue";
   } | { case: undefined; value?: undefined };
 };
 

@@ -252,14 +252,14 @@ export enum ProvisionalRule {
   LATEST = 2,
 
   /**
-   * The smallest (whole numbers and strings; otherwise the incumbent).
+   * The smallest, where all are numbers, all strings or all times; otherwise the incumbent.
    *
    * @generated from enum value: PROVISIONAL_RULE_MIN = 3;
    */
   MIN = 3,
 
   /**
-   * The greatest (whole numbers and strings; otherwise the incumbent).
+   * The greatest, where all are numbers, all strings or all times; otherwise the incumbent.
    *
    * @generated from enum value: PROVISIONAL_RULE_MAX = 4;
    */
