@@ -8,7 +8,6 @@
     reason = "all of this is a test; power loss is an ioctl that only the C library has"
 )]
 
-mod at_least;
 mod bad_input;
 mod changes;
 mod conflicts;
@@ -19,9 +18,7 @@ mod feeds;
 mod grpc_web;
 mod harness;
 mod invariants;
-mod jobs;
 mod layering;
-mod loading;
 mod newcomer;
 mod operations;
 mod power_loss;
@@ -30,12 +27,9 @@ mod reasons;
 mod records;
 mod replay;
 mod scaling;
-mod server_info;
 mod servers;
 mod snapshots;
 mod stock_services;
 mod store_contract;
-mod subscriptions;
 mod web_console;
-mod workspace_commands;
 mod workspaces;

@@ -3,7 +3,6 @@
 
 mod calls;
 mod content;
-mod newer;
 mod operations;
 
 use std::collections::BTreeMap;

@@ -64,7 +64,6 @@ export function recordOf(id: string, fields: Record<string, Value>, more: Partia
     collection: 'cards',
     deleted: false,
     fields,
-    opaque: [],
     seq: 1,
     sync: 'synced',
     fieldSync: {},
@@ -222,10 +221,14 @@ export const SUMMARY: ConflictItem['summary'] = {
   revision: 1,
   collectionId: 'cards',
   recordId: 'card-1',
-  fieldIds: ['title'],
+  fieldId: 'title',
+  targetRecordId: '',
   openedSeq: 4,
+  assignee: '',
   deferCount: 0,
+  parentConflictId: '',
   alternativeCount: 2,
+  closeReason: '',
 };
 
 const side = (seq: number, actor: string, value: string): ConflictDetail['alternatives'][number] => ({
@@ -237,7 +240,7 @@ const side = (seq: number, actor: string, value: string): ConflictDetail['altern
   value,
   state: 'head',
   replacedText: '',
-  action: 'set_field',
+  action: 'set',
   siblings: [],
   provisional: actor === 'Ada',
   correlationId: '',
@@ -250,9 +253,8 @@ export function titleClash(more: Partial<ConflictDetail> = {}): ConflictDetail {
     recordId: 'card-1',
     deleted: false,
     fields: { title: 'Big launch', votes: 3, assignees: ['ada'], tags: ['plan'] },
-    opaque: [],
   };
-  const ada = { collectionId: 'people', recordId: 'ada', deleted: false, fields: { name: 'Ada Lovelace' }, opaque: [] };
+  const ada = { collectionId: 'people', recordId: 'ada', deleted: false, fields: { name: 'Ada Lovelace' } };
   return {
     summary: SUMMARY,
     rule: 'register',
@@ -274,7 +276,7 @@ export function textClash(): ConflictDetail {
   const suppressed = { ...side(4, 'Grace', 'Good day'), state: 'suppressed' as const, hunk, replacedText: 'Hello' };
   const applied = { ...side(3, 'Ada', 'Hi there'), hunk: { ...hunk, insert: 'Hi there' }, replacedText: 'Hello' };
   return titleClash({
-    summary: { ...SUMMARY, kind: 'text_overlap', fieldIds: ['body'] },
+    summary: { ...SUMMARY, kind: 'text_overlap', fieldId: 'body' },
     alternatives: [applied, suppressed],
   });
 }

@@ -8,10 +8,10 @@ use super::server::Shelf;
 use super::truth::Truth;
 use super::values::spec_in;
 use crate::causality::Seq;
-use crate::change::{Change, ConflictEventKind, EffectKind, own_value};
+use crate::change::{Change, ConflictEventKind, EffectKind};
 use crate::conflict::{Alternative, AlternativeState, CloseReason, Conflict, ConflictKind, Scope, ScopePart};
 use crate::ids::ConflictId;
-use crate::operation::{Mutation, RecordMutation};
+use crate::operation::Mutation;
 use crate::schema::OnClash;
 use crate::state::{Existence, FieldValue, Key, Prefix, Row};
 use crate::value::Value;
@@ -78,10 +78,6 @@ pub(super) fn all(shelf: &Shelf) -> impl Iterator<Item = &Conflict> {
     })
 }
 
-fn on_records(o: &Change) -> impl Iterator<Item = &RecordMutation> {
-    o.mutations.iter().filter_map(Mutation::on_record)
-}
-
 fn knows(truth: &Truth, shelf: &Shelf, o: &Change, seq: Seq) -> Result<bool, String> {
     truth.knows(o, shelf.change(seq).ok_or_else(|| format!("no change {seq}"))?)
 }
@@ -90,7 +86,7 @@ fn knows_for(
     truth: &Truth,
     shelf: &Shelf,
     o: &Change,
-    m: Option<&RecordMutation>,
+    m: Option<&Mutation>,
     seq: Seq,
 ) -> Result<bool, String> {
     match m {
@@ -109,7 +105,7 @@ fn check_kept(truth: &Truth, shelf: &Shelf, o: &Change, before: &Conflict, after
     if lost.is_empty() {
         return Ok(());
     }
-    let decision = on_records(o).find(|m| m.resolves == Some(after.id));
+    let decision = o.mutations.iter().find(|m| m.resolves == Some(after.id));
     for a in &lost {
         if !knows_for(truth, shelf, o, decision, a.stamp.seq)? {
             return Err(format!(
@@ -118,7 +114,9 @@ fn check_kept(truth: &Truth, shelf: &Shelf, o: &Change, before: &Conflict, after
             ));
         }
     }
-    let writes = on_records(o)
+    let writes = o
+        .mutations
+        .iter()
         .filter(|m| m.record == after.scope.record && m.action.field() == after.scope.field())
         .filter(|m| m.resolves != Some(after.id))
         .count();
@@ -140,7 +138,7 @@ fn check_closing(truth: &Truth, shelf: &Shelf, o: &Change, conflict: &Conflict) 
     let Some(closing) = conflict.closing.filter(|c| c.seq == o.seq) else { return Ok(()) };
     match closing.reason {
         CloseReason::Resolved | CloseReason::Superseded => {
-            let decision = on_records(o).find(|m| m.resolves == Some(conflict.id));
+            let decision = o.mutations.iter().find(|m| m.resolves == Some(conflict.id));
             for a in &conflict.alternatives {
                 if !knows_for(truth, shelf, o, decision, a.stamp.seq)? {
                     return Err(format!("{} closed {} without knowing {}", o.dot, conflict.id, a.dot));
@@ -270,17 +268,7 @@ fn check_text_pairs(shelf: &Shelf) -> Check {
 pub(super) fn check_own_values(shelf: &Shelf) -> Check {
     for change in &shelf.changes {
         for effect in &change.effects {
-            let shows_another = match &effect.kind {
-                EffectKind::Register { value } => value.is_some(),
-                EffectKind::Link { target } => {
-                    let own = change.mutation_of(effect).and_then(own_value);
-                    own != Some(target.clone().map_or(Value::Null, Value::String))
-                }
-                _ => false,
-            };
-            if !shows_another {
-                continue;
-            }
+            let EffectKind::Register { value: Some(_) } = &effect.kind else { continue };
             let Some(field) = &effect.field else { continue };
             let overwritten = change.effects.iter().any(|later| {
                 later.record == effect.record

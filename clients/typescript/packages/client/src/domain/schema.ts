@@ -1,10 +1,9 @@
 import type { CollectionId, FieldId } from './ids.js';
-import type { KnownKind } from './value.js';
+import type { FieldKind } from './value.js';
 
 /** A field's kind and policies. */
 export interface FieldSchema {
-  /** `opaque`: a kind that a newer version of this program knows. */
-  readonly kind: KnownKind;
+  readonly kind: FieldKind;
   readonly provisional: 'incumbent' | 'latest' | 'min' | 'max';
   readonly onClash: 'open' | 'settle';
   readonly onDominate: 'keep' | 'supersede';

@@ -246,7 +246,7 @@ class Inverse {
         return;
       default:
     }
-    if (record.deleted || record.fields.get(action.fieldId)?.kind === 'opaque') {
+    if (record.deleted) {
       this.skipped.add(fieldKey(recordId, action.fieldId));
       return;
     }

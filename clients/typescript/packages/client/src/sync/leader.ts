@@ -30,7 +30,6 @@ export class Leader implements Sync {
   private headSeq: Seq = 0;
   private readonly schema: SchemaWatch;
   private progress: ConnectionSnapshot['snapshot'];
-  private server: ConnectionSnapshot['server'];
   private stoppedSending = false;
   private pausedNow: boolean;
   private offlineNow: boolean;
@@ -182,7 +181,6 @@ export class Leader implements Sync {
         queue: { pending: pending.length + others.length, paused: this.pausedNow },
         queueMoving: this.settlement.moving,
         storage: this.parts.storage(),
-        ...(this.server && { server: this.server }),
         ...(this.over.trouble && { trouble: this.over.trouble }),
       },
       'leader',
@@ -240,16 +238,9 @@ export class Leader implements Sync {
       following: () => {
         this.reconnected();
       },
-      snapshot: (progress) => {
-        this.progress = progress;
+      snapshot: (chunk) => {
+        this.progress = chunk && { received: chunk.sentCount, estimated: chunk.estimatedCount };
         this.parts.events.emit('connectionChanged');
-      },
-      serverIs: (server) => {
-        this.server = server;
-        this.parts.events.emit('connectionChanged');
-      },
-      updateNeeded: () => {
-        this.parts.events.emit('updateNeeded');
       },
       broken: () => {
         this.over.trouble = 'protocol';
@@ -337,12 +328,6 @@ export class Leader implements Sync {
       },
       forked: (slotId) => {
         void this.over.forked(slotId).catch(() => undefined);
-      },
-      outdated: () => {
-        this.stoppedSending = true;
-        this.over.trouble = 'update_needed';
-        this.parts.events.emit('updateNeeded');
-        this.parts.events.emit('connectionChanged');
       },
       stopped: (failure) => {
         this.sendingRefused(failure);

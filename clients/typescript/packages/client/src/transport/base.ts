@@ -1,10 +1,11 @@
-import type { FeedOrigin, Frame } from '../domain/change.js';
+import type { Frame, SnapshotChunk } from '../domain/change.js';
 import type { ConflictDetail } from '../domain/conflict.js';
 import type { ConflictId, Cursor, Dot, ReplicaId, Seq } from '../domain/ids.js';
 import type { ServerReceipt } from '../domain/operation.js';
 import type { Schema } from '../domain/schema.js';
 import type { FeedStart, Frame as WireFrame } from '../gen/syncline/v1/change_service_pb.js';
 import {
+  changeServiceSnapshot,
   conflictServiceGetConflict,
   connectionServiceListConnections,
   operationServiceAbandonCounter,
@@ -15,9 +16,9 @@ import {
   workspaceServiceGetSchema,
 } from '../gen/tables.js';
 import { CALL_TIMEOUT_MS } from '../limits.js';
-import { frameFromWire, originToWire, UNDERSTANDS } from '../wire/change.js';
+import { frameFromWire, snapshotChunkFromWire } from '../wire/change.js';
 import { encoded } from '../wire/codec.js';
-import { cursorFromWire, dotToWire, millisecondsOf, present, safeNumber } from '../wire/numbers.js';
+import { cursorFromWire, cursorToWire, dotToWire, millisecondsOf, present, safeNumber } from '../wire/numbers.js';
 import { receiptFromWire } from '../wire/operation.js';
 import { schemaFromWire } from '../wire/schema.js';
 import type { Clock } from '../platform.js';
@@ -25,6 +26,7 @@ import type { BeatParts } from './beats.js';
 import type { Caller, CallOptions } from './caller.js';
 import type { Credentials } from './credentials.js';
 import { failureOfCall } from './failures.js';
+import { once } from './grpc.js';
 import type { BeatSession, FeedSession, PresenceRow, Transport } from './transport.js';
 import { TransportError } from './transport-error.js';
 
@@ -47,7 +49,9 @@ export interface TransportParts extends TransportOptions {
 }
 
 /** The fields of FeedStart. */
-export type FeedStartInit = Pick<FeedStart, 'workspaceId' | 'clientName' | 'origin' | 'understands'>;
+export type FeedStartInit = Pick<FeedStart, 'workspaceId' | 'clientName'> & {
+  cursor?: ReturnType<typeof cursorToWire>;
+};
 
 /** Connections in one page of the list of presence (server). */
 const PRESENCE_PAGE = 1_000;
@@ -56,8 +60,26 @@ const PRESENCE_PAGE = 1_000;
 export abstract class BaseTransport implements Transport {
   constructor(protected readonly parts: TransportParts) {}
 
-  abstract openFeed(origin: FeedOrigin, signal: AbortSignal): Promise<FeedSession>;
+  abstract openFeed(cursor: Cursor | undefined, signal: AbortSignal): Promise<FeedSession>;
   abstract startBeats(replicaId: ReplicaId | '', position: () => Seq, signal: AbortSignal): Promise<BeatSession>;
+
+  async *snapshot(signal: AbortSignal): AsyncIterable<SnapshotChunk> {
+    let complete = false;
+    try {
+      const chunks = this.parts.caller.stream(
+        changeServiceSnapshot,
+        once({ workspaceId: this.parts.workspace }),
+        signal,
+      );
+      for await (const chunk of chunks) {
+        complete = chunk.complete;
+        yield snapshotChunkFromWire(chunk);
+      }
+    } catch (error) {
+      throw failureOfCall(error, signal);
+    }
+    if (!complete) throw new TransportError('unreachable', 'the snapshot broke off');
+  }
 
   submit(
     operations: readonly Uint8Array[],
@@ -68,7 +90,6 @@ export abstract class BaseTransport implements Transport {
       const request = {
         workspaceId: this.parts.workspace,
         operations: operations.map((bytes) => encoded(operationTable, bytes)),
-        understands: [...UNDERSTANDS],
       };
       const response = await this.parts.caller.unary(operationServiceSubmit, request, options);
       if (response.receipts.length !== operations.length) {
@@ -177,13 +198,13 @@ export abstract class BaseTransport implements Transport {
     return { caller: this.parts.caller, clock, workspaceId: workspace, replicaId, clientName, actor, position };
   }
 
-  protected feedStart(origin: FeedOrigin): FeedStartInit {
+  protected feedStart(cursor: Cursor | undefined): FeedStartInit {
     const { workspace, clientName } = this.parts;
-    return { workspaceId: workspace, clientName, origin: originToWire(origin), understands: [...UNDERSTANDS] };
+    return { workspaceId: workspace, clientName, ...(cursor === undefined ? {} : { cursor: cursorToWire(cursor) }) };
   }
 }
 
-/** Frames of a feed, up to the last one; without those that this client does not know and may go on without. */
+/** Frames of a feed: without those of unknown content, up to the last one. */
 export async function* framesOf(
   responses: AsyncIterable<{ readonly frame?: WireFrame | undefined }>,
   signal: AbortSignal,

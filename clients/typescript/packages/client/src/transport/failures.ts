@@ -10,8 +10,8 @@ const KIND_OF_REASON: Readonly<Record<string, FailureKind>> = {
   SHUTTING_DOWN: 'unavailable',
   STORE_UNAVAILABLE: 'unavailable',
   DEADLINE: 'deadline',
-  NOT_CAUGHT_UP: 'unavailable',
-  QUOTA_EXCEEDED: 'overloaded',
+  MESSAGE_TOO_LARGE: 'refused',
+  TOO_MANY_OPERATIONS: 'refused',
 };
 
 /** Canonical codes of gRPC. */
@@ -67,8 +67,7 @@ function kindOf(code: number, reason: string | undefined): FailureKind {
     case CODE.notFound:
       return reason === undefined ? 'unreachable' : 'not_found';
     case CODE.resourceExhausted:
-      // Sizes; what comes without a reason was said by the network between, and that is load.
-      return reason === undefined ? 'overloaded' : 'refused';
+      return 'overloaded';
     case CODE.unavailable:
       return reason === undefined ? 'unreachable' : 'unavailable';
     case CODE.invalidArgument:

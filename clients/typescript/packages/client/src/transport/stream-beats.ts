@@ -1,10 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import {
-  ConnectionEnd,
-  type KeepAliveRequestSchema,
-  type KeepAliveResponse,
-} from '../gen/syncline/v1/connection_service_pb.js';
-import type { HeartbeatSchema } from '../gen/syncline/v1/connection_pb.js';
+import type { KeepAliveRequestSchema, KeepAliveResponse } from '../gen/syncline/v1/connection_service_pb.js';
 import { connectionServiceKeepAlive } from '../gen/tables.js';
 import { BEAT_INTERVAL_MS } from '../limits.js';
 import { reportOf, startOf, type BeatParts } from './beats.js';
@@ -37,8 +32,7 @@ export class StreamBeats implements BeatSession {
 
   /** Opens the stream; resolves with the server's first beat. */
   async open(): Promise<void> {
-    this.said.push({ message: { case: 'start', value: startOf(this.parts) } });
-    this.ask();
+    this.ask(true);
     const stream = this.parts.caller.stream(connectionServiceKeepAlive, this.said, this.signal);
     const answers = stream[Symbol.asyncIterator]();
     try {
@@ -54,7 +48,7 @@ export class StreamBeats implements BeatSession {
 
   beat(): void {
     if (this.over) return;
-    this.ask();
+    this.ask(false);
     this.schedule();
   }
 
@@ -69,7 +63,7 @@ export class StreamBeats implements BeatSession {
         const answer = await answers.next();
         if (answer.done === true) throw new TransportError('unreachable', 'the stream of beats ended');
         this.hear(answer.value);
-        if (answer.value.end !== ConnectionEnd.UNSPECIFIED) {
+        if (answer.value.draining) {
           this.end();
           return;
         }
@@ -84,33 +78,28 @@ export class StreamBeats implements BeatSession {
   private hear(message: KeepAliveResponse): void {
     this.connectionId = message.connectionId;
     const nowMs = this.parts.clock.monotonicMs();
-    const { heartbeat, end } = message;
+    const { beat } = message;
     let roundTripMs: number | undefined;
-    if (heartbeat !== undefined && this.asked !== undefined && heartbeat.echoHeartbeatId === this.asked.id) {
-      roundTripMs = Math.max(0, nowMs - this.asked.atMs - Number(heartbeat.echoDelayUs) / 1000);
+    if (beat !== undefined && this.asked !== undefined && beat.echoBeatId === this.asked.id) {
+      roundTripMs = Math.max(0, nowMs - this.asked.atMs - Number(beat.echoDelayUs) / 1000);
       this.asked = undefined;
     }
     const report = reportOf(message.server, roundTripMs);
     this.intervalMs = report.beatIntervalMs;
     this.reports.push(report);
     // One echo for each beat of the server, for its own measurement. It answers none of those.
-    const ends = end !== ConnectionEnd.UNSPECIFIED;
-    if (heartbeat !== undefined && heartbeat.heartbeatId > this.echoed && !ends) {
-      this.echoed = heartbeat.heartbeatId;
-      this.say({ heartbeatId: this.nextId(), echoHeartbeatId: heartbeat.heartbeatId, seq: this.seq() });
+    if (beat !== undefined && beat.beatId > this.echoed && !message.draining) {
+      this.echoed = beat.beatId;
+      this.said.push({ beat: { beatId: this.nextId(), echoBeatId: beat.beatId, seq: this.seq() } });
     }
   }
 
   /** A beat that the server answers at once, since it echoes nothing. */
-  private ask(): void {
+  private ask(opens: boolean): void {
     if (this.asked !== undefined) this.reports.push('lost');
     const id = this.nextId();
     this.asked = { id, atMs: this.parts.clock.monotonicMs() };
-    this.say({ heartbeatId: id, seq: this.seq() });
-  }
-
-  private say(heartbeat: MessageInitShape<typeof HeartbeatSchema>): void {
-    this.said.push({ message: { case: 'heartbeat', value: heartbeat } });
+    this.said.push({ ...(opens && { start: startOf(this.parts) }), beat: { beatId: id, seq: this.seq() } });
   }
 
   private nextId(): bigint {

@@ -1,18 +1,12 @@
-import type {
-  CloseReason,
-  ConflictEventKind,
-  ConflictKind,
-  ConflictStatus,
-  ConflictSummary,
-} from '../domain/conflict.js';
+import type { ConflictEventKind, ConflictKind, ConflictStatus, ConflictSummary } from '../domain/conflict.js';
 import {
-  CloseReason as WireCloseReason,
   ConflictEventKind as WireEventKind,
   ConflictKind as WireKind,
   ConflictStatus as WireStatus,
-  type Conflict as WireConflict,
+  type ConflictSummary as WireSummary,
 } from '../gen/syncline/v1/conflict_pb.js';
 import { millisecondsOf, optionalSeq, safeNumber } from './numbers.js';
+import { WireError } from './wire-error.js';
 
 const KINDS: Readonly<Partial<Record<WireKind, ConflictKind>>> = {
   [WireKind.REGISTER]: 'register',
@@ -39,47 +33,39 @@ const EVENTS: Readonly<Partial<Record<WireEventKind, ConflictEventKind>>> = {
   [WireEventKind.REOPENED]: 'reopened',
 };
 
-const CLOSE_REASONS: Readonly<Partial<Record<WireCloseReason, CloseReason>>> = {
-  [WireCloseReason.RESOLVED]: 'resolved',
-  [WireCloseReason.CONVERGED]: 'converged',
-  [WireCloseReason.DELETED]: 'deleted',
-  [WireCloseReason.SUPERSEDED]: 'superseded',
-  [WireCloseReason.POLICY]: 'policy',
-};
-
-/** Where a conflict stands. A status this client does not know is live until it is said to have closed. */
-export function conflictStatus(status: WireStatus, closedSeq?: bigint): ConflictStatus {
-  return STATUSES[status] ?? (closedSeq === undefined ? 'open' : 'obsolete');
+function known<T>(value: T | undefined, what: string, wire: number): T {
+  if (value === undefined) throw new WireError(`${what} this client does not know: ${wire}`);
+  return value;
 }
 
-/** What happened to a conflict; something newer is a change. */
+export function conflictStatus(status: WireStatus): ConflictStatus {
+  return known(STATUSES[status], 'a status of a conflict', status);
+}
+
 export function conflictEventKind(kind: WireEventKind): ConflictEventKind {
-  return EVENTS[kind] ?? 'changed';
+  return known(EVENTS[kind], 'an event of a conflict', kind);
 }
 
-/** A conflict as the feed gives it. */
-export function summaryFromWire(conflict: WireConflict): ConflictSummary {
-  const { conflictId, collectionId, recordId, fieldIds, deferCount, alternativeCount } = conflict;
-  const { targetRecordId, assignee, parentConflictId } = conflict;
-  const closedSeq = optionalSeq(conflict.closedSeq);
-  const remindAtMs = millisecondsOf(conflict.remindTime);
-  const closeReason = CLOSE_REASONS[conflict.closeReason];
+/** A conflict as feed and snapshot give it. */
+export function summaryFromWire(summary: WireSummary): ConflictSummary {
+  const closedSeq = optionalSeq(summary.closedSeq);
+  const remindAtMs = millisecondsOf(summary.remindTime);
   return {
-    conflictId,
-    kind: KINDS[conflict.kind] ?? 'unknown',
-    status: conflictStatus(conflict.status, conflict.closedSeq),
-    revision: safeNumber(conflict.revision),
-    collectionId,
-    recordId,
-    fieldIds,
-    ...(targetRecordId === undefined ? {} : { targetRecordId }),
-    openedSeq: safeNumber(conflict.openedSeq),
+    conflictId: summary.conflictId,
+    kind: known(KINDS[summary.kind], 'a kind of conflict', summary.kind),
+    status: conflictStatus(summary.status),
+    revision: safeNumber(summary.revision),
+    collectionId: summary.collectionId,
+    recordId: summary.recordId,
+    fieldId: summary.fieldId,
+    targetRecordId: summary.targetRecordId,
+    openedSeq: safeNumber(summary.openedSeq),
     ...(closedSeq === undefined ? {} : { closedSeq }),
-    ...(assignee === undefined ? {} : { assignee }),
+    assignee: summary.assignee,
     ...(remindAtMs === undefined ? {} : { remindAtMs }),
-    deferCount,
-    ...(parentConflictId === undefined ? {} : { parentConflictId }),
-    alternativeCount,
-    ...(closeReason && { closeReason }),
+    deferCount: summary.deferCount,
+    parentConflictId: summary.parentConflictId,
+    alternativeCount: summary.alternativeCount,
+    closeReason: summary.closeReason,
   };
 }

@@ -1,6 +1,5 @@
-import type { Alternative, ConflictDetail, ConflictEvent, MutationKind, RecordPicture } from '../domain/conflict.js';
+import type { Alternative, ConflictDetail, ConflictEvent, RecordPicture } from '../domain/conflict.js';
 import type { ExactValue, FieldState, Value } from '../domain/value.js';
-import type { MutationKind as WireKind } from '../gen/syncline/v1/conflict_pb.js';
 import {
   AlternativeState,
   type Alternative as WireAlternative,
@@ -8,13 +7,12 @@ import {
 } from '../gen/syncline/v1/conflict_pb.js';
 import type { GetConflictResponse } from '../gen/syncline/v1/conflict_service_pb.js';
 import type { Record as WireRecord } from '../gen/syncline/v1/record_pb.js';
-import type { Value as WireValue } from '../gen/syncline/v1/value_pb.js';
 import { fieldStateFromWire } from './change.js';
 import { conflictEventKind, conflictStatus, summaryFromWire } from './conflict-summary.js';
 import { contextFromWire, dotFromWire, millisecondsOf, present, safeNumber } from './numbers.js';
 import { hunkFromWire } from './operation.js';
 import { valueFromWire } from './value.js';
-import { unlessUnknown } from './wire-error.js';
+import { WireError } from './wire-error.js';
 import { valueOf } from '../domain/exact.js';
 
 /** Everything about a conflict. */
@@ -23,7 +21,7 @@ export function conflictDetailFromWire(response: GetConflictResponse): ConflictD
     summary: summaryFromWire(present(response.conflict, 'a conflict')),
     rule: response.rule,
     reason: response.reason,
-    baseValue: shownValue(response.baseValue) ?? null,
+    baseValue: response.baseValue === undefined ? null : valueOf(valueFromWire(response.baseValue)),
     baseExact: response.baseExact,
     alternatives: response.alternatives.map(alternativeFromWire),
     record: pictureOf(response.record),
@@ -37,28 +35,9 @@ export function conflictDetailFromWire(response: GetConflictResponse): ConflictD
   };
 }
 
-/** A value for people; undefined when there is none, or only a newer version could show it. */
-function shownValue(value: WireValue | undefined): Value | undefined {
-  const exact = value && unlessUnknown(() => valueFromWire(value));
-  return exact && valueOf(exact);
-}
-
-/** Names of the kinds by their numbers; as text, since an enum would name each of them twice. */
-const KINDS = (
-  'unknown create_record delete_record restore_record set_field edit_text replace_text increment_counter ' +
-  'assign_counter add_elements remove_elements clear_elements link_record unlink_record defer_conflict ' +
-  'assign_conflict reopen_conflict'
-).split(' ') as MutationKind[];
-
-export function mutationKind(kind: WireKind): MutationKind {
-  return KINDS[kind] ?? 'unknown';
-}
-
 function alternativeFromWire(alternative: WireAlternative): Alternative {
   const clientTimeMs = millisecondsOf(alternative.clientTime);
   const commitTimeMs = millisecondsOf(alternative.commitTime);
-  const value = shownValue(alternative.value);
-  const values = Object.entries(alternative.values).map(([id, one]) => [id, shownValue(one) ?? null] as const);
   return {
     seq: safeNumber(alternative.seq),
     dot: dotFromWire(alternative.dot),
@@ -66,13 +45,11 @@ function alternativeFromWire(alternative: WireAlternative): Alternative {
     ...(clientTimeMs === undefined ? {} : { clientTimeMs }),
     ...(commitTimeMs === undefined ? {} : { commitTimeMs }),
     context: contextFromWire(alternative.context),
-    ...(value !== undefined && { value }),
-    ...(alternative.value !== undefined && value === undefined && { opaque: true }),
-    ...(values.length > 0 && { values: Object.fromEntries(values) }),
+    ...(alternative.value === undefined ? {} : { value: valueOf(valueFromWire(alternative.value)) }),
     state: alternativeState(alternative.state),
     ...(alternative.hunk === undefined ? {} : { hunk: hunkFromWire(alternative.hunk) }),
     replacedText: alternative.replacedText,
-    action: mutationKind(alternative.action),
+    action: alternative.action,
     siblings: alternative.siblings,
     provisional: alternative.provisional,
     correlationId: alternative.correlationId,
@@ -88,8 +65,7 @@ function alternativeState(state: AlternativeState): Alternative['state'] {
     case AlternativeState.SUPPRESSED:
       return 'suppressed';
     default:
-      // Something newer is offered all the same.
-      return 'head';
+      throw new WireError(`a state of an alternative this client does not know: ${state}`);
   }
 }
 
@@ -108,15 +84,10 @@ function eventFromWire(event: WireEvent): ConflictEvent {
 
 /** A record as the server read it; an absent one has no id. */
 function pictureOf(record: WireRecord | undefined): RecordPicture {
-  if (record === undefined) return { collectionId: '', recordId: '', deleted: false, fields: {}, opaque: [] };
+  if (record === undefined) return { collectionId: '', recordId: '', deleted: false, fields: {} };
   const fields: Record<string, Value> = {};
-  const opaque: string[] = [];
-  for (const [fieldId, field] of Object.entries(record.fields)) {
-    const state = fieldStateFromWire(field);
-    if (state.kind === 'opaque') opaque.push(fieldId);
-    fields[fieldId] = plainField(state);
-  }
-  return { collectionId: record.collectionId, recordId: record.recordId, deleted: record.deleted, fields, opaque };
+  for (const [fieldId, field] of Object.entries(record.fields)) fields[fieldId] = plainField(fieldStateFromWire(field));
+  return { collectionId: record.collectionId, recordId: record.recordId, deleted: record.deleted, fields };
 }
 
 function plainField(state: FieldState): Value {
@@ -133,7 +104,5 @@ function plainField(state: FieldState): Value {
       return state.target;
     case 'to_many':
       return [...state.targets];
-    case 'opaque':
-      return null;
   }
 }
