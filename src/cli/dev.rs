@@ -53,7 +53,7 @@ Follow what everybody does:
 
   grpcurl -plaintext -d '{{"start":{{"workspaceId":"{WORKSPACE}"}}}}' {address} syncline.v1.ChangeService/Watch
 
-README.md goes on from here: two people, one card, a conflict and its resolution."#
+docs/tour.md goes on from here: two people, one card, a conflict and its resolution."#
     )
 }
 
