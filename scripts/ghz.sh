@@ -143,7 +143,9 @@ metric() {
 
 # calls_of METHOD: ended calls as the server counts them, of every status.
 calls_of() {
-    metric syncline_grpc_calls_total "method=\"syncline.v1.$1\""
+    local package=syncline.v1
+    case $1 in DiagnosticsService/*) package=syncline.diagnostics.v1alpha1 ;; esac
+    metric syncline_grpc_calls_total "method=\"$package.$1\""
 }
 
 # submit WORKSPACE, with a list of operations as its input: all must settle at a position.
@@ -157,8 +159,8 @@ submit() {
 set_titles() {
     jq -n --arg who "$1" --argjson knowledge "$2" --argjson count "$CONFLICTS" '[range($count) | {
         requestId: "\($who)-\(.)", actor: $who,
-        mutations: [{collectionId: "conflicting", recordId: "conflicting-\(.)",
-            set: {fieldId: "title", value: {stringValue: "\($who) was here"}}}]
+        mutations: [{record: {collectionId: "conflicting", recordId: "conflicting-\(.)",
+            setField: {fieldId: "title", value: {stringValue: "\($who) was here"}}}}]
     } + $knowledge]'
 }
 
@@ -166,8 +168,8 @@ set_titles() {
 create_records() {
     jq -n --arg collection "$2" --arg prefix "$3" --argjson count "$4" '[range($count) | {
         requestId: "create-\($prefix)-\(.)", latest: {},
-        mutations: [{collectionId: $collection, recordId: "\($prefix)-\(.)",
-            create: {fields: {title: {stringValue: ("title" + " " * 251)}}}}]
+        mutations: [{record: {collectionId: $collection, recordId: "\($prefix)-\(.)",
+            createRecord: {fields: {title: {stringValue: ("title" + " " * 251)}}}}}]
     }]' | submit "$1"
 }
 

@@ -134,7 +134,8 @@ impl Service {
     ) -> Result<Service, ServerError> {
         let options = EngineOptions {
             ring_changes: config.feed.ring_changes,
-            beat_interval_ms: millis(config.heartbeat.interval),
+            heartbeat_interval_ms: millis(config.heartbeat.interval),
+            chunk_records_max: config.feed.chunk_records,
             stream_age_max_ms: millis(config.server.max_stream_age),
         };
         let engine = Engine::start(store, options, clock, randomness).await?;
@@ -221,9 +222,10 @@ fn routes(engine: &Engine) -> Routes {
     use crate::grpc::served::change_service_server::ChangeServiceServer;
     use crate::grpc::served::conflict_service_server::ConflictServiceServer;
     use crate::grpc::served::connection_service_server::ConnectionServiceServer;
-    use crate::grpc::served::diagnostics_service_server::DiagnosticsServiceServer;
+    use crate::grpc::served::diagnostics::diagnostics_service_server::DiagnosticsServiceServer;
     use crate::grpc::served::operation_service_server::OperationServiceServer;
     use crate::grpc::served::record_service_server::RecordServiceServer;
+    use crate::grpc::served::server_service_server::ServerServiceServer;
     use crate::grpc::served::workspace_service_server::WorkspaceServiceServer;
     let e = || engine.clone();
     let operations = OperationServiceServer::new(services::Operations::new(e()));
@@ -231,12 +233,14 @@ fn routes(engine: &Engine) -> Routes {
     let connections = ConnectionServiceServer::new(services::Connections::new(e()));
     let conflicts = ConflictServiceServer::new(services::Conflicts::new(e()));
     let diagnostics = DiagnosticsServiceServer::new(services::Diagnostics);
+    let server = ServerServiceServer::new(services::ServerInformation);
     let records = RecordServiceServer::new(services::Records::new(e()));
     let workspaces = WorkspaceServiceServer::new(services::Workspaces::new(e()));
     Routes::new(operations.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(changes.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(connections.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(diagnostics.max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(server.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(conflicts.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(records.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(workspaces.max_decoding_message_size(MESSAGE_BYTES_MAX))

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use crate::config::Flags;
 use crate::engine::Engine;
-use syncline_core::operation::{Action, Identity, Knowledge, Mutation, Operation};
-use syncline_core::schema::{Collection, Field, FieldKind, Schema};
+use syncline_core::operation::{Action, Identity, Knowledge, Mutation, Operation, RecordMutation};
+use syncline_core::schema::{CollectionUpdate, FieldKind, FieldUpdate, SchemaUpdate};
 use syncline_core::value::Value;
 
 use super::serve::{configured, start};
@@ -57,10 +57,9 @@ docs/tour.md goes on from here: two people, one card, a conflict and its resolut
     )
 }
 
-fn schema() -> Schema {
-    let fields = |kinds: &[(&str, FieldKind)]| Collection {
-        fields: kinds.iter().map(|(name, kind)| ((*name).into(), Field::of(*kind))).collect(),
-        ..Collection::default()
+fn schema() -> SchemaUpdate {
+    let fields = |kinds: &[(&str, FieldKind)]| CollectionUpdate {
+        fields: kinds.iter().map(|(name, kind)| ((*name).into(), FieldUpdate::of(*kind))).collect(),
     };
     let collections = [
         (
@@ -78,17 +77,15 @@ fn schema() -> Schema {
         ("columns", fields(&[("name", FieldKind::Register), ("position", FieldKind::Register)])),
         ("people", fields(&[("name", FieldKind::Register)])),
     ];
-    Schema {
-        strict: true,
-        version: 0,
+    SchemaUpdate {
+        strict: Some(true),
         collections: collections.into_iter().map(|(name, c)| (name.into(), c)).collect(),
-        ..Schema::default()
     }
 }
 
 /// Fills the example workspace once; on later starts every operation is a duplicate.
 async fn seed(engine: &Engine) -> Result<(), CliError> {
-    engine.create_workspace(WORKSPACE, "Demo board", schema()).await?;
+    engine.create_workspace(WORKSPACE, "Demo board", &schema()).await?;
     if engine.head(WORKSPACE).await?.seq > 0 {
         return Ok(());
     }
@@ -124,18 +121,13 @@ async fn seed(engine: &Engine) -> Result<(), CliError> {
     }
     let blocked = Action::Link { field: "blocked_by".into(), target: "card-1".into() };
     operations.push(example("card-2-blocked", vec![on("cards", "card-2", blocked)]));
-    engine.submit(WORKSPACE, operations).await?;
+    engine.submit(WORKSPACE, operations, false).await?;
     Ok(())
 }
 
 fn on(collection: &str, record: &str, action: Action) -> Mutation {
-    Mutation {
-        collection: collection.into(),
-        record: record.into(),
-        action,
-        observed_seq: None,
-        resolves: None,
-    }
+    let (collection, record) = (collection.into(), record.into());
+    RecordMutation { collection, record, action, observed_seq: None, resolves: None }.into()
 }
 
 fn example(name: &str, mutations: Vec<Mutation>) -> Operation {
@@ -144,6 +136,7 @@ fn example(name: &str, mutations: Vec<Mutation>) -> Operation {
         knowledge: Knowledge::Latest,
         mutations,
         depends_on: Vec::new(),
+        after_requests: Vec::new(),
         await_records: false,
         correlation_id: "example".into(),
         actor: "syncline dev".into(),

@@ -1,7 +1,10 @@
 //! Why a command failed, as one line or a list for people.
 
 use syncline_bench::BenchError;
+use syncline_core::schema::SchemaError;
 
+use super::remote::RemoteError;
+use super::schema_file::{PrintError, SchemaFileError};
 use crate::config::ConfigErrors;
 use crate::engine::EngineError;
 use crate::server::ServerError;
@@ -23,6 +26,16 @@ pub enum CliError {
     Telemetry(#[from] TelemetryError),
     #[error("{0}")]
     Bench(#[from] BenchError),
+    #[error("{0}")]
+    Remote(#[from] RemoteError),
+    #[error("{0}")]
+    SchemaFile(#[from] SchemaFileError),
+    #[error("{0}")]
+    Schema(#[from] SchemaError),
+    #[error("{0}")]
+    Print(#[from] PrintError),
+    #[error("cannot write {path}: {source}")]
+    Write { path: String, source: std::io::Error },
     #[error("{0}")]
     Other(String),
 }

@@ -4,9 +4,14 @@ mod dev;
 mod doctor;
 mod error;
 mod migrate;
+mod remote;
+mod schema_file;
+mod schema_types;
 mod serve;
 mod signal;
+mod workspace;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +40,10 @@ enum Command {
     Migrate(#[command(flatten)] Flags),
     /// Check configuration, database, ports and limits, and say what to mend
     Doctor(#[command(flatten)] Flags),
+    /// Create and show workspaces of a running server, and change their schemas
+    Workspace(workspace::WorkspaceArgs),
+    /// Make something of a schema, a file or that of a workspace
+    Schema(schema_types::SchemaArgs),
     /// Put load on a server and measure it as its clients feel it
     Bench(BenchArgs),
     /// Replay a recorded editing session of several authors through the service
@@ -52,10 +61,31 @@ impl Cli {
             Command::Serve(flags) => serve::run(flags).await,
             Command::Migrate(flags) => migrate::run(flags).await,
             Command::Doctor(flags) => doctor::run(flags).await,
+            Command::Workspace(args) => workspace::run(args).await,
+            Command::Schema(args) => schema_types::run(args).await,
             Command::Bench(args) => Ok(syncline_bench::run(args).await?),
             Command::Replay(args) => Ok(replay::run(args).await?),
         }
     }
+}
+
+/// Prints one JSON object for programs.
+fn say_json(value: &impl serde::Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| CliError::Other(error.to_string()))?;
+    say(&text);
+    Ok(())
+}
+
+/// Prints a text, or writes it into a file and says so.
+fn say_text(text: &str, out: Option<&Path>) -> Result<(), CliError> {
+    let Some(path) = out else {
+        say(text.trim_end_matches('\n'));
+        return Ok(());
+    };
+    std::fs::write(path, text)
+        .map_err(|source| CliError::Write { path: path.display().to_string(), source })?;
+    say(&format!("wrote {}", path.display()));
+    Ok(())
 }
 
 /// Prints a line for people. That nobody reads it (a closed pipe) is no reason to stop a server.

@@ -37,6 +37,8 @@ pub(super) const HEARTBEAT_SECONDS_MAX: u64 = 300;
 pub(super) const RING_CHANGES_MIN: u64 = 16;
 /// Most changes in a ring.
 pub(super) const RING_CHANGES_MAX: u64 = 1_048_576;
+/// Most records in a chunk.
+pub(super) const CHUNK_RECORDS_MAX: u64 = 10_000;
 
 /// One key.
 pub(super) struct Key {
@@ -264,6 +266,19 @@ pub(super) static KEYS: &[Key] = &[
             store: |c, value| c.feed.ring_changes = size(value),
         },
         show: |c| whole(c.feed.ring_changes),
+    },
+    Key {
+        name: "feed.chunk_records",
+        flag: "feed-chunk-records",
+        default: "2000",
+        doc: "Records that a snapshot, or a feed that loads, reads and sends at a time; fewer when they are large",
+        secret: false,
+        setter: Setter::Whole {
+            min: 1,
+            max: CHUNK_RECORDS_MAX,
+            store: |c, value| c.feed.chunk_records = size(value),
+        },
+        show: |c| whole(c.feed.chunk_records),
     },
 ];
 

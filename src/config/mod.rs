@@ -101,7 +101,7 @@ pub struct LogConfig {
 /// Presence: section `heartbeat`.
 #[derive(Debug, Clone)]
 pub struct HeartbeatConfig {
-    /// Time between two beats; a peer is gone after 2.5 of them.
+    /// Time between two heartbeats; a peer is gone after 2.5 of them.
     pub interval: Duration,
 }
 
@@ -110,6 +110,8 @@ pub struct HeartbeatConfig {
 pub struct FeedConfig {
     /// Newest changes of each workspace kept in memory; a feed further behind reads the database.
     pub ring_changes: usize,
+    /// Records in a chunk of a snapshot, or of a feed that loads, at most.
+    pub chunk_records: usize,
 }
 
 impl Config {
@@ -231,7 +233,7 @@ impl Config {
             database: DatabaseConfig { url: DatabaseUrl::Memory, readers: 0 },
             log: LogConfig { level: String::new(), format: LogFormat::Pretty },
             heartbeat: HeartbeatConfig { interval: Duration::ZERO },
-            feed: FeedConfig { ring_changes: 0 },
+            feed: FeedConfig { ring_changes: 0, chunk_records: 0 },
             origins: vec![Origin::Default; KEYS.len()],
         }
     }

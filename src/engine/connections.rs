@@ -14,7 +14,7 @@ use syncline_core::ids::{ReplicaId, WorkspaceNo};
 use super::EngineError;
 use super::hub::lock;
 
-/// Beats without which the other side counts as gone: 2.5 intervals.
+/// Time without a heartbeat after which the other side counts as gone, in half intervals: 2.5 intervals.
 const LEASE_INTERVALS_HALVES: u64 = 5;
 /// Weight of a new measurement in the smoothed round trip, as a divisor (RFC 6298's 1/8).
 const ROUND_TRIP_SMOOTHING: u64 = 8;
@@ -24,7 +24,7 @@ const JITTER_SMOOTHING: u64 = 16;
 /// Closed connections that wait until other servers can be told.
 const CLOSED_WAITING_MAX: usize = 100_000;
 
-/// How a connection beats.
+/// How a connection's heartbeats come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     Stream,
@@ -69,7 +69,7 @@ pub struct Connection {
     pub actor: Arc<str>,
     pub transport: Transport,
     pub connected_at_ms: i64,
-    pub last_beat_at_ms: i64,
+    pub last_heartbeat_at_ms: i64,
     /// By the monotone clock: a step of the wall clock neither ends nor prolongs a lease.
     pub lease_ends: Instant,
     pub seq: Seq,
@@ -94,9 +94,9 @@ pub(super) fn lease_for(lease_ms: u64) -> Instant {
     now.checked_add(Duration::from_millis(lease_ms)).unwrap_or(now)
 }
 
-/// A beat as it came in.
+/// A heartbeat as it came in.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Beat {
+pub struct Heartbeat {
     pub seq: Seq,
     /// The round trip, when it could be measured.
     pub round_trip_us: Option<u64>,
@@ -117,7 +117,7 @@ pub struct Newcomer {
 /// All connections of this server.
 pub struct Connections {
     all: Mutex<All>,
-    beat_interval_ms: u64,
+    heartbeat_interval_ms: u64,
     /// Other servers want to know of changes.
     mirrored: bool,
 }
@@ -139,18 +139,18 @@ pub(super) struct Changed {
 }
 
 impl Connections {
-    pub(super) fn new(beat_interval_ms: u64, mirrored: bool) -> Connections {
-        Connections { all: Mutex::default(), beat_interval_ms, mirrored }
+    pub(super) fn new(heartbeat_interval_ms: u64, mirrored: bool) -> Connections {
+        Connections { all: Mutex::default(), heartbeat_interval_ms, mirrored }
     }
 
-    /// How often to beat.
-    pub fn beat_interval_ms(&self) -> u64 {
-        self.beat_interval_ms
+    /// How often both sides send a heartbeat.
+    pub fn heartbeat_interval_ms(&self) -> u64 {
+        self.heartbeat_interval_ms
     }
 
-    /// How long a connection lives without a beat.
+    /// How long a connection lives without a heartbeat.
     pub fn lease_ms(&self) -> u64 {
-        self.beat_interval_ms * LEASE_INTERVALS_HALVES / 2
+        self.heartbeat_interval_ms * LEASE_INTERVALS_HALVES / 2
     }
 
     /// Opens a connection.
@@ -165,7 +165,7 @@ impl Connections {
             actor,
             transport,
             connected_at_ms: now_ms,
-            last_beat_at_ms: now_ms,
+            last_heartbeat_at_ms: now_ms,
             lease_ends: lease_for(self.lease_ms()),
             seq: 0,
             quality: LinkQuality::default(),
@@ -187,26 +187,31 @@ impl Connections {
         }
     }
 
-    /// Takes in a beat of a connection of this server and renews the lease. Intervals that passed without one count as
-    /// missed.
-    pub fn beat(&self, id: Uuid, beat: Beat, now_ms: i64) -> Result<LinkQuality, EngineError> {
+    /// Takes in a heartbeat of a connection of this server and renews the lease. Intervals that passed without one count
+    /// as missed.
+    pub fn take_heartbeat(
+        &self,
+        id: Uuid,
+        heartbeat: Heartbeat,
+        now_ms: i64,
+    ) -> Result<LinkQuality, EngineError> {
         let mut all = lock(&self.all);
         let connection = all
             .connections
             .get_mut(&id)
             .filter(|c| c.lease_left_ms() > 0)
             .ok_or_else(|| EngineError::UnknownConnection { id: id.to_string() })?;
-        let silent_ms = u64::try_from(now_ms.saturating_sub(connection.last_beat_at_ms)).unwrap_or(0);
-        // A beat may be late by half an interval before one counts as missed.
-        let interval = self.beat_interval_ms.max(1);
+        let silent_ms = u64::try_from(now_ms.saturating_sub(connection.last_heartbeat_at_ms)).unwrap_or(0);
+        // A heartbeat may be late by half an interval before one counts as missed.
+        let interval = self.heartbeat_interval_ms.max(1);
         let missed = (silent_ms + interval / 2) / interval;
         connection.quality.missed_count += missed.saturating_sub(1);
         connection.quality.received_count += 1;
-        if let Some(round_trip_us) = beat.round_trip_us {
+        if let Some(round_trip_us) = heartbeat.round_trip_us {
             connection.quality.measure(round_trip_us);
         }
-        connection.seq = connection.seq.max(beat.seq);
-        connection.last_beat_at_ms = now_ms;
+        connection.seq = connection.seq.max(heartbeat.seq);
+        connection.last_heartbeat_at_ms = now_ms;
         connection.lease_ends = lease_for(self.lease_ms());
         let quality = connection.quality;
         self.note(&mut all, id);
@@ -214,9 +219,9 @@ impl Connections {
     }
 
     /// The workspace of a connection.
-    pub fn workspace_of(&self, id: Uuid) -> Option<Arc<str>> {
+    pub(super) fn workspace_of(&self, id: Uuid) -> Option<WorkspaceNo> {
         let all = lock(&self.all);
-        all.connections.get(&id).filter(|c| c.lease_left_ms() > 0).map(|c| c.workspace.clone())
+        all.connections.get(&id).filter(|c| c.lease_left_ms() > 0).map(|c| c.ws)
     }
 
     /// Ends a connection of this server.

@@ -4,57 +4,41 @@ use std::sync::Arc;
 
 use crate::store::{StoreError, StoreReader};
 use syncline_core::causality::Seq;
-use syncline_core::change::{Change, EffectKind};
+use syncline_core::change::EffectKind;
 use syncline_core::conflict::{Alternative, AlternativeState, Conflict, ConflictKind, ScopePart};
-use syncline_core::ids::{CollectionId, ConflictId, FieldId, RecordId, WorkspaceNo};
+use syncline_core::hash::Hash;
+use syncline_core::ids::{CollectionId, ConflictId, Dot, FieldId, RecordId, ReplicaId, WorkspaceNo};
 use syncline_core::merge::text::{Hunk, Splice};
 use syncline_core::operation::{
-    Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome, Receipt,
+    Action, CausalContext, ConflictAction, ConflictMutation, Identity, Knowledge, Mutation, Operation,
+    Outcome, Receipt, RecordMutation,
 };
 use syncline_core::refusal::Refusal;
 use syncline_core::sequencer::counter_value;
 use syncline_core::state::{Existence, FieldValue, Key, Row};
 use syncline_core::value::Value;
 
+use super::decision::{Decider, Decision, Resolution};
+use super::lane::Job;
+use super::read::receipt_of;
 use super::read_conflicts::read_conflict;
 use super::workspaces::committed_head;
 use super::{Engine, EngineError};
 
-/// How a conflict is decided.
-#[derive(Debug, Clone)]
-pub enum Decision {
-    /// Take the alternative at this position.
-    Alternative(Seq),
-    Value(Value),
-    Text(String),
-    KeepCurrent,
-    Delete,
-    Unlink,
-}
-
-/// Who decides, and under which request id.
-#[derive(Debug, Clone)]
-pub struct Decider {
-    pub request_id: Arc<str>,
-    pub actor: Arc<str>,
-}
-
 impl Engine {
-    /// Decides a conflict as it was at `revision`.
+    /// Decides a conflict as it was at the revision that the decider saw.
     pub async fn resolve_conflict(
         &self,
         workspace: &str,
-        id: ConflictId,
-        revision: u64,
-        context: Option<CausalContext>,
-        decision: Decision,
-        decider: Decider,
+        resolution: Resolution,
     ) -> Result<Receipt, EngineError> {
         let ws = self.workspace_no(workspace).await?;
-        if let Some(receipt) = self.decided_before(workspace, ws, id, &decider).await? {
+        let request_hash = resolution.content_hash();
+        let Resolution { conflict: id, revision, context, decision, decider } = resolution;
+        let mut reader = self.inner.store.reader().await?;
+        if let Some(receipt) = self.decided_before(&mut *reader, ws, &decider, request_hash).await? {
             return Ok(receipt);
         }
-        let mut reader = self.inner.store.reader().await?;
         let head = committed_head(&mut *reader, ws).await?;
         let conflict = read_conflict(&mut *reader, ws, id).await?;
         if conflict.revision != revision || !conflict.status.is_live() {
@@ -62,13 +46,12 @@ impl Engine {
         }
         // Whoever decides on a revision knows what had happened when the conflict got it, and no more.
         let known = conflict.events.last().map_or(head.head_seq, |e| e.seq);
-        let context =
-            context.unwrap_or(CausalContext { epoch: head.epoch, base_seq: known, extras: Vec::new() });
+        let context = context.unwrap_or(CausalContext::at(head.epoch, known));
         let mut mutation = mutation_for(&mut *reader, ws, &conflict, decision, &context).await?;
         drop(reader);
         mutation.resolves = Some(id);
-        let operation = operation(decider, Knowledge::Context(context), mutation);
-        self.one_receipt(ws, operation).await
+        let operation = Box::new(operation(decider, Knowledge::Context(context), mutation.into()));
+        self.enqueue(|reply| Job::Decide { ws, operation, request_hash, reply }).await
     }
 
     /// Puts a conflict aside.
@@ -80,7 +63,7 @@ impl Engine {
         remind_at_ms: i64,
         decider: Decider,
     ) -> Result<Receipt, EngineError> {
-        self.act(workspace, conflict, Action::Defer { conflict, revision, remind_at_ms }, decider).await
+        self.act(workspace, conflict, ConflictAction::Defer { revision, remind_at_ms }, decider).await
     }
 
     /// Gives a conflict to somebody.
@@ -88,10 +71,10 @@ impl Engine {
         &self,
         workspace: &str,
         conflict: ConflictId,
-        assignee: Arc<str>,
+        assignee: Option<Arc<str>>,
         decider: Decider,
     ) -> Result<Receipt, EngineError> {
-        self.act(workspace, conflict, Action::Assign { conflict, assignee }, decider).await
+        self.act(workspace, conflict, ConflictAction::Assign { assignee }, decider).await
     }
 
     /// Opens a closed conflict again.
@@ -101,53 +84,49 @@ impl Engine {
         conflict: ConflictId,
         decider: Decider,
     ) -> Result<Receipt, EngineError> {
-        self.act(workspace, conflict, Action::Reopen { conflict }, decider).await
+        self.act(workspace, conflict, ConflictAction::Reopen, decider).await
     }
 
     async fn act(
         &self,
         workspace: &str,
         id: ConflictId,
-        action: Action,
+        action: ConflictAction,
         decider: Decider,
     ) -> Result<Receipt, EngineError> {
         let ws = self.workspace_no(workspace).await?;
         let mut reader = self.inner.store.reader().await?;
         read_conflict(&mut *reader, ws, id).await?;
         drop(reader);
-        let mutation =
-            Mutation { collection: "".into(), record: "".into(), action, observed_seq: None, resolves: None };
-        self.one_receipt(ws, operation(decider, Knowledge::Latest, mutation)).await
+        let mutation = ConflictMutation { conflict: id, action }.into();
+        self.submit_to(ws, operation(decider, Knowledge::Latest, mutation)).await
     }
 
     /// The receipt of a decision that was made before under the same request id: asking again decides nothing new,
     /// though the conflict has moved on since. A request id that was used for anything else is refused.
     async fn decided_before(
         &self,
-        workspace: &str,
+        reader: &mut dyn StoreReader,
         ws: WorkspaceNo,
-        id: ConflictId,
         decider: &Decider,
+        request_hash: Hash,
     ) -> Result<Option<Receipt>, EngineError> {
-        let receipts = self.receipts(workspace, &[], std::slice::from_ref(&decider.request_id)).await?;
-        let Some(receipt) = receipts.into_iter().find(|r| r.dot.is_some()) else { return Ok(None) };
-        if let Outcome::Settled { seq, .. } = receipt.outcome {
-            let mut reader = self.inner.store.reader().await?;
-            let change = reader.changes(ws, seq - 1, seq, 1).await?.pop();
-            let same =
-                |c: &Change| c.actor == decider.actor && c.mutations.iter().any(|m| m.resolves == Some(id));
-            if !change.is_some_and(|c| same(&c)) {
-                let refusal = Refusal::RequestIdReused { request_id: decider.request_id.clone() };
-                let outcome = Outcome::NotSettled { refusal: Some(refusal), expected_counter: 0 };
-                return Ok(Some(Receipt { outcome, ..receipt }));
-            }
+        let request_id = &decider.request_id;
+        let row = reader.rows(ws, &[Key::Request(request_id.clone())]).await?.pop().flatten();
+        let Some(Row::Request(row)) = row else { return Ok(None) };
+        if row.expires_at_ms <= self.now_ms() {
+            return Ok(None);
+        }
+        let dot = Dot { replica: ReplicaId::nil(), counter: row.counter };
+        let stored = receipt_of(reader, ws, dot).await?;
+        let receipt = Receipt { request_id: Some(request_id.clone()), ..stored };
+        if row.operation_hash != request_hash {
+            let refusal = Refusal::RequestIdReused { request_id: request_id.clone() };
+            let outcome =
+                Outcome::NotSettled { refusal: Some(refusal), mutation_index: None, expected_counter: 0 };
+            return Ok(Some(Receipt { outcome, ..receipt }));
         }
         Ok(Some(Receipt { duplicate: true, ..receipt }))
-    }
-
-    async fn one_receipt(&self, ws: WorkspaceNo, operation: Operation) -> Result<Receipt, EngineError> {
-        let (mut receipts, _) = self.submit_to(ws, vec![operation]).await?;
-        receipts.pop().ok_or(EngineError::ShuttingDown)
     }
 }
 
@@ -157,6 +136,7 @@ fn operation(decider: Decider, knowledge: Knowledge, mutation: Mutation) -> Oper
         knowledge,
         mutations: vec![mutation],
         depends_on: Vec::new(),
+        after_requests: Vec::new(),
         await_records: false,
         correlation_id: "".into(),
         actor: decider.actor,
@@ -169,8 +149,8 @@ fn mismatch(detail: &str) -> EngineError {
     EngineError::DecisionMismatch { detail: detail.to_owned() }
 }
 
-fn on(collection: &CollectionId, record: &RecordId, action: Action) -> Mutation {
-    Mutation {
+fn on(collection: &CollectionId, record: &RecordId, action: Action) -> RecordMutation {
+    RecordMutation {
         collection: collection.clone(),
         record: record.clone(),
         action,
@@ -186,7 +166,7 @@ async fn mutation_for(
     conflict: &Conflict,
     decision: Decision,
     context: &CausalContext,
-) -> Result<Mutation, EngineError> {
+) -> Result<RecordMutation, EngineError> {
     let (collection, record) = (&conflict.collection, &conflict.scope.record);
     let chosen = match &decision {
         Decision::Alternative(seq) => Some(
@@ -233,7 +213,7 @@ async fn mutation_for(
         (ConflictKind::EditDelete, _) => {
             let delete = match (decision, chosen) {
                 (Decision::Delete, _) => true,
-                (_, Some(alternative)) => &*alternative.action == "delete",
+                (_, Some(alternative)) => alternative.deletes(),
                 (Decision::KeepCurrent, _) => false,
                 _ => return Err(mismatch("delete the record, or keep it")),
             };
@@ -242,7 +222,7 @@ async fn mutation_for(
         (ConflictKind::Relationship, ScopePart::Link(field, target)) => {
             let delete = match (&decision, chosen) {
                 (Decision::Delete, _) => true,
-                (_, Some(alternative)) => &*alternative.action == "delete",
+                (_, Some(alternative)) => alternative.deletes(),
                 (Decision::Unlink | Decision::KeepCurrent, _) => false,
                 _ => return Err(mismatch("delete the target, remove the link, or keep both")),
             };

@@ -1,8 +1,8 @@
 //! Why the engine could not do what was asked.
 
 use crate::store::StoreError;
-use syncline_core::causality::Counter;
-use syncline_core::ids::{ConflictId, RecordId};
+use syncline_core::causality::{Counter, Seq};
+use syncline_core::ids::{ConflictId, Epoch, RecordId};
 use syncline_core::schema::SchemaError;
 
 /// A failure of the store, without its details: those are in the log.
@@ -27,6 +27,12 @@ pub enum EngineError {
     UnknownWorkspace { id: String },
     #[error("workspace {id} exists with another schema")]
     WorkspaceExists { id: String },
+    #[error("position {seq} is not here yet, the newest one is {head_seq}; read again")]
+    NotCaughtUp { seq: Seq, head_seq: Seq },
+    #[error("the position belongs to another history of the workspace; read without it")]
+    WrongEpoch { epoch: Epoch, expected_epoch: Epoch },
+    #[error("the history up to position {base_seq} is gone; read again, and decide again")]
+    HistoryRewound { base_seq: Seq },
     #[error("there is no record {record}")]
     RecordNotFound { record: RecordId },
     #[error("there is no conflict {conflict}")]

@@ -2,6 +2,8 @@
 //!
 //! A feed is pulled by its stream: what the client does not read is not produced, and costs no memory. It reads the
 //! ring near the head and the store further back; the head is only a hint when to look.
+//!
+//! A feed whose client has not got what it asks for loads it first ([`Loading`]). Its position stands still meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +11,22 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::store::StoreReader;
 use syncline_core::causality::Seq;
 use syncline_core::change::{Change, EffectKind};
+use syncline_core::conflict::ConflictSummary;
 use syncline_core::fault;
 use syncline_core::hash::{self, CHAIN_START, Hash};
-use syncline_core::ids::{Epoch, WorkspaceNo};
+use syncline_core::ids::{CollectionId, Epoch, RecordId, WorkspaceNo};
 use syncline_core::merge::text::Splice;
-use syncline_core::operation::Action;
-use syncline_core::view::FeedCursor;
+use syncline_core::operation::{Action, Mutation};
+use syncline_core::resume::{Loading, Resume};
+use syncline_core::selection::Collections;
+use syncline_core::view::{FeedCursor, RecordView};
 
+use super::feed_loading::Underway;
 use super::hub::{Head, Hub, Shown};
+use super::workspaces::committed_head;
 use super::{Engine, EngineError};
 
 /// Changes in a frame.
@@ -37,6 +45,22 @@ const CHECKPOINT_AFTER: Duration = Duration::from_secs(15);
 /// A client that leaves changes waiting this long is told to come back.
 const UNREAD_MAX: Duration = Duration::from_secs(30);
 
+/// The history before this position is compacted. None is yet.
+pub const HORIZON_SEQ: Seq = 0;
+
+/// Where a feed starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// After what was delivered before.
+    Cursor(Box<Resume>),
+    /// At the beginning of the history.
+    Beginning,
+    /// After the newest position.
+    Head,
+    /// With all records, and then with what comes after.
+    Snapshot,
+}
+
 /// Why a feed cannot go on from a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResetReason {
@@ -53,7 +77,7 @@ pub enum GoAwayReason {
 }
 
 /// What a feed delivers.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum FeedItem {
     Changes {
         from_exclusive: Seq,
@@ -63,10 +87,38 @@ pub enum FeedItem {
     Checkpoint {
         head: Head,
     },
+    /// Records are going to be loaded. The client drops what it has first, if that is unknown.
+    LoadingBegun {
+        from_scratch: bool,
+        estimated_count: u64,
+        /// How many choices were made on this stream.
+        choice_count: u32,
+    },
+    /// Records of collections that were not asked for before, with their live conflicts.
+    Entered {
+        records: Vec<RecordView>,
+        conflicts: Vec<ConflictSummary>,
+        as_of_seq: Seq,
+        loaded_count: u64,
+    },
+    /// Records of collections that are no longer asked for.
+    Left(Vec<(CollectionId, RecordId)>),
+    /// Everything that was asked for is loaded, as of positions up to this one.
+    LoadingFinished {
+        loaded_count: u64,
+        complete_from_seq: Seq,
+    },
     /// The last item.
     GoAway(GoAwayReason),
     /// The last item: the database does not continue what was handed over.
     Reset(ResetReason),
+}
+
+impl FeedItem {
+    /// Whether nothing follows.
+    pub fn is_last(&self) -> bool {
+        matches!(self, FeedItem::GoAway(_) | FeedItem::Reset(_))
+    }
 }
 
 /// The answer to opening a feed.
@@ -84,6 +136,10 @@ pub struct Feed {
     epoch: Epoch,
     seq: Seq,
     chain: Option<Hash>,
+    asked: Collections,
+    /// While the client has not got all that was asked for, as of this position.
+    loading: Option<Box<Underway>>,
+    choice_count: u32,
     paused: bool,
     ends_at: Instant,
     /// When the last item was handed over.
@@ -92,17 +148,29 @@ pub struct Feed {
 }
 
 impl Engine {
-    /// Opens a feed after a position, or from the beginning.
-    pub async fn open_feed(&self, workspace: &str, after: Option<FeedCursor>) -> Result<Opened, EngineError> {
+    /// Opens a feed of some collections.
+    pub async fn open_feed(
+        &self,
+        workspace: &str,
+        origin: Origin,
+        asked: Collections,
+    ) -> Result<Opened, EngineError> {
         let ws = self.workspace_no(workspace).await?;
         let hub = self.hub(ws).await?;
         let heads = hub.watch();
-        if after.is_some_and(|after| after.seq > hub.head().seq) && !fault!(LaggingServerResets) {
+        let ahead = matches!(&origin, Origin::Cursor(resume) if resume.position.seq > hub.head().seq);
+        if ahead && !fault!(LaggingServerResets) {
             // Another server may have shown the client more than this one has heard of.
             self.catch_up_hub(ws, &hub).await?;
         }
         let head = hub.head();
-        let position = after.unwrap_or(FeedCursor { epoch: head.epoch, seq: 0, chain: Some(CHAIN_START) });
+        let at_head = FeedCursor { epoch: head.epoch, seq: head.seq, chain: Some(head.chain) };
+        let (position, loading) = match origin {
+            Origin::Cursor(resume) => (resume.position, resume.loading_of(&asked)),
+            Origin::Beginning => (FeedCursor { epoch: head.epoch, seq: 0, chain: Some(CHAIN_START) }, None),
+            Origin::Head => (at_head, None),
+            Origin::Snapshot => (at_head, Some(Loading::from_scratch())),
+        };
         if let Some(reason) = self.refuse_cursor(ws, &head, &position).await? {
             return Ok(Opened::Reset { reason, head });
         }
@@ -110,7 +178,7 @@ impl Engine {
         // ±10 %: streams opened together must not all end together.
         let age = self.inner.options.stream_age_max_ms;
         let jitter = self.inner.randomness.number() % (age / 5).max(1);
-        Ok(Opened::Feed(Box::new(Feed {
+        let mut feed = Feed {
             engine: self.clone(),
             ws,
             hub,
@@ -118,11 +186,21 @@ impl Engine {
             epoch: head.epoch,
             seq: resumed(position.seq, head.seq),
             chain: position.chain,
+            asked,
+            loading: None,
+            choice_count: 0,
             paused: false,
             ends_at: now + Duration::from_millis(age - age / 10 + jitter),
             handed_at: now,
             checkpoint_at: now + CHECKPOINT_AFTER,
-        })))
+        };
+        feed.load(loading);
+        if fault!(LoadingResumesTooFar)
+            && let Some(underway) = &mut feed.loading
+        {
+            underway.skip_one(&mut *self.inner.store.reader().await?, ws, &feed.asked).await?;
+        }
+        Ok(Opened::Feed(Box::new(feed)))
     }
 
     async fn refuse_cursor(
@@ -140,15 +218,22 @@ impl Engine {
         let Some(chain) = position.chain else { return Ok(None) };
         let expected = if position.seq == head.seq {
             head.chain
-        } else if position.seq == 0 {
-            CHAIN_START
         } else {
-            let mut reader = self.inner.store.reader().await?;
-            let at = reader.changes(ws, position.seq - 1, position.seq, 1).await?;
-            at.first().map_or(CHAIN_START, |c| c.chain)
+            chain_at(&mut *self.inner.store.reader().await?, ws, position.seq).await?
         };
         Ok((chain != expected && !fault!(ChainUnchecked)).then_some(ResetReason::WrongEpoch))
     }
+}
+
+/// The chain at a position that is in the log.
+pub(super) async fn chain_at(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    seq: Seq,
+) -> Result<Hash, EngineError> {
+    let Some(before) = seq.checked_sub(1) else { return Ok(CHAIN_START) };
+    let at = reader.changes(ws, before, seq, 1).await?;
+    Ok(at.first().map_or(CHAIN_START, |change| change.chain))
 }
 
 impl Feed {
@@ -166,49 +251,122 @@ impl Feed {
         FeedCursor { epoch: self.epoch, seq: self.seq, chain: self.chain }
     }
 
-    /// Hands over no changes until resumed.
+    /// What it was asked for.
+    pub fn asked(&self) -> &Collections {
+        &self.asked
+    }
+
+    /// How far the client has got with loading that, if it has not got all of it.
+    pub fn loading(&self) -> Option<&Loading> {
+        self.loading.as_deref().map(|underway| &underway.loading)
+    }
+
+    /// Hands over nothing but checkpoints until resumed.
     pub fn pause(&mut self, paused: bool) {
         self.paused = paused;
     }
 
-    /// The next item. Cancelling loses nothing.
-    pub async fn next(&mut self) -> Result<FeedItem, EngineError> {
-        let called_at = Instant::now();
+    /// Takes another choice of collections; what the client lacks of it is loaded. When that is nothing, it is said as well.
+    pub fn choose(&mut self, wanted: Collections) {
+        self.choice_count = self.choice_count.saturating_add(1);
+        let loading = match self.loading.take() {
+            Some(underway) => underway.loading.turned(&self.asked, &wanted),
+            None => Loading::turn(&self.asked),
+        };
+        self.asked = wanted;
+        self.load(Some(loading));
+    }
+
+    fn load(&mut self, loading: Option<Loading>) {
+        let loading = loading.filter(|_| !fault!(DifferenceNotLoaded));
+        let chunk_records_max = self.engine.options().chunk_records_max;
+        self.loading = loading.map(|loading| Box::new(Underway::new(loading, chunk_records_max)));
+    }
+
+    /// Whether records are still to be loaded.
+    fn loads(&self) -> bool {
+        self.loading.as_ref().is_some_and(|underway| underway.is_loading())
+    }
+
+    /// Waits until there may be something to take. Cancelling loses nothing.
+    pub async fn ready(&mut self) {
         loop {
             let head = *self.heads.borrow_and_update();
-            if self.engine.draining().is_cancelled() {
-                return Ok(FeedItem::GoAway(GoAwayReason::Draining));
-            }
-            if Instant::now() >= self.ends_at {
-                return Ok(FeedItem::GoAway(GoAwayReason::MaxAge));
-            }
-            if let Some(reason) = self.rewound(&head) {
-                return Ok(FeedItem::Reset(reason));
+            let ends = self.engine.draining().is_cancelled() || Instant::now() >= self.ends_at;
+            if ends || self.rewound(&head).is_some() || (self.loads() && !self.paused) {
+                return;
             }
             if head.seq > self.seq && !self.paused {
-                if called_at.duration_since(self.handed_at) > UNREAD_MAX {
-                    return Ok(FeedItem::GoAway(GoAwayReason::SlowConsumer));
-                }
-                let Some(until) = self.wait_for_more(&head) else { return self.changes(head).await };
+                let Some(until) = self.wait_for_more(&head) else { return };
                 // Short: a stop or an end comes right after.
                 tokio::time::sleep_until(until).await;
                 continue;
             }
             let draining = self.engine.draining().clone();
             tokio::select! {
-                changed = self.heads.changed() => {
-                    if changed.is_err() {
-                        return Ok(FeedItem::GoAway(GoAwayReason::Draining));
-                    }
-                }
+                changed = self.heads.changed() => if changed.is_err() { return },
                 () = draining.cancelled() => {}
                 () = tokio::time::sleep_until(self.ends_at) => {}
-                () = tokio::time::sleep_until(self.checkpoint_at) => {
-                    self.handed();
-                    return Ok(FeedItem::Checkpoint { head: self.hub.head() });
-                }
+                () = tokio::time::sleep_until(self.checkpoint_at) => return,
             }
         }
+    }
+
+    /// The next item, if there is one. The stream was asked for room for it at `asked_at`: room that comes late was made by
+    /// a client that reads slowly.
+    pub async fn take(&mut self, asked_at: Instant) -> Result<Option<FeedItem>, EngineError> {
+        let head = *self.heads.borrow_and_update();
+        if self.engine.draining().is_cancelled() || self.heads.has_changed().is_err() {
+            return Ok(Some(FeedItem::GoAway(GoAwayReason::Draining)));
+        }
+        if Instant::now() >= self.ends_at {
+            return Ok(Some(FeedItem::GoAway(GoAwayReason::MaxAge)));
+        }
+        if let Some(reason) = self.rewound(&head) {
+            return Ok(Some(FeedItem::Reset(reason)));
+        }
+        let loads = self.loads();
+        if (loads || head.seq > self.seq) && !self.paused {
+            if asked_at.elapsed() > UNREAD_MAX {
+                return Ok(Some(FeedItem::GoAway(GoAwayReason::SlowConsumer)));
+            }
+            // In a box, so that a feed that waits needs no room for what loading takes.
+            let item = match loads {
+                true => Box::pin(self.next_loaded()).await?,
+                false => self.changes(head).await?,
+            };
+            self.handed();
+            return Ok(Some(item));
+        }
+        if Instant::now() >= self.checkpoint_at {
+            self.handed();
+            return Ok(Some(FeedItem::Checkpoint { head: self.hub.head() }));
+        }
+        Ok(None)
+    }
+
+    /// The next step of loading.
+    async fn next_loaded(&mut self) -> Result<FeedItem, EngineError> {
+        let mut reader = self.engine.inner.store.reader().await?;
+        let head = committed_head(&mut *reader, self.ws).await?;
+        if head.epoch != self.epoch {
+            return Ok(FeedItem::Reset(ResetReason::WrongEpoch));
+        }
+        if head.head_seq < self.seq {
+            return Ok(FeedItem::Reset(ResetReason::FutureCursor));
+        }
+        let Some(underway) = &mut self.loading else {
+            return Ok(FeedItem::Checkpoint { head: self.hub.head() });
+        };
+        if !underway.is_continued(&mut *reader, self.ws, &head).await? {
+            return Ok(FeedItem::Reset(ResetReason::WrongEpoch));
+        }
+        let item =
+            underway.next(&mut *reader, self.ws, &head, &self.asked, self.seq, self.choice_count).await?;
+        if underway.is_over_at(self.seq) {
+            self.loading = None;
+        }
+        Ok(item)
     }
 
     /// Until when a frame waits for more changes, if it should.
@@ -243,12 +401,19 @@ impl Feed {
         if let Some(reason) = self.rewound(&head) {
             return Ok(FeedItem::Reset(reason));
         }
+        if let Some(underway) = &self.loading
+            && changes.iter().any(|shown| underway.contradicts(shown.change.seq, &shown.change.chain))
+        {
+            return Ok(FeedItem::Reset(ResetReason::WrongEpoch));
+        }
         let from_exclusive = self.seq;
         if let Some(last) = changes.last() {
             self.seq = last.change.seq;
             self.chain = Some(last.change.chain);
         }
-        self.handed();
+        if self.loading.as_ref().is_some_and(|underway| underway.is_over_at(self.seq)) {
+            self.loading = None;
+        }
         Ok(FeedItem::Changes { from_exclusive, changes, head })
     }
 
@@ -303,6 +468,9 @@ fn resumed(seq: Seq, head_seq: Seq) -> Seq {
     }
 }
 
+/// Size of a link on the wire, about: a UUID and what is around it.
+const LINK_BYTES: usize = 40;
+
 /// Size of a change on the wire, about.
 pub(super) fn weight_bytes(change: &Change) -> usize {
     let effects: usize = change
@@ -320,6 +488,7 @@ pub(super) fn weight_bytes(change: &Change) -> usize {
                     .sum();
                 text + hunks.iter().map(|h| h.hunk.ins.len() + 16).sum::<usize>()
             }
+            EffectKind::Links { added, removed } => (added.len() + removed.len()) * LINK_BYTES,
             EffectKind::Set { added, removed } => {
                 added.iter().chain(removed).map(syncline_core::value::Value::weight_bytes).sum()
             }
@@ -330,6 +499,7 @@ pub(super) fn weight_bytes(change: &Change) -> usize {
     let mutations: usize = change
         .mutations
         .iter()
+        .filter_map(Mutation::on_record)
         .map(|mutation| match &mutation.action {
             Action::Set { value, .. } => value.weight_bytes(),
             _ => 0,

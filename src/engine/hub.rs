@@ -99,7 +99,7 @@ impl Hubs {
         lock(&self.hubs).get(&ws).cloned()
     }
 
-    /// The same for somebody who looks at it now and then, as with every beat: it stays for a while.
+    /// The same for somebody who looks at it now and then, as with every heartbeat: it stays for a while.
     pub(super) fn glance(&self, ws: WorkspaceNo) -> Option<Arc<Hub>> {
         let hub = self.get(ws)?;
         hub.idle_polls.store(0, Ordering::Relaxed);

@@ -31,6 +31,11 @@ pub(super) async fn load(
             state.learn_changes(changes.into_iter().map(Arc::new));
             Ok(())
         }
+        Need::ChainAt(seq) => {
+            let change = reader.changes(ws, seq.saturating_sub(1), seq, 1).await?.pop();
+            state.learn_chain(seq, change.filter(|change| change.seq == seq).map(|change| change.chain));
+            Ok(())
+        }
         Need::ChangeOf(replica_no, counter) => match reader.change_of(ws, replica_no, counter).await? {
             Some(change) => {
                 state.learn_changes([Arc::new(change)]);

@@ -5,16 +5,20 @@
 //!                 └──────────────── after commit ──────────►┘
 //! ```
 
+mod at_least;
 mod clock;
 pub mod connections;
 mod decide;
+mod decision;
 mod due;
 pub mod error;
 pub mod feed;
+mod feed_loading;
 mod follow;
 mod hub;
 mod lane;
 mod load;
+mod loading;
 mod presence;
 mod read;
 mod read_conflicts;
@@ -32,9 +36,9 @@ use syncline_core::ids::{Dot, WorkspaceNo};
 use syncline_core::operation::{Operation, Receipt};
 
 pub use clock::{Clock, Randomness, SystemClock, SystemRandomness};
-pub use decide::{Decider, Decision};
+pub use decision::{Decider, Decision, Resolution};
 pub use error::{EngineError, StoreFailure};
-pub use read::RecordPage;
+pub use read::{RecordPage, WantedRecords};
 pub use read_conflicts::{ConflictContext, ConflictStatistics, Linked};
 pub use workspaces::{Vector, WorkspaceStatus};
 
@@ -50,15 +54,22 @@ use lane::{Job, Lanes, Tools};
 pub struct EngineOptions {
     /// Changes of a workspace kept in memory for feeds.
     pub ring_changes: usize,
-    /// How often both ends of a connection beat.
-    pub beat_interval_ms: u64,
+    /// How often both ends of a connection send a heartbeat.
+    pub heartbeat_interval_ms: u64,
     /// A feed ends after this time, give or take 10 %.
     pub stream_age_max_ms: u64,
+    /// Records in a chunk of a snapshot, or of a feed that loads.
+    pub chunk_records_max: usize,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        EngineOptions { ring_changes: 8_192, beat_interval_ms: 15_000, stream_age_max_ms: 3_600_000 }
+        EngineOptions {
+            ring_changes: 8_192,
+            heartbeat_interval_ms: 15_000,
+            stream_age_max_ms: 3_600_000,
+            chunk_records_max: 2_000,
+        }
     }
 }
 
@@ -109,7 +120,7 @@ impl Engine {
                 lanes,
                 follower: follower.clone(),
                 hubs,
-                connections: Connections::new(options.beat_interval_ms, follower.is_some()),
+                connections: Connections::new(options.heartbeat_interval_ms, follower.is_some()),
                 server_id: randomness.uuid(),
                 clock,
                 randomness,
@@ -128,22 +139,24 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Submits operations; one receipt for each, in order, when all that they say is on disk.
+    /// Submits operations, each for itself or all or nothing; one receipt for each, in order, when all that they say is
+    /// on disk.
     pub async fn submit(
         &self,
         workspace: &str,
         operations: Vec<Operation>,
+        all_or_nothing: bool,
     ) -> Result<(Vec<Receipt>, u64), EngineError> {
         let ws = self.workspace_no(workspace).await?;
-        self.submit_to(ws, operations).await
+        self.enqueue(|reply| Job::Submit { ws, operations, all_or_nothing, reply }).await
     }
 
-    async fn submit_to(
-        &self,
-        ws: WorkspaceNo,
-        operations: Vec<Operation>,
-    ) -> Result<(Vec<Receipt>, u64), EngineError> {
-        self.enqueue(|reply| Job::Submit { ws, operations, reply }).await
+    /// Submits one operation.
+    async fn submit_to(&self, ws: WorkspaceNo, operation: Operation) -> Result<Receipt, EngineError> {
+        let operations = vec![operation];
+        let submit = self.enqueue(|reply| Job::Submit { ws, operations, all_or_nothing: false, reply });
+        let (mut receipts, _) = submit.await?;
+        receipts.pop().ok_or(EngineError::ShuttingDown)
     }
 
     /// Settles a lost counter.

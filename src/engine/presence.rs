@@ -1,6 +1,6 @@
 //! Presence across servers: what each server knows of its own connections is written to the store they share, a few
-//! times a minute and many at once, so that every server can tell who is there, and a client that beats by single
-//! calls can beat anywhere.
+//! times a minute and many at once, so that every server can tell who is there, and a client that sends heartbeats by
+//! single calls can send them anywhere.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::store::{ConnectionContent, SharedConnection, SharedStore, StoreError};
 use syncline_core::ids::{ReplicaId, WorkspaceNo};
 
-use super::connections::{Beat, Connection, LinkQuality, Newcomer, Transport, lease_for};
+use super::connections::{Connection, Heartbeat, LinkQuality, Newcomer, Transport, lease_for};
 use super::{Engine, EngineError};
 
 /// How often what changed is written.
@@ -21,8 +21,6 @@ const EXPIRE_EVERY: Duration = Duration::from_millis(250);
 const WRITE_MAX: usize = 1_000;
 /// How long a server that stops tries to say who left.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
-/// Bytes of a connection id that name the workspace, so that any server finds it.
-const WORKSPACE_BYTES: usize = 6;
 
 impl Engine {
     /// Opens a connection under a fresh id.
@@ -35,38 +33,43 @@ impl Engine {
         transport: Transport,
     ) -> Result<Uuid, EngineError> {
         let ws = self.workspace_no(workspace).await?;
-        let id = connection_id(ws, self.random_id());
+        let id = self.random_id();
         let newcomer =
             Newcomer { id, ws, workspace: workspace.into(), replica, client_name, actor, transport };
         self.connections().open(newcomer, self.now_ms());
         Ok(id)
     }
 
-    /// Takes in a beat, also one of a connection that another server opened. Returns the connection's workspace.
-    pub async fn beat_connection(
+    /// Takes in a heartbeat, also one of a connection that another server opened.
+    pub async fn take_heartbeat(
         &self,
+        workspace: &str,
         id: Uuid,
-        beat: Beat,
-    ) -> Result<(Arc<str>, LinkQuality), EngineError> {
+        heartbeat: Heartbeat,
+    ) -> Result<LinkQuality, EngineError> {
+        let ws = self.workspace_no(workspace).await?;
         if self.connections().workspace_of(id).is_none()
             && let Some(shared) = self.inner.store.shared()
-            && let Some(there) = shared.connection(workspace_of(id), id).await?
-            // A stream beats where it is connected.
+            && let Some(there) = shared.connection(ws, id).await?
+            // The heartbeats of a stream come where it is connected.
             && !there.content.streams
         {
             self.connections().adopt(from_shared(there));
         }
-        let unknown = || EngineError::UnknownConnection { id: id.to_string() };
-        let workspace = self.connections().workspace_of(id).ok_or_else(unknown)?;
-        let quality = self.connections().beat(id, beat, self.now_ms())?;
-        Ok((workspace, quality))
+        if self.connections().workspace_of(id) != Some(ws) {
+            return Err(EngineError::UnknownConnection { id: id.to_string() });
+        }
+        self.connections().take_heartbeat(id, heartbeat, self.now_ms())
     }
 
-    /// Ends a connection, wherever it was opened.
-    pub async fn close_connection(&self, id: Uuid) -> Result<(), EngineError> {
-        self.connections().close(id);
+    /// Ends a connection of a workspace, wherever it was opened.
+    pub async fn close_connection(&self, workspace: &str, id: Uuid) -> Result<(), EngineError> {
+        let ws = self.workspace_no(workspace).await?;
+        if self.connections().workspace_of(id) == Some(ws) {
+            self.connections().close(id);
+        }
         if let Some(shared) = self.inner.store.shared() {
-            shared.remove_connections(&[(workspace_of(id), id)]).await?;
+            shared.remove_connections(&[(ws, id)]).await?;
         }
         Ok(())
     }
@@ -132,7 +135,7 @@ impl Engine {
         }
     }
 
-    /// Says at the end who left. Those who beat by single calls may go on elsewhere.
+    /// Says at the end who left. Those whose heartbeats are single calls may go on elsewhere.
     pub(super) async fn say_farewell(&self) {
         if let Some(shared) = self.inner.store.shared() {
             // Nobody is wrong for longer than a lease if this fails.
@@ -168,22 +171,6 @@ fn newer_elsewhere(mine: &Connection, other: &Connection) -> bool {
     mine.id == other.id && other.quality.received_count > mine.quality.received_count
 }
 
-/// An id that says which workspace it belongs to; the rest is random (RFC 9562, version 8).
-fn connection_id(ws: WorkspaceNo, random: Uuid) -> Uuid {
-    let mut bytes = *random.as_bytes();
-    let number = ws.to_be_bytes();
-    bytes[..WORKSPACE_BYTES].copy_from_slice(&number[number.len() - WORKSPACE_BYTES..]);
-    uuid::Builder::from_custom_bytes(bytes).into_uuid()
-}
-
-/// The workspace that an id names; an id that was made up names any.
-fn workspace_of(id: Uuid) -> WorkspaceNo {
-    let mut number = WorkspaceNo::default().to_be_bytes();
-    let from = number.len() - WORKSPACE_BYTES;
-    number[from..].copy_from_slice(&id.as_bytes()[..WORKSPACE_BYTES]);
-    WorkspaceNo::from_be_bytes(number)
-}
-
 /// A connection with what is left of its lease, if anything.
 fn to_shared(connection: &Connection, server: Uuid) -> Option<SharedConnection> {
     let lease_ms = Some(connection.lease_left_ms()).filter(|left| *left > 0)?;
@@ -200,7 +187,7 @@ fn to_shared(connection: &Connection, server: Uuid) -> Option<SharedConnection> 
             actor: connection.actor.clone(),
             streams: connection.transport == Transport::Stream,
             connected_at_ms: connection.connected_at_ms,
-            last_beat_at_ms: connection.last_beat_at_ms,
+            last_heartbeat_at_ms: connection.last_heartbeat_at_ms,
             seq: connection.seq,
             round_trip_us,
             jitter_us,
@@ -221,7 +208,7 @@ fn from_shared(there: SharedConnection) -> Connection {
         actor: content.actor,
         transport: if content.streams { Transport::Stream } else { Transport::Unary },
         connected_at_ms: content.connected_at_ms,
-        last_beat_at_ms: content.last_beat_at_ms,
+        last_heartbeat_at_ms: content.last_heartbeat_at_ms,
         lease_ends: lease_for(lease_ms),
         seq: content.seq,
         quality: LinkQuality {
@@ -230,21 +217,5 @@ fn from_shared(there: SharedConnection) -> Connection {
             received_count: content.received_count,
             missed_count: content.missed_count,
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_names_its_workspace() {
-        let random = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
-        for ws in [1, 2, 70_000, (1 << 48) - 1] {
-            let id = connection_id(ws, random);
-            assert_eq!(workspace_of(id), ws);
-            assert_eq!(id.get_version_num(), 8);
-        }
-        assert_ne!(connection_id(1, random), connection_id(1, Uuid::nil()));
     }
 }

@@ -7,20 +7,37 @@ use crate::store::{Order, StoreError, StoreReader};
 use syncline_core::causality::Seq;
 use syncline_core::change::Change;
 use syncline_core::fault;
+use syncline_core::filter::Filter;
 use syncline_core::ids::{CollectionId, Dot, RecordId, ReplicaId, WorkspaceNo};
+use syncline_core::limits::RESPONSE_PAGE_BYTES_MAX;
 use syncline_core::operation::{CausalContext, Outcome, Receipt};
 use syncline_core::state::{Key, Prefix, Row, WorkspaceHead};
 use syncline_core::value::Value;
-use syncline_core::view::{FieldCondition, FieldFilter, FieldStateView, RecordView};
+use syncline_core::view::{FeedCursor, FieldStateView, RecordView};
 
 use super::record_view::{self, all, id};
-use super::workspaces::committed_head;
 use super::{Engine, EngineError};
 
 /// Records looked at for one page of a filtered list; a page may come out short and still have a next one.
 const RECORDS_SCANNED_PER_PAGE: usize = 5_000;
 /// Records read at once.
 const RECORDS_PER_READ: usize = 200;
+
+/// Which records of a workspace a list is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedRecords {
+    pub collection: CollectionId,
+    /// Only those for which this holds.
+    pub filter: Option<Filter>,
+    /// Deleted ones as well.
+    pub include_deleted: bool,
+}
+
+impl WantedRecords {
+    fn includes(&self, record: &RecordView) -> bool {
+        (self.include_deleted || !record.deleted) && self.filter.as_ref().is_none_or(|f| f.matches(record))
+    }
+}
 
 /// A page of records.
 #[derive(Debug, Default)]
@@ -29,41 +46,9 @@ pub struct RecordPage {
     pub next: Option<RecordId>,
 }
 
-/// Whether a record passes a filter.
-fn accepts(filter: &FieldFilter, record: &RecordView) -> bool {
-    let state = record.fields.get(&filter.field).map(|f| &f.state);
-    match &filter.condition {
-        FieldCondition::Equals(value) => equals(state, value),
-        FieldCondition::NotEquals(value) => !equals(state, value),
-        FieldCondition::Contains(value) => match (state, value) {
-            (Some(FieldStateView::Elements(elements)), _) => {
-                elements.iter().any(|element| element.equals(value))
-            }
-            (Some(FieldStateView::Targets(targets)), Value::String(target)) => targets.contains(target),
-            _ => false,
-        },
-        FieldCondition::ContainsText(part) => match state {
-            Some(FieldStateView::Text(text)) => text.contains(&**part),
-            Some(FieldStateView::Register(Value::String(text))) => text.contains(&**part),
-            _ => false,
-        },
-    }
-}
-
-fn equals(state: Option<&FieldStateView>, value: &Value) -> bool {
-    match (state, value) {
-        (None | Some(FieldStateView::Target(None)), Value::Null) => true,
-        (Some(FieldStateView::Register(now)), _) => now.equals(value),
-        (Some(FieldStateView::Text(text)), Value::String(wanted)) => **wanted == **text,
-        (Some(FieldStateView::Counter(now)), wanted) => Value::Int(*now).equals(wanted),
-        (Some(FieldStateView::Target(Some(target))), Value::String(wanted)) => target == wanted,
-        _ => false,
-    }
-}
-
 /// What a read at `head` shows, as a context.
 pub(super) fn context_of(head: &WorkspaceHead) -> CausalContext {
-    CausalContext { epoch: head.epoch, base_seq: head.head_seq, extras: Vec::new() }
+    CausalContext { base_chain: Some(head.chain), ..CausalContext::at(head.epoch, head.head_seq) }
 }
 
 impl Engine {
@@ -72,67 +57,33 @@ impl Engine {
         &self,
         workspace: &str,
         record: &str,
+        at_least: Option<&FeedCursor>,
     ) -> Result<(RecordView, CausalContext), EngineError> {
         let ws = self.workspace_no(workspace).await?;
-        let mut reader = self.inner.store.reader().await?;
-        let mut head = committed_head(&mut *reader, ws).await?;
+        let (mut reader, mut head) = self.reader_at_least(ws, at_least).await?;
         if fault!(ReadPositionShown) {
             head.head_seq = self.hub(ws).await?.head().seq;
         }
         let record = id(record);
-        match record_view::read(&mut *reader, ws, &record).await? {
+        match record_view::read_with_targets(&mut *reader, ws, &record).await? {
             Some(view) => Ok((view, context_of(&head))),
             None => Err(EngineError::RecordNotFound { record }),
         }
     }
 
-    /// Records of a collection by id, after `after`, that pass all filters.
+    /// Records of a collection by id, after `after`, at most `limit`. A page may be empty and still have a next one.
     pub async fn records(
         &self,
         workspace: &str,
-        collection: &str,
-        filters: &[FieldFilter],
-        include_deleted: bool,
+        wanted: &WantedRecords,
+        at_least: Option<&FeedCursor>,
         after: Option<&str>,
         limit: usize,
     ) -> Result<(RecordPage, CausalContext), EngineError> {
         let ws = self.workspace_no(workspace).await?;
-        let mut reader = self.inner.store.reader().await?;
-        let head = committed_head(&mut *reader, ws).await?;
-        let collection: CollectionId = id(collection);
-        let prefix = Prefix::MembersOf(collection.clone());
-        let mut page = RecordPage::default();
-        let mut last: Option<RecordId> = after.map(id);
-        let mut scanned = 0;
-        let mut bytes = 0;
-        loop {
-            let from = last.clone().map(|record| Key::Member(collection.clone(), record));
-            let members =
-                reader.range(ws, &prefix, from.as_ref(), RECORDS_PER_READ, Order::Ascending).await?;
-            for (key, _) in members.rows {
-                let Key::Member(_, record) = key else { continue };
-                last = Some(record.clone());
-                scanned += 1;
-                let Some(view) = record_view::read(&mut *reader, ws, &record).await? else {
-                    continue;
-                };
-                let wanted = (include_deleted || !view.deleted) && filters.iter().all(|f| accepts(f, &view));
-                if wanted {
-                    bytes += record_bytes(&view);
-                    page.records.push(view);
-                }
-                let full = page.records.len() == limit
-                    || bytes > syncline_core::limits::RESPONSE_PAGE_BYTES_MAX / 2
-                    || scanned == RECORDS_SCANNED_PER_PAGE;
-                if full {
-                    page.next = last;
-                    return Ok((page, context_of(&head)));
-                }
-            }
-            if !members.more {
-                return Ok((page, context_of(&head)));
-            }
-        }
+        let (mut reader, head) = self.reader_at_least(ws, at_least).await?;
+        let page = page_of(&mut *reader, ws, wanted, after, limit).await?;
+        Ok((page, context_of(&head)))
     }
 
     /// The changes that touched a record, newest first, before `before`.
@@ -140,11 +91,12 @@ impl Engine {
         &self,
         workspace: &str,
         record: &str,
+        at_least: Option<&FeedCursor>,
         before: Option<Seq>,
         limit: usize,
     ) -> Result<(Vec<Arc<Change>>, Option<Seq>), EngineError> {
         let ws = self.workspace_no(workspace).await?;
-        let mut reader = self.inner.store.reader().await?;
+        let (mut reader, _) = self.reader_at_least(ws, at_least).await?;
         let record = id(record);
         let mut changes = history(&mut *reader, ws, &record, before, limit + 1)
             .await?
@@ -179,7 +131,7 @@ impl Engine {
                     dot: None,
                     request_id: None,
                     correlation_id: id(""),
-                    outcome: Outcome::NotSettled { refusal: None, expected_counter: 0 },
+                    outcome: Outcome::NotSettled { refusal: None, mutation_index: None, expected_counter: 0 },
                     duplicate: false,
                 },
             };
@@ -189,7 +141,52 @@ impl Engine {
     }
 }
 
-async fn receipt_of(reader: &mut dyn StoreReader, ws: WorkspaceNo, dot: Dot) -> Result<Receipt, StoreError> {
+/// A page of a list of records.
+async fn page_of(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    wanted: &WantedRecords,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<RecordPage, StoreError> {
+    let prefix = Prefix::MembersOf(wanted.collection.clone());
+    let mut page = RecordPage::default();
+    let mut last: Option<RecordId> = after.map(id);
+    let (mut scanned, mut bytes) = (0, 0);
+    'members: loop {
+        let from = last.clone().map(|record| Key::Member(wanted.collection.clone(), record));
+        let members = reader.range(ws, &prefix, from.as_ref(), RECORDS_PER_READ, Order::Ascending).await?;
+        for (key, _) in members.rows {
+            let Key::Member(_, record) = key else { continue };
+            last = Some(record.clone());
+            scanned += 1;
+            let Some(view) = record_view::read(reader, ws, &record).await? else { continue };
+            if wanted.includes(&view) {
+                bytes += record_bytes(&view);
+                page.records.push(view);
+            }
+            let full = page.records.len() == limit
+                || bytes > RESPONSE_PAGE_BYTES_MAX / 2
+                || scanned == RECORDS_SCANNED_PER_PAGE;
+            if full {
+                page.next = last;
+                break 'members;
+            }
+        }
+        if !members.more {
+            break;
+        }
+    }
+    record_view::name_deleted_targets(reader, ws, &mut page.records).await?;
+    Ok(page)
+}
+
+/// What became of an operation.
+pub(super) async fn receipt_of(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    dot: Dot,
+) -> Result<Receipt, StoreError> {
     let rows = reader.rows(ws, &[Key::Replica(dot.replica), Key::Held(dot)]).await?;
     let mut rows = rows.into_iter();
     let replica = match rows.next().flatten() {
@@ -201,7 +198,7 @@ async fn receipt_of(reader: &mut dyn StoreReader, ws: WorkspaceNo, dot: Dot) -> 
         dot: Some(dot),
         request_id: None,
         correlation_id: id(""),
-        outcome: Outcome::NotSettled { refusal: None, expected_counter },
+        outcome: Outcome::NotSettled { refusal: None, mutation_index: None, expected_counter },
         duplicate: false,
     };
     if let Some(Row::Held(held)) = rows.next().flatten() {
@@ -216,14 +213,13 @@ async fn receipt_of(reader: &mut dyn StoreReader, ws: WorkspaceNo, dot: Dot) -> 
         reader.rows(ws, &[Key::Rejection(replica.no, dot.counter)]).await?.pop().flatten()
     {
         receipt.correlation_id = row.correlation_id;
-        receipt.request_id = row.request_id;
         receipt.outcome = Outcome::Rejected(row.rejection);
         return Ok(receipt);
     }
     if let Some(change) = reader.change_of(ws, replica.no, dot.counter).await? {
         receipt.correlation_id = change.correlation_id;
         receipt.request_id = change.request_id;
-        receipt.outcome = Outcome::Settled { seq: change.seq, settlement: change.settlement };
+        receipt.outcome = Outcome::Accepted { seq: change.seq, settlement: change.settlement };
     }
     Ok(receipt)
 }

@@ -7,16 +7,15 @@ use crate::store::{Order, StoreError, StoreReader};
 use syncline_core::causality::Seq;
 use syncline_core::change::Change;
 use syncline_core::conflict::{
-    Conflict, ConflictEvent, ConflictKind, ConflictStatus, ConflictSummary, Scope, ScopePart,
+    CloseReason, Conflict, ConflictEvent, ConflictKind, ConflictStatus, ConflictSummary, Scope, ScopePart,
 };
 use syncline_core::ids::{ConflictId, FieldId, RecordId, WorkspaceNo};
 use syncline_core::operation::CausalContext;
 use syncline_core::state::{FieldValue, Key, Prefix, Row};
-use syncline_core::view::{ConflictFilter, FieldStateView, RecordView};
+use syncline_core::view::{ConflictFilter, FeedCursor, FieldStateView, RecordView};
 
 use super::read::{context_of, history};
 use super::record_view::{self, all};
-use super::workspaces::committed_head;
 use super::{Engine, EngineError};
 
 /// Conflicts read at once.
@@ -55,7 +54,7 @@ pub struct ConflictStatistics {
     pub total: u64,
     pub by_status: BTreeMap<ConflictStatus, u64>,
     pub by_kind: BTreeMap<ConflictKind, u64>,
-    pub by_close_reason: BTreeMap<&'static str, u64>,
+    pub by_close_reason: BTreeMap<CloseReason, u64>,
     pub median_open_ms: u64,
     pub deferred_ever: u64,
 }
@@ -69,16 +68,17 @@ fn accepts(filter: &ConflictFilter, conflict: &Conflict) -> bool {
 }
 
 impl Engine {
-    /// Conflicts that pass the filter, newest first, before `before`.
+    /// Conflicts that pass the filter, newest first, before `before`. A page may be empty and still have a next one.
     pub async fn conflicts(
         &self,
         workspace: &str,
         filter: &ConflictFilter,
+        at_least: Option<&FeedCursor>,
         before: Option<ConflictId>,
         limit: usize,
     ) -> Result<(Vec<ConflictSummary>, Option<ConflictId>), EngineError> {
         let ws = self.workspace_no(workspace).await?;
-        let mut reader = self.inner.store.reader().await?;
+        let (mut reader, _) = self.reader_at_least(ws, at_least).await?;
         let mut found = Vec::new();
         let mut last = before;
         let mut scanned = 0;
@@ -105,17 +105,21 @@ impl Engine {
     }
 
     /// One conflict with its context.
-    pub async fn conflict(&self, workspace: &str, id: ConflictId) -> Result<ConflictContext, EngineError> {
+    pub async fn conflict(
+        &self,
+        workspace: &str,
+        id: ConflictId,
+        at_least: Option<&FeedCursor>,
+    ) -> Result<ConflictContext, EngineError> {
         let ws = self.workspace_no(workspace).await?;
-        let mut reader = self.inner.store.reader().await?;
+        let (mut reader, head) = self.reader_at_least(ws, at_least).await?;
         let reader = &mut *reader;
-        let head = committed_head(reader, ws).await?;
         let conflict = read_conflict(reader, ws, id).await?;
         let record_id = conflict.scope.record.clone();
-        let record = record_view::read(reader, ws, &record_id).await?;
+        let record = record_view::read_with_targets(reader, ws, &record_id).await?;
         let mut linked = Vec::new();
         for (id, field, incoming) in links_of(reader, ws, &conflict.scope, record.as_ref()).await? {
-            if let Some(record) = record_view::read(reader, ws, &id).await? {
+            if let Some(record) = record_view::read_with_targets(reader, ws, &id).await? {
                 linked.push(Linked { record, field, incoming });
             }
         }
@@ -171,7 +175,7 @@ impl Engine {
             *statistics.by_kind.entry(conflict.kind).or_default() += 1;
             statistics.deferred_ever += u64::from(conflict.defer_count > 0);
             if let Some(closing) = conflict.closing {
-                *statistics.by_close_reason.entry(closing.reason.name()).or_default() += 1;
+                *statistics.by_close_reason.entry(closing.reason).or_default() += 1;
                 open_ms.push(u64::try_from(closing.at_ms - conflict.opened_at_ms).unwrap_or(0));
             }
         }
@@ -244,7 +248,7 @@ async fn provisional_seq(
     conflict: &Conflict,
 ) -> Result<Option<Seq>, StoreError> {
     let ScopePart::Field(field) = &conflict.scope.part else {
-        return Ok(conflict.alternatives.iter().find(|a| &*a.action != "delete").map(|a| a.stamp.seq));
+        return Ok(conflict.alternatives.iter().find(|a| !a.deletes()).map(|a| a.stamp.seq));
     };
     let key = Key::Field(conflict.scope.record.clone(), field.clone());
     Ok(match reader.rows(ws, &[key]).await?.pop().flatten() {

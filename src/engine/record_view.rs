@@ -1,6 +1,6 @@
 //! Building a record as people and clients see it from its rows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::store::{Order, StoreError, StoreReader};
@@ -16,15 +16,6 @@ use syncline_core::view::{CandidateView, FieldStateView, FieldView, RecordView};
 /// Rows read in one page.
 const PAGE_ROWS: usize = 1_000;
 
-/// What becomes of links to deleted records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Links {
-    /// Left out, as readers see a record.
-    Shown,
-    /// Kept, as the feed has them: whoever follows it must show them again when their target is restored.
-    Stored,
-}
-
 /// Reads one record with its fields; `None` when there is none.
 pub(super) async fn read(
     reader: &mut dyn StoreReader,
@@ -34,10 +25,44 @@ pub(super) async fn read(
     match reader.rows(ws, &[Key::Record(record.clone())]).await?.pop().flatten() {
         Some(Row::Record(row)) => {
             let mut rows = Neighbours::read(reader, ws, record, record).await?;
-            build(reader, ws, record, row, &mut rows, Links::Shown).await
+            build(reader, ws, record, row, &mut rows).await
         }
         _ => Ok(None),
     }
+}
+
+/// Reads one record as a reader gets it: with the targets of its links that are deleted.
+pub(super) async fn read_with_targets(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    record: &RecordId,
+) -> Result<Option<RecordView>, StoreError> {
+    let Some(mut view) = read(reader, ws, record).await? else { return Ok(None) };
+    name_deleted_targets(reader, ws, std::slice::from_mut(&mut view)).await?;
+    Ok(Some(view))
+}
+
+/// Notes in each record which targets of its links are deleted. Links are shown as they are stored, so that a read, a
+/// snapshot and the feed agree; a reader without the targets could not tell otherwise.
+pub(super) async fn name_deleted_targets(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    records: &mut [RecordView],
+) -> Result<(), StoreError> {
+    let targets: BTreeSet<RecordId> = records.iter().flat_map(RecordView::targets).cloned().collect();
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<Key> = targets.iter().cloned().map(Key::Record).collect();
+    let rows = reader.rows(ws, &keys).await?;
+    let alive = |row: &Option<Row>| matches!(row, Some(Row::Record(r)) if r.existence == Existence::Alive);
+    let deleted: BTreeSet<RecordId> =
+        targets.into_iter().zip(rows).filter(|(_, row)| !alive(row)).map(|(target, _)| target).collect();
+    for record in records {
+        let of_record: BTreeSet<&RecordId> = record.targets().filter(|t| deleted.contains(*t)).collect();
+        record.deleted_targets = of_record.into_iter().cloned().collect();
+    }
+    Ok(())
 }
 
 /// What belongs to records whose ids follow each other, read together: three ranges, however many records they are.
@@ -87,7 +112,6 @@ pub(super) async fn build(
     record: &RecordId,
     row: RecordRow,
     rows: &mut Neighbours,
-    links: Links,
 ) -> Result<Option<RecordView>, StoreError> {
     if matches!(row.existence, Existence::Phantom(_)) {
         return Ok(None);
@@ -102,11 +126,12 @@ pub(super) async fn build(
         created_seq: row.created.seq,
         last_seq: row.last_seq,
         live_conflicts,
+        deleted_targets: Vec::new(),
     };
     for (field, row) in rows.fields.remove(record).unwrap_or_default() {
         view.last_seq = view.last_seq.max(row.last_seq);
         let elements = rows.elements.remove(&(record.clone(), field.clone())).unwrap_or_default();
-        let field_view = field_view(reader, ws, row, elements, links).await?;
+        let field_view = field_view(reader, ws, row, elements).await?;
         view.fields.insert(field, field_view);
     }
     Ok(Some(view))
@@ -117,7 +142,6 @@ async fn field_view(
     ws: WorkspaceNo,
     row: FieldRow,
     elements: Vec<Value>,
-    links: Links,
 ) -> Result<FieldView, StoreError> {
     let last_seq = row.last_seq;
     let mut candidates = Vec::new();
@@ -129,12 +153,10 @@ async fn field_view(
         }
         FieldValue::ToOne(heads) => {
             candidates = candidates_of(reader, ws, &heads, heads.first()).await?;
-            let target = match heads.first().map(|h| &h.value) {
+            FieldStateView::Target(match heads.first().map(|h| &h.value) {
                 Some(Value::String(target)) => Some(target.clone()),
                 _ => None,
-            };
-            let shown = links.of(reader, ws, target.into_iter().collect()).await?;
-            FieldStateView::Target(shown.into_iter().next())
+            })
         }
         FieldValue::Text(text) => FieldStateView::Text(text),
         FieldValue::Counter(heads) => {
@@ -144,14 +166,11 @@ async fn field_view(
         }
         FieldValue::Set { .. } => FieldStateView::Elements(elements),
         FieldValue::ToMany { .. } => {
-            let targets: Vec<RecordId> = elements
-                .into_iter()
-                .filter_map(|v| match v {
-                    Value::String(target) => Some(target),
-                    _ => None,
-                })
-                .collect();
-            FieldStateView::Targets(links.of(reader, ws, targets).await?)
+            let targets = elements.into_iter().filter_map(|v| match v {
+                Value::String(target) => Some(target),
+                _ => None,
+            });
+            FieldStateView::Targets(targets.collect())
         }
     };
     Ok(FieldView { state, last_seq, candidates })
@@ -186,39 +205,6 @@ async fn candidates_of(
         });
     }
     Ok(candidates)
-}
-
-impl Links {
-    async fn of(
-        self,
-        reader: &mut dyn StoreReader,
-        ws: WorkspaceNo,
-        targets: Vec<RecordId>,
-    ) -> Result<Vec<RecordId>, StoreError> {
-        match self {
-            Links::Shown => visible(reader, ws, targets).await,
-            Links::Stored => Ok(targets),
-        }
-    }
-}
-
-/// Of link targets, those that are not deleted: a link to a deleted record is kept and not shown.
-async fn visible(
-    reader: &mut dyn StoreReader,
-    ws: WorkspaceNo,
-    targets: Vec<RecordId>,
-) -> Result<Vec<RecordId>, StoreError> {
-    if targets.is_empty() {
-        return Ok(targets);
-    }
-    let keys: Vec<Key> = targets.iter().map(|t| Key::Record(t.clone())).collect();
-    let rows = reader.rows(ws, &keys).await?;
-    Ok(targets
-        .into_iter()
-        .zip(rows)
-        .filter(|(_, row)| matches!(row, Some(Row::Record(r)) if r.existence == Existence::Alive))
-        .map(|(target, _)| target)
-        .collect())
 }
 
 /// All rows of a range.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::store::{Order, StoreReader, WorkspaceInfo};
 use syncline_core::hash::Secret;
 use syncline_core::ids::{ReplicaId, WorkspaceNo, is_workspace_id};
-use syncline_core::schema::Schema;
+use syncline_core::schema::{Schema, SchemaUpdate, UpdatedSchema};
 use syncline_core::state::{Key, Prefix, ReplicaRow, Row, WorkspaceHead};
 
 use super::error::StoreFailure;
@@ -33,21 +33,20 @@ pub struct Vector {
 }
 
 impl Engine {
-    /// Creates a workspace, or returns the one that exists with an equal schema.
+    /// Creates a workspace with what the update makes of an empty schema, or returns the one that exists with an equal
+    /// schema.
     pub async fn create_workspace(
         &self,
         id: &str,
         display_name: &str,
-        schema: Schema,
+        schema: &SchemaUpdate,
     ) -> Result<WorkspaceStatus, EngineError> {
         let randomness = &self.inner.randomness;
         // Below 2^63; 0 stands for a history that is not known yet.
         let epoch = (randomness.number() >> 1).max(1);
         let secret = Secret::drawn([(); 3].map(|()| randomness.uuid()));
         let (id, display_name): (Arc<str>, Arc<str>) = (id.into(), display_name.into());
-        let wanted = Schema { version: 0, ..schema };
-        let mut declared = Schema::default();
-        declared.merge(&wanted)?;
+        let declared = Schema::default().updated(schema)?.schema;
         let job_schema = declared.clone();
         let job_id = id.clone();
         let mut attempts = CREATE_ATTEMPTS_MAX;
@@ -125,10 +124,17 @@ impl Engine {
         Ok((schema, version))
     }
 
-    /// Adds to the schema.
-    pub async fn update_schema(&self, workspace: &str, change: Schema) -> Result<Schema, EngineError> {
+    /// Updates the schema, if it is the one that the update was made for; or says only what the update would change.
+    pub async fn update_schema(
+        &self,
+        workspace: &str,
+        update: SchemaUpdate,
+        version: u64,
+        validate_only: bool,
+    ) -> Result<UpdatedSchema, EngineError> {
         let ws = self.workspace_no(workspace).await?;
-        Ok(self.enqueue(|reply| Job::UpdateSchema { ws, change, reply }).await??)
+        let job = |reply| Job::UpdateSchema { ws, update, version, validate_only, reply };
+        Ok(self.enqueue(job).await??)
     }
 
     /// The newest committed position, by whichever server.

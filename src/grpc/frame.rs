@@ -3,23 +3,22 @@
 //! A frame goes to every feed of a workspace, and so do the changes in it. [`FrameWriter`] puts a frame together from
 //! changes that were encoded before ([`Shown`]); what it writes is exactly what prost would write for the [`pb::Frame`].
 
-use std::collections::BTreeSet;
-
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message as _;
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len, uint64};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len, uint32, uint64};
 
 use crate::engine::Shown;
 use syncline_core::causality::Seq;
 use syncline_core::change::Change;
-use syncline_core::ids::CollectionId;
-use syncline_protocol::convert::change_to_pb;
+use syncline_core::selection::Collections;
+use syncline_protocol::convert::{change_to_pb, filtered_change_to_pb};
 use syncline_protocol::pb;
 
 /// Numbers of fields, as in `change.proto` and `change_service.proto`; a test holds them against the generated code.
 mod field {
     pub const FRAME_CHANGES: u32 = 2;
     pub const FRAME_CURSOR: u32 = 10;
+    pub const FRAME_SUBSCRIPTION: u32 = 12;
     pub const CHANGES_FROM: u32 = 1;
     pub const CHANGES_TO: u32 = 2;
     pub const CHANGES_CHANGES: u32 = 3;
@@ -37,25 +36,32 @@ pub struct Run<'a> {
     pub schema_version: u64,
 }
 
-/// A frame of any content.
-pub fn frame(content: pb::frame::Content, cursor: pb::Cursor) -> Bytes {
-    pb::Frame { content: Some(content), cursor: Some(cursor) }.encode_to_vec().into()
+/// A frame of any content, of one of a stream's feeds.
+pub fn frame(content: pb::frame::Content, cursor: pb::Cursor, subscription_id: u32) -> Bytes {
+    let frame = pb::Frame { content: Some(content), cursor: Some(cursor), ignorable: false, subscription_id };
+    frame.encode_to_vec().into()
 }
 
-/// A frame of changes: those that the collections let through, or all without any.
+/// A frame after which there is nothing to resume, of one of a stream's feeds.
+pub fn last_frame(content: pb::frame::Content, subscription_id: u32) -> Bytes {
+    let frame = pb::Frame { content: Some(content), cursor: None, ignorable: false, subscription_id };
+    frame.encode_to_vec().into()
+}
+
+/// A frame of changes, of one of a stream's feeds: what they did in these collections.
 pub fn changes_frame(
     run: &Run<'_>,
-    collections: Option<&BTreeSet<CollectionId>>,
+    collections: &Collections,
     cursor: &pb::Cursor,
+    subscription_id: u32,
 ) -> Bytes {
     let filtered: Vec<Bytes>;
-    let encoded: Vec<&Bytes> = match collections {
-        None => run.changes.iter().map(|shown| shown.encoded(encode_whole)).collect(),
-        Some(_) => {
-            let wanted = run.changes.iter().filter_map(|shown| encode(&shown.change, collections));
-            filtered = wanted.collect();
-            filtered.iter().collect()
-        }
+    let encoded: Vec<&Bytes> = if collections.is_everything() {
+        run.changes.iter().map(|shown| shown.encoded(encode_whole)).collect()
+    } else {
+        let wanted = run.changes.iter().filter_map(|shown| filtered_change_to_pb(&shown.change, collections));
+        filtered = wanted.map(|change| encode(&change)).collect();
+        filtered.iter().collect()
     };
     let numbers = [
         (field::CHANGES_FROM, run.from_seq_exclusive),
@@ -74,7 +80,8 @@ pub fn changes_frame(
             + changes_len
             + key_len(field::FRAME_CURSOR)
             + encoded_len_varint(cursor_len as u64)
-            + cursor_len,
+            + cursor_len
+            + uint32::encoded_len(field::FRAME_SUBSCRIPTION, &subscription_id),
     );
     encode_key(field::FRAME_CHANGES, WireType::LengthDelimited, &mut out);
     encode_varint(changes_len as u64, &mut out);
@@ -84,19 +91,21 @@ pub fn changes_frame(
     encoded.iter().for_each(|bytes| out.put_slice(bytes));
     after.iter().for_each(|(tag, number)| uint64::encode(*tag, number, &mut out));
     prost::encoding::message::encode(field::FRAME_CURSOR, cursor, &mut out);
+    if subscription_id != 0 {
+        uint32::encode(field::FRAME_SUBSCRIPTION, &subscription_id, &mut out);
+    }
     out.freeze()
 }
 
 /// A change with all its effects, as a field of `Changes`.
 fn encode_whole(change: &Change) -> Bytes {
-    encode(change, None).unwrap_or_default()
+    encode(&change_to_pb(change))
 }
 
-fn encode(change: &Change, collections: Option<&BTreeSet<CollectionId>>) -> Option<Bytes> {
-    let change = change_to_pb(change, collections)?;
-    let mut out = Vec::with_capacity(prost::encoding::message::encoded_len(field::CHANGES_CHANGES, &change));
-    prost::encoding::message::encode(field::CHANGES_CHANGES, &change, &mut out);
-    Some(out.into())
+fn encode(change: &pb::Change) -> Bytes {
+    let mut out = Vec::with_capacity(prost::encoding::message::encoded_len(field::CHANGES_CHANGES, change));
+    prost::encoding::message::encode(field::CHANGES_CHANGES, change, &mut out);
+    out.into()
 }
 
 #[cfg(test)]
@@ -125,8 +134,14 @@ mod tests {
         Arc::new(Change {
             seq,
             dot,
-            author: Author { replica_no: 1, counter: seq, base_seq: seq - 1, extras: vec![] },
-            context: CausalContext { epoch: 1, base_seq: seq - 1, extras: vec![] },
+            author: Author {
+                replica_no: 1,
+                counter: seq,
+                base_seq: seq - 1,
+                extras: vec![],
+                own_requests: vec![],
+            },
+            context: CausalContext::at(1, seq - 1),
             request_id: None,
             correlation_id: "c".into(),
             actor: "ann".into(),
@@ -147,27 +162,36 @@ mod tests {
             epoch: 5,
             seq_inclusive: 3,
             chain: Bytes::from_static(&[4; 16]),
+            selection: Bytes::from_static(b"s"),
+            loading: Bytes::new(),
         }
     }
 
     /// The same frame the ordinary way.
-    fn by_prost(run: &Run<'_>, collections: Option<&BTreeSet<CollectionId>>) -> Vec<u8> {
+    fn by_prost(run: &Run<'_>, collections: &Collections, subscription_id: u32) -> Vec<u8> {
         let changes = pb::Changes {
             from_seq_exclusive: run.from_seq_exclusive,
             to_seq_inclusive: run.to_seq_inclusive,
-            changes: run.changes.iter().filter_map(|s| change_to_pb(&s.change, collections)).collect(),
+            changes: run
+                .changes
+                .iter()
+                .filter_map(|s| match collections.is_everything() {
+                    true => Some(change_to_pb(&s.change)),
+                    false => filtered_change_to_pb(&s.change, collections),
+                })
+                .collect(),
             head_seq: run.head_seq,
             schema_version: run.schema_version,
         };
-        frame(pb::frame::Content::Changes(changes), cursor()).to_vec()
+        frame(pb::frame::Content::Changes(changes), cursor(), subscription_id).to_vec()
     }
 
     #[test]
     fn a_frame_of_encoded_changes_is_the_frame_that_prost_encodes() {
         let shown: Vec<_> =
             [change(1, "a"), change(2, "b"), change(3, "a")].map(|c| Arc::new(Shown::new(c))).into();
-        let only: BTreeSet<CollectionId> = ["a".into()].into();
-        let none: BTreeSet<CollectionId> = ["nothing".into()].into();
+        let only = Collections::Only(["a".into()].into());
+        let none = Collections::Only(["nothing".into()].into());
         for (from, count, schema_version) in [(0, 3, 0), (1, 2, 9), (2, 1, 300), (3, 0, 1)] {
             let run = Run {
                 from_seq_exclusive: from,
@@ -176,11 +200,11 @@ mod tests {
                 head_seq: 70_000,
                 schema_version,
             };
-            for collections in [None, Some(&only), Some(&none)] {
-                // Twice: encoded now, and encoded before.
-                for _ in 0..2 {
-                    let bytes = changes_frame(&run, collections, &cursor());
-                    assert_eq!(bytes, by_prost(&run, collections), "{run:?} {collections:?}");
+            for collections in [&Collections::everything(), &only, &none] {
+                // Encoded now, and encoded before.
+                for subscription in [0, 1, 300] {
+                    let bytes = changes_frame(&run, collections, &cursor(), subscription);
+                    assert_eq!(bytes, by_prost(&run, collections, subscription), "{run:?} {collections:?}");
                 }
             }
         }
@@ -189,9 +213,15 @@ mod tests {
     #[test]
     fn what_the_server_sends_is_what_clients_read() {
         let content = pb::frame::Content::Checkpoint(pb::Checkpoint { head_seq: 7 });
-        let sent = crate::grpc::served::WatchResponse { frame: frame(content, cursor()) }.encode_to_vec();
+        let sent = crate::grpc::served::WatchResponse { frame: frame(content, cursor(), 7) }.encode_to_vec();
         let read = pb::WatchResponse::decode(&*sent).expect("decodes");
-        let Some(pb::Frame { content: Some(content), cursor: Some(at) }) = read.frame else {
+        let Some(pb::Frame {
+            content: Some(content),
+            cursor: Some(at),
+            ignorable: false,
+            subscription_id: 7,
+        }) = read.frame
+        else {
             panic!("no frame")
         };
         assert_eq!((content, at), (pb::frame::Content::Checkpoint(pb::Checkpoint { head_seq: 7 }), cursor()));

@@ -273,6 +273,7 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::grpc::served;
     use crate::grpc::served::operation_service_server::{OperationService, OperationServiceServer};
     use syncline_core::limits::MESSAGE_BYTES_MAX;
     use syncline_protocol::pb;
@@ -306,14 +307,18 @@ mod tests {
     impl OperationService for Stub {
         async fn submit(
             &self,
-            request: tonic::Request<pb::SubmitRequest>,
+            request: tonic::Request<served::SubmitRequest>,
         ) -> Result<tonic::Response<pb::SubmitResponse>, Status> {
             match request.get_ref().workspace_id.as_str() {
                 "bare" => Err(Status::failed_precondition("password=hunter2")),
                 "large" => {
                     let receipt =
                         pb::Receipt { correlation_id: "x".repeat(MESSAGE_BYTES_MAX), ..Default::default() };
-                    Ok(tonic::Response::new(pb::SubmitResponse { receipts: vec![receipt; 3], head_seq: 7 }))
+                    Ok(tonic::Response::new(pb::SubmitResponse {
+                        receipts: vec![receipt; 3],
+                        head_seq: 7,
+                        ..Default::default()
+                    }))
                 }
                 "typed" => Err(Failure::unknown_workspace("typed").into()),
                 "slow" => {
@@ -352,7 +357,12 @@ mod tests {
 
     fn submit(workspace_id: &str) -> Bytes {
         frame(
-            &pb::SubmitRequest { workspace_id: workspace_id.to_owned(), operations: vec![] }.encode_to_vec(),
+            &pb::SubmitRequest {
+                workspace_id: workspace_id.to_owned(),
+                operations: vec![],
+                ..Default::default()
+            }
+            .encode_to_vec(),
         )
     }
 
@@ -487,7 +497,7 @@ mod tests {
             .await
             .expect("a response");
         let (status, reason) = status_of(response.headers());
-        assert_eq!((status.code(), reason.as_str()), (Code::ResourceExhausted, "OVERLOADED"));
+        assert_eq!((status.code(), reason.as_str()), (Code::Unavailable, "OVERLOADED"));
         assert!(status.get_details_retry_info().is_some());
 
         let broken = tower::service_fn(|_: Request<Once>| async {
@@ -547,7 +557,11 @@ mod tests {
         let endpoint =
             tonic::transport::Endpoint::from_shared(format!("http://{}", serve().await)).expect("an address");
         let mut client = OperationServiceClient::new(endpoint.connect().await.expect("a connection"));
-        let of = |workspace_id: String| pb::SubmitRequest { workspace_id, operations: vec![] };
+        let of = |workspace_id: String| pb::SubmitRequest {
+            workspace_id,
+            operations: vec![],
+            ..Default::default()
+        };
         let status = client.submit(of("x".repeat(MESSAGE_BYTES_MAX))).await.expect_err("too large");
         assert_eq!(status.get_details_error_info().expect("an ErrorInfo").reason, "MESSAGE_TOO_LARGE");
         let response = client.submit(of("large".into())).await.expect("a response").into_inner();

@@ -83,10 +83,10 @@ pub struct ConnectionContent {
     pub replica: Option<[u8; 16]>,
     pub client_name: Arc<str>,
     pub actor: Arc<str>,
-    /// By a stream that beats by itself; otherwise by single calls.
+    /// Its heartbeats come by a stream; otherwise by single calls.
     pub streams: bool,
     pub connected_at_ms: i64,
-    pub last_beat_at_ms: i64,
+    pub last_heartbeat_at_ms: i64,
     pub seq: u64,
     pub round_trip_us: u64,
     pub jitter_us: u64,

@@ -9,6 +9,8 @@ use tonic::{Status, Streaming};
 use crate::harness::ops::card;
 use crate::harness::workspace::answer;
 use crate::harness::{Reason, TestServer, Workspace, fails, pb, until, within};
+use pb::beat_request::Connection as Presented;
+use pb::keep_alive_request::Message;
 
 fn start(ws: &Workspace, replica_id: &str, name: &str) -> pb::ConnectionStart {
     pb::ConnectionStart {
@@ -19,20 +21,40 @@ fn start(ws: &Workspace, replica_id: &str, name: &str) -> pb::ConnectionStart {
     }
 }
 
-fn beat(beat_id: u64, echo: Option<&pb::Heartbeat>, seq: u64) -> pb::Heartbeat {
-    pb::Heartbeat { beat_id, echo_beat_id: echo.map_or(0, |b| b.beat_id), echo_delay_us: 1, seq }
+fn heartbeat(heartbeat_id: u64, echo: Option<&pb::Heartbeat>, seq: u64) -> pb::Heartbeat {
+    let echo_heartbeat_id = echo.map_or(0, |heard| heard.heartbeat_id);
+    pb::Heartbeat { heartbeat_id, echo_heartbeat_id, echo_delay_us: 1, seq }
 }
 
-/// A connection that beats by stream.
+fn started(start: pb::ConnectionStart) -> pb::KeepAliveRequest {
+    pb::KeepAliveRequest { message: Some(Message::Start(start)) }
+}
+
+fn beating(heartbeat: pb::Heartbeat) -> pb::KeepAliveRequest {
+    pb::KeepAliveRequest { message: Some(Message::Heartbeat(heartbeat)) }
+}
+
+/// A first unary call, as a browser makes it.
+pub(crate) fn opening(ws: &Workspace, start: pb::ConnectionStart) -> pb::BeatRequest {
+    let connection = Some(Presented::Start(start));
+    pb::BeatRequest { workspace_id: ws.id.clone(), connection, ..Default::default() }
+}
+
+/// A unary call of a connection that is open.
+pub(crate) fn going_on(ws: &Workspace, connection_id: &str) -> pb::BeatRequest {
+    let connection = Some(Presented::ConnectionId(connection_id.to_owned()));
+    pb::BeatRequest { workspace_id: ws.id.clone(), connection, ..Default::default() }
+}
+
+/// A connection whose heartbeats come by stream.
 struct Link {
     say: mpsc::Sender<pb::KeepAliveRequest>,
     heard: Streaming<pb::KeepAliveResponse>,
 }
 
 impl Link {
-    async fn open(ws: &Workspace, start: pb::ConnectionStart, beat: Option<pb::Heartbeat>) -> Link {
-        let first = pb::KeepAliveRequest { start: Some(start), beat };
-        Link::try_open(ws, vec![first]).await.expect("a connection")
+    async fn open(ws: &Workspace, start: pb::ConnectionStart) -> Link {
+        Link::try_open(ws, vec![started(start)]).await.expect("a connection")
     }
 
     async fn try_open(ws: &Workspace, messages: Vec<pb::KeepAliveRequest>) -> Result<Link, Status> {
@@ -45,16 +67,16 @@ impl Link {
         Ok(Link { say, heard: opened.into_inner() })
     }
 
-    async fn beat(&self, beat: pb::Heartbeat) {
-        let _ = self.say.send(pb::KeepAliveRequest { start: None, beat: Some(beat) }).await;
+    async fn beat(&self, heartbeat: pb::Heartbeat) {
+        let _ = self.say.send(beating(heartbeat)).await;
     }
 
     async fn try_next(&mut self) -> Result<Option<pb::KeepAliveResponse>, Status> {
-        within("a beat", self.heard.message()).await
+        within("a heartbeat", self.heard.message()).await
     }
 
     async fn next(&mut self) -> pb::KeepAliveResponse {
-        self.try_next().await.expect("a beat").expect("not the end")
+        self.try_next().await.expect("a heartbeat").expect("not the end")
     }
 
     /// The error that ends the stream.
@@ -82,42 +104,43 @@ pub(crate) async fn present(ws: &Workspace) -> Vec<pb::Connection> {
     list(ws, 0, "").await.connections
 }
 
-/// One beat by a unary call.
+/// One heartbeat by a unary call.
 pub(crate) async fn unary(ws: &Workspace, request: pb::BeatRequest) -> Result<pb::BeatResponse, Status> {
     within("Beat", ws.clients.connections().beat(request)).await.map(tonic::Response::into_inner)
 }
 
 pub(crate) async fn disconnect(ws: &Workspace, connection_id: &str) {
-    let request = pb::DisconnectRequest { connection_id: connection_id.to_owned() };
+    let request =
+        pb::DisconnectRequest { workspace_id: ws.id.clone(), connection_id: connection_id.to_owned() };
     answer(within("Disconnect", ws.clients.connections().disconnect(request)).await);
 }
 
-/// With beats every second, a lease is 2.5 seconds.
+/// With heartbeats every second, a lease is 2.5 seconds.
 const QUICK: [(&str, &str); 2] = [("heartbeat.interval_seconds", "1"), ("database.url", "memory:")];
 
 #[tokio::test]
-async fn beats_by_stream_measure_the_round_trip_at_both_ends() {
+async fn heartbeats_by_stream_measure_the_round_trip_at_both_ends() {
     let server = TestServer::with(&QUICK).await;
     let ws = server.workspace("w").await;
     ws.write(vec![card("c1").create()]).await;
     let replica = ws.replica(1, "").id;
-    let mut link = Link::open(&ws, start(&ws, &replica, "phone"), Some(beat(1, None, 0))).await;
+    let mut link = Link::open(&ws, start(&ws, &replica, "phone")).await;
     let first = link.next().await;
     let told = first.server.expect("what the server knows");
     assert_eq!((told.head_seq, told.epoch), (1, ws.epoch));
-    assert_eq!((told.beat_interval_ms, told.lease_ms), (1_000, 2_500));
-    let heartbeat = first.beat.expect("a beat");
-    assert_eq!((heartbeat.beat_id, heartbeat.echo_beat_id, first.draining), (1, 1, false));
+    assert_eq!((told.heartbeat_interval_ms, told.lease_ms), (1_000, 2_500));
+    let mut last = first.heartbeat.expect("a heartbeat");
+    assert_eq!((last.heartbeat_id, last.echo_heartbeat_id), (1, 0));
+    assert_eq!(first.end(), pb::ConnectionEnd::Unspecified);
 
-    let mut last = heartbeat;
     let mut quality = pb::LinkQuality::default();
-    for beat_id in 2..5 {
-        link.beat(beat(beat_id, Some(&last), 1)).await;
+    for heartbeat_id in 1..5 {
+        link.beat(heartbeat(heartbeat_id, Some(&last), 1)).await;
         let next = link.next().await;
         assert_eq!(next.connection_id, first.connection_id);
-        let heartbeat = next.beat.expect("a beat");
-        assert_eq!((heartbeat.beat_id, heartbeat.echo_beat_id), (last.beat_id + 1, beat_id));
-        last = heartbeat;
+        let heard = next.heartbeat.expect("a heartbeat");
+        assert_eq!((heard.heartbeat_id, heard.echo_heartbeat_id), (last.heartbeat_id + 1, heartbeat_id));
+        last = heard;
         quality = next.server.expect("the server's view").quality.expect("a quality");
     }
     assert_eq!(quality.received_count, 4);
@@ -129,18 +152,18 @@ async fn beats_by_stream_measure_the_round_trip_at_both_ends() {
 }
 
 #[tokio::test]
-async fn a_beat_that_expects_an_answer_is_answered_at_once() {
-    // The interval is 15 seconds: an answer within the test's patience of 5 is no ordinary beat.
+async fn a_heartbeat_that_expects_an_answer_is_answered_at_once() {
+    // The interval is 15 seconds: an answer within the test's patience of 5 is no ordinary heartbeat.
     let server = TestServer::in_memory().await;
     let ws = server.workspace("w").await;
-    let mut link = Link::open(&ws, start(&ws, "", "phone"), Some(beat(1, None, 0))).await;
+    let mut link = Link::open(&ws, start(&ws, "", "phone")).await;
     link.next().await;
-    for beat_id in 2..6 {
-        let head = ws.write(vec![card(&format!("c{beat_id}")).create()]).await;
-        link.beat(beat(beat_id, None, 0)).await;
+    for heartbeat_id in 1..6 {
+        let head = ws.write(vec![card(&format!("c{heartbeat_id}")).create()]).await;
+        link.beat(heartbeat(heartbeat_id, None, 0)).await;
         let answer =
             tokio::time::timeout(Duration::from_secs(5), link.next()).await.expect("an answer at once");
-        assert_eq!(answer.beat.map(|b| b.echo_beat_id), Some(beat_id));
+        assert_eq!(answer.heartbeat.map(|h| h.echo_heartbeat_id), Some(heartbeat_id));
         assert_eq!(answer.server.map(|s| s.head_seq), Some(head), "the client knows its lag");
     }
 }
@@ -150,10 +173,10 @@ async fn everybody_who_is_connected_is_listed_by_pages() {
     let server = TestServer::in_memory().await;
     let (ws, other) = (server.workspace("w").await, server.workspace("other").await);
     let replica = ws.replica(1, "").id;
-    let mut phone = Link::open(&ws, start(&ws, &replica, "phone"), Some(beat(1, None, 0))).await;
-    let mut reader = Link::open(&ws, start(&ws, "", "reader"), None).await;
-    let mut elsewhere = Link::open(&other, start(&other, "", "elsewhere"), None).await;
-    let opened = pb::BeatRequest { start: Some(start(&ws, "", "browser")), ..Default::default() };
+    let mut phone = Link::open(&ws, start(&ws, &replica, "phone")).await;
+    let mut reader = Link::open(&ws, start(&ws, "", "reader")).await;
+    let mut elsewhere = Link::open(&other, start(&other, "", "elsewhere")).await;
+    let opened = opening(&ws, start(&ws, "", "browser"));
     let browser = unary(&ws, opened).await.expect("a connection");
     let mut expected =
         vec![phone.next().await.connection_id, reader.next().await.connection_id, browser.connection_id];
@@ -165,8 +188,8 @@ async fn everybody_who_is_connected_is_listed_by_pages() {
     let phone = all.iter().find(|c| c.client_name == "phone").expect("the phone");
     assert_eq!((&phone.replica_id, phone.actor.as_str()), (&replica, "phone's owner"));
     assert_eq!(phone.transport(), pb::ConnectionTransport::Stream);
-    let (connect, beat, lease) = (phone.connect_time, phone.last_beat_time, phone.lease_expire_time);
-    assert!(connect.is_some() && beat.map(|t| t.seconds) < lease.map(|t| t.seconds));
+    let (connect, heard, lease) = (phone.connect_time, phone.last_heartbeat_time, phone.lease_expire_time);
+    assert!(connect.is_some() && heard.map(|t| t.seconds) < lease.map(|t| t.seconds));
     let browser = all.iter().find(|c| c.client_name == "browser").expect("the browser");
     assert_eq!(browser.transport(), pb::ConnectionTransport::Unary);
 
@@ -194,28 +217,24 @@ async fn everybody_who_is_connected_is_listed_by_pages() {
 }
 
 #[tokio::test]
-async fn a_browser_beats_by_unary_calls_and_tells_what_it_measured() {
+async fn a_browser_sends_heartbeats_by_unary_calls_and_tells_what_it_measured() {
     let server = TestServer::in_memory().await;
     let ws = server.workspace("w").await;
     let head = ws.write(vec![card("c1").create()]).await;
-    let opened = pb::BeatRequest {
-        start: Some(start(&ws, "", "browser")),
-        beat: Some(beat(1, None, 0)),
-        ..Default::default()
-    };
+    let opened =
+        pb::BeatRequest { heartbeat: Some(heartbeat(1, None, 0)), ..opening(&ws, start(&ws, "", "browser")) };
     let first = unary(&ws, opened).await.expect("a connection");
-    assert_eq!(first.beat.map(|b| b.echo_beat_id), Some(1));
+    assert_eq!(first.heartbeat.map(|h| h.echo_heartbeat_id), Some(1));
     assert_eq!(first.server.as_ref().map(|s| (s.head_seq, s.lease_ms)), Some((head, 37_500)));
-    for (beat_id, measured) in [(2, 8_000), (3, 8_800)] {
+    for (heartbeat_id, measured) in [(2, 8_000), (3, 8_800)] {
         let next = pb::BeatRequest {
-            connection_id: first.connection_id.clone(),
-            beat: Some(beat(beat_id, None, head)),
+            heartbeat: Some(heartbeat(heartbeat_id, None, head)),
             measured_round_trip_us: measured,
-            ..Default::default()
+            ..going_on(&ws, &first.connection_id)
         };
-        let answer = unary(&ws, next).await.expect("a beat");
+        let answer = unary(&ws, next).await.expect("a heartbeat");
         assert_eq!(answer.connection_id, first.connection_id);
-        assert_eq!(answer.beat.map(|b| b.echo_beat_id), Some(beat_id));
+        assert_eq!(answer.heartbeat.map(|h| h.echo_heartbeat_id), Some(heartbeat_id));
     }
     let connection = present(&ws).await.remove(0);
     let quality = connection.quality.expect("a quality");
@@ -224,35 +243,35 @@ async fn a_browser_beats_by_unary_calls_and_tells_what_it_measured() {
 }
 
 #[tokio::test]
-async fn a_connection_without_beats_ends_with_its_lease() {
+async fn a_connection_without_heartbeats_ends_with_its_lease() {
     let server = TestServer::with(&QUICK).await;
     let ws = server.workspace("w").await;
-    let opened = pb::BeatRequest { start: Some(start(&ws, "", "browser")), ..Default::default() };
+    let opened = opening(&ws, start(&ws, "", "browser"));
     let browser = unary(&ws, opened).await.expect("a connection");
-    let mut silent = Link::open(&ws, start(&ws, "", "phone"), None).await;
+    let mut silent = Link::open(&ws, start(&ws, "", "phone")).await;
     let id = silent.next().await.connection_id;
     assert_eq!(present(&ws).await.len(), 2);
     let fault = fails(Err::<(), _>(silent.failure().await), Reason::UnknownConnection);
     assert_eq!(fault.metadata["connection_id"], id);
     until("an empty list", || async { present(&ws).await.is_empty().then_some(()) }).await;
-    let late = pb::BeatRequest { connection_id: browser.connection_id.clone(), ..Default::default() };
+    let late = going_on(&ws, &browser.connection_id);
     let fault = fails(unary(&ws, late).await, Reason::UnknownConnection);
     assert_eq!(fault.metadata["connection_id"], browser.connection_id);
     // The client opens another one and goes on.
-    let again = pb::BeatRequest { start: Some(start(&ws, "", "browser")), ..Default::default() };
+    let again = opening(&ws, start(&ws, "", "browser"));
     assert_ne!(unary(&ws, again).await.expect("a connection").connection_id, browser.connection_id);
 }
 
 #[tokio::test]
-async fn beats_that_did_not_come_are_counted() {
+async fn heartbeats_that_did_not_come_are_counted() {
     let server = TestServer::with(&QUICK).await;
     let ws = server.workspace("w").await;
     for _ in 0..10 {
-        let opened = pb::BeatRequest { start: Some(start(&ws, "", "browser")), ..Default::default() };
+        let opened = opening(&ws, start(&ws, "", "browser"));
         let connection_id = unary(&ws, opened).await.expect("a connection").connection_id;
-        // Between one and a half intervals, when a beat counts as missed, and two and a half, when the lease ends.
+        // Between one and a half intervals, when a heartbeat counts as missed, and two and a half, when the lease ends.
         tokio::time::sleep(Duration::from_millis(1_800)).await;
-        match unary(&ws, pb::BeatRequest { connection_id, ..Default::default() }).await {
+        match unary(&ws, going_on(&ws, &connection_id)).await {
             Ok(answer) => {
                 let quality = answer.server.expect("a state").quality.expect("a quality");
                 assert_eq!((quality.received_count, quality.missed_count), (2, 1));
@@ -262,20 +281,20 @@ async fn beats_that_did_not_come_are_counted() {
             Err(status) => drop(fails(Err::<(), _>(status), Reason::UnknownConnection)),
         }
     }
-    panic!("no beat within a lease in ten attempts");
+    panic!("no heartbeat within a lease in ten attempts");
 }
 
 #[tokio::test]
 async fn a_connection_can_be_ended_and_ending_it_again_is_no_error() {
     let server = TestServer::with(&QUICK).await;
     let ws = server.workspace("w").await;
-    let mut link = Link::open(&ws, start(&ws, "", "phone"), None).await;
+    let mut link = Link::open(&ws, start(&ws, "", "phone")).await;
     let id = link.next().await.connection_id;
     disconnect(&ws, &id).await;
     assert!(present(&ws).await.is_empty());
     disconnect(&ws, &id).await;
     disconnect(&ws, "no such thing").await;
-    link.beat(beat(1, None, 0)).await;
+    link.beat(heartbeat(1, None, 0)).await;
     fails(Err::<(), _>(link.failure().await), Reason::UnknownConnection);
 }
 
@@ -283,8 +302,8 @@ async fn a_connection_can_be_ended_and_ending_it_again_is_no_error() {
 async fn presence_ends_with_the_stream() {
     let server = TestServer::in_memory().await;
     let ws = server.workspace("w").await;
-    let mut one = Link::open(&ws, start(&ws, "", "one"), None).await;
-    let mut two = Link::open(&ws, start(&ws, "", "two"), None).await;
+    let mut one = Link::open(&ws, start(&ws, "", "one")).await;
+    let mut two = Link::open(&ws, start(&ws, "", "two")).await;
     one.next().await;
     two.next().await;
     assert_eq!(present(&ws).await.len(), 2);
@@ -300,11 +319,11 @@ async fn presence_ends_with_the_stream() {
 async fn a_stopping_server_says_so_in_its_last_message() {
     let mut server = TestServer::in_memory().await;
     let ws = server.workspace("w").await;
-    let mut link = Link::open(&ws, start(&ws, "", "phone"), None).await;
+    let mut link = Link::open(&ws, start(&ws, "", "phone")).await;
     link.next().await;
     server.begin_stop();
     let last = link.next().await;
-    assert!(last.draining);
+    assert_eq!(last.end(), pb::ConnectionEnd::Draining);
     assert_eq!(link.try_next().await.expect("no error"), None);
     server.stop().await;
 }
@@ -313,24 +332,46 @@ async fn a_stopping_server_says_so_in_its_last_message() {
 async fn a_connection_begins_with_start_and_has_one() {
     let server = TestServer::in_memory().await;
     let ws = server.workspace("w").await;
-    let only_a_beat = pb::KeepAliveRequest { start: None, beat: Some(beat(1, None, 0)) };
-    fails(Link::try_open(&ws, vec![only_a_beat]).await.map(|_| ()), Reason::StreamProtocol);
-    let first = pb::KeepAliveRequest { start: Some(start(&ws, "", "phone")), beat: None };
-    let mut twice = Link::try_open(&ws, vec![first.clone(), first]).await.expect("a connection");
-    fails(Err::<(), _>(twice.failure().await), Reason::StreamProtocol);
-    let both = pb::BeatRequest {
-        connection_id: "x".to_owned(),
-        start: Some(start(&ws, "", "phone")),
-        ..Default::default()
+    let nothing = pb::KeepAliveRequest { message: None };
+    for first in [beating(heartbeat(1, None, 0)), nothing.clone()] {
+        fails(Link::try_open(&ws, vec![first]).await.map(|_| ()), Reason::StreamProtocol);
+    }
+    let first = started(start(&ws, "", "phone"));
+    for second in [first.clone(), nothing] {
+        let mut twice = Link::try_open(&ws, vec![first.clone(), second]).await.expect("a connection");
+        fails(Err::<(), _>(twice.failure().await), Reason::StreamProtocol);
+    }
+    let neither = pb::BeatRequest { workspace_id: ws.id.clone(), ..Default::default() };
+    assert_eq!(fails(unary(&ws, neither).await, Reason::InvalidRequest).violations[0].0, "connection");
+    fails(unary(&ws, going_on(&ws, "")).await, Reason::UnknownConnection);
+    let nowhere = pb::BeatRequest {
+        workspace_id: "nowhere".to_owned(),
+        ..opening(&ws, pb::ConnectionStart { workspace_id: String::new(), ..start(&ws, "", "phone") })
     };
-    fails(unary(&ws, both).await, Reason::StreamProtocol);
-    fails(unary(&ws, pb::BeatRequest::default()).await, Reason::UnknownConnection);
-    let nowhere = pb::ConnectionStart { workspace_id: "nowhere".to_owned(), ..start(&ws, "", "phone") };
-    let nowhere = pb::BeatRequest { start: Some(nowhere), ..Default::default() };
     fails(unary(&ws, nowhere).await, Reason::UnknownWorkspace);
     let nil = start(&ws, "00000000-0000-0000-0000-000000000000", "phone");
-    let nil = pb::BeatRequest { start: Some(nil), ..Default::default() };
-    let fault = fails(unary(&ws, nil).await, Reason::InvalidRequest);
+    let fault = fails(unary(&ws, opening(&ws, nil)).await, Reason::InvalidRequest);
     assert_eq!(fault.violations[0].0, "start.replica_id");
     until("an empty list", || async { present(&ws).await.is_empty().then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn a_connection_belongs_to_the_workspace_it_was_opened_in() {
+    let server = TestServer::in_memory().await;
+    let (ws, other) = (server.workspace("w").await, server.workspace("other").await);
+    let elsewhere = opening(&ws, start(&other, "", "browser"));
+    let fault = fails(unary(&ws, elsewhere).await, Reason::InvalidRequest);
+    assert_eq!(fault.violations[0].0, "start.workspace_id");
+    // The workspace of a unary start may be left out: the request has it.
+    let nameless = pb::ConnectionStart { workspace_id: String::new(), ..start(&ws, "", "browser") };
+    let id = unary(&ws, opening(&ws, nameless)).await.expect("a connection").connection_id;
+    fails(unary(&other, going_on(&other, &id)).await, Reason::UnknownConnection);
+    disconnect(&other, &id).await;
+    unary(&ws, going_on(&ws, &id)).await.expect("still there");
+    assert_eq!((present(&ws).await.len(), present(&other).await.len()), (1, 0));
+    disconnect(&ws, &id).await;
+    assert!(present(&ws).await.is_empty());
+    let request = pb::DisconnectRequest { workspace_id: "nowhere".to_owned(), connection_id: id };
+    let disconnected = within("Disconnect", ws.clients.connections().disconnect(request)).await;
+    fails(disconnected, Reason::UnknownWorkspace);
 }

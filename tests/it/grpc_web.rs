@@ -44,6 +44,7 @@ async fn a_browser_makes_unary_calls() {
     let submit = pb::SubmitRequest {
         workspace_id: ws.id.clone(),
         operations: vec![latest(vec![card("c1").create()])],
+        ..Default::default()
     };
     let mut response = grpc_web(server.address(), SUBMIT, &submit.encode_to_vec()).await;
     assert_eq!(response.status, 200);
@@ -62,6 +63,7 @@ async fn a_browser_gets_the_same_typed_errors_and_can_go_on() {
     let submit = |id: &str| pb::SubmitRequest {
         workspace_id: id.to_owned(),
         operations: vec![latest(vec![card("c1").create()])],
+        ..Default::default()
     };
     let mut response = grpc_web(server.address(), SUBMIT, &submit("nowhere").encode_to_vec()).await;
     let refused = status(&mut response).await;
@@ -80,7 +82,11 @@ async fn a_browser_follows_a_server_stream_while_writes_go_on() {
     let mut server = TestServer::in_memory().await;
     let ws = server.workspace("w").await;
     ws.write(vec![card("c1").create()]).await;
-    let start = pb::FeedStart { workspace_id: ws.id.clone(), ..Default::default() };
+    let start = pb::FeedStart {
+        workspace_id: ws.id.clone(),
+        origin: Some(pb::feed_start::Origin::Beginning(pb::FromBeginning {})),
+        ..Default::default()
+    };
     let watch = pb::WatchRequest { start: Some(start) };
     let mut response = grpc_web(server.address(), WATCH, &watch.encode_to_vec()).await;
     assert_eq!(response.status, 200);

@@ -8,6 +8,7 @@
     reason = "all of this is a test; power loss is an ioctl that only the C library has"
 )]
 
+mod at_least;
 mod bad_input;
 mod changes;
 mod conflicts;
@@ -18,7 +19,9 @@ mod feeds;
 mod grpc_web;
 mod harness;
 mod invariants;
+mod jobs;
 mod layering;
+mod loading;
 mod newcomer;
 mod operations;
 mod power_loss;
@@ -27,9 +30,12 @@ mod reasons;
 mod records;
 mod replay;
 mod scaling;
+mod server_info;
 mod servers;
 mod snapshots;
 mod stock_services;
 mod store_contract;
+mod subscriptions;
 mod web_console;
+mod workspace_commands;
 mod workspaces;

@@ -1,10 +1,10 @@
 //! The tour of `docs/tour.md`, as it stands there: its shell blocks run against `syncline dev` with grpcurl.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::process::{Process, free_port, project};
+use super::process::{Process, free_port, program, project};
 
 /// grpcurl, as the test command installed it or from the path.
 fn grpcurl() -> Option<PathBuf> {
@@ -53,7 +53,7 @@ fn the_tour_leads_a_newcomer_from_two_edits_to_a_resolved_conflict() {
     // A feed that is open all the while.
     let feed_output = directory.path().join("feed");
     let mut feed = Command::new(&grpcurl)
-        .args(["-plaintext", "-d", r#"{"start":{"workspaceId":"demo"}}"#, &listen])
+        .args(["-plaintext", "-d", r#"{"start":{"workspaceId":"demo","head":{}}}"#, &listen])
         .arg("syncline.v1.ChangeService/Watch")
         .stdout(std::fs::File::create(&feed_output).expect("a file"))
         .spawn()
@@ -63,13 +63,15 @@ fn the_tour_leads_a_newcomer_from_two_edits_to_a_resolved_conflict() {
     assert!(blocks.len() >= 5, "{TOUR} has its steps");
     let script = blocks.join("\n").replace("127.0.0.1:7447", &listen);
     let path = format!(
-        "{}:{}",
+        "{}:{}:{}",
         grpcurl.parent().expect("a folder").display(),
+        Path::new(program()).parent().expect("a folder").display(),
         std::env::var("PATH").unwrap_or_default()
     );
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &script])
         .env("PATH", path)
+        .env("SYNCLINE_TARGET", format!("http://{listen}"))
         .output()
         .expect("bash runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -98,6 +100,8 @@ fn the_tour_leads_a_newcomer_from_two_edits_to_a_resolved_conflict() {
     }
     assert!(said.contains("Plan the launch, quietly"), "{said}");
     assert!(said.contains("CONFLICT_STATUS_RESOLVED"), "{said}");
+    assert!(said.contains("workspace garden is there, with schema version 1"), "{said}");
+    assert!(said.contains("Our garden") && said.contains("collection plants"), "{said}");
 
     let resolved_in_feed = || {
         let text = std::fs::read_to_string(&feed_output).unwrap_or_default();
@@ -120,7 +124,7 @@ const OPERATING: &str = "docs/operating.md";
 
 /// Keys with their defaults, as `section.key` and the bare value, from what the program prints.
 fn keys_of_the_program() -> Vec<(String, String)> {
-    let output = Command::new(super::process::program())
+    let output = Command::new(program())
         .args(["serve", "--print-effective-config"])
         .output()
         .expect("the program runs");

@@ -1,6 +1,6 @@
 //! OperationService: every outcome a receipt can have, and that it stays.
 
-use crate::harness::ops::{card, observed, on_conflict, person, resolving};
+use crate::harness::ops::{assign, card, observed, person, reopen, resolving};
 use crate::harness::receipts::{
     applied, conflicted, duplicate, held, merged, one_conflict, original, refused, rejected, settled,
     unknown, waits_for,
@@ -204,7 +204,7 @@ async fn what_builds_on_a_record_whose_creation_was_rejected_is_rejected() {
             ada.op(vec![card("c1").set("title", "x")]),
         ])
         .await;
-    assert_eq!(rejected(&receipts[0], Reason::UnknownField).mutation_index, Some(1));
+    assert_eq!(rejected(&receipts[0], Reason::UndeclaredField).mutation_index, Some(1));
     rejected(&receipts[1], Reason::DependencyRejected);
     fails(ws.try_read("c1").await, Reason::RecordNotFound);
 }
@@ -436,17 +436,13 @@ async fn a_replica_decides_conflicts_with_operations_of_its_own() {
     let id = one_conflict(&ws.submit(bob.op(vec![card("c1").set("title", "b")])).await);
     let seen = ws.head_seq().await;
     ada.saw(seen);
-    let assign = pb::AssignAction { conflict_id: id.clone(), assignee: "ada".to_owned() };
-    let assign = on_conflict(pb::mutation::Action::AssignConflict(assign));
-    settled(&ws.submit(ada.op(vec![assign])).await);
-    assert_eq!(ws.summary(&id).await.assignee, "ada");
+    settled(&ws.submit(ada.op(vec![assign(&id, "ada")])).await);
+    assert_eq!(ws.summary(&id).await.assignee.as_deref(), Some("ada"));
     settled(&ws.submit(ada.op(vec![resolving(card("c1").set("title", "a"), &id)])).await);
     assert_eq!(ws.summary(&id).await.status(), pb::ConflictStatus::Resolved);
-    let reopen =
-        on_conflict(pb::mutation::Action::ReopenConflict(pb::ReopenAction { conflict_id: id.clone() }));
-    settled(&ws.submit(ada.op(vec![reopen.clone()])).await);
+    settled(&ws.submit(ada.op(vec![reopen(&id)])).await);
     assert_eq!(ws.summary(&id).await.status(), pb::ConflictStatus::Open);
-    rejected(&ws.submit(ada.op(vec![reopen])).await, Reason::ConflictLive);
+    rejected(&ws.submit(ada.op(vec![reopen(&id)])).await, Reason::ConflictLive);
 }
 
 #[tokio::test]

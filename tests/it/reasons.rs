@@ -51,7 +51,11 @@ fn every_reason_is_produced_by_a_test_or_listed_with_the_reason_why_not() {
     sources(&root.join("tests/it"), &mut tests);
     let excused: BTreeMap<&str, &str> = NOT_FROM_OUTSIDE.into();
     let mut missing = BTreeSet::new();
-    for (name, _) in all_documented().values() {
+    for (name, documented) in all_documented().values() {
+        if documented.is_to_come {
+            assert!(!names(&tests, name), "{name} is produced by a test: it is sent now");
+            continue;
+        }
         match (names(&tests, name), excused.get(name.as_str())) {
             (false, None) => drop(missing.insert(name)),
             (true, Some(_)) => {

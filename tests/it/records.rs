@@ -1,10 +1,11 @@
 //! RecordService: one record, pages of a collection, a record's history.
 
+use crate::harness::filters::{all, any, compare, equals, is, not, present};
 use crate::harness::ops::{card, null, person};
-use crate::harness::receipts::{rejected, settled};
-use crate::harness::workspace::{answer, latest, register};
+use crate::harness::receipts::{refused, settled};
+use crate::harness::workspace::{answer, latest, link, links, register};
 use crate::harness::{IntoValue as _, Reason, TestServer, Workspace, fails, pb, within};
-use pb::field_filter::Condition;
+use pb::ComparisonOperator as Op;
 use pb::field_state::State;
 
 async fn page(ws: &Workspace, request: pb::ListRecordsRequest) -> pb::ListRecordsResponse {
@@ -13,15 +14,8 @@ async fn page(ws: &Workspace, request: pb::ListRecordsRequest) -> pb::ListRecord
     answer(within("ListRecords", ws.clients.records().list_records(request)).await)
 }
 
-async fn ids_where(ws: &Workspace, filters: Vec<(&str, Condition)>) -> Vec<String> {
-    let filters = filters
-        .into_iter()
-        .map(|(field_id, condition)| pb::FieldFilter {
-            field_id: field_id.to_owned(),
-            condition: Some(condition),
-        })
-        .collect();
-    ids(page(ws, pb::ListRecordsRequest { filters, ..Default::default() }).await)
+async fn ids_where(ws: &Workspace, filter: pb::Filter) -> Vec<String> {
+    ids(page(ws, pb::ListRecordsRequest { filter: Some(filter), ..Default::default() }).await)
 }
 
 fn ids(page: pb::ListRecordsResponse) -> Vec<String> {
@@ -39,6 +33,7 @@ async fn history(
         record_id: record_id.to_owned(),
         page_size,
         page_token: page_token.to_owned(),
+        at_least: None,
     };
     answer(within("ListRecordHistory", ws.clients.records().list_record_history(request)).await)
 }
@@ -72,11 +67,9 @@ async fn a_record_shows_a_field_of_every_kind() {
     assert_eq!(state("votes"), State::Counter(4));
     let State::Elements(tags) = state("tags") else { panic!("no set") };
     assert_eq!(tags.values.len(), 4);
-    assert_eq!(state("owner"), State::TargetRecordId("p1".to_owned()));
-    assert_eq!(
-        state("blocks"),
-        State::TargetRecordIds(pb::RecordIdList { record_ids: vec!["c2".to_owned()] })
-    );
+    assert_eq!(state("owner"), link(Some("p1")));
+    assert_eq!(state("blocks"), links(&["c2"]));
+    assert!(record.deleted_target_record_ids.is_empty());
     assert!(record.fields.values().all(|f| f.last_seq == created + 1 && f.candidates.is_empty()));
 }
 
@@ -90,8 +83,8 @@ async fn a_deleted_record_is_returned_as_deleted_and_comes_back_with_its_fields(
     assert!(record.deleted);
     assert_eq!(register(&record, "title"), "kept".into_value());
     let edit = ws.submit(latest(vec![card("c1").set("title", "too late")])).await;
-    assert_eq!(rejected(&edit, Reason::RecordDeleted).metadata["record_id"], "c1");
-    rejected(&ws.submit(latest(vec![card("c1").delete()])).await, Reason::RecordDeleted);
+    assert_eq!(refused(&edit, Reason::RecordDeleted).metadata["record_id"], "c1");
+    refused(&ws.submit(latest(vec![card("c1").delete()])).await, Reason::RecordDeleted);
     ws.write(vec![card("c1").restore()]).await;
     let record = ws.record("c1").await;
     assert!(!record.deleted);
@@ -189,27 +182,35 @@ async fn records_are_filtered_by_their_fields() {
     ws.write(vec![card("c1").link("owner", "p1"), card("c2").link("owner", "p2")]).await;
     ws.write(vec![card("c2").link("blocks", "c1"), card("c3").link("blocks", "c1")]).await;
 
-    let equals = |v: pb::Value| Condition::Equals(v);
-    assert_eq!(ids_where(&ws, vec![("title", equals("red".into_value()))]).await, ["c1", "c3"]);
-    assert_eq!(ids_where(&ws, vec![("title", equals(null()))]).await, ["c4"], "a missing field equals null");
-    assert_eq!(ids_where(&ws, vec![("votes", equals(2.into_value()))]).await, ["c2"]);
-    assert_eq!(ids_where(&ws, vec![("notes", equals("notes on red".into_value()))]).await, ["c1", "c3"]);
-    assert_eq!(ids_where(&ws, vec![("owner", equals("p1".into_value()))]).await, ["c1"]);
-    assert_eq!(ids_where(&ws, vec![("owner", equals(null()))]).await, ["c3", "c4"]);
-    assert_eq!(ids_where(&ws, vec![("title", Condition::NotEquals("red".into_value()))]).await, ["c2", "c4"]);
-    assert_eq!(ids_where(&ws, vec![("tags", Condition::Contains("green".into_value()))]).await, ["c2"]);
-    assert_eq!(ids_where(&ws, vec![("blocks", Condition::Contains("c1".into_value()))]).await, ["c2", "c3"]);
-    assert_eq!(ids_where(&ws, vec![("notes", Condition::ContainsText("on gr".to_owned()))]).await, ["c2"]);
-    assert_eq!(
-        ids_where(&ws, vec![("title", Condition::ContainsText("re".to_owned()))]).await,
-        ["c1", "c2", "c3"]
-    );
-    let both = vec![("title", equals("red".into_value())), ("votes", equals(3.into_value()))];
-    assert_eq!(ids_where(&ws, both).await, ["c3"], "all of them must hold");
+    let title = |op, value: &str| is("title", op, value);
+    assert_eq!(ids_where(&ws, equals("title", "red")).await, ["c1", "c3"]);
+    assert_eq!(ids_where(&ws, equals("title", null())).await, ["c4"], "a missing field equals null");
+    assert_eq!(ids_where(&ws, equals("votes", 2)).await, ["c2"]);
+    assert_eq!(ids_where(&ws, equals("votes", 2.0)).await, ["c2"], "numbers are compared by value");
+    assert_eq!(ids_where(&ws, is("votes", Op::AtLeast, 2)).await, ["c2", "c3"]);
+    assert_eq!(ids_where(&ws, is("votes", Op::Less, 1.5)).await, ["c1"]);
+    assert_eq!(ids_where(&ws, equals("notes", "notes on red")).await, ["c1", "c3"]);
+    assert_eq!(ids_where(&ws, equals("owner", "p1")).await, ["c1"]);
+    assert_eq!(ids_where(&ws, equals("owner", null())).await, ["c3", "c4"]);
+    assert_eq!(ids_where(&ws, title(Op::NotEquals, "red")).await, ["c2", "c4"]);
+    assert_eq!(ids_where(&ws, title(Op::Greater, "green")).await, ["c1", "c3"]);
+    let either = compare("title", Op::In, vec!["green".into_value(), null()]);
+    assert_eq!(ids_where(&ws, either).await, ["c2", "c4"]);
+    assert_eq!(ids_where(&ws, is("tags", Op::Contains, "green")).await, ["c2"]);
+    assert_eq!(ids_where(&ws, is("blocks", Op::Contains, "c1")).await, ["c2", "c3"]);
+    assert_eq!(ids_where(&ws, is("notes", Op::ContainsText, "on gr")).await, ["c2"]);
+    assert_eq!(ids_where(&ws, title(Op::ContainsText, "re")).await, ["c1", "c2", "c3"]);
+    assert_eq!(ids_where(&ws, title(Op::StartsWith, "re")).await, ["c1", "c3"]);
+    assert_eq!(ids_where(&ws, present("blocks")).await, ["c2", "c3"]);
+    let both = all(vec![equals("title", "red"), equals("votes", 3)]);
+    assert_eq!(ids_where(&ws, both.clone()).await, ["c3"], "all of them must hold");
+    assert_eq!(ids_where(&ws, not(both)).await, ["c1", "c2", "c4"]);
+    let any_of_two = any(vec![equals("votes", 1), not(present("title"))]);
+    assert_eq!(ids_where(&ws, any_of_two).await, ["c1", "c4"]);
 
-    // A deleted target is not shown, so that it does not count either.
+    // Links are compared as they are stored, also those to deleted records.
     ws.write(vec![person("p1").delete()]).await;
-    assert_eq!(ids_where(&ws, vec![("owner", equals(null()))]).await, ["c1", "c3", "c4"]);
+    assert_eq!(ids_where(&ws, equals("owner", "p1")).await, ["c1"]);
 }
 
 #[tokio::test]
@@ -236,7 +237,11 @@ async fn the_history_of_a_record_has_its_own_changes_newest_first_by_pages() {
     assert!(whole.next_page_token.is_empty());
     for change in &whole.changes {
         assert!(
-            !change.effects.is_empty() && change.effects.iter().all(|e| e.record_id == "c1"),
+            !change.effects.is_empty()
+                && change.effects.iter().all(|e| match &e.effect {
+                    Some(pb::effect::Effect::Record(effect)) => effect.record_id == "c1",
+                    _ => false,
+                }),
             "{change:?}"
         );
         assert_eq!(change.actor, "ada");
@@ -256,29 +261,60 @@ async fn the_history_of_a_record_has_its_own_changes_newest_first_by_pages() {
 }
 
 #[tokio::test]
-async fn page_tokens_of_other_methods_are_refused() {
+async fn a_page_token_goes_on_with_its_own_arguments_only() {
     let server = TestServer::start().await;
     let ws = server.workspace("w").await;
     for n in 0..3 {
-        ws.write(vec![card(&format!("c{n}")).create()]).await;
+        let votes = card(&format!("c{n}")).create_with([("votes", n.into_value())]);
+        ws.write(vec![votes, person(&format!("p{n}")).create()]).await;
     }
-    let request = |page_token: &str| pb::ListRecordsRequest {
+    for n in 0..3 {
+        ws.write(vec![card("c1").set("title", n), card("c2").set("title", n)]).await;
+    }
+    let filter = |votes: i64| Some(is("votes", Op::AtLeast, votes));
+    let first = pb::ListRecordsRequest {
         workspace_id: ws.id.clone(),
         collection_id: "cards".to_owned(),
+        filter: filter(0),
         page_size: 1,
-        page_token: page_token.to_owned(),
         ..Default::default()
     };
-    for token in ["x", "history:1", ":", "records:", "records"] {
-        let listed = within("ListRecords", ws.clients.records().list_records(request(token))).await;
-        fails(listed, Reason::InvalidPageToken);
+    let list = async |request: pb::ListRecordsRequest| {
+        within("ListRecords", ws.clients.records().list_records(request)).await
+    };
+    let page_token = answer(list(first.clone()).await).next_page_token;
+    assert!(!page_token.is_empty());
+    let next = pb::ListRecordsRequest { page_token, ..first.clone() };
+    assert_eq!(ids(answer(list(next.clone()).await)), ["c1"]);
+    // How much is asked for, and how new it has to be, are not what the list is of.
+    let wider = pb::ListRecordsRequest { page_size: 9, at_least: Some(ws.head().await), ..next.clone() };
+    assert_eq!(ids(answer(list(wider).await)), ["c1", "c2"]);
+    for other in [
+        pb::ListRecordsRequest { filter: filter(1), ..next.clone() },
+        pb::ListRecordsRequest { filter: None, ..next.clone() },
+        pb::ListRecordsRequest { include_deleted: true, ..next.clone() },
+        pb::ListRecordsRequest { collection_id: "people".to_owned(), ..next.clone() },
+    ] {
+        fails(list(other).await, Reason::InvalidPageToken);
     }
-    for token in ["history:x", "history:-1", "records:c1"] {
+    for token in ["x", "history:1", ":", "records:", "records:c1", "records"] {
+        fails(
+            list(pb::ListRecordsRequest { page_token: token.to_owned(), ..first.clone() }).await,
+            Reason::InvalidPageToken,
+        );
+    }
+
+    let of_one = history(&ws, "c1", 1, "").await.next_page_token;
+    assert_eq!(history(&ws, "c1", 1, &of_one).await.changes.len(), 1);
+    for (record_id, page_token) in
+        [("c2", of_one.as_str()), ("c1", "history:x"), ("c1", "history:-1"), ("c1", &next.page_token)]
+    {
         let request = pb::ListRecordHistoryRequest {
             workspace_id: ws.id.clone(),
-            record_id: "c1".to_owned(),
+            record_id: record_id.to_owned(),
             page_size: 1,
-            page_token: token.to_owned(),
+            page_token: page_token.to_owned(),
+            at_least: None,
         };
         let listed = within("history", ws.clients.records().list_record_history(request)).await;
         fails(listed, Reason::InvalidPageToken);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::slice;
 
 use crate::conflicts::{Clash, defer, events, keep, resolve};
-use crate::connections::{disconnect, present, unary};
+use crate::connections::{disconnect, going_on, opening, present, unary};
 use crate::harness::ops::card;
 use crate::harness::postgres::Database;
 use crate::harness::receipts::{duplicate, held, original, settled};
@@ -56,6 +56,18 @@ async fn a_feed_on_one_server_shows_what_is_written_on_another() {
             let changes = feed.until(seq).await;
             assert_eq!(changes.iter().map(|c| c.seq).collect::<Vec<_>>(), [seq]);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_feed_that_changes_its_choice_and_its_server_has_what_it_asked_for_last() {
+    for seed in 11..=12 {
+        let database = Database::create().await;
+        let settings = [("database.url", &*database.url()), ("feed.chunk_records", "7")];
+        let (first, second) = (TestServer::with(&settings).await, TestServer::with(&settings).await);
+        let here = first.workspace("w").await;
+        let there = second.existing("w").await;
+        crate::loading::choices_lead_to_what_was_asked_for_last(&[here, there], seed).await;
     }
 }
 
@@ -165,15 +177,57 @@ async fn a_schema_changed_on_one_server_holds_on_the_other() {
     let (here, there) = pair.workspace().await;
     there.write(vec![card("c").create()]).await;
     let unknown = there.submit(latest(vec![card("c").set("extra", "x".into_value())])).await;
-    crate::harness::receipts::rejected(&unknown, Reason::UnknownField);
+    crate::harness::receipts::refused(&unknown, Reason::UndeclaredField);
     let more = collection([("extra", field(pb::FieldKind::Register))]);
-    let request = pb::UpdateSchemaRequest {
-        workspace_id: here.id.clone(),
-        schema: Some(pb::Schema { strict: true, collections: [("cards".to_owned(), more)].into() }),
-    };
-    within("UpdateSchema", here.clients.workspaces().update_schema(request)).await.expect("a new field");
+    here.update_schema(pb::Schema { strict: None, collections: [("cards".to_owned(), more)].into() }).await;
     assert_eq!(there.write(vec![card("c").set("extra", "x".into_value())]).await, 2);
     assert_eq!(here.schema().await, there.schema().await);
+}
+
+#[tokio::test]
+async fn of_two_schema_updates_made_for_one_version_on_two_servers_one_takes_effect() {
+    let pair = Pair::start().await;
+    let (here, there) = pair.workspace().await;
+    for round in 0..20 {
+        let (_, version) = here.schema().await;
+        let adding = |name: &str| {
+            let more = collection([(name, field(pb::FieldKind::Register))]);
+            let schema = pb::Schema { strict: None, collections: [("cards".to_owned(), more)].into() };
+            pb::UpdateSchemaRequest {
+                workspace_id: here.id.clone(),
+                schema: Some(schema),
+                schema_version: version,
+                validate_only: false,
+            }
+        };
+        let (mut first, mut second) = (here.clients.workspaces(), there.clients.workspaces());
+        let (one, two) = (format!("here-{round}"), format!("there-{round}"));
+        let sent =
+            async { tokio::join!(first.update_schema(adding(&one)), second.update_schema(adding(&two))) };
+        let outcomes = match within("both", async { Ok::<_, tonic::Status>(sent.await) }).await {
+            Ok((one, two)) => [one, two],
+            Err(status) => panic!("{status}"),
+        };
+        let mut refused = 0;
+        for outcome in outcomes {
+            match outcome {
+                Ok(updated) => {
+                    let updated = updated.into_inner();
+                    assert_eq!((updated.schema_version, updated.differences.len()), (version + 1, 1));
+                }
+                Err(status) => {
+                    refused += 1;
+                    let fault = fails(Err::<(), _>(status), Reason::SchemaChanged);
+                    assert_eq!(fault.metadata["schema_version"], (version + 1).to_string());
+                }
+            }
+        }
+        assert_eq!(refused, 1, "round {round}");
+        let (schema, now) = there.schema().await;
+        let fields = &schema.collections["cards"].fields;
+        assert_eq!(now, version + 1);
+        assert_eq!(usize::from(fields.contains_key(&one)) + usize::from(fields.contains_key(&two)), 1);
+    }
 }
 
 #[tokio::test]
@@ -190,7 +244,7 @@ async fn a_conflict_put_aside_on_a_server_that_ends_is_reminded_of_once_by_anoth
     // The second server looks for what others left behind every 10 seconds.
     until("the reminder", || reminded(&there, &alone.id)).await;
     for id in [&alone.id, &both.id] {
-        let told = events(&there, id, 0, "").await.events;
+        let told = events(&there, Some(id), 0, "").await.events;
         let reminders = told.iter().filter(|e| e.kind() == pb::ConflictEventKind::Reminded).count();
         assert_eq!(reminders, 1, "{id}");
     }
@@ -214,7 +268,7 @@ async fn a_decision_made_on_one_server_reaches_the_feeds_of_the_other() {
 }
 
 #[tokio::test]
-async fn who_is_connected_to_one_server_is_seen_on_the_other_and_may_beat_there() {
+async fn who_is_connected_to_one_server_is_seen_on_the_other_and_may_send_heartbeats_there() {
     let pair = Pair::start().await;
     let (here, there) = pair.workspace().await;
     let start = pb::ConnectionStart {
@@ -223,22 +277,20 @@ async fn who_is_connected_to_one_server_is_seen_on_the_other_and_may_beat_there(
         actor: "ada".to_owned(),
         ..Default::default()
     };
-    let opening = pb::BeatRequest { start: Some(start), ..Default::default() };
-    let id = unary(&here, opening).await.expect("a connection").connection_id;
+    let id = unary(&here, opening(&here, start)).await.expect("a connection").connection_id;
     let ids = |list: Vec<pb::Connection>| list.into_iter().map(|c| c.connection_id).collect::<Vec<_>>();
     until("being seen elsewhere", || async {
         (ids(present(&there).await) == slice::from_ref(&id)).then_some(())
     })
     .await;
-    let beat = |seq| pb::BeatRequest {
-        connection_id: id.clone(),
-        beat: Some(pb::Heartbeat { beat_id: seq, seq, ..Default::default() }),
-        ..Default::default()
+    let heartbeat = |seq| pb::BeatRequest {
+        heartbeat: Some(pb::Heartbeat { heartbeat_id: seq, seq, ..Default::default() }),
+        ..going_on(&there, &id)
     };
     for seq in 1..=4 {
-        unary(&there, beat(seq)).await.expect("a beat at the other server");
+        unary(&there, heartbeat(seq)).await.expect("a heartbeat at the other server");
     }
-    until("the beats being seen at the first", || async {
+    until("the heartbeats being seen at the first", || async {
         let seen = present(&here).await;
         (seen.len() == 1 && seen[0].seq == 4 && seen[0].actor == "ada").then_some(())
     })
@@ -249,7 +301,7 @@ async fn who_is_connected_to_one_server_is_seen_on_the_other_and_may_beat_there(
         (present(&here).await.is_empty() && present(&there).await.is_empty()).then_some(())
     })
     .await;
-    fails(unary(&there, beat(5)).await, Reason::UnknownConnection);
+    fails(unary(&there, heartbeat(5)).await, Reason::UnknownConnection);
 }
 
 #[tokio::test]

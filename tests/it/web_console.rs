@@ -95,6 +95,7 @@ async fn calls_go_on_beside_the_pages() {
     let submit = pb::SubmitRequest {
         workspace_id: ws.id.clone(),
         operations: vec![latest(vec![card("c1").create()])],
+        ..Default::default()
     };
     let path = "/syncline.v1.OperationService/Submit";
     let mut response = grpc_web(server.address(), path, &submit.encode_to_vec()).await;

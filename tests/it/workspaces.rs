@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tonic::Status;
 
 use crate::harness::ops::card;
-use crate::harness::receipts::{rejected, settled};
+use crate::harness::receipts::{refused, rejected, settled};
 use crate::harness::workspace::{answer, collection, field, latest, schema};
 use crate::harness::{IntoValue as _, Reason, TestServer, fails, pb, within};
 use pb::FieldKind::{Counter, Register, Set, Text, ToMany};
@@ -23,14 +23,55 @@ async fn create(
     Ok(created.into_inner().workspace.expect("a workspace"))
 }
 
-async fn update(
+/// An update made for a version of the schema.
+async fn update_from(
     server: &TestServer,
-    id: &str,
+    version: u64,
     schema: pb::Schema,
+    validate_only: bool,
 ) -> Result<pb::UpdateSchemaResponse, Status> {
-    let request = pb::UpdateSchemaRequest { workspace_id: id.to_owned(), schema: Some(schema) };
+    let request = pb::UpdateSchemaRequest {
+        workspace_id: "w".to_owned(),
+        schema: Some(schema),
+        schema_version: version,
+        validate_only,
+    };
     let updated = within("UpdateSchema", server.clients().await.workspaces().update_schema(request)).await?;
     Ok(updated.into_inner())
+}
+
+/// An update made for the first version.
+async fn update(server: &TestServer, schema: pb::Schema) -> Result<pb::UpdateSchemaResponse, Status> {
+    update_from(server, 1, schema, false).await
+}
+
+/// What a new card field would be declared as.
+fn cards(fields: &[(&str, pb::FieldSchema)]) -> pb::Schema {
+    let fields = fields.iter().map(|(id, spec)| ((*id).to_owned(), *spec)).collect();
+    pb::Schema { strict: None, collections: [("cards".to_owned(), pb::CollectionSchema { fields })].into() }
+}
+
+/// A field of which only the kind is said.
+fn brief(kind: pb::FieldKind) -> pb::FieldSchema {
+    pb::FieldSchema { kind: kind.into(), ..Default::default() }
+}
+
+/// Differences as tuples: collection, field, aspect, before, after.
+fn told(response: &pb::UpdateSchemaResponse) -> Vec<(String, String, pb::SchemaAspect, String, String)> {
+    let tell = |d: &pb::SchemaDifference| {
+        let place = |id: &Option<String>| id.clone().unwrap_or_default();
+        (place(&d.collection_id), place(&d.field_id), d.aspect(), d.before.clone(), d.after.clone())
+    };
+    response.differences.iter().map(tell).collect()
+}
+
+fn row(
+    place: (&str, &str),
+    aspect: pb::SchemaAspect,
+    before: &str,
+    after: &str,
+) -> (String, String, pb::SchemaAspect, String, String) {
+    (place.0.to_owned(), place.1.to_owned(), aspect, before.to_owned(), after.to_owned())
 }
 
 #[tokio::test]
@@ -49,8 +90,8 @@ async fn creating_a_workspace_again_with_an_equal_schema_returns_the_existing_on
 async fn creating_a_workspace_again_with_another_schema_is_refused() {
     let server = TestServer::start().await;
     let first = create(&server, "w", "", Some(schema())).await.expect("created");
-    let other = pb::Schema { strict: true, collections: [("cards".to_owned(), collection([]))].into() };
-    for schema in [Some(other), None, Some(pb::Schema { strict: false, ..schema() })] {
+    let other = pb::Schema { strict: Some(true), collections: [("cards".to_owned(), collection([]))].into() };
+    for schema in [Some(other), None, Some(pb::Schema { strict: Some(false), ..schema() })] {
         let fault = fails(create(&server, "w", "", schema).await, Reason::WorkspaceExists);
         assert_eq!(fault.metadata["workspace_id"], "w");
     }
@@ -67,14 +108,14 @@ async fn creating_an_undeclared_workspace_again_is_fine_whatever_was_derived() {
     assert_eq!(again.head_seq, 1);
     // The same for one that declared a part.
     let part = || pb::Schema {
-        strict: false,
+        strict: Some(false),
         collections: [("cards".to_owned(), collection([("title", field(Register))]))].into(),
     };
     create(&server, "partly", "", Some(part())).await.expect("created");
     server.existing("partly").await.write(vec![card("c1").create(), card("c1").increment("votes", 1)]).await;
     assert_eq!(create(&server, "partly", "", Some(part())).await.expect("the existing one").head_seq, 1);
     let other = pb::Schema {
-        strict: false,
+        strict: Some(false),
         collections: [("cards".to_owned(), collection([("title", field(Text))]))].into(),
     };
     fails(create(&server, "partly", "", Some(other)).await, Reason::WorkspaceExists);
@@ -119,37 +160,152 @@ async fn the_schema_grows_and_nothing_else_about_it_changes() {
     let ws = server.workspace("w").await;
     assert_eq!(ws.schema().await, (schema(), 1));
     let more = pb::Schema {
-        strict: true,
+        strict: Some(true),
         collections: [
             ("cards".to_owned(), collection([("due", field(Register))])),
             ("boards".to_owned(), collection([])),
         ]
         .into(),
     };
-    let updated = update(&server, "w", more.clone()).await.expect("updated");
+    let updated = update(&server, more.clone()).await.expect("updated");
     assert_eq!(updated.schema_version, 2);
     let whole = updated.schema.expect("the whole schema");
     assert!(whole.collections.contains_key("boards") && whole.collections.contains_key("people"));
     assert_eq!(whole.collections["cards"].fields.len(), 8);
     assert_eq!(ws.schema().await, (whole, 2));
     // Nothing new: the version stays.
-    assert_eq!(update(&server, "w", more).await.expect("the same").schema_version, 2);
+    assert_eq!(update(&server, more).await.expect("the same").schema_version, 2);
     ws.write(vec![card("c1").create_with([("due", "tomorrow".into_value())])]).await;
 }
 
 #[tokio::test]
 async fn rules_that_are_left_out_are_returned_spelled_out_and_mean_the_same() {
     let server = TestServer::start().await;
-    let brief = pb::FieldSchema { kind: Register.into(), ..Default::default() };
+    let brief = brief(Register);
     let with = |spec| pb::Schema {
-        strict: true,
+        strict: Some(true),
         collections: [("cards".to_owned(), collection([("title", spec)]))].into(),
     };
     let first = create(&server, "w", "", Some(with(brief))).await.expect("created");
     let ws = server.existing("w").await;
     assert_eq!(ws.schema().await, (with(field(Register)), 1));
     assert_eq!(create(&server, "w", "", Some(with(field(Register)))).await.expect("equal"), first);
-    assert_eq!(update(&server, "w", with(brief)).await.expect("nothing new").schema_version, 1);
+    assert_eq!(update(&server, with(brief)).await.expect("nothing new").schema_version, 1);
+}
+
+#[tokio::test]
+async fn what_an_update_does_not_mention_stays_as_it_is() {
+    let server = TestServer::start().await;
+    let policies = pb::FieldSchema {
+        kind: Register.into(),
+        provisional: pb::ProvisionalRule::Max.into(),
+        on_clash: pb::ClashRule::Settle.into(),
+        on_dominate: pb::DominateRule::Supersede.into(),
+    };
+    let declared = pb::Schema { strict: Some(true), ..cards(&[("title", policies), ("body", field(Text))]) };
+    create(&server, "w", "", Some(declared)).await.expect("created");
+    let ws = server.existing("w").await;
+    let before = ws.schema().await;
+    for nothing in [pb::Schema::default(), cards(&[]), cards(&[("title", brief(Register))])] {
+        let updated = update(&server, nothing).await.expect("nothing to do");
+        assert_eq!((updated.schema_version, updated.differences.len()), (1, 0));
+    }
+    assert_eq!(ws.schema().await, before);
+    // One thing is said, and one thing changes.
+    let latest = pb::FieldSchema { provisional: pb::ProvisionalRule::Latest.into(), ..brief(Register) };
+    let updated = update(&server, cards(&[("title", latest)])).await.expect("updated");
+    let expected = [row(
+        ("cards", "title"),
+        pb::SchemaAspect::Provisional,
+        "PROVISIONAL_RULE_MAX",
+        "PROVISIONAL_RULE_LATEST",
+    )];
+    assert_eq!(told(&updated), expected);
+    let (mut schema, version) = before;
+    let title = schema.collections.get_mut("cards").and_then(|c| c.fields.get_mut("title"));
+    title.expect("the title").provisional = pb::ProvisionalRule::Latest.into();
+    assert_eq!(ws.schema().await, (schema, version + 1));
+}
+
+#[tokio::test]
+async fn an_update_says_what_it_changes_in_the_order_of_collections_and_fields() {
+    let server = TestServer::start().await;
+    create(&server, "w", "", Some(cards(&[("title", brief(Register))]))).await.expect("created");
+    let settle = pb::FieldSchema { on_clash: pb::ClashRule::Settle.into(), ..brief(pb::FieldKind::ToOne) };
+    let mut more = cards(&[
+        ("votes", brief(Counter)),
+        ("owner", settle),
+        ("title", pb::FieldSchema { on_dominate: pb::DominateRule::Supersede.into(), ..brief(Register) }),
+    ]);
+    more.collections.insert("boards".to_owned(), collection([]));
+    more.strict = Some(true);
+    let updated = update(&server, more).await.expect("updated");
+    use pb::SchemaAspect as Aspect;
+    let expected = [
+        row(("", ""), Aspect::Strict, "false", "true"),
+        row(("boards", ""), Aspect::Collection, "", "declared"),
+        row(("cards", "owner"), Aspect::Field, "", "FIELD_KIND_TO_ONE"),
+        row(("cards", "owner"), Aspect::OnClash, "", "CLASH_RULE_SETTLE"),
+        row(("cards", "title"), Aspect::OnDominate, "DOMINATE_RULE_KEEP", "DOMINATE_RULE_SUPERSEDE"),
+        row(("cards", "votes"), Aspect::Field, "", "FIELD_KIND_COUNTER"),
+    ];
+    assert_eq!(told(&updated), expected);
+}
+
+#[tokio::test]
+async fn an_update_made_for_another_version_changes_nothing() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let due = || cards(&[("due", brief(Register))]);
+    for version in [0, 2, u64::MAX] {
+        for validate_only in [false, true] {
+            let updated = update_from(&server, version, due(), validate_only).await;
+            let fault = fails(updated, Reason::SchemaChanged);
+            assert_eq!(fault.metadata["schema_version"], "1");
+        }
+    }
+    assert_eq!(ws.schema().await, (schema(), 1));
+    update(&server, due()).await.expect("made for the right one");
+    // The same again, as after an answer that was lost, and made for any version: it has taken effect.
+    for version in [0, 1, 2, 99] {
+        let again = update_from(&server, version, due(), false).await.expect("done already");
+        assert_eq!((again.schema_version, again.differences.len()), (2, 0));
+    }
+    fails(update(&server, cards(&[("done", brief(Register))])).await, Reason::SchemaChanged);
+    assert_eq!(ws.schema().await.1, 2);
+}
+
+#[tokio::test]
+async fn an_update_can_be_tried_without_changing_anything() {
+    let mut server = TestServer::start().await;
+    let due = || pb::Schema { strict: Some(false), ..cards(&[("due", brief(Register))]) };
+    {
+        let ws = server.workspace("w").await;
+        let tried = update_from(&server, 1, due(), true).await.expect("it would do");
+        assert_eq!(ws.schema().await, (schema(), 1));
+        let done = update(&server, due()).await.expect("it does");
+        assert_eq!(tried, done, "trying says what doing does");
+        assert_eq!(ws.schema().await, (done.schema.expect("a schema"), 2));
+        fails(update_from(&server, 2, cards(&[("title", brief(Text))]), true).await, Reason::SchemaConflict);
+        update_from(&server, 2, cards(&[("later", brief(Register))]), true).await.expect("it would do");
+    }
+    server.restart().await;
+    let (schema, version) = server.existing("w").await.schema().await;
+    assert!(version == 2 && !schema.collections["cards"].fields.contains_key("later"));
+}
+
+#[tokio::test]
+async fn a_schema_that_writes_derive_counts_its_versions_too() {
+    let server = TestServer::start().await;
+    let ws = server.workspace_of("w", None).await;
+    let due = || cards(&[("due", brief(Register))]);
+    ws.write(vec![card("c1").create(), card("c1").set("title", "x")]).await;
+    let (_, version) = ws.schema().await;
+    assert!(version > 0);
+    let fault = fails(update_from(&server, 0, due(), false).await, Reason::SchemaChanged);
+    assert_eq!(fault.metadata["schema_version"], version.to_string());
+    let updated = update_from(&server, version, due(), false).await.expect("updated");
+    assert_eq!(updated.schema_version, version + 1);
 }
 
 #[tokio::test]
@@ -157,11 +313,11 @@ async fn the_kind_of_a_field_never_changes() {
     let server = TestServer::start().await;
     let ws = server.workspace("w").await;
     let change = pb::Schema {
-        strict: false,
+        strict: Some(false),
         collections: [("cards".to_owned(), collection([("extra", field(Register)), ("title", field(Text))]))]
             .into(),
     };
-    let fault = fails(update(&server, "w", change).await, Reason::SchemaConflict);
+    let fault = fails(update(&server, change).await, Reason::SchemaConflict);
     assert_eq!(fault.metadata["field_id"], "title");
     assert_eq!(ws.schema().await, (schema(), 1), "not even the part that would do");
 }
@@ -171,12 +327,12 @@ async fn a_schema_with_an_unknown_kind_or_rule_is_refused() {
     let server = TestServer::start().await;
     let ws = server.workspace("w").await;
     let with = |spec: pb::FieldSchema| pb::Schema {
-        strict: true,
+        strict: Some(true),
         collections: [("cards".to_owned(), collection([("new", spec)]))].into(),
     };
     for kind in [0, 99, -1] {
         let spec = pb::FieldSchema { kind, ..Default::default() };
-        let fault = fails(update(&server, "w", with(spec)).await, Reason::UnknownFieldKind);
+        let fault = fails(update(&server, with(spec)).await, Reason::UnknownFieldKind);
         assert_eq!(fault.metadata["field_id"], "new");
         fails(create(&server, "w2", "", Some(with(spec))).await, Reason::UnknownFieldKind);
     }
@@ -186,7 +342,7 @@ async fn a_schema_with_an_unknown_kind_or_rule_is_refused() {
         (pb::FieldSchema { on_dominate: -9, ..field(Register) }, "on_dominate"),
     ];
     for (spec, name) in rules {
-        let fault = fails(update(&server, "w", with(spec)).await, Reason::UnknownEnumValue);
+        let fault = fails(update(&server, with(spec)).await, Reason::UnknownEnumValue);
         assert!(fault.metadata["field"].ends_with(name), "{fault:?}");
     }
     assert_eq!(ws.schema().await, (schema(), 1));
@@ -198,22 +354,23 @@ async fn a_strict_workspace_refuses_what_is_not_declared() {
     let ws = server.workspace("w").await;
     let unknown = crate::harness::on("boards", "b1");
     let receipt = ws.submit(latest(vec![unknown.create()])).await;
-    assert_eq!(rejected(&receipt, Reason::UnknownCollection).metadata["collection_id"], "boards");
+    assert_eq!(refused(&receipt, Reason::UndeclaredCollection).metadata["collection_id"], "boards");
     ws.write(vec![card("c1").create()]).await;
     let receipt = ws.submit(latest(vec![card("c1").set("colour", "red")])).await;
-    let metadata = &rejected(&receipt, Reason::UnknownField).metadata;
+    let metadata = &refused(&receipt, Reason::UndeclaredField).metadata;
     assert_eq!((metadata["collection_id"].as_str(), metadata["field_id"].as_str()), ("cards", "colour"));
     let receipt = ws.submit(latest(vec![card("c1").increment("title", 1)])).await;
-    let metadata = &rejected(&receipt, Reason::KindMismatch).metadata;
+    let metadata = &refused(&receipt, Reason::KindMismatch).metadata;
     let found = ["field_id", "field_kind", "action"].map(|key| metadata[key].as_str());
-    assert_eq!(found, ["title", "register", "increment"]);
+    assert_eq!(found, ["title", "register", "increment_counter"]);
 }
 
 #[tokio::test]
 async fn an_undeclared_workspace_derives_its_schema_from_what_settles() {
     let server = TestServer::start().await;
     let ws = server.workspace_of("w", None).await;
-    assert_eq!(ws.schema().await, (pb::Schema::default(), 0));
+    let empty = pb::Schema { strict: Some(false), ..Default::default() };
+    assert_eq!(ws.schema().await, (empty, 0));
     ws.write(vec![
         card("c1").create(),
         card("c1").set("title", "x"),
@@ -224,17 +381,17 @@ async fn an_undeclared_workspace_derives_its_schema_from_what_settles() {
     ])
     .await;
     let (derived, version) = ws.schema().await;
-    assert!(!derived.strict && version > 0);
+    assert!(derived.strict == Some(false) && version > 0);
     let kinds: BTreeMap<&str, pb::FieldKind> =
         derived.collections["cards"].fields.iter().map(|(id, f)| (id.as_str(), f.kind())).collect();
     let expected =
         [("blocks", ToMany), ("notes", Text), ("tags", Set), ("title", Register), ("votes", Counter)];
     assert_eq!(kinds, expected.into());
     let receipt = ws.submit(latest(vec![card("c1").set("votes", 1)])).await;
-    rejected(&receipt, Reason::KindMismatch);
+    refused(&receipt, Reason::KindMismatch);
     // A rejected operation fixes nothing.
     let receipt = ws.submit(latest(vec![card("c1").set("later", 1), card("c9").delete()])).await;
-    rejected(&receipt, Reason::RecordNotFound);
+    refused(&receipt, Reason::RecordNotFound);
     ws.write(vec![card("c1").increment("later", 1)]).await;
 }
 
@@ -330,11 +487,15 @@ async fn every_method_says_that_a_workspace_is_unknown() {
     }
     call!(workspaces(), get_workspace, pb::GetWorkspaceRequest { workspace_id: id() });
     call!(workspaces(), get_schema, pb::GetSchemaRequest { workspace_id: id() });
-    call!(workspaces(), update_schema, pb::UpdateSchemaRequest { workspace_id: id(), schema: None });
+    call!(workspaces(), update_schema, pb::UpdateSchemaRequest { workspace_id: id(), ..Default::default() });
     call!(workspaces(), get_head, pb::GetHeadRequest { workspace_id: id() });
     let vector = pb::GetVersionVectorRequest { workspace_id: id(), ..Default::default() };
     call!(workspaces(), get_version_vector, vector);
-    call!(records(), get_record, pb::GetRecordRequest { workspace_id: id(), record_id: "c1".to_owned() });
+    call!(
+        records(),
+        get_record,
+        pb::GetRecordRequest { workspace_id: id(), record_id: "c1".to_owned(), at_least: None }
+    );
     let list = pb::ListRecordsRequest {
         workspace_id: id(),
         collection_id: "cards".to_owned(),
@@ -349,7 +510,7 @@ async fn every_method_says_that_a_workspace_is_unknown() {
     call!(
         conflicts(),
         get_conflict,
-        pb::GetConflictRequest { workspace_id: id(), conflict_id: conflict_id() }
+        pb::GetConflictRequest { workspace_id: id(), conflict_id: conflict_id(), at_least: None }
     );
     let events = pb::ListConflictEventsRequest { workspace_id: id(), ..Default::default() };
     call!(conflicts(), list_conflict_events, events);
@@ -389,11 +550,17 @@ async fn every_method_says_that_a_workspace_is_unknown() {
         list_connections,
         pb::ListConnectionsRequest { workspace_id: id(), ..Default::default() }
     );
-    call!(clients.changes(), snapshot, pb::SnapshotRequest { workspace_id: id(), filter: None });
+    call!(clients.changes(), snapshot, pb::SnapshotRequest { workspace_id: id(), ..Default::default() });
     call!(
         clients.changes(),
         watch,
-        pb::WatchRequest { start: Some(pb::FeedStart { workspace_id: id(), ..Default::default() }) }
+        pb::WatchRequest {
+            start: Some(pb::FeedStart {
+                workspace_id: id(),
+                origin: Some(pb::feed_start::Origin::Head(pb::FromHead {})),
+                ..Default::default()
+            })
+        }
     );
     call!(
         clients.operations(),

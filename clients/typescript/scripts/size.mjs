@@ -4,7 +4,8 @@ import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 
-const LIMITS_KB = { first: 60, parts: 74, 'one file': 70, 'one file, brotli': 61 };
+// One file may be 75 KB at most; the limits are what the protocol before 1.0 takes.
+const LIMITS_KB = { first: 62.5, parts: 77.5, 'one file': 73, 'one file, brotli': 63 };
 
 /** The chunks that come of it. */
 async function chunksOf(output) {

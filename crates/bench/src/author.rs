@@ -83,7 +83,7 @@ impl Author {
             record_operation(&mut self.recorder, &made, None).map_err(|error| error.to_string())?;
             operations.push(made);
         }
-        Ok(pb::SubmitRequest { workspace_id: self.workspace.id.clone(), operations })
+        Ok(pb::SubmitRequest { workspace_id: self.workspace.id.clone(), operations, ..Default::default() })
     }
 
     fn now_ns(&self) -> u64 {

@@ -13,6 +13,7 @@ use crate::target::Target;
 use crate::workspace::Workspace;
 use syncline_protocol::pb;
 use syncline_protocol::pb::change_service_client::ChangeServiceClient;
+use syncline_protocol::pb::frame::Content;
 
 /// Arguments of `bootstrap`.
 #[derive(Debug, Clone, Args)]
@@ -49,21 +50,33 @@ async fn measure(target: &Target, args: &BootstrapArgs, progress: &Progress) -> 
     for _ in 0..args.rounds {
         let begun = Instant::now();
         let bar = progress.steps("taking a snapshot", args.records);
-        let request = pb::SnapshotRequest { workspace_id: workspace.id.clone(), filter: None };
-        let mut chunks = ChangeServiceClient::new(channel.clone())
+        let start = pb::FeedStart {
+            workspace_id: workspace.id.clone(),
+            origin: Some(pb::feed_start::Origin::Snapshot(pb::FromSnapshot {})),
+            ..Default::default()
+        };
+        let mut frames = ChangeServiceClient::new(channel.clone())
             .max_decoding_message_size(FRAME_BYTES_MAX)
-            .snapshot(request)
+            .watch(pb::WatchRequest { start: Some(start) })
             .await?
             .into_inner();
         let (mut records, mut complete) = (0, false);
-        while let Some(chunk) = chunks.message().await? {
-            if records == 0 && !chunk.records.is_empty() {
-                outcome.figures.retain(|(name, _)| *name != "first_chunk_us");
-                outcome.figures.push(("first_chunk_us", begun.elapsed().as_secs_f64() * 1e6));
+        while let Some(frame) = frames.message().await?.and_then(|message| message.frame) {
+            match frame.content {
+                Some(Content::RecordsEntered(entered)) => {
+                    if records == 0 && !entered.records.is_empty() {
+                        outcome.figures.retain(|(name, _)| *name != "first_chunk_us");
+                        outcome.figures.push(("first_chunk_us", begun.elapsed().as_secs_f64() * 1e6));
+                    }
+                    records += entered.records.len() as u64;
+                    bar.set_position(records);
+                }
+                Some(Content::LoadingFinished(_)) => {
+                    complete = true;
+                    break;
+                }
+                _ => {}
             }
-            records += chunk.records.len() as u64;
-            complete |= chunk.complete;
-            bar.set_position(records);
         }
         bar.finish_and_clear();
         whole.record(begun.elapsed());

@@ -15,7 +15,7 @@ use crate::target::Target;
 use crate::workspace::{Workspace, record_id, set, text};
 use syncline_client::Replica;
 use syncline_protocol::pb;
-use syncline_protocol::pb::diagnostics_service_client::DiagnosticsServiceClient;
+use syncline_protocol::pb::diagnostics::diagnostics_service_client::DiagnosticsServiceClient;
 
 /// Arguments of `noop` and `submit`.
 #[derive(Debug, Clone, Args)]
@@ -58,7 +58,7 @@ struct Idler {
 
 impl Caller for Idler {
     async fn call(&mut self, _: Due) -> Result<u64, String> {
-        let request = pb::NoopRequest { submit: Some(self.request.clone()) };
+        let request = pb::diagnostics::NoopRequest { submit: Some(self.request.clone()) };
         match self.service.noop(request).await {
             Ok(answer) if answer.get_ref().operation_count == 1 => Ok(1),
             Ok(_) => Err("the server decoded another message".to_owned()),
@@ -87,6 +87,7 @@ pub(super) async fn measure_noop(
     let request = pb::SubmitRequest {
         workspace_id: "bench".to_owned(),
         operations: vec![replica.operation(mutations)],
+        ..Default::default()
     };
     let callers = spread(&channels, args.pace.in_flight)
         .map(|(_, channel)| Idler {

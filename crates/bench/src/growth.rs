@@ -180,7 +180,8 @@ impl Caller for Crowd {
             operations.push(replica.operation(mutations));
         }
         self.turn += 1;
-        let request = pb::SubmitRequest { workspace_id: self.workspace.id.clone(), operations };
+        let request =
+            pb::SubmitRequest { workspace_id: self.workspace.id.clone(), operations, ..Default::default() };
         let answer = self.service.submit(request).await.map_err(|status| status.to_string())?;
         self.base_seq = settled(answer.into_inner()).map_err(|error| error.to_string())?;
         Ok(count)

@@ -20,6 +20,7 @@ use crate::workspace::Workspace;
 use syncline_protocol::pb;
 use syncline_protocol::pb::change_service_client::ChangeServiceClient;
 use syncline_protocol::pb::connection_service_client::ConnectionServiceClient;
+use syncline_protocol::pb::keep_alive_request::Message;
 
 /// Connections that are opened before memory is read for the first time: what the first ones cost is the server's,
 /// not a stream's.
@@ -35,17 +36,17 @@ pub(super) struct IdleArgs {
     /// Feeds, each with a heartbeat stream beside it on a connection of its own
     #[arg(long, value_name = "NUMBER", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub streams: u32,
-    /// How long they wait, with beats, before memory is read
+    /// How long they wait, with heartbeats, before memory is read
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: u32,
 }
 
-/// One client: a feed and a heartbeat on one connection. It answers beats until it is dropped.
+/// One client: a feed and heartbeats on one connection. It answers heartbeats until it is dropped.
 struct Client {
     feed: Streaming<pb::SubscribeResponse>,
     _to_feed: mpsc::Sender<pb::SubscribeRequest>,
-    beats: Streaming<pb::KeepAliveResponse>,
-    to_beats: mpsc::Sender<pb::KeepAliveRequest>,
+    heartbeats: Streaming<pb::KeepAliveResponse>,
+    to_heartbeats: mpsc::Sender<pb::KeepAliveRequest>,
 }
 
 /// `syncline bench idle`.
@@ -115,26 +116,33 @@ async fn open(
 impl Client {
     async fn open(channel: Channel, workspace: &Workspace) -> Result<Client, BenchError> {
         let (to_feed, said) = mpsc::channel(1);
-        let start = pb::FeedStart { workspace_id: workspace.id.clone(), ..Default::default() };
-        let start = pb::SubscribeRequest { message: Some(pb::subscribe_request::Message::Start(start)) };
+        let start = pb::FeedStart {
+            workspace_id: workspace.id.clone(),
+            origin: Some(pb::feed_start::Origin::Beginning(pb::FromBeginning {})),
+            ..Default::default()
+        };
+        let start = pb::SubscribeRequest {
+            subscription_id: 0,
+            message: Some(pb::subscribe_request::Message::Start(start)),
+        };
         let gone = |_| BenchError::Other("a stream ended before it began".to_owned());
         to_feed.try_send(start).map_err(gone)?;
         let feed = ChangeServiceClient::new(channel.clone())
             .subscribe(ReceiverStream::new(said))
             .await?
             .into_inner();
-        let (to_beats, said) = mpsc::channel(1);
+        let (to_heartbeats, said) = mpsc::channel(1);
         let start = pb::ConnectionStart { workspace_id: workspace.id.clone(), ..Default::default() };
-        let start = pb::KeepAliveRequest { start: Some(start), beat: None };
-        to_beats
+        let start = pb::KeepAliveRequest { message: Some(Message::Start(start)) };
+        to_heartbeats
             .try_send(start)
             .map_err(|_| BenchError::Other("a stream ended before it began".to_owned()))?;
-        let beats =
+        let heartbeats =
             ConnectionServiceClient::new(channel).keep_alive(ReceiverStream::new(said)).await?.into_inner();
-        Ok(Client { feed, _to_feed: to_feed, beats, to_beats })
+        Ok(Client { feed, _to_feed: to_feed, heartbeats, to_heartbeats })
     }
 
-    /// Echoes beats, and reads what the feed says, for ever.
+    /// Echoes heartbeats, and reads what the feed says, for ever.
     async fn wait(mut self) -> Result<(), String> {
         loop {
             tokio::select! {
@@ -143,18 +151,19 @@ impl Client {
                         return Err("a feed ended".to_owned());
                     }
                 }
-                beat = self.beats.message() => {
-                    let Some(beat) = beat.map_err(|status| status.to_string())?.and_then(|m| m.beat) else {
+                heard = self.heartbeats.message() => {
+                    let heard = heard.map_err(|status| status.to_string())?;
+                    let Some(heartbeat) = heard.and_then(|message| message.heartbeat) else {
                         return Err("a heartbeat ended".to_owned());
                     };
                     let echo = pb::Heartbeat {
-                        beat_id: beat.beat_id,
-                        echo_beat_id: beat.beat_id,
+                        heartbeat_id: heartbeat.heartbeat_id,
+                        echo_heartbeat_id: heartbeat.heartbeat_id,
                         echo_delay_us: 0,
                         seq: 0,
                     };
-                    let message = pb::KeepAliveRequest { start: None, beat: Some(echo) };
-                    self.to_beats.send(message).await.map_err(|_| "a heartbeat ended".to_owned())?;
+                    let message = pb::KeepAliveRequest { message: Some(Message::Heartbeat(echo)) };
+                    self.to_heartbeats.send(message).await.map_err(|_| "a heartbeat ended".to_owned())?;
                 }
             }
         }

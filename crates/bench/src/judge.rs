@@ -52,7 +52,11 @@ pub(super) async fn judge(
 }
 
 async fn whole_log(channel: &Channel, workspace: &Workspace, progress: &Progress) -> Result<Log, BenchError> {
-    let start = pb::FeedStart { workspace_id: workspace.id.clone(), ..Default::default() };
+    let start = pb::FeedStart {
+        workspace_id: workspace.id.clone(),
+        origin: Some(pb::feed_start::Origin::Beginning(pb::FromBeginning {})),
+        ..Default::default()
+    };
     let mut stream = ChangeServiceClient::new(channel.clone())
         .max_decoding_message_size(FRAME_BYTES_MAX)
         .watch(pb::WatchRequest { start: Some(start) })

@@ -21,7 +21,8 @@ use crate::load::Latencies;
 use crate::workspace::Workspace;
 use syncline_client::check_tiling;
 use syncline_core::history::{FeedRecorder, Place};
-use syncline_protocol::convert::{place_from_pb, record_frame};
+use syncline_core::view::FeedCursor;
+use syncline_protocol::convert::{cursor_to_pb, place_from_pb, record_frame};
 use syncline_protocol::pb;
 use syncline_protocol::pb::change_service_client::ChangeServiceClient;
 
@@ -44,7 +45,7 @@ pub(super) struct SlimFrame {
     #[prost(message, optional, tag = "2")]
     pub changes: Option<SlimChanges>,
     #[prost(message, optional, tag = "4")]
-    pub reset: Option<pb::FeedReset>,
+    pub reset: Option<pb::HistoryReset>,
     #[prost(message, optional, tag = "5")]
     pub go_away: Option<pb::GoAway>,
 }
@@ -199,13 +200,13 @@ impl Slim {
 }
 
 fn start(workspace: &Workspace) -> pb::FeedStart {
-    let cursor = pb::Cursor {
+    let cursor = FeedCursor { epoch: workspace.epoch, seq: workspace.head_seq, chain: None };
+    let cursor = cursor_to_pb(&workspace.id, &cursor);
+    pb::FeedStart {
         workspace_id: workspace.id.clone(),
-        epoch: workspace.epoch,
-        seq_inclusive: workspace.head_seq,
-        chain: Bytes::new(),
-    };
-    pb::FeedStart { workspace_id: workspace.id.clone(), cursor: Some(cursor), ..Default::default() }
+        origin: Some(pb::feed_start::Origin::Cursor(cursor)),
+        ..Default::default()
+    }
 }
 
 /// One feed that is written down whole, for the history checker.

@@ -45,7 +45,7 @@ impl Workspace {
             workspace_id: id.clone(),
             display_name: "Benchmark".to_owned(),
             schema: Some(pb::Schema {
-                strict: true,
+                strict: Some(true),
                 collections: [(COLLECTION.to_owned(), collection)].into(),
             }),
         };
@@ -76,7 +76,11 @@ impl Workspace {
             let all = names.chunks(CREATES_PER_OPERATION).map(|some| {
                 operation_by_request(some.iter().map(|n| create(&record_id(*n), &value)).collect())
             });
-            let request = pb::SubmitRequest { workspace_id: self.id.clone(), operations: all.collect() };
+            let request = pb::SubmitRequest {
+                workspace_id: self.id.clone(),
+                operations: all.collect(),
+                ..Default::default()
+            };
             self.head_seq = settled(operations.submit(request).await?.into_inner())?;
             bar.inc(to - from);
             from = to;
@@ -116,7 +120,8 @@ impl Workspace {
                     })
                 })
                 .collect();
-            let request = pb::SubmitRequest { workspace_id: self.id.clone(), operations: some };
+            let request =
+                pb::SubmitRequest { workspace_id: self.id.clone(), operations: some, ..Default::default() };
             self.head_seq = settled(service.submit(request).await?.into_inner())?;
             bar.inc(to - written);
             written = to;
@@ -164,23 +169,25 @@ fn string_value(text: &str) -> Option<pb::Value> {
 
 fn create(record: &str, value: &str) -> pb::Mutation {
     let fields = string_value(value).map(|value| (FIELD.to_owned(), value)).into_iter().collect();
-    pb::Mutation {
+    pb::RecordMutation {
         collection_id: COLLECTION.to_owned(),
         record_id: record.to_owned(),
-        action: Some(pb::mutation::Action::Create(pb::CreateRecord { fields })),
+        action: Some(pb::record_mutation::Action::CreateRecord(pb::CreateRecord { fields })),
         ..Default::default()
     }
+    .into()
 }
 
 /// Sets the record's field.
 pub(super) fn set(record: &str, value: &str) -> pb::Mutation {
     let action = pb::SetField { field_id: FIELD.to_owned(), value: string_value(value) };
-    pb::Mutation {
+    pb::RecordMutation {
         collection_id: COLLECTION.to_owned(),
         record_id: record.to_owned(),
-        action: Some(pb::mutation::Action::Set(action)),
+        action: Some(pb::record_mutation::Action::SetField(action)),
         ..Default::default()
     }
+    .into()
 }
 
 fn operation_by_request(mutations: Vec<pb::Mutation>) -> pb::Operation {

@@ -10,5 +10,5 @@
 mod feed;
 mod replica;
 
-pub use feed::{FeedError, FeedReader, Heard, check_tiling};
+pub use feed::{FeedError, FeedReader, Heard, Loading, check_tiling};
 pub use replica::Replica;

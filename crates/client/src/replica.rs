@@ -69,7 +69,7 @@ impl Replica {
     pub fn context(&self) -> CausalContext {
         let extras =
             self.extras.iter().map(|(replica, counter)| Dot { replica: *replica, counter: *counter });
-        CausalContext { epoch: self.epoch, base_seq: self.base_seq, extras: extras.collect() }
+        CausalContext { extras: extras.collect(), ..CausalContext::at(self.epoch, self.base_seq) }
     }
 
     /// Uses up the next counter. Nobody else may use it, and later operations are held until the server has it.
@@ -124,6 +124,7 @@ mod tests {
             epoch: 7,
             base_seq: 12,
             extras: vec![pb::Dot { replica_id: OTHER.to_string(), counter: 4 }],
+            ..Default::default()
         };
         let made = replica.operation(Vec::new());
         assert_eq!(made.knowledge, Some(pb::operation::Knowledge::Context(context)));
@@ -139,7 +140,7 @@ mod tests {
         replica.heard_of(Dot { replica: OTHER, counter: 3 });
         assert_eq!(
             replica.context(),
-            CausalContext { epoch: 7, base_seq: 20, extras: vec![Dot { replica: OTHER, counter: 9 }] }
+            CausalContext { extras: vec![Dot { replica: OTHER, counter: 9 }], ..CausalContext::at(7, 20) }
         );
     }
 

@@ -41,6 +41,9 @@ pub struct Author {
     pub counter: Counter,
     pub base_seq: Seq,
     pub extras: Vec<Extra>,
+    /// Operations of the server's replica that this author made itself and knew beyond its base, by their counters:
+    /// these very ones, never their chain, since independent authors share that replica.
+    pub own_requests: Vec<Counter>,
 }
 
 impl Author {
@@ -63,6 +66,17 @@ impl Author {
             && !fault!(ForgetOwnChain);
         let listed = self.extras.iter().any(|e| e.replica_no == w.replica_no && e.counter >= w.counter)
             && !fault!(IgnoreExtras);
-        own_chain || listed
+        own_chain || listed || self.made_request(w)
+    }
+
+    /// Whether the settled operation is one that this author made by request id and names.
+    fn made_request(&self, w: &Stamp) -> bool {
+        if w.replica_no != SERVER_REPLICA_NO || self.own_requests.is_empty() {
+            return false;
+        }
+        if fault!(RequestsAsChain) {
+            return self.own_requests.iter().any(|counter| *counter >= w.counter);
+        }
+        self.own_requests.contains(&w.counter)
     }
 }

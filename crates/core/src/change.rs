@@ -7,7 +7,7 @@ use super::conflict::ConflictSummary;
 use super::hash::{Hash, operation_hash};
 use super::ids::{CollectionId, Dot, FieldId, RecordId};
 use super::merge::text::{SettledHunk, Splice};
-use super::operation::{CausalContext, Mutation, Settlement};
+use super::operation::{CausalContext, Mutation, RecordMutation, Settlement};
 use super::value::Value;
 
 /// An operation in its place in the order.
@@ -43,6 +43,11 @@ impl Change {
     /// The operation's identity for comparisons of knowledge.
     pub fn stamp(&self) -> Stamp {
         Stamp { seq: self.seq, replica_no: self.author.replica_no, counter: self.author.counter }
+    }
+
+    /// The change to a record that an effect comes from; none for an action on a conflict.
+    pub fn mutation_of(&self, effect: &Effect) -> Option<&RecordMutation> {
+        self.mutations.get(usize::from(effect.mutation_index))?.on_record()
     }
 
     /// The first effect on a field.
@@ -87,9 +92,13 @@ pub enum EffectKind {
     RecordRestored,
     /// The record's existence was touched without a visible change (a delete that clashed, …).
     Existence,
-    /// A register or to-one field; without a value: the mutation's own value took effect.
+    /// A register field; without a value: the mutation's own value took effect.
     Register {
         value: Option<Value>,
+    },
+    /// The target of a to-one field, as it is stored: also one that is deleted.
+    Link {
+        target: Option<RecordId>,
     },
     /// With the position up to which the author knew this text without a gap.
     Text {
@@ -105,6 +114,11 @@ pub enum EffectKind {
     Set {
         added: Vec<Value>,
         removed: Vec<Value>,
+    },
+    /// Targets of a to-many field, as they are stored.
+    Links {
+        added: Vec<RecordId>,
+        removed: Vec<RecordId>,
     },
     Conflict {
         event: ConflictEventKind,
@@ -125,7 +139,7 @@ pub enum ConflictEventKind {
 }
 
 /// The value that a register mutation writes: what [`EffectKind::Register`] without a value stands for.
-pub fn own_value(mutation: &Mutation) -> Option<Value> {
+pub fn own_value(mutation: &RecordMutation) -> Option<Value> {
     use super::operation::Action;
     match &mutation.action {
         Action::Set { value, .. } => Some(value.clone()),

@@ -6,7 +6,7 @@ use super::causality::{Author, Seq, Stamp};
 use super::change::ConflictEventKind;
 use super::ids::{CollectionId, ConflictId, Dot, FieldId, RecordId};
 use super::merge::text::Hunk;
-use super::operation::CausalContext;
+use super::operation::{CausalContext, MutationKind};
 use super::schema::Provisional;
 use super::unknown::Unknown;
 use super::value::Value;
@@ -168,7 +168,8 @@ pub struct Alternative {
     pub value: Option<Value>,
     /// For a text: which hunk of the operation.
     pub hunk: Option<AlternativeHunk>,
-    pub action: Arc<str>,
+    /// What the operation did here; absent when that cannot be told any more.
+    pub action: Option<MutationKind>,
     pub dot: Dot,
     pub actor: Arc<str>,
     pub correlation_id: Arc<str>,
@@ -179,6 +180,13 @@ pub struct Alternative {
     pub siblings: Vec<String>,
     /// What a newer version wrote beside it.
     pub unknown: Unknown,
+}
+
+impl Alternative {
+    /// Whether this side deletes its record.
+    pub fn deletes(&self) -> bool {
+        self.action == Some(MutationKind::DeleteRecord)
+    }
 }
 
 /// The hunk of a text edit that an alternative is about.

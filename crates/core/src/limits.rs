@@ -14,6 +14,8 @@ pub const RESPONSE_PAGE_BYTES_MAX: usize = 1024 * 1024;
 pub const EXTRAS_MAX: usize = 32;
 /// Further dependencies of one operation.
 pub const DEPENDENCIES_MAX: usize = 32;
+/// Own earlier operations that a caller without a replica can name as known.
+pub const AFTER_REQUESTS_MAX: usize = 32;
 /// Ids of collections, records, fields, workspaces and requests.
 pub const ID_BYTES_MAX: usize = 64;
 /// Correlation ids, actors, client names, assignees.
@@ -55,12 +57,18 @@ pub const RELEASE_CASCADE_MAX: usize = 1_000;
 pub const WAIT_CHAIN_HOPS_MAX: usize = 64;
 /// How long a request id is remembered.
 pub const REQUEST_ID_MS: i64 = 24 * 60 * 60 * 1000;
+/// Collections a feed can name; more are as well served by the whole feed.
+pub const FEED_COLLECTIONS_MAX: usize = 100;
+/// Feeds on one stream.
+pub const FEEDS_PER_STREAM_MAX: usize = 16;
 /// How far ahead a conflict can be deferred.
 pub const DEFER_MS_MAX: i64 = 366 * 24 * 60 * 60 * 1000;
 /// Steps back through a field's history in search of a conflict's base value.
 pub const BASE_SEARCH_STEPS_MAX: usize = 64;
 /// A value kept within a conflict; longer texts are cut.
 pub const CONFLICT_VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Positions of which the chain is kept in memory, beside those of changes that are.
+pub const CHAINS_KNOWN_MAX: usize = 4_096;
 /// Alternatives kept in a conflict's own row, beyond which edits of one replica fold into its latest.
 pub const ALTERNATIVES_INLINE_MAX: usize = 256;
 /// Hops a walk back through a field's chain may take.

@@ -32,7 +32,22 @@ pub enum Knowledge {
 pub struct CausalContext {
     pub epoch: Epoch,
     pub base_seq: Seq,
+    /// The chain at `base_seq`, where the author kept it: tells whether the history it knew is still there. It is
+    /// looked at when the operation arrives; changes and conflicts leave it out.
+    pub base_chain: Option<Hash>,
     pub extras: Vec<Dot>,
+}
+
+impl CausalContext {
+    /// Everything up to a position, and nothing else.
+    pub fn at(epoch: Epoch, base_seq: Seq) -> CausalContext {
+        CausalContext { epoch, base_seq, base_chain: None, extras: Vec::new() }
+    }
+
+    /// The context as changes and conflicts keep it.
+    pub fn without_chain(self) -> CausalContext {
+        CausalContext { base_chain: None, ..self }
+    }
 }
 
 /// An atomic list of mutations.
@@ -42,6 +57,8 @@ pub struct Operation {
     pub knowledge: Knowledge,
     pub mutations: Vec<Mutation>,
     pub depends_on: Vec<Dot>,
+    /// The author's own earlier request ids that it knew beyond its context. Only of callers without a replica.
+    pub after_requests: Vec<Arc<str>>,
     pub await_records: bool,
     pub correlation_id: Arc<str>,
     pub actor: Arc<str>,
@@ -74,12 +91,44 @@ impl Operation {
     }
 }
 
-/// One change to one field, one record, or one conflict.
+/// One change, to a record or to a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mutation {
-    /// Empty for actions on a conflict.
+pub enum Mutation {
+    Record(RecordMutation),
+    Conflict(ConflictMutation),
+}
+
+impl Mutation {
+    /// The change to a record, when it is one.
+    pub fn on_record(&self) -> Option<&RecordMutation> {
+        match self {
+            Mutation::Record(mutation) => Some(mutation),
+            Mutation::Conflict(_) => None,
+        }
+    }
+
+    /// The conflict it decides.
+    pub fn resolves(&self) -> Option<ConflictId> {
+        self.on_record().and_then(|mutation| mutation.resolves)
+    }
+}
+
+impl From<RecordMutation> for Mutation {
+    fn from(mutation: RecordMutation) -> Mutation {
+        Mutation::Record(mutation)
+    }
+}
+
+impl From<ConflictMutation> for Mutation {
+    fn from(mutation: ConflictMutation) -> Mutation {
+        Mutation::Conflict(mutation)
+    }
+}
+
+/// One change to a record or to one of its fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordMutation {
     pub collection: CollectionId,
-    /// Empty for actions on a conflict.
     pub record: RecordId,
     pub action: Action,
     /// When the field's value was read earlier than the context's base.
@@ -87,7 +136,31 @@ pub struct Mutation {
     pub resolves: Option<ConflictId>,
 }
 
-/// What a mutation does.
+/// One change to a conflict that does not touch its record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConflictMutation {
+    pub conflict: ConflictId,
+    pub action: ConflictAction,
+}
+
+/// What a mutation does to a conflict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConflictAction {
+    Defer {
+        /// The revision the decision was made on.
+        revision: u64,
+        remind_at_ms: i64,
+    },
+    Assign {
+        /// Nobody: the assignment is taken back.
+        assignee: Option<Arc<str>>,
+    },
+    Reopen,
+    /// Only the server: a deferral ran out.
+    Remind,
+}
+
+/// What a mutation does to a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     Create {
@@ -135,45 +208,77 @@ pub enum Action {
         field: FieldId,
         target: Option<RecordId>,
     },
-    Defer {
-        conflict: ConflictId,
-        revision: u64,
-        remind_at_ms: i64,
-    },
-    Assign {
-        conflict: ConflictId,
-        assignee: Arc<str>,
-    },
-    Reopen {
-        conflict: ConflictId,
-    },
-    /// Only the server: a deferral ran out.
-    Remind {
-        conflict: ConflictId,
-    },
+}
+
+/// What kind of thing a mutation does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MutationKind {
+    CreateRecord,
+    DeleteRecord,
+    RestoreRecord,
+    SetField,
+    EditText,
+    ReplaceText,
+    IncrementCounter,
+    AssignCounter,
+    AddElements,
+    RemoveElements,
+    ClearElements,
+    LinkRecord,
+    UnlinkRecord,
+    DeferConflict,
+    AssignConflict,
+    ReopenConflict,
+    RemindConflict,
+}
+
+impl MutationKind {
+    /// The kind in words, as it stands in errors, conflicts and logs: the names of the protocol.
+    pub fn name(self) -> &'static str {
+        match self {
+            MutationKind::CreateRecord => "create_record",
+            MutationKind::DeleteRecord => "delete_record",
+            MutationKind::RestoreRecord => "restore_record",
+            MutationKind::SetField => "set_field",
+            MutationKind::EditText => "edit_text",
+            MutationKind::ReplaceText => "replace_text",
+            MutationKind::IncrementCounter => "increment_counter",
+            MutationKind::AssignCounter => "assign_counter",
+            MutationKind::AddElements => "add_elements",
+            MutationKind::RemoveElements => "remove_elements",
+            MutationKind::ClearElements => "clear_elements",
+            MutationKind::LinkRecord => "link_record",
+            MutationKind::UnlinkRecord => "unlink_record",
+            MutationKind::DeferConflict => "defer_conflict",
+            MutationKind::AssignConflict => "assign_conflict",
+            MutationKind::ReopenConflict => "reopen_conflict",
+            MutationKind::RemindConflict => "remind_conflict",
+        }
+    }
 }
 
 impl Action {
-    /// The action's name in errors, conflicts and logs.
+    /// The action's name in the protocol, in errors, conflicts and logs.
     pub fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// What kind of action it is.
+    pub fn kind(&self) -> MutationKind {
         match self {
-            Action::Create { .. } => "create",
-            Action::Delete => "delete",
-            Action::Restore => "restore",
-            Action::Set { .. } => "set",
-            Action::EditText { .. } => "edit_text",
-            Action::ReplaceText { .. } => "replace_text",
-            Action::Increment { .. } => "increment",
-            Action::AssignCounter { .. } => "assign_counter",
-            Action::AddElements { .. } => "add_elements",
-            Action::RemoveElements { .. } => "remove_elements",
-            Action::ClearElements { .. } => "clear_elements",
-            Action::Link { .. } => "link",
-            Action::Unlink { .. } => "unlink",
-            Action::Defer { .. } => "defer_conflict",
-            Action::Assign { .. } => "assign_conflict",
-            Action::Reopen { .. } => "reopen_conflict",
-            Action::Remind { .. } => "remind_conflict",
+            Action::Create { .. } => MutationKind::CreateRecord,
+            Action::Delete => MutationKind::DeleteRecord,
+            Action::Restore => MutationKind::RestoreRecord,
+            Action::Set { .. } => MutationKind::SetField,
+            Action::EditText { .. } => MutationKind::EditText,
+            Action::ReplaceText { .. } => MutationKind::ReplaceText,
+            Action::Increment { .. } => MutationKind::IncrementCounter,
+            Action::AssignCounter { .. } => MutationKind::AssignCounter,
+            Action::AddElements { .. } => MutationKind::AddElements,
+            Action::RemoveElements { .. } => MutationKind::RemoveElements,
+            Action::ClearElements { .. } => MutationKind::ClearElements,
+            Action::Link { .. } => MutationKind::LinkRecord,
+            Action::Unlink { .. } => MutationKind::UnlinkRecord,
         }
     }
 
@@ -190,13 +295,7 @@ impl Action {
             | Action::ClearElements { field }
             | Action::Link { field, .. }
             | Action::Unlink { field, .. } => Some(field),
-            Action::Create { .. }
-            | Action::Delete
-            | Action::Restore
-            | Action::Defer { .. }
-            | Action::Assign { .. }
-            | Action::Reopen { .. }
-            | Action::Remind { .. } => None,
+            Action::Create { .. } | Action::Delete | Action::Restore => None,
         }
     }
 }
@@ -213,10 +312,10 @@ pub struct Receipt {
     pub duplicate: bool,
 }
 
-/// An operation's outcome. `Settled` and `Rejected` are terminal and never change.
+/// An operation's outcome. `Accepted` and `Rejected` are terminal and never change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    Settled {
+    Accepted {
         seq: Seq,
         settlement: Settlement,
     },
@@ -227,9 +326,18 @@ pub enum Outcome {
     },
     /// Neither settled nor stored.
     NotSettled {
+        /// Unknown when nothing was submitted.
         refusal: Option<Refusal>,
+        mutation_index: Option<u32>,
         expected_counter: Counter,
     },
+}
+
+impl Outcome {
+    /// Whether it is terminal: it will never be another.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Outcome::Accepted { .. } | Outcome::Rejected(_))
+    }
 }
 
 /// How an accepted operation settled.

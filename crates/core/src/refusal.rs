@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::causality::{Counter, Seq};
+use super::conflict::ConflictStatus;
 use super::ids::{CollectionId, ConflictId, Dot, Epoch, FieldId, RecordId};
+use super::operation::MutationKind;
 use super::schema::FieldKind;
 
 /// Why an operation was not accepted. The texts tell the caller what to do.
@@ -19,18 +21,26 @@ pub enum Refusal {
     ValueTooDeep { limit: u64 },
     #[error("the mutation has no action this server knows; is the client newer than the server?")]
     UnknownAction,
+    #[error("the request has the field {field}, which this server does not know: is the client newer?")]
+    UnknownField { field: String },
     #[error("the workspace's schema has no collection {collection}; add it with UpdateSchema")]
-    UnknownCollection { collection: CollectionId },
+    UndeclaredCollection { collection: CollectionId },
     #[error("collection {collection} has no field {field}; add it with UpdateSchema")]
-    UnknownField { collection: CollectionId, field: FieldId },
-    #[error("{action} does not fit field {field}, which is of kind {kind:?}")]
-    KindMismatch { field: FieldId, kind: FieldKind, action: Arc<str> },
+    UndeclaredField { collection: CollectionId, field: FieldId },
+    #[error("{} does not fit field {field}, which is of kind {kind:?}", action.name())]
+    KindMismatch { field: FieldId, kind: FieldKind, action: MutationKind },
     #[error(
         "the context knows position {base_seq}, but the head is {head_seq}; keep the operation and reconcile"
     )]
     ContextAhead { base_seq: Seq, head_seq: Seq },
     #[error("the context belongs to another history of the workspace; take a snapshot and submit again")]
     WrongEpoch { epoch: Epoch, expected_epoch: Epoch },
+    #[error(
+        "the history up to position {base_seq} that the author knew is gone; read again and decide again"
+    )]
+    HistoryRewound { base_seq: Seq },
+    #[error("operation {operation_index} of the same call did not settle, and all were to settle together")]
+    NotAllSettled { operation_index: u32 },
     #[error("invalid context: {detail}")]
     InvalidContext { detail: String },
     #[error("dot {dot} was used with another content; take a new replica id and submit again")]
@@ -69,8 +79,8 @@ pub enum Refusal {
     ConflictNotFound { conflict: ConflictId },
     #[error("conflict {conflict} is at revision {revision} now; read it again and decide again")]
     ConflictChanged { conflict: ConflictId, revision: u64 },
-    #[error("conflict {conflict} is {status}")]
-    ConflictNotLive { conflict: ConflictId, status: Arc<str> },
+    #[error("conflict {conflict} is {}", status.name())]
+    ConflictNotLive { conflict: ConflictId, status: ConflictStatus },
     #[error("conflict {conflict} is live in the same place; decide that one")]
     ConflictLive { conflict: ConflictId },
     #[error("the stored state contradicts itself: {detail}")]

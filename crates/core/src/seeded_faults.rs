@@ -13,6 +13,14 @@ pub enum SeededFault {
     ForgetOwnChain,
     /// Engine: what an operation lists need not have settled.
     NoHold,
+    /// Engine: naming an own request id is to know all requests before it, whoever made them.
+    RequestsAsChain,
+    /// Engine: an operation's base may lie before that of an own request it names.
+    RequestBaseUnchecked,
+    /// Engine: the chain at a context's base is not looked at.
+    BaseChainUnchecked,
+    /// Engine: of a call whose operations settle together or not at all, those before the refused one stay.
+    HalfOfCallStays,
     /// Engine: a write replaces heads it did not know.
     LastWriterOnly,
     /// Engine: lineages have no rank.
@@ -63,6 +71,10 @@ pub enum SeededFault {
     CycleUnnoticed,
     /// Engine: a reminder that fired is due again.
     ReminderStays,
+    /// Engine: what a schema update does not mention gets its default again.
+    UpdateResetsAbsent,
+    /// Engine: a schema update may have been made for any version.
+    SchemaVersionIgnored,
 
     /// Text: an insertion always goes just before the next known character.
     NaiveRightNeighbour,
@@ -141,12 +153,20 @@ pub enum SeededFault {
     ChainUnchecked,
     /// Service: a cursor ahead of what this server has heard of is refused.
     LaggingServerResets,
+    /// Service: a feed of other collections than its cursor's goes on without what they differ in.
+    DifferenceNotLoaded,
+    /// Service: records of collections that are no longer asked for stay with the client.
+    LeaveForgotten,
+    /// Service: a loading that is resumed begins one record after the one that is next.
+    LoadingResumesTooFar,
     /// Service: a snapshot's position is read after its rows.
     SnapshotPositionLate,
     /// Service: a snapshot tells the position this server has shown, not the one it was read at.
     SnapshotPositionShown,
     /// Service: a read stands for the position this server has shown, not the one it was read at.
     ReadPositionShown,
+    /// Service: a read need not contain the position that its caller names.
+    AtLeastUnchecked,
     /// Service: a server knows only the reminders that it wrote itself since its start.
     RemindersForgotten,
     /// Service: a lease never ends.

@@ -21,6 +21,22 @@ pub struct RecordView {
     /// Position of the last change that touched it, its fields included.
     pub last_seq: Seq,
     pub live_conflicts: Vec<ConflictId>,
+    /// Targets of its links that are deleted, as of a read; empty in feeds and snapshots.
+    pub deleted_targets: Vec<RecordId>,
+}
+
+impl RecordView {
+    /// Where its links lead to, as they are stored.
+    pub fn targets(&self) -> impl Iterator<Item = &RecordId> {
+        self.fields.values().flat_map(|field| match &field.state {
+            FieldStateView::Target(target) => target.as_slice(),
+            FieldStateView::Targets(targets) => targets,
+            FieldStateView::Register(_)
+            | FieldStateView::Text(_)
+            | FieldStateView::Counter(_)
+            | FieldStateView::Elements(_) => &[],
+        })
+    }
 }
 
 /// A field as it is shown.
@@ -42,9 +58,9 @@ pub enum FieldStateView {
     Counter(i64),
     /// A set, in the order of its elements' hashes.
     Elements(Vec<Value>),
-    /// A to-one link; none also when the target is deleted.
+    /// A to-one link, as it is stored: its target may be deleted.
     Target(Option<RecordId>),
-    /// A to-many link: targets that are not deleted.
+    /// A to-many link, as it is stored.
     Targets(Vec<RecordId>),
 }
 
@@ -67,26 +83,6 @@ pub struct FeedCursor {
     pub seq: Seq,
     /// The hash chain at that position, when the client kept it.
     pub chain: Option<Hash>,
-}
-
-/// A condition on a field of a record; a missing field equals null.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldFilter {
-    pub field: FieldId,
-    pub condition: FieldCondition,
-}
-
-/// What must hold for a field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FieldCondition {
-    /// The register, counter, text or to-one field has this value.
-    Equals(Value),
-    /// The field has another value.
-    NotEquals(Value),
-    /// The set or to-many field has this element.
-    Contains(Value),
-    /// The text or string value contains this, character by character.
-    ContainsText(Arc<str>),
 }
 
 /// Which conflicts are wanted; `None` means any.

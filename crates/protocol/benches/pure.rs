@@ -18,6 +18,7 @@ use std::hint::black_box;
 use std::io::Read as _;
 use std::path::Path;
 
+use bytes::Bytes;
 use criterion::{BatchSize, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use prost::Message as _;
 use rand::rngs::StdRng;
@@ -29,12 +30,14 @@ use syncline_core::hash::chain;
 use syncline_core::ids::{Dot, Epoch};
 use syncline_core::limits::EXTRAS_MAX;
 use syncline_core::merge::text::Hunk;
-use syncline_core::operation::{Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome};
+use syncline_core::operation::{
+    Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome, RecordMutation,
+};
 use syncline_core::sequencer::{self, Environment};
 use syncline_core::state::{FieldValue, Key, Row, WorkspaceState};
 use syncline_core::value::Value;
 use syncline_protocol::codec::decode;
-use syncline_protocol::convert::{change_to_pb, operations_from_pb};
+use syncline_protocol::convert::{change_to_pb, operations_from_bytes};
 use syncline_protocol::pb;
 use uuid::Uuid;
 
@@ -67,11 +70,12 @@ fn replica(number: u128) -> Uuid {
 }
 
 fn context(base_seq: u64) -> CausalContext {
-    CausalContext { epoch: EPOCH, base_seq, extras: Vec::new() }
+    CausalContext::at(EPOCH, base_seq)
 }
 
 fn mutation(record: &str, action: Action) -> Mutation {
-    Mutation { collection: "notes".into(), record: record.into(), action, observed_seq: None, resolves: None }
+    let (collection, record) = ("notes".into(), record.into());
+    RecordMutation { collection, record, action, observed_seq: None, resolves: None }.into()
 }
 
 fn operation(dot: Dot, context: CausalContext, mutations: Vec<Mutation>) -> Operation {
@@ -80,6 +84,7 @@ fn operation(dot: Dot, context: CausalContext, mutations: Vec<Mutation>) -> Oper
         knowledge: Knowledge::Context(context),
         mutations,
         depends_on: Vec::new(),
+        after_requests: Vec::new(),
         await_records: false,
         correlation_id: "".into(),
         actor: "".into(),
@@ -105,7 +110,7 @@ fn text_value(number: usize) -> String {
 fn settle(state: &mut WorkspaceState, operation: &Operation) -> (bool, bool) {
     let receipt = sequencer::submit(state, operation, CLOCK).expect("everything is in memory");
     match receipt.outcome {
-        Outcome::Settled { settlement, .. } => (settlement.merged, !settlement.conflicts.is_empty()),
+        Outcome::Accepted { settlement, .. } => (settlement.merged, !settlement.conflicts.is_empty()),
         other => panic!("an operation did not settle: {other:?}"),
     }
 }
@@ -135,6 +140,7 @@ fn causality(criterion: &mut Criterion) {
         base_seq,
         // None of them stands for a head: each is looked at, for every head.
         extras: (0..extras).map(|e| Extra { replica_no: 1_000 + e as u32, counter: 9 }).collect(),
+        own_requests: Vec::new(),
     };
     let heads: Vec<Stamp> =
         (1..=HEADS).map(|n| Stamp { seq: 1_000 + n, replica_no: 10 + n as u32, counter: n }).collect();
@@ -386,7 +392,7 @@ impl Prefix {
             .map(|(author, (known, _))| Dot { replica: replica(1 + author as u128), counter: *known })
             .collect();
         // The document was created at position 1.
-        CausalContext { epoch: EPOCH, base_seq: self.length as u64 + 1, extras }
+        CausalContext { extras, ..CausalContext::at(EPOCH, self.length as u64 + 1) }
     }
 }
 
@@ -433,11 +439,11 @@ fn encode_frame(changes: &[std::sync::Arc<Change>]) -> Vec<u8> {
     let content = pb::Changes {
         from_seq_exclusive: changes.first().map_or(0, |change| change.seq - 1),
         to_seq_inclusive: changes.last().map_or(0, |change| change.seq),
-        changes: changes.iter().filter_map(|change| change_to_pb(change, None)).collect(),
+        changes: changes.iter().map(|change| change_to_pb(change)).collect(),
         head_seq: changes.last().map_or(0, |change| change.seq),
         schema_version: 1,
     };
-    let frame = pb::Frame { content: Some(pb::frame::Content::Changes(content)), cursor: None };
+    let frame = pb::Frame { content: Some(pb::frame::Content::Changes(content)), ..Default::default() };
     pb::SubscribeResponse { frame: Some(frame) }.encode_to_vec()
 }
 
@@ -455,32 +461,49 @@ fn feed(criterion: &mut Criterion) {
 }
 
 /// A call as a client with a replica sends it.
-fn submit_request(count: usize) -> Vec<u8> {
+fn submit_request(count: usize) -> Bytes {
     let operations = (0..count).zip(1..).map(|(number, counter)| pb::Operation {
         identity: Some(pb::operation::Identity::Dot(pb::Dot { replica_id: replica(1).to_string(), counter })),
         knowledge: Some(pb::operation::Knowledge::Context(pb::CausalContext {
             epoch: EPOCH,
             base_seq: 1_000,
-            extras: Vec::new(),
-        })),
-        mutations: vec![pb::Mutation {
-            collection_id: "notes".to_owned(),
-            record_id: record_name(number),
-            action: Some(pb::mutation::Action::Set(pb::SetField {
-                field_id: "title".to_owned(),
-                value: Some(pb::Value { kind: Some(pb::value::Kind::StringValue(text_value(number))) }),
-            })),
             ..Default::default()
-        }],
+        })),
+        mutations: vec![
+            pb::RecordMutation {
+                collection_id: "notes".to_owned(),
+                record_id: record_name(number),
+                action: Some(pb::record_mutation::Action::SetField(pb::SetField {
+                    field_id: "title".to_owned(),
+                    value: Some(pb::Value { kind: Some(pb::value::Kind::StringValue(text_value(number))) }),
+                })),
+                ..Default::default()
+            }
+            .into(),
+        ],
         ..Default::default()
     });
-    pb::SubmitRequest { workspace_id: "workspace".to_owned(), operations: operations.collect() }
-        .encode_to_vec()
+    pb::SubmitRequest {
+        workspace_id: "workspace".to_owned(),
+        operations: operations.collect(),
+        ..Default::default()
+    }
+    .encode_to_vec()
+    .into()
 }
 
-fn take(bytes: &[u8]) -> Vec<Operation> {
-    let request: pb::SubmitRequest = decode(bytes).expect("a message");
-    operations_from_pb(request.operations).expect("operations")
+/// A call as the server takes it: the operations are decoded one by one.
+#[derive(prost::Message)]
+struct ServedRequest {
+    #[prost(string, tag = "1")]
+    workspace_id: String,
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    operations: Vec<Bytes>,
+}
+
+fn take(bytes: Bytes) -> Vec<Operation> {
+    let request: ServedRequest = decode(bytes).expect("a message");
+    operations_from_bytes(request.operations).expect("operations")
 }
 
 fn submit(criterion: &mut Criterion) {
@@ -489,10 +512,10 @@ fn submit(criterion: &mut Criterion) {
         let bytes = submit_request(count);
         group.throughput(Throughput::Elements(count as u64));
         group.bench_function(format!("decode and convert, {count} operations"), |bencher| {
-            bencher.iter(|| take(black_box(&bytes)));
+            bencher.iter(|| take(black_box(bytes.clone())));
         });
     }
-    let operation = take(&submit_request(1)).remove(0);
+    let operation = take(submit_request(1)).remove(0);
     group.throughput(Throughput::Elements(1));
     group.bench_function("hash an operation", |bencher| {
         bencher.iter(|| black_box(&operation).content_hash());

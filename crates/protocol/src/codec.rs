@@ -13,6 +13,7 @@ use tonic::codec::{BufferSettings, DecodeBuf, EncodeBuf};
 
 use super::pb;
 use super::status::Failure;
+use super::unknown_field::Strict;
 use syncline_core::limits::MESSAGE_BYTES_MAX;
 
 /// What a call's buffers begin with, in each direction; they grow as messages need. tonic's own 8 KiB would be most of what
@@ -25,40 +26,69 @@ fn buffers() -> BufferSettings {
     BufferSettings::new(BUFFER_BYTES, YIELD_BYTES)
 }
 
-/// A message of a method, with its greatest encoded size. A new method does not compile until its two are listed.
+/// A message of a method, and what of it is refused. A new method does not compile until its two are listed.
 pub trait Bounded {
     /// Larger ones are refused before they are decoded.
     const BYTES_MAX: usize;
+    /// A field in it that this version of the protocol does not have is refused, rather than dropped.
+    const STRICT: Option<Strict>;
 }
 
-macro_rules! bounded {
-    ($bytes_max:expr; $($message:ident)*) => {
+/// Messages of clients: bounded, and strict.
+macro_rules! requests {
+    ($package:literal; $($message:ident)*) => {
         $(impl Bounded for pb::$message {
-            const BYTES_MAX: usize = $bytes_max;
+            const BYTES_MAX: usize = MESSAGE_BYTES_MAX;
+            const STRICT: Option<Strict> =
+                Some(Strict { message: concat!($package, ".", stringify!($message)), apart: &[] });
+        })*
+
+        /// The full names of all strict messages.
+        #[cfg(test)]
+        pub(crate) const STRICT_MESSAGES: &[&str] = &[$(concat!($package, ".", stringify!($message))),*];
+    };
+}
+
+/// Messages of servers: bounded by whoever makes them, and by tonic's 4 MiB at the client, which takes what it knows.
+macro_rules! responses {
+    ($($message:ident)*) => {
+        $(impl Bounded for pb::$message {
+            const BYTES_MAX: usize = usize::MAX;
+            const STRICT: Option<Strict> = None;
         })*
     };
 }
 
-// What clients send.
-bounded! { MESSAGE_BYTES_MAX;
+requests! { "syncline.v1";
     SubscribeRequest WatchRequest SnapshotRequest ListConflictsRequest GetConflictRequest
     ResolveConflictRequest DeferConflictRequest AssignConflictRequest ReopenConflictRequest
     ListConflictEventsRequest GetConflictStatisticsRequest KeepAliveRequest BeatRequest DisconnectRequest
     ListConnectionsRequest SubmitRequest GetReceiptsRequest AbandonCounterRequest GetRecordRequest
     ListRecordsRequest ListRecordHistoryRequest CreateWorkspaceRequest GetWorkspaceRequest
     ListWorkspacesRequest GetSchemaRequest UpdateSchemaRequest GetVersionVectorRequest GetHeadRequest
-    NoopRequest
+    GetServerInfoRequest
 }
 
-// What servers send: bounded by whoever makes them, and by tonic's 4 MiB at the client.
-bounded! { usize::MAX;
+responses! {
     SubscribeResponse WatchResponse SnapshotResponse ListConflictsResponse GetConflictResponse
     ResolveConflictResponse DeferConflictResponse AssignConflictResponse ReopenConflictResponse
     ListConflictEventsResponse GetConflictStatisticsResponse KeepAliveResponse BeatResponse
     DisconnectResponse ListConnectionsResponse SubmitResponse GetReceiptsResponse AbandonCounterResponse
     GetRecordResponse ListRecordsResponse ListRecordHistoryResponse CreateWorkspaceResponse
     GetWorkspaceResponse ListWorkspacesResponse GetSchemaResponse UpdateSchemaResponse
-    GetVersionVectorResponse GetHeadResponse NoopResponse
+    GetVersionVectorResponse GetHeadResponse GetServerInfoResponse
+}
+
+impl Bounded for pb::diagnostics::NoopRequest {
+    const BYTES_MAX: usize = MESSAGE_BYTES_MAX;
+    /// As strict as the Submit that it stands for.
+    const STRICT: Option<Strict> =
+        Some(Strict { message: "syncline.diagnostics.v1alpha1.NoopRequest", apart: &[] });
+}
+
+impl Bounded for pb::diagnostics::NoopResponse {
+    const BYTES_MAX: usize = usize::MAX;
+    const STRICT: Option<Strict> = None;
 }
 
 /// The codec of every method: encodes `T`, decodes `U`.
@@ -128,10 +158,18 @@ impl<U: Message + Default + Bounded> tonic::codec::Decoder for Decoder<U> {
     }
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        if buffer.remaining() > U::BYTES_MAX {
+        let length = buffer.remaining();
+        if length > U::BYTES_MAX {
             return Err(Failure::message_too_large().into());
         }
-        Ok(Some(decode(buffer)?))
+        let Some(strict) = U::STRICT else { return Ok(Some(decode(buffer)?)) };
+        // Taken out as one piece, which copies nothing: they may have to be looked at again.
+        let bytes = buffer.copy_to_bytes(length);
+        let message = decode(bytes.clone())?;
+        match strict.unknown_field(&message, &bytes) {
+            Some(path) => Err(Failure::unknown_field(&path).into()),
+            None => Ok(Some(message)),
+        }
     }
 }
 
@@ -151,7 +189,7 @@ mod tests {
     use tonic_types::StatusExt as _;
 
     use super::*;
-    use crate::convert::operations_from_pb;
+    use crate::convert::operations_from_bytes;
 
     /// Appends a length-delimited field around what `reversed` holds so far, back to front.
     fn wrap(reversed: &mut Vec<u8>, field: u8) {
@@ -169,7 +207,8 @@ mod tests {
             wrap(&mut reversed, 7); // Value.list_value
         }
         wrap(&mut reversed, 2); // SetField.value
-        wrap(&mut reversed, 6); // Mutation.set
+        wrap(&mut reversed, 6); // RecordMutation.set_field
+        wrap(&mut reversed, 1); // Mutation.record
         wrap(&mut reversed, 5); // Operation.mutations
         wrap(&mut reversed, 2); // SubmitRequest.operations
         reversed.reverse();
@@ -222,7 +261,7 @@ mod tests {
 
     #[tokio::test]
     async fn requests_are_limited() {
-        let request = |bytes| pb::SubmitRequest { workspace_id: "x".repeat(bytes), operations: vec![] };
+        let request = |bytes| pb::SubmitRequest { workspace_id: "x".repeat(bytes), ..Default::default() };
         let frame = request(MESSAGE_BYTES_MAX).encoded_len() - MESSAGE_BYTES_MAX;
         let largest = request(MESSAGE_BYTES_MAX - frame);
         assert_eq!(receive(&largest.encode_to_vec()).await.expect("1 MiB"), Some(largest));
@@ -251,7 +290,8 @@ mod tests {
                 bytes[at] = random.random();
             }
             if let Ok(request) = decode::<pb::SubmitRequest>(&*bytes) {
-                let _ = operations_from_pb(request.operations);
+                let operations = request.operations.iter().map(|o| o.encode_to_vec().into()).collect();
+                let _ = operations_from_bytes(operations);
             }
         }
     }
@@ -262,9 +302,7 @@ mod tests {
             let _ = decode::<pb::SubmitRequest>(&*bytes);
             let _ = decode::<pb::ListRecordsRequest>(&*bytes);
             let _ = decode::<pb::SubscribeRequest>(&*bytes);
-            if let Ok(operation) = decode::<pb::Operation>(&*bytes) {
-                let _ = operations_from_pb(vec![operation]);
-            }
+            let _ = operations_from_bytes(vec![bytes.into()]);
         }
     }
 }

@@ -7,7 +7,7 @@
 use syncline_core::seeded_faults::SeededFault;
 
 /// Every fault, a seed that found it, and what that found.
-pub const FAULTS: [(SeededFault, u64, &str); 25] = [
+pub const FAULTS: [(SeededFault, u64, &str); 30] = [
     (
         SeededFault::AnswerBeforeCommit,
         0,
@@ -34,11 +34,16 @@ pub const FAULTS: [(SeededFault, u64, &str); 25] = [
     (SeededFault::CursorOfHead, 0, "a frame does not end at its cursor"),
     (SeededFault::GoAwayAtHead, 4, "a stream that ends tells a cursor that was not reached"),
     (SeededFault::EpochUnchecked, 0, "a foreign cursor is accepted"),
+    (SeededFault::BaseChainUnchecked, 0, "an operation on another history is accepted"),
     (SeededFault::ChainUnchecked, 0, "a cursor with a wrong chain is accepted"),
     (SeededFault::LaggingServerResets, 6, "a feed is reset that another server had served"),
+    (SeededFault::DifferenceNotLoaded, 0, "a client that chose anew lacks what it chose"),
+    (SeededFault::LeaveForgotten, 0, "a client that chose anew has what it no longer asks for"),
+    (SeededFault::LoadingResumesTooFar, 0, "a client that was cut while it loaded lacks a record"),
     (SeededFault::SnapshotPositionLate, 3, "two clients have different states at one position"),
     (SeededFault::SnapshotPositionShown, 6, "two clients have different states at one position"),
     (SeededFault::ReadPositionShown, 0, "a read is older than what was acknowledged before"),
+    (SeededFault::AtLeastUnchecked, 0, "a read of a position that is not there is answered"),
     (SeededFault::RemindersForgotten, 1, "a conflict stays put aside"),
     (SeededFault::LeaseNeverEnds, 0, "a client that is gone is listed as connected"),
 ];

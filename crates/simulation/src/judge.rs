@@ -12,6 +12,7 @@ use syncline_protocol::pb;
 
 use super::ambient::BEGINNING_MS;
 use super::client::WORKSPACE;
+use super::client::chooser::CHOICES;
 use super::client::fold::{self, Field, Fold};
 use super::net;
 use super::record::{Dot, Outcome, Read, Record, Sent};
@@ -55,6 +56,10 @@ pub(super) fn what_is_missing(world: &World) -> Option<String> {
         if state.position != head {
             return Some(format!("{} is at {} of {head}", client.name, state.position));
         }
+        let chosen = client.chosen.borrow();
+        if client.habits().chooses && (chosen.position() != head || !chosen.is_whole()) {
+            return Some(format!("{} has its choice as of {} of {head}", client.name, chosen.position()));
+        }
     }
     None
 }
@@ -90,8 +95,7 @@ pub(super) fn judge_history(world: &World) -> Result<(), String> {
 fn check_history(world: &World, log: &[Change]) -> Result<(), String> {
     let mut whole = history::Log::new(world.epoch.get().unwrap_or_default());
     for change in log {
-        let change = change_to_pb(change, None).ok_or("a change without effects")?;
-        record_change(&mut whole, &change).map_err(|unreadable| unreadable.to_string())?;
+        record_change(&mut whole, &change_to_pb(change)).map_err(|unreadable| unreadable.to_string())?;
     }
     let head = now(reader(world).head(WS)).unwrap().ok_or("no head")?;
     whole.head(head.head_seq, Some(head.chain));
@@ -121,7 +125,8 @@ fn judge_outcome(dot: Dot, sent: &Sent) -> Result<(), String> {
 }
 
 fn judge_reason(dot: Dot, sent: &Sent, reason: &str) -> Result<(), String> {
-    const NEVER: [&str; 4] = ["INVALID_CONTEXT", "INVALID_REQUEST", "UNKNOWN_FIELD", "UNKNOWN_COLLECTION"];
+    const NEVER: [&str; 5] =
+        ["INVALID_CONTEXT", "INVALID_REQUEST", "UNKNOWN_FIELD", "UNDECLARED_FIELD", "UNDECLARED_COLLECTION"];
     let reason = reason.trim_start_matches("ERROR_REASON_");
     match reason {
         "ABANDONED" if !sent.lost => Err(format!("{dot:?} was abandoned by nobody")),
@@ -138,7 +143,7 @@ fn judge_pictures(record: &Record, log: &[Change]) -> Result<(), String> {
     record.reads.iter().for_each(|read| reads.entry(read.seq).or_default().push(read));
     for seq in 0..=log.len() as u64 {
         if let Some(change) = seq.checked_sub(1).and_then(|at| log.get(at as usize)) {
-            fold.apply(&change_to_pb(change, None).ok_or("a change without effects")?)?;
+            fold.apply(&change_to_pb(change))?;
         }
         if let Some((client, picture)) = record.states.get(&seq)
             && *picture != fold.picture()
@@ -147,6 +152,15 @@ fn judge_pictures(record: &Record, log: &[Change]) -> Result<(), String> {
                 "client {client} had another state at {seq}:\n{picture}\n{}",
                 fold.picture()
             ));
+        }
+        for (client, _, choice, picture) in record.views.iter().filter(|(_, at, ..)| *at == seq) {
+            let ours = fold.picture_of(CHOICES[*choice]);
+            if *picture != ours {
+                let names = CHOICES[*choice];
+                return Err(format!(
+                    "client {client} had {names:?} at {seq} as\n{picture}\nthe log says\n{ours}"
+                ));
+            }
         }
         for read in reads.remove(&seq).unwrap_or_default() {
             let ours = fold.shown(&read.record_id);

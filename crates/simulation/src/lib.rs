@@ -10,6 +10,7 @@
 //! | servers | 1 to 3, each started again after a crash, over one store that survives them; one alone also without knowing of others |
 //! | clients | 2 to 5: replica, counters, context from their own feed, knowledge of others' operations before their order, a queue sent again with the same dots, other servers after failures |
 //! | feeds | Watch and Subscribe with acknowledgements and pauses, resumed from their cursors, sometimes read slowly; some clients begin with a snapshot while others write |
+//! | choices | feeds of now these, now those collections, chosen on the open stream or with the cursor, cut while they load, resumed elsewhere; beside them another feed on the same stream |
 //! | operations | registers, counters, sets, texts, links, creations, deletes and restores, dependencies, decisions, deferrals of a moment, lost and abandoned counters, invalid ones |
 //! | network | delay, messages held back, lost ones, cuts both ways and one way. TCP is kept: a lost message jams its connection, which ends by its keepalive; messages overtake each other between connections only |
 //! | servers' faults | crashes between any two ticks, at the n-th call of the store, and after a commit took effect; stops; clock steps up to a day |
@@ -17,7 +18,7 @@
 //!
 //! After the last fault, queues have to drain and feeds to be at the head within 10 s, reminders to fire within 15 s.
 //! Then everything is judged ([`judge`]): the history checker ([`syncline_core::history`]) over all submissions, answers and
-//! frames; states of clients at equal positions, reads and snapshots against a fold of the log; every increment, inserted
+//! frames; states of clients at equal positions, reads, snapshots and choices against a fold of the log; every increment, inserted
 //! piece of text and added element once; reminders once; nothing left waiting; what servers list against what
 //! clients have; presence. On the way, every frame and answer is checked as it comes, and a panic anywhere counts.
 //!

@@ -24,6 +24,7 @@ pub(super) struct Plan {
     pub silent_to_the_end: bool,
     /// Settings of the servers.
     pub ring_changes: usize,
+    pub chunk_records: usize,
     pub stream_age_ms: u64,
     /// Slowest delivery of a message in normal times.
     pub latency_ms: u64,
@@ -40,6 +41,8 @@ pub(super) struct Habits {
     pub slow_ms: u64,
     /// By Subscribe, otherwise by Watch.
     pub subscribes: bool,
+    /// Follows changing choices of collections through a feed of their own.
+    pub chooses: bool,
 }
 
 /// Something that goes wrong for a while.
@@ -97,6 +100,7 @@ impl Plan {
             mended_at_ms,
             faults,
             silent_to_the_end: dice.random_bool(0.3),
+            chunk_records: [1, 3, 2_000][dice.random_range(0..3)],
             ring_changes: [2, 8, 64, 1_024][dice.random_range(0..4)],
             stream_age_ms: [700, 2_000, 60_000][dice.random_range(0..3)],
             latency_ms: [2, 10, 40][dice.random_range(0..3)],
@@ -112,6 +116,7 @@ fn habits(n: usize, dice: &mut StdRng) -> Habits {
         pause_ms: [30, 100, 300][dice.random_range(0..3)],
         slow_ms: if dice.random_bool(0.2) { dice.random_range(20..200) } else { 0 },
         subscribes: dice.random_bool(0.5),
+        chooses: dice.random_bool(0.4),
     }
 }
 

@@ -45,6 +45,8 @@ pub(super) struct Record {
     /// What somebody's fold came to at a position, and who was the first to get there.
     pub states: BTreeMap<u64, (usize, String)>,
     pub reads: Vec<Read>,
+    /// What somebody had of a choice of collections at a position: client, position, choice, picture.
+    pub views: Vec<(usize, u64, usize, String)>,
     /// The first thing that was wrong.
     pub violation: Option<String>,
     pub counts: BTreeMap<&'static str, u64>,
@@ -58,6 +60,7 @@ impl Record {
             sent: BTreeMap::new(),
             states: BTreeMap::new(),
             reads: Vec::new(),
+            views: Vec::new(),
             violation: None,
             counts: BTreeMap::new(),
         }

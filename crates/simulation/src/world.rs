@@ -32,10 +32,10 @@ const REMINDED_MS: u64 = 15_000;
 const JUDGES_MS: u64 = 5_000;
 /// A server that could not start tries again after this.
 const START_AGAIN: Duration = Duration::from_millis(50);
-/// How often a server's clients beat.
-const BEAT_INTERVAL: Duration = Duration::from_millis(400);
-/// After everything is mended nobody beats any more; after this nobody counts as connected. The last beat may be on its
-/// way for 1.2 s, its lease is 2.5 beats, and servers tell each other a second late.
+/// How often a server's clients send heartbeats.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(400);
+/// After everything is mended nobody sends heartbeats any more; after this nobody counts as connected. The last heartbeat
+/// may be on its way for 1.2 s, its lease is 2.5 intervals, and servers tell each other a second late.
 const LEASES_MS: u64 = 3_600;
 /// How long a stopping server waits for its clients.
 const DRAIN: Duration = Duration::from_millis(300);
@@ -365,6 +365,7 @@ fn config(plan: &Plan) -> Config {
     config.server.max_stream_age = Duration::from_millis(plan.stream_age_ms);
     config.server.drain = DRAIN;
     config.feed.ring_changes = plan.ring_changes;
-    config.heartbeat.interval = BEAT_INTERVAL;
+    config.heartbeat.interval = HEARTBEAT_INTERVAL;
+    config.feed.chunk_records = plan.chunk_records;
     config
 }

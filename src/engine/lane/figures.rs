@@ -43,9 +43,9 @@ pub(super) fn kind_of(error: &StoreError) -> &'static str {
 pub(super) fn outcome_name(receipt: &Receipt) -> &'static str {
     match &receipt.outcome {
         _ if receipt.duplicate => "duplicate",
-        Outcome::Settled { settlement, .. } if !settlement.conflicts.is_empty() => "conflicted",
-        Outcome::Settled { settlement, .. } if settlement.merged => "merged",
-        Outcome::Settled { .. } => "applied",
+        Outcome::Accepted { settlement, .. } if !settlement.conflicts.is_empty() => "conflicted",
+        Outcome::Accepted { settlement, .. } if settlement.merged => "merged",
+        Outcome::Accepted { .. } => "applied",
         Outcome::Rejected(_) => "rejected",
         Outcome::Held { .. } => "held",
         Outcome::NotSettled { .. } => "not_settled",

@@ -6,10 +6,10 @@ use tokio::sync::oneshot;
 
 use crate::store::StoreError;
 use syncline_core::causality::Counter;
-use syncline_core::hash::Secret;
+use syncline_core::hash::{Hash, Secret};
 use syncline_core::ids::{ConflictId, Dot, WorkspaceNo};
 use syncline_core::operation::{Operation, Receipt};
-use syncline_core::schema::{Schema, SchemaError};
+use syncline_core::schema::{Schema, SchemaError, SchemaUpdate, UpdatedSchema};
 
 use crate::engine::error::EngineError;
 
@@ -21,7 +21,17 @@ pub(in crate::engine) enum Job {
     Submit {
         ws: WorkspaceNo,
         operations: Vec<Operation>,
+        /// Settle all of them or none.
+        all_or_nothing: bool,
         reply: Reply<(Vec<Receipt>, u64)>,
+    },
+    /// One operation that the server made from a request about a conflict.
+    Decide {
+        ws: WorkspaceNo,
+        operation: Box<Operation>,
+        /// Of the request: tells whether the same one comes again.
+        request_hash: Hash,
+        reply: Reply<Receipt>,
     },
     Abandon {
         ws: WorkspaceNo,
@@ -30,8 +40,12 @@ pub(in crate::engine) enum Job {
     },
     UpdateSchema {
         ws: WorkspaceNo,
-        change: Schema,
-        reply: Reply<Result<Schema, SchemaError>>,
+        update: SchemaUpdate,
+        /// The version that the update was made for.
+        version: u64,
+        /// Whether only to say what would change.
+        validate_only: bool,
+        reply: Reply<Result<UpdatedSchema, SchemaError>>,
     },
     CreateWorkspace {
         id: Arc<str>,
@@ -60,6 +74,7 @@ impl Job {
         match self {
             Job::CreateWorkspace { .. } => None,
             Job::Submit { ws, .. }
+            | Job::Decide { ws, .. }
             | Job::Abandon { ws, .. }
             | Job::UpdateSchema { ws, .. }
             | Job::Remind { ws, .. }
@@ -94,6 +109,7 @@ pub(super) fn answer<T: Send + 'static>(
 pub(super) fn refuse(job: Job) -> Answer {
     match job {
         Job::Submit { reply, .. } => fail(reply),
+        Job::Decide { reply, .. } => fail(reply),
         Job::Abandon { reply, .. } => fail(reply),
         Job::UpdateSchema { reply, .. } => fail(reply),
         Job::CreateWorkspace { reply, .. } => fail(reply),

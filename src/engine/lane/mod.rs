@@ -197,10 +197,13 @@ impl Lane {
         }
         let mut keys: BTreeMap<WorkspaceNo, Vec<Key>> = BTreeMap::new();
         for job in jobs {
-            if let Job::Submit { ws, operations, .. } = job {
-                let needs = keys.entry(*ws).or_default();
-                operations.iter().for_each(|operation| needs.extend(sequencer::needs_of(operation)));
-            }
+            let (ws, operations) = match job {
+                Job::Submit { ws, operations, .. } => (ws, operations.as_slice()),
+                Job::Decide { ws, operation, .. } => (ws, std::slice::from_ref(&**operation)),
+                _ => continue,
+            };
+            let needs = keys.entry(*ws).or_default();
+            operations.iter().for_each(|operation| needs.extend(sequencer::needs_of(operation)));
         }
         for (ws, keys) in keys {
             let state = self.cache.open(ws, writer).await?;

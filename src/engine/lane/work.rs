@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::store::{Order, StoreError, StoreReader, StoreWriter};
 use crate::telemetry;
-use syncline_core::hash::Secret;
+use syncline_core::hash::{Hash, Secret};
 use syncline_core::ids::{ConflictId, WorkspaceNo};
 use syncline_core::operation::{Operation, Receipt};
-use syncline_core::schema::{Schema, SchemaError};
-use syncline_core::sequencer::{self, Environment};
+use syncline_core::schema::{Schema, SchemaError, SchemaUpdate, UpdatedSchema};
+use syncline_core::sequencer::{self, Environment, Together};
 use syncline_core::state::{Key, Need, Prefix, Row, WorkspaceHead, WorkspaceState};
 
 use super::cache::{Cache, schema_of};
@@ -31,8 +31,12 @@ impl Work<'_> {
     /// Settles one job in memory. On failure the job's own answer comes back with the error.
     pub async fn run(&mut self, job: Job) -> Result<Answer, (Answer, StoreError)> {
         match job {
-            Job::Submit { ws, operations, reply } => {
-                let settled = self.submit(ws, &operations).await;
+            Job::Submit { ws, operations, all_or_nothing, reply } => {
+                let settled = self.submit(ws, &operations, all_or_nothing).await;
+                answer(reply, settled)
+            }
+            Job::Decide { ws, operation, request_hash, reply } => {
+                let settled = self.decide(ws, &operation, request_hash).await;
                 answer(reply, settled)
             }
             Job::Abandon { ws, dot, reply } => {
@@ -40,8 +44,8 @@ impl Work<'_> {
                 let settled = self.attempt(ws, |state| sequencer::abandon(state, dot, env)).await;
                 answer(reply, settled)
             }
-            Job::UpdateSchema { ws, change, reply } => {
-                let updated = self.update_schema(ws, &change).await;
+            Job::UpdateSchema { ws, update, version, validate_only, reply } => {
+                let updated = self.update_schema(ws, &update, version, validate_only).await;
                 answer(reply, updated)
             }
             Job::CreateWorkspace { id, display_name, epoch, secret, schema, reply } => {
@@ -79,35 +83,83 @@ impl Work<'_> {
         &mut self,
         ws: WorkspaceNo,
         operations: &[Operation],
+        all_or_nothing: bool,
     ) -> Result<(Vec<Receipt>, u64), StoreError> {
-        let env = self.env;
-        let mut receipts = Vec::with_capacity(operations.len());
-        for operation in operations {
-            let receipt = self.attempt(ws, |state| sequencer::submit(state, operation, env)).await?;
-            metrics::counter!(telemetry::OPERATIONS_TOTAL, "outcome" => outcome_name(&receipt)).increment(1);
-            receipts.push(receipt);
+        let receipts = if all_or_nothing {
+            self.submit_together(ws, operations).await?
+        } else {
+            self.submit_each(ws, operations).await?
+        };
+        for receipt in &receipts {
+            metrics::counter!(telemetry::OPERATIONS_TOTAL, "outcome" => outcome_name(receipt)).increment(1);
         }
         let head = self.cache.get(ws).map_or(0, |state| state.head().head_seq);
         Ok((receipts, head))
     }
 
+    /// Settles an operation that the server made of a call with a request id, whose content the hash stands for.
+    async fn decide(
+        &mut self,
+        ws: WorkspaceNo,
+        operation: &Operation,
+        request_hash: Hash,
+    ) -> Result<Receipt, StoreError> {
+        let env = self.env;
+        let submit = |state: &mut WorkspaceState| sequencer::submit_made(state, operation, request_hash, env);
+        let receipt = self.attempt(ws, submit).await?;
+        metrics::counter!(telemetry::OPERATIONS_TOTAL, "outcome" => outcome_name(&receipt)).increment(1);
+        Ok(receipt)
+    }
+
+    async fn submit_each(
+        &mut self,
+        ws: WorkspaceNo,
+        operations: &[Operation],
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let env = self.env;
+        let mut receipts = Vec::with_capacity(operations.len());
+        for operation in operations {
+            receipts.push(self.attempt(ws, |state| sequencer::submit(state, operation, env)).await?);
+        }
+        Ok(receipts)
+    }
+
+    async fn submit_together(
+        &mut self,
+        ws: WorkspaceNo,
+        operations: &[Operation],
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let env = self.env;
+        let mut begun = None;
+        self.attempt(ws, |state| {
+            let call = begun.get_or_insert_with(|| Together::new(state, operations, env));
+            call.resume(state)
+        })
+        .await
+    }
+
+    /// Under the lock of the head, so that of two updates made for one version only one takes effect.
     async fn update_schema(
         &mut self,
         ws: WorkspaceNo,
-        change: &Schema,
-    ) -> Result<Result<Schema, SchemaError>, StoreError> {
+        update: &SchemaUpdate,
+        version: u64,
+        validate_only: bool,
+    ) -> Result<Result<UpdatedSchema, SchemaError>, StoreError> {
         self.touched.insert(ws);
         let state = self.cache.open(ws, self.writer).await?;
         load::rows(reading(self.writer), ws, state, vec![Key::Schema]).await?;
-        let mut schema = schema_of(state).cloned().unwrap_or_default();
-        let before = schema.version;
-        if let Err(error) = schema.merge(change) {
-            return Ok(Err(error));
-        }
-        if schema.version != before {
+        let updated = match schema_of(state) {
+            Some(schema) => schema.updated_from(version, update),
+            None => Schema::default().updated_from(version, update),
+        };
+        if let Ok(UpdatedSchema { schema, differences }) = &updated
+            && !differences.is_empty()
+            && !validate_only
+        {
             state.put(Key::Schema, Some(Row::Schema(schema.clone())));
         }
-        Ok(Ok(schema))
+        Ok(updated)
     }
 
     async fn create(

@@ -2,23 +2,23 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::engine::{ConflictContext, Decider, Decision, Engine};
+use crate::engine::{ConflictContext, Decider, Decision, Engine, Resolution};
 use crate::grpc::served::conflict_service_server::ConflictService;
 use syncline_core::conflict::{Conflict, ConflictKind};
 use syncline_core::ids::ConflictId;
-use syncline_core::operation::{Outcome, Receipt};
+use syncline_core::operation::{MutationKind, Outcome, Receipt};
 use syncline_core::schema::Provisional;
 use syncline_protocol::convert::{
-    alternatives_to_pb, conflict_event_to_pb, conflict_filter_from_pb, conflict_id_from_pb,
-    conflict_kind_to_pb, conflict_status_to_pb, context_from_pb, context_to_pb, label_from_pb, pairs_to_pb,
-    receipt_to_pb, record_change_to_pb, record_to_pb, request_id_from_pb, summary_to_pb, timestamp_from_pb,
-    value_from_pb, value_to_pb,
+    alternatives_to_pb, assignee_from_pb, close_reason_to_pb, conflict_event_to_pb, conflict_filter_from_pb,
+    conflict_id_from_pb, conflict_kind_to_pb, conflict_status_to_pb, conflict_to_pb, context_from_pb,
+    context_to_pb, label_from_pb, pairs_to_pb, receipt_to_pb, record_change_to_pb, record_to_pb,
+    request_id_from_pb, timestamp_from_pb, value_from_pb, value_to_pb,
 };
 use syncline_protocol::pb;
 use syncline_protocol::pb::resolve_conflict_request::Decision as Decided;
 use syncline_protocol::status::{Failure, FieldViolation};
 
-use super::{after_token, failed, note_workspace, page_size, page_token};
+use super::{after_token, at_least_from_pb, bound_listing, failed, note_workspace, page_size, page_token};
 
 /// ConflictService over an engine.
 pub struct Conflicts {
@@ -37,14 +37,14 @@ impl Conflicts {
         workspace: &str,
         id: ConflictId,
         receipt: Receipt,
-    ) -> Result<(pb::Receipt, pb::ConflictSummary), Status> {
+    ) -> Result<(pb::Receipt, pb::Conflict), Status> {
         match &receipt.outcome {
             Outcome::Rejected(rejection) => return Err(Failure::from(&rejection.refusal).into()),
             Outcome::NotSettled { refusal: Some(refusal), .. } => return Err(Failure::from(refusal).into()),
-            Outcome::NotSettled { refusal: None, .. } | Outcome::Held { .. } | Outcome::Settled { .. } => {}
+            Outcome::NotSettled { refusal: None, .. } | Outcome::Held { .. } | Outcome::Accepted { .. } => {}
         }
         let summary = self.engine.conflict_summary(workspace, id).await.map_err(failed)?;
-        Ok((receipt_to_pb(&receipt), summary_to_pb(&summary)))
+        Ok((receipt_to_pb(&receipt), conflict_to_pb(&summary)))
     }
 }
 
@@ -65,8 +65,14 @@ fn decision(decided: Option<Decided>) -> Result<Decision, Failure> {
         }
         Some(Decided::Text(text)) => Ok(Decision::Text(text)),
         Some(Decided::KeepCurrent(pb::KeepCurrent {})) => Ok(Decision::KeepCurrent),
-        Some(Decided::Delete(pb::DeleteInstead {})) => Ok(Decision::Delete),
-        Some(Decided::Unlink(pb::UnlinkInstead {})) => Ok(Decision::Unlink),
+        Some(Decided::DeleteRecord(pb::DeleteInstead {})) => Ok(Decision::Delete),
+        Some(Decided::UnlinkRecord(pb::UnlinkInstead {})) => Ok(Decision::Unlink),
+        Some(Decided::Values(pb::ValuesByField { values: _ })) => {
+            Err(Failure::invalid_request(vec![FieldViolation::new(
+                "values",
+                "no schema declares fields that stay together; give one value",
+            )]))
+        }
         None => Err(Failure::invalid_request(vec![FieldViolation::new(
             "decision",
             "exactly one decision must be set",
@@ -89,19 +95,28 @@ impl ConflictService for Conflicts {
             assignee,
             page_size: size,
             page_token: token,
+            at_least,
         } = request.into_inner();
         note_workspace(&workspace_id);
-        let filter = conflict_filter_from_pb(&statuses, kind, &collection_id, &record_id, &assignee)?;
-        let before: Option<ConflictId> = match after_token("conflicts", &token)? {
+        let filter = conflict_filter_from_pb(
+            &statuses,
+            kind,
+            collection_id.as_deref(),
+            record_id.as_deref(),
+            assignee.as_deref(),
+        )?;
+        let at_least = at_least_from_pb(at_least, &workspace_id)?;
+        let listing = bound_listing("conflicts", &filter);
+        let before: Option<ConflictId> = match after_token(&listing, &token)? {
             Some(at) => Some(at.parse().map_err(|()| Failure::invalid_page_token())?),
             None => None,
         };
         let limit = page_size(size, 50, 200);
-        let (found, next) =
-            self.engine.conflicts(&workspace_id, &filter, before, limit).await.map_err(failed)?;
+        let read = self.engine.conflicts(&workspace_id, &filter, at_least.as_ref(), before, limit).await;
+        let (found, next) = read.map_err(failed)?;
         Ok(Response::new(pb::ListConflictsResponse {
-            conflicts: found.iter().map(summary_to_pb).collect(),
-            next_page_token: next.map(|id| page_token("conflicts", id)).unwrap_or_default(),
+            conflicts: found.iter().map(conflict_to_pb).collect(),
+            next_page_token: next.map(|id| page_token(&listing, id)).unwrap_or_default(),
         }))
     }
 
@@ -109,10 +124,11 @@ impl ConflictService for Conflicts {
         &self,
         request: Request<pb::GetConflictRequest>,
     ) -> Result<Response<pb::GetConflictResponse>, Status> {
-        let pb::GetConflictRequest { workspace_id, conflict_id } = request.into_inner();
+        let pb::GetConflictRequest { workspace_id, conflict_id, at_least } = request.into_inner();
         note_workspace(&workspace_id);
         let id = conflict_id_from_pb(&conflict_id)?;
-        let found = self.engine.conflict(&workspace_id, id).await.map_err(failed)?;
+        let at_least = at_least_from_pb(at_least, &workspace_id)?;
+        let found = self.engine.conflict(&workspace_id, id, at_least.as_ref()).await.map_err(failed)?;
         Ok(Response::new(context_to_response(found)))
     }
 
@@ -137,11 +153,9 @@ impl ConflictService for Conflicts {
         if !violations.is_empty() {
             return Err(Failure::invalid_request(violations).into());
         }
-        let receipt = self
-            .engine
-            .resolve_conflict(&workspace_id, id, revision, context, decision(decided)?, decider)
-            .await
-            .map_err(failed)?;
+        let decision = decision(decided)?;
+        let resolution = Resolution { conflict: id, revision, context, decision, decider };
+        let receipt = self.engine.resolve_conflict(&workspace_id, resolution).await.map_err(failed)?;
         let (receipt, conflict) = self.answer(&workspace_id, id, receipt).await?;
         Ok(Response::new(pb::ResolveConflictResponse { receipt: Some(receipt), conflict: Some(conflict) }))
     }
@@ -176,7 +190,11 @@ impl ConflictService for Conflicts {
         note_workspace(&workspace_id);
         let id = conflict_id_from_pb(&conflict_id)?;
         let decider = decider(&request_id, &actor)?;
-        let assignee = label_from_pb(&assignee, "assignee").map_err(|v| Failure::invalid_request(vec![v]))?;
+        let assignee = assignee
+            .as_deref()
+            .map(|name| assignee_from_pb(name, "assignee"))
+            .transpose()
+            .map_err(|v| Failure::invalid_request(vec![v]))?;
         let receipt =
             self.engine.assign_conflict(&workspace_id, id, assignee, decider).await.map_err(failed)?;
         let (receipt, conflict) = self.answer(&workspace_id, id, receipt).await?;
@@ -206,18 +224,16 @@ impl ConflictService for Conflicts {
         let pb::ListConflictEventsRequest { workspace_id, conflict_id, page_size: size, page_token: token } =
             request.into_inner();
         note_workspace(&workspace_id);
-        let of = match conflict_id.as_str() {
-            "" => None,
-            text => Some(conflict_id_from_pb(text)?),
-        };
-        let before = after_token("events", &token)?.map(event_place).transpose()?;
+        let of = conflict_id.as_deref().map(conflict_id_from_pb).transpose()?;
+        let listing = bound_listing("events", &of);
+        let before = after_token(&listing, &token)?.map(event_place).transpose()?;
         let limit = page_size(size, 100, 500);
         let (events, more) =
             self.engine.conflict_events(&workspace_id, of, before, limit).await.map_err(failed)?;
         let next = events
             .last()
             .filter(|_| more)
-            .map(|(id, event)| page_token("events", format_args!("{}/{}/{id}", event.seq, event.revision)));
+            .map(|(id, event)| page_token(&listing, format_args!("{}/{}/{id}", event.seq, event.revision)));
         Ok(Response::new(pb::ListConflictEventsResponse {
             events: events.iter().map(|(id, event)| conflict_event_to_pb(*id, event)).collect(),
             next_page_token: next.unwrap_or_default(),
@@ -246,7 +262,14 @@ impl ConflictService for Conflicts {
                 .into_iter()
                 .map(|(kind, count)| pb::KindCount { kind: conflict_kind_to_pb(kind).into(), count })
                 .collect(),
-            by_close_reason: found.by_close_reason.into_iter().map(|(r, n)| (r.to_owned(), n)).collect(),
+            by_close_reason: found
+                .by_close_reason
+                .into_iter()
+                .map(|(reason, count)| pb::CloseReasonCount {
+                    close_reason: close_reason_to_pb(reason).into(),
+                    count,
+                })
+                .collect(),
             median_open_ms: found.median_open_ms,
             deferred_ever_count: found.deferred_ever,
         }))
@@ -270,7 +293,7 @@ fn context_to_response(found: ConflictContext) -> pb::GetConflictResponse {
     let ConflictContext { conflict, provisional_seq, record, linked, recent, context } = found;
     let record_id = conflict.scope.record.clone();
     pb::GetConflictResponse {
-        conflict: Some(summary_to_pb(&conflict.summary())),
+        conflict: Some(conflict_to_pb(&conflict.summary())),
         rule: rule_in_words(&conflict),
         reason: reason_in_words(&conflict),
         base_value: conflict.base.as_ref().map(value_to_pb),
@@ -308,6 +331,7 @@ fn record_at_opening(conflict: &Conflict) -> pb::Record {
         created_seq: 0,
         last_seq: conflict.id.opened_seq,
         live_conflict_ids: Vec::new(),
+        deleted_target_record_ids: Vec::new(),
     }
 }
 
@@ -341,7 +365,9 @@ fn reason_in_words(conflict: &Conflict) -> String {
         let who = if alternative.actor.is_empty() { "an author without a name" } else { &*alternative.actor };
         clauses.push(format!(
             "{who} ({} at {}) knew everything up to {}",
-            alternative.action, alternative.stamp.seq, alternative.author.base_seq
+            alternative.action.map_or("an operation", MutationKind::name),
+            alternative.stamp.seq,
+            alternative.author.base_seq
         ));
     }
     format!("neither had seen the other: {}", clauses.join("; "))

@@ -12,11 +12,11 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use crate::engine::Engine;
-use crate::engine::connections::{Beat, Connection, LinkQuality, Transport};
+use crate::engine::connections::{Connection, Heartbeat, LinkQuality, Transport};
 use crate::grpc::served::connection_service_server::ConnectionService;
 use syncline_protocol::convert::{label_from_pb, replica_id_from_pb, timestamp_to_pb};
-use syncline_protocol::pb;
-use syncline_protocol::status::Failure;
+use syncline_protocol::pb::{self, beat_request::Connection as Presented, keep_alive_request::Message};
+use syncline_protocol::status::{Failure, FieldViolation};
 
 use super::{failed, note_workspace, page_size, page_token, parsed_token};
 
@@ -45,7 +45,6 @@ impl Connections {
         transport: Transport,
     ) -> Result<(Uuid, Arc<str>), Status> {
         let pb::ConnectionStart { workspace_id, replica_id, client_name, actor } = start;
-        note_workspace(&workspace_id);
         let invalid = |violation| Status::from(Failure::invalid_request(vec![violation]));
         let replica = match replica_id.as_str() {
             "" => None,
@@ -70,9 +69,10 @@ impl ConnectionService for Connections {
         let first = tokio::time::timeout(START_WITHIN, incoming.message())
             .await
             .map_err(|_| Failure::stream_protocol("no start within 10 seconds"))??;
-        let Some(pb::KeepAliveRequest { start: Some(start), beat }) = first else {
-            return Err(Failure::stream_protocol("the first message must carry start").into());
+        let Some(pb::KeepAliveRequest { message: Some(Message::Start(start)) }) = first else {
+            return Err(Failure::stream_protocol("the first message must be start").into());
         };
+        note_workspace(&start.workspace_id);
         let (id, workspace) = self.open(start, Transport::Stream).await?;
         let (outgoing, receiver) = mpsc::channel(MESSAGES_AHEAD);
         let session = Session {
@@ -85,29 +85,38 @@ impl ConnectionService for Connections {
             heard_at: Instant::now(),
             quality: LinkQuality::default(),
         };
-        tokio::spawn(session.serve(beat, incoming, outgoing));
+        tokio::spawn(session.serve(incoming, outgoing));
         Ok(Response::new(Box::pin(unboxed(receiver))))
     }
 
     async fn beat(&self, request: Request<pb::BeatRequest>) -> Result<Response<pb::BeatResponse>, Status> {
-        let pb::BeatRequest { connection_id, start, beat, measured_round_trip_us } = request.into_inner();
-        let id = match (start, connection_id.as_str()) {
-            (Some(start), "") => self.open(start, Transport::Unary).await?.0,
-            (None, text) => Uuid::try_parse(text).map_err(|_| Failure::unknown_connection(text))?,
-            (Some(_), _) => {
-                return Err(Failure::stream_protocol("start and connection_id exclude each other").into());
+        let pb::BeatRequest { workspace_id, connection, heartbeat, measured_round_trip_us } =
+            request.into_inner();
+        note_workspace(&workspace_id);
+        let id = match connection {
+            Some(Presented::Start(start)) => {
+                self.open(of_workspace(start, &workspace_id)?, Transport::Unary).await?.0
+            }
+            Some(Presented::ConnectionId(text)) => {
+                Uuid::try_parse(&text).map_err(|_| Failure::unknown_connection(&text))?
+            }
+            None => {
+                let missing =
+                    FieldViolation::new("connection", "needs connection_id, or start for a new one");
+                return Err(Failure::invalid_request(vec![missing]).into());
             }
         };
-        let beat = beat.unwrap_or_default();
+        let pb::Heartbeat { heartbeat_id, echo_heartbeat_id: _, echo_delay_us: _, seq } =
+            heartbeat.unwrap_or_default();
         let measured = Some(measured_round_trip_us).filter(|us| (1..ROUND_TRIP_US_MAX).contains(us));
-        let taken = Beat { seq: beat.seq, round_trip_us: measured };
-        let (workspace, quality) = self.engine.beat_connection(id, taken).await.map_err(failed)?;
+        let taken = Heartbeat { seq, round_trip_us: measured };
+        let quality = self.engine.take_heartbeat(&workspace_id, id, taken).await.map_err(failed)?;
         let answer =
-            pb::Heartbeat { beat_id: beat.beat_id, echo_beat_id: beat.beat_id, echo_delay_us: 0, seq: 0 };
+            pb::Heartbeat { heartbeat_id, echo_heartbeat_id: heartbeat_id, echo_delay_us: 0, seq: 0 };
         Ok(Response::new(pb::BeatResponse {
             connection_id: id.to_string(),
-            beat: Some(answer),
-            server: Some(server_state(&self.engine, &workspace, quality).await?),
+            heartbeat: Some(answer),
+            server: Some(server_state(&self.engine, &workspace_id, quality).await?),
         }))
     }
 
@@ -115,9 +124,10 @@ impl ConnectionService for Connections {
         &self,
         request: Request<pb::DisconnectRequest>,
     ) -> Result<Response<pb::DisconnectResponse>, Status> {
-        let pb::DisconnectRequest { connection_id } = request.into_inner();
+        let pb::DisconnectRequest { workspace_id, connection_id } = request.into_inner();
+        note_workspace(&workspace_id);
         if let Ok(id) = Uuid::try_parse(&connection_id) {
-            self.engine.close_connection(id).await.map_err(failed)?;
+            self.engine.close_connection(&workspace_id, id).await.map_err(failed)?;
         }
         Ok(Response::new(pb::DisconnectResponse {}))
     }
@@ -143,15 +153,24 @@ impl ConnectionService for Connections {
     }
 }
 
+/// The start message of a unary call: its workspace is the one of the call, or left out.
+fn of_workspace(start: pb::ConnectionStart, workspace_id: &str) -> Result<pb::ConnectionStart, Failure> {
+    if !start.workspace_id.is_empty() && start.workspace_id != workspace_id {
+        let other = FieldViolation::new("start.workspace_id", "must be that of the request, or empty");
+        return Err(Failure::invalid_request(vec![other]));
+    }
+    Ok(pb::ConnectionStart { workspace_id: workspace_id.to_owned(), ..start })
+}
+
 /// A connection on a stream.
 struct Session {
     engine: Engine,
     id: Uuid,
     workspace: Arc<str>,
-    /// The last beat sent, and when.
+    /// The last heartbeat sent, and when.
     sent: u64,
     sent_at: Instant,
-    /// The last beat heard, and when.
+    /// The last heartbeat heard, and when.
     heard: u64,
     heard_at: Instant,
     quality: LinkQuality,
@@ -169,14 +188,9 @@ fn unboxed(
 }
 
 impl Session {
-    /// Beats until the client goes, its lease runs out, or the server stops. However it ends, presence ends with it.
-    async fn serve(
-        mut self,
-        first: Option<pb::Heartbeat>,
-        incoming: Streaming<pb::KeepAliveRequest>,
-        outgoing: Outgoing,
-    ) {
-        let outcome = self.run(first, incoming, &outgoing).await;
+    /// Sends heartbeats until the client goes, its lease runs out, or the server stops. However it ends, presence ends with it.
+    async fn serve(mut self, incoming: Streaming<pb::KeepAliveRequest>, outgoing: Outgoing) {
+        let outcome = self.run(incoming, &outgoing).await;
         self.engine.connections().close(self.id);
         if let Err(status) = outcome {
             let _ = outgoing.send(Box::new(Err(status))).await;
@@ -185,35 +199,36 @@ impl Session {
 
     async fn run(
         &mut self,
-        first: Option<pb::Heartbeat>,
         mut incoming: Streaming<pb::KeepAliveRequest>,
         outgoing: &Outgoing,
     ) -> Result<(), Status> {
-        if let Some(beat) = first {
-            self.hear(beat)?;
-        }
         let mut due = Instant::now();
-        let interval = Duration::from_millis(self.engine.connections().beat_interval_ms());
+        let interval = Duration::from_millis(self.engine.connections().heartbeat_interval_ms());
         let lease = Duration::from_millis(self.engine.connections().lease_ms());
         let draining = self.engine.draining().clone();
         loop {
             tokio::select! {
                 message = incoming.message() => match message? {
                     None => return Ok(()),
-                    Some(pb::KeepAliveRequest { start: Some(_), .. }) => {
-                        return Err(Failure::stream_protocol("start comes once").into());
-                    }
-                    Some(pb::KeepAliveRequest { start: None, beat }) => {
-                        self.hear(beat.unwrap_or_default())?;
+                    Some(pb::KeepAliveRequest { message: Some(Message::Heartbeat(heartbeat)) }) => {
+                        self.hear(heartbeat)?;
                         // An answer at once, unless the client only answers: then both would never stop.
-                        if beat.is_some_and(|b| b.echo_beat_id < self.sent || b.echo_beat_id == 0) {
+                        let echo = heartbeat.echo_heartbeat_id;
+                        if echo < self.sent || echo == 0 {
                             due = Instant::now();
                         }
+                    }
+                    Some(pb::KeepAliveRequest { message: Some(Message::Start(_)) }) => {
+                        return Err(Failure::stream_protocol("start comes once").into());
+                    }
+                    Some(pb::KeepAliveRequest { message: None }) => {
+                        let detail = "a message is neither start nor heartbeat; is the client newer?";
+                        return Err(Failure::stream_protocol(detail).into());
                     }
                 },
                 () = tokio::time::sleep_until(due) => {
                     due = Instant::now() + interval;
-                    let message = self.beat(false).await?;
+                    let message = self.heartbeat(pb::ConnectionEnd::Unspecified).await?;
                     if outgoing.send(Box::new(Ok(message))).await.is_err() {
                         return Ok(());
                     }
@@ -223,7 +238,7 @@ impl Session {
                 }
                 () = outgoing.closed() => return Ok(()),
                 () = draining.cancelled() => {
-                    let message = self.beat(true).await?;
+                    let message = self.heartbeat(pb::ConnectionEnd::Draining).await?;
                     let _ = outgoing.send(Box::new(Ok(message))).await;
                     return Ok(());
                 }
@@ -231,31 +246,37 @@ impl Session {
         }
     }
 
-    /// Takes in a beat; an echo of the last one sent times the round trip.
-    fn hear(&mut self, beat: pb::Heartbeat) -> Result<(), Status> {
-        let pb::Heartbeat { beat_id, echo_beat_id, echo_delay_us, seq } = beat;
+    /// Takes in a heartbeat; an echo of the last one sent times the round trip.
+    fn hear(&mut self, heartbeat: pb::Heartbeat) -> Result<(), Status> {
+        let pb::Heartbeat { heartbeat_id, echo_heartbeat_id, echo_delay_us, seq } = heartbeat;
         let now = Instant::now();
-        let round_trip_us = (echo_beat_id == self.sent && echo_beat_id > 0)
+        let round_trip_us = (echo_heartbeat_id == self.sent && echo_heartbeat_id > 0)
             .then(|| u64::try_from(now.duration_since(self.sent_at).as_micros()).unwrap_or(u64::MAX))
             .and_then(|us| us.checked_sub(echo_delay_us))
             .filter(|us| *us < ROUND_TRIP_US_MAX);
-        self.heard = beat_id;
+        self.heard = heartbeat_id;
         self.heard_at = now;
-        let taken = Beat { seq, round_trip_us };
+        let taken = Heartbeat { seq, round_trip_us };
         self.quality =
-            self.engine.connections().beat(self.id, taken, self.engine.now_ms()).map_err(failed)?;
+            self.engine.connections().take_heartbeat(self.id, taken, self.engine.now_ms()).map_err(failed)?;
         Ok(())
     }
 
-    async fn beat(&mut self, draining: bool) -> Result<pb::KeepAliveResponse, Status> {
+    /// The next heartbeat, and why the stream ends after it, if it does.
+    async fn heartbeat(&mut self, end: pb::ConnectionEnd) -> Result<pb::KeepAliveResponse, Status> {
         self.sent += 1;
         self.sent_at = Instant::now();
         let echo_delay_us = u64::try_from(self.heard_at.elapsed().as_micros()).unwrap_or(u64::MAX);
         Ok(pb::KeepAliveResponse {
             connection_id: self.id.to_string(),
-            beat: Some(pb::Heartbeat { beat_id: self.sent, echo_beat_id: self.heard, echo_delay_us, seq: 0 }),
+            heartbeat: Some(pb::Heartbeat {
+                heartbeat_id: self.sent,
+                echo_heartbeat_id: self.heard,
+                echo_delay_us,
+                seq: 0,
+            }),
             server: Some(server_state(&self.engine, &self.workspace, self.quality).await?),
-            draining,
+            end: end.into(),
         })
     }
 }
@@ -269,7 +290,7 @@ async fn server_state(
     Ok(pb::ServerState {
         head_seq: head.seq,
         epoch: head.epoch,
-        beat_interval_ms: engine.connections().beat_interval_ms(),
+        heartbeat_interval_ms: engine.connections().heartbeat_interval_ms(),
         lease_ms: engine.connections().lease_ms(),
         server_time: Some(timestamp_to_pb(engine.now_ms())),
         quality: Some(quality_to_pb(quality)),
@@ -289,7 +310,7 @@ fn connection_to_pb(connection: &Connection, now_ms: i64) -> pb::Connection {
         client_name: connection.client_name.to_string(),
         actor: connection.actor.to_string(),
         connect_time: Some(timestamp_to_pb(connection.connected_at_ms)),
-        last_beat_time: Some(timestamp_to_pb(connection.last_beat_at_ms)),
+        last_heartbeat_time: Some(timestamp_to_pb(connection.last_heartbeat_at_ms)),
         lease_expire_time: Some(timestamp_to_pb(lease_ends_ms)),
         seq: connection.seq,
         quality: Some(quality_to_pb(connection.quality)),
@@ -298,5 +319,6 @@ fn connection_to_pb(connection: &Connection, now_ms: i64) -> pb::Connection {
             Transport::Unary => pb::ConnectionTransport::Unary,
         }
         .into(),
+        author: String::new(),
     }
 }

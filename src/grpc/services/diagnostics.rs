@@ -2,8 +2,8 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::grpc::served::diagnostics_service_server::DiagnosticsService;
-use syncline_protocol::pb;
+use crate::grpc::served::diagnostics::diagnostics_service_server::DiagnosticsService;
+use syncline_protocol::pb::diagnostics::{NoopRequest, NoopResponse};
 
 /// DiagnosticsService. It has nothing to do with the engine, which is the point of it.
 #[derive(Debug, Default)]
@@ -11,10 +11,10 @@ pub struct Diagnostics;
 
 #[tonic::async_trait]
 impl DiagnosticsService for Diagnostics {
-    async fn noop(&self, request: Request<pb::NoopRequest>) -> Result<Response<pb::NoopResponse>, Status> {
-        let pb::NoopRequest { submit } = request.into_inner();
+    async fn noop(&self, request: Request<NoopRequest>) -> Result<Response<NoopResponse>, Status> {
+        let NoopRequest { submit } = request.into_inner();
         let count = submit.map_or(0, |submit| submit.operations.len());
         let operation_count = u32::try_from(count).unwrap_or(u32::MAX);
-        Ok(Response::new(pb::NoopResponse { operation_count }))
+        Ok(Response::new(NoopResponse { operation_count }))
     }
 }

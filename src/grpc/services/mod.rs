@@ -6,12 +6,19 @@ mod connections;
 mod diagnostics;
 mod operations;
 mod records;
+mod server_info;
 mod workspaces;
+
+use std::time::Duration;
 
 use tonic::Status;
 
 use crate::engine::{EngineError, StoreFailure};
+use syncline_core::hash::hash;
+use syncline_core::view::FeedCursor;
 
+use syncline_protocol::convert::cursor_from_pb;
+use syncline_protocol::pb;
 use syncline_protocol::status::{Failure, FieldViolation};
 
 pub use changes::Changes;
@@ -20,10 +27,11 @@ pub use connections::Connections;
 pub use diagnostics::Diagnostics;
 pub use operations::Operations;
 pub use records::Records;
+pub use server_info::ServerInformation;
 pub use workspaces::Workspaces;
 
 /// When to come back to a server that has no room.
-const OVERLOADED_RETRY: std::time::Duration = std::time::Duration::from_millis(200);
+const OVERLOADED_RETRY: Duration = Duration::from_millis(200);
 
 /// How the engine's errors leave the server. No wildcard: a new error must be given its reason.
 impl From<EngineError> for Failure {
@@ -31,6 +39,11 @@ impl From<EngineError> for Failure {
         match &error {
             EngineError::UnknownWorkspace { id } => Failure::unknown_workspace(id),
             EngineError::WorkspaceExists { id } => Failure::workspace_exists(id),
+            EngineError::NotCaughtUp { seq, head_seq } => Failure::not_caught_up(*seq, *head_seq),
+            EngineError::WrongEpoch { epoch, expected_epoch } => {
+                Failure::wrong_epoch(*epoch, *expected_epoch)
+            }
+            EngineError::HistoryRewound { base_seq } => Failure::history_rewound(*base_seq),
             EngineError::RecordNotFound { record } => Failure::record_not_found(record),
             EngineError::ConflictNotFound { conflict } => Failure::conflict_not_found(conflict),
             EngineError::ConflictChanged { conflict, revision } => {
@@ -63,6 +76,11 @@ pub(super) fn failed(error: EngineError) -> Status {
     Failure::from(error).into()
 }
 
+/// The position that a read must contain.
+fn at_least_from_pb(at_least: Option<pb::Cursor>, workspace_id: &str) -> Result<Option<FeedCursor>, Failure> {
+    at_least.map(|cursor| Ok(cursor_from_pb(cursor, workspace_id, "at_least")?.position)).transpose()
+}
+
 /// A page size: 0 means the default, more than the greatest means the greatest.
 fn page_size(asked: u32, default: usize, max: usize) -> usize {
     match usize::try_from(asked).unwrap_or(max) {
@@ -74,6 +92,14 @@ fn page_size(asked: u32, default: usize, max: usize) -> usize {
 /// A page token: which listing it belongs to, and where that goes on.
 fn page_token(listing: &str, at: impl std::fmt::Display) -> String {
     format!("{listing}:{at}")
+}
+
+/// The name of a listing with these arguments in its page tokens, so that its tokens are refused with any other. Tokens are
+/// opaque and live for one listing: a newer server may name it otherwise.
+fn bound_listing(listing: &str, arguments: &impl std::fmt::Debug) -> String {
+    let fingerprint = hash(format!("{arguments:?}").as_bytes());
+    let digits: String = fingerprint.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{listing}-{digits}")
 }
 
 /// Where a listing goes on; `None` on its first page.

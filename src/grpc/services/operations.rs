@@ -2,18 +2,20 @@
 
 use std::time::Instant;
 
-use tonic::{Request, Response, Status};
-
-use crate::engine::Engine;
-use crate::grpc::served::operation_service_server::OperationService;
-use crate::telemetry;
 use syncline_core::limits::OPERATIONS_PER_CALL_MAX;
 use syncline_core::operation::Identity;
-use syncline_protocol::convert::{dot_from_pb, operations_from_pb, receipt_to_pb, request_id_from_pb};
+use syncline_protocol::convert::{
+    dot_from_pb, operations_from_bytes, outcome_counts_to_pb, receipt_to_pb, request_id_from_pb,
+};
 use syncline_protocol::pb;
 use syncline_protocol::status::{Failure, FieldViolation};
+use tonic::{Request, Response, Status};
 
 use super::{failed, note_workspace};
+use crate::engine::Engine;
+use crate::grpc::served;
+use crate::grpc::served::operation_service_server::OperationService;
+use crate::telemetry;
 
 /// OperationService over an engine.
 pub struct Operations {
@@ -31,16 +33,18 @@ impl Operations {
 impl OperationService for Operations {
     async fn submit(
         &self,
-        request: Request<pb::SubmitRequest>,
+        request: Request<served::SubmitRequest>,
     ) -> Result<Response<pb::SubmitResponse>, Status> {
         let started = Instant::now();
-        let pb::SubmitRequest { workspace_id, operations } = request.into_inner();
+        // What a receipt says is understood by every client: nothing depends on what this one understands beyond.
+        let served::SubmitRequest { workspace_id, operations, all_or_nothing, understands: _ } =
+            request.into_inner();
         note_workspace(&workspace_id);
         if operations.is_empty() {
             let violation = FieldViolation::new("operations", "must hold 1 to 1,000 operations");
             return Err(Failure::invalid_request(vec![violation]).into());
         }
-        let operations = operations_from_pb(operations)?;
+        let operations = operations_from_bytes(operations)?;
         if let Some(first) = operations.first() {
             let span = tracing::Span::current();
             if let Identity::Dot(dot) = &first.identity {
@@ -50,10 +54,12 @@ impl OperationService for Operations {
                 span.record("correlation_id", &*first.correlation_id);
             }
         }
-        let (receipts, head_seq) = self.engine.submit(&workspace_id, operations).await.map_err(failed)?;
+        let (receipts, head_seq) =
+            self.engine.submit(&workspace_id, operations, all_or_nothing).await.map_err(failed)?;
         metrics::histogram!(telemetry::SUBMIT_SECONDS).record(started.elapsed().as_secs_f64());
+        let counts = Some(outcome_counts_to_pb(&receipts));
         let receipts = receipts.iter().map(receipt_to_pb).collect();
-        Ok(Response::new(pb::SubmitResponse { receipts, head_seq }))
+        Ok(Response::new(pb::SubmitResponse { receipts, head_seq, counts }))
     }
 
     async fn get_receipts(

@@ -5,11 +5,11 @@ use tonic::{Request, Response, Status};
 use crate::engine::{Engine, WorkspaceStatus};
 use crate::grpc::served::workspace_service_server::WorkspaceService;
 use syncline_core::ids::Dot;
-use syncline_core::schema::Schema;
+use syncline_core::schema::UpdatedSchema;
 use syncline_core::view::FeedCursor;
 use syncline_protocol::convert::{
-    cursor_to_pb, dot_to_pb, label_from_pb, schema_from_pb, schema_to_pb, workspace_id_from_pb,
-    workspace_to_pb,
+    cursor_to_pb, dot_to_pb, label_from_pb, schema_difference_to_pb, schema_to_pb, schema_update_from_pb,
+    workspace_id_from_pb, workspace_to_pb,
 };
 use syncline_protocol::pb;
 use syncline_protocol::status::Failure;
@@ -50,8 +50,8 @@ impl WorkspaceService for Workspaces {
                 return Err(Failure::invalid_request(violations).into());
             }
         };
-        let schema = schema.map_or(Ok(Schema::default()), |schema| schema_from_pb(&schema))?;
-        let status = self.engine.create_workspace(&id, &name, schema).await.map_err(failed)?;
+        let schema = schema_update_from_pb(&schema.unwrap_or_default())?;
+        let status = self.engine.create_workspace(&id, &name, &schema).await.map_err(failed)?;
         Ok(Response::new(pb::CreateWorkspaceResponse { workspace: Some(status_to_pb(&status)) }))
     }
 
@@ -94,13 +94,16 @@ impl WorkspaceService for Workspaces {
         &self,
         request: Request<pb::UpdateSchemaRequest>,
     ) -> Result<Response<pb::UpdateSchemaResponse>, Status> {
-        let pb::UpdateSchemaRequest { workspace_id, schema } = request.into_inner();
+        let pb::UpdateSchemaRequest { workspace_id, schema, schema_version, validate_only } =
+            request.into_inner();
         note_workspace(&workspace_id);
-        let change = schema_from_pb(&schema.unwrap_or_default())?;
-        let schema = self.engine.update_schema(&workspace_id, change).await.map_err(failed)?;
+        let update = schema_update_from_pb(&schema.unwrap_or_default())?;
+        let updated = self.engine.update_schema(&workspace_id, update, schema_version, validate_only).await;
+        let UpdatedSchema { schema, differences } = updated.map_err(failed)?;
         Ok(Response::new(pb::UpdateSchemaResponse {
             schema: Some(schema_to_pb(&schema)),
             schema_version: schema.version,
+            differences: differences.iter().map(schema_difference_to_pb).collect(),
         }))
     }
 

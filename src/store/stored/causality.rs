@@ -22,6 +22,7 @@ message! { Author, closed {
     2 counter: one Uint,
     3 base_seq: one Uint,
     4 extras: rep Nested,
+    5 own_requests: rep Uint,
 } }
 
 message! { Dot, closed {
@@ -33,6 +34,7 @@ message! { CausalContext, closed {
     1 epoch: one Fixed,
     2 base_seq: one Uint,
     3 extras: rep Nested,
+    4 base_chain: opt Blob,
 } }
 
 message! { ConflictId, closed {

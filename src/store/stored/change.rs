@@ -44,6 +44,8 @@ choice! { EffectKind {
     7 Counter { 1 value: one Sint, 2 added: one Sint },
     8 Set { 1 added: rep Nested, 2 removed: rep Nested },
     9 Conflict { 1 event: need Code, 2 summary: need Nested },
+    10 Link { 1 target: opt Text },
+    11 Links { 1 added: rep Text, 2 removed: rep Text },
 } }
 
 choice! { Splice { 1 Retain(Uint), 2 Insert(Text), 3 Delete(Text) } }

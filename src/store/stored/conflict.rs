@@ -41,7 +41,7 @@ message! { Alternative, keeps unknown {
     3 state: need Code,
     4 value: opt Nested,
     5 hunk: opt Nested,
-    6 action: one Text,
+    6 action: opt Code,
     7 dot: need Nested,
     8 actor: one Text,
     9 correlation_id: one Text,

@@ -1,4 +1,4 @@
-//! What is told of a connection. The server that has it writes all of it anew with every beat.
+//! What is told of a connection. The server that has it writes all of it anew with every heartbeat.
 
 use super::message::{Blob, Fault, Kind, Message, Reader, Sint, Text, Uint, message};
 use crate::store::ConnectionContent;
@@ -11,7 +11,7 @@ message! { ConnectionContent, skips {
     5 actor: one Text,
     6 streams: one Uint,
     7 connected_at_ms: one Sint,
-    8 last_beat_at_ms: one Sint,
+    8 last_heartbeat_at_ms: one Sint,
     9 seq: one Uint,
     10 round_trip_us: one Uint,
     11 jitter_us: one Uint,

@@ -87,14 +87,14 @@ pub(super) enum Raw<'a> {
     Fixed32,
 }
 
+/// A field: its number, its content, and all its bytes.
+type FoundField<'a> = (u32, Raw<'a>, &'a [u8]);
+
 /// Reads fields one after the other.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
     depth: u8,
 }
-
-/// A field: its number, its content, and all its bytes.
-type NextField<'a> = (u32, Raw<'a>, &'a [u8]);
 
 impl<'a> Reader<'a> {
     /// Reads a message that is within no other.
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field.
-    pub fn next(&mut self) -> Result<Option<NextField<'a>>, Fault> {
+    pub fn next(&mut self) -> Result<Option<FoundField<'a>>, Fault> {
         if self.rest.is_empty() {
             return Ok(None);
         }

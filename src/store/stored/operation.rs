@@ -1,10 +1,13 @@
 //! Operations and their mutations, as part of changes and of what is held. Closed: what a newer version's author
 //! asked for beside is not left out in silence.
 
-use super::message::{Blob, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, choice, message};
+use super::message::{
+    Blob, Coded, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, choice, codes, message,
+};
 use syncline_core::merge::text::Hunk;
 use syncline_core::operation::{
-    Action, Identity, Knowledge, Malformed, Mutation, Operation, Settlement, WaitOn,
+    Action, ConflictAction, ConflictMutation, Identity, Knowledge, Malformed, Mutation, MutationKind,
+    Operation, RecordMutation, Settlement, WaitOn,
 };
 
 message! { Operation, closed {
@@ -17,6 +20,7 @@ message! { Operation, closed {
     7 actor: one Text,
     8 client_time_ms: opt Sint,
     9 malformed: opt Nested,
+    10 after_requests: rep Text,
 } }
 
 choice! { Identity { 1 Dot(Nested), 2 Request(Text) } }
@@ -29,12 +33,20 @@ message! { Malformed, closed {
     3 content_hash: need Blob,
 } }
 
-message! { Mutation, closed {
+choice! { Mutation { 1 Record(Nested), 2 Conflict(Nested) } }
+
+message! { RecordMutation, closed {
     1 collection: one Text,
     2 record: one Text,
     3 action: need Nested,
     4 observed_seq: opt Uint,
     5 resolves: opt Nested,
+} }
+
+codes! { MutationKind {
+    1 CreateRecord, 2 DeleteRecord, 3 RestoreRecord, 4 SetField, 5 EditText, 6 ReplaceText, 7 IncrementCounter,
+    8 AssignCounter, 9 AddElements, 10 RemoveElements, 11 ClearElements, 12 LinkRecord, 13 UnlinkRecord,
+    14 DeferConflict, 15 AssignConflict, 16 ReopenConflict, 17 RemindConflict,
 } }
 
 choice! { Action {
@@ -51,10 +63,18 @@ choice! { Action {
     11 ClearElements { 1 field: one Text },
     12 Link { 1 field: one Text, 2 target: one Text },
     13 Unlink { 1 field: one Text, 2 target: opt Text },
-    14 Defer { 1 conflict: need Nested, 2 revision: one Uint, 3 remind_at_ms: one Sint },
-    15 Assign { 1 conflict: need Nested, 2 assignee: one Text },
-    16 Reopen { 1 conflict: need Nested },
-    17 Remind { 1 conflict: need Nested },
+} }
+
+message! { ConflictMutation, closed {
+    1 conflict: need Nested,
+    2 action: need Nested,
+} }
+
+choice! { ConflictAction {
+    1 Defer { 1 revision: one Uint, 2 remind_at_ms: one Sint },
+    2 Assign { 1 assignee: opt Text },
+    3 Reopen {},
+    4 Remind {},
 } }
 
 message! { Hunk, closed {

@@ -9,7 +9,6 @@ message! { RejectionRow, skips {
     2 rejection: need Nested,
     3 at_seq: one Uint,
     4 correlation_id: one Text,
-    5 request_id: opt Text,
 } }
 
 message! { Rejection, skips {

@@ -7,9 +7,12 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tonic::{Code, Response};
 
+use pb::ComparisonOperator as Op;
+
 use super::Clumsy;
 use crate::harness::errors::{fault, fields_at_fault};
-use crate::harness::ops::card;
+use crate::harness::filters;
+use crate::harness::ops::{card, nested};
 use crate::harness::receipts::applied;
 use crate::harness::web::{framed, request};
 use crate::harness::workspace::{latest, schema};
@@ -22,10 +25,12 @@ const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 fn methods() -> Vec<&'static str> {
     let files = prost_types::FileDescriptorSet::decode(pb::FILE_DESCRIPTOR_SET).expect("descriptors");
     let mut paths = Vec::new();
-    for service in files.file.iter().flat_map(|f| &f.service) {
-        for method in &service.method {
-            let path = format!("/syncline.v1.{}/{}", service.name(), method.name());
-            paths.push(&*Box::leak(path.into_boxed_str()));
+    for file in &files.file {
+        for service in &file.service {
+            for method in &service.method {
+                let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                paths.push(&*Box::leak(path.into_boxed_str()));
+            }
         }
     }
     assert!(paths.len() >= 28, "{paths:?}");
@@ -37,7 +42,9 @@ async fn bytes_that_are_no_message_are_refused_by_every_method() {
     let mut client = Clumsy::new().await;
     // A wire type that does not exist; a length that is not there; a string that is no UTF-8.
     for bytes in [vec![0xff; 9], vec![0x0a, 0x7f, 1], vec![0x0a, 2, 0xc3, 0x28]] {
-        for path in methods() {
+        // Where a request has no fields, no field can be damaged.
+        let has_fields = |path: &&&str| !path.ends_with("/GetServerInfo") || bytes.len() != 4;
+        for path in methods().iter().filter(has_fields) {
             let called = raw::call(&client.ws.clients.channel, path, bytes.clone()).await;
             let fault = fails(called, Reason::MalformedMessage);
             assert_eq!(fault.code, Code::InvalidArgument, "{path}");
@@ -51,7 +58,11 @@ async fn a_request_that_was_damaged_on_its_way_is_answered_one_way_or_the_other(
     let mut client = Clumsy::new().await;
     let operation =
         client.ada.op_at(2, vec![card("c1").set("title", "x"), card("c1").edit("notes", &[(0, 0, "y")])]);
-    let request = pb::SubmitRequest { workspace_id: "elsewhere".to_owned(), operations: vec![operation] };
+    let request = pb::SubmitRequest {
+        workspace_id: "elsewhere".to_owned(),
+        operations: vec![operation],
+        ..Default::default()
+    };
     let whole = request.encode_to_vec();
     for seed in 0..300 {
         let mut random = StdRng::seed_from_u64(seed);
@@ -68,7 +79,7 @@ async fn a_request_that_was_damaged_on_its_way_is_answered_one_way_or_the_other(
         let status =
             raw::call(&client.ws.clients.channel, SUBMIT, bytes).await.expect_err("no such workspace");
         let reason = fault(&status).reason;
-        let expected = ["MALFORMED_MESSAGE", "UNKNOWN_WORKSPACE", "INVALID_REQUEST"];
+        let expected = ["MALFORMED_MESSAGE", "UNKNOWN_WORKSPACE", "INVALID_REQUEST", "UNKNOWN_FIELD"];
         assert!(expected.contains(&reason.as_str()), "seed {seed}: {reason}");
     }
     client.goes_on().await;
@@ -80,14 +91,17 @@ async fn a_message_above_its_limit_is_refused_and_one_at_the_limit_is_taken() {
     let request = pb::SubmitRequest {
         workspace_id: "w".to_owned(),
         operations: vec![latest(vec![card("c2").create()])],
+        ..Default::default()
     };
     let padded = |bytes: usize| {
-        // An unknown field is skipped, and fills the message.
-        let mut message = request.encode_to_vec();
-        let fill = bytes - message.len() - 2 - 3;
-        prost::encoding::encode_key(1_000, prost::encoding::WireType::LengthDelimited, &mut message);
+        // Of a field that is sent twice the last one counts; the first fills the message.
+        let request = request.encode_to_vec();
+        let fill = bytes - request.len() - 1 - 3;
+        let mut message = Vec::with_capacity(bytes);
+        prost::encoding::encode_key(1, prost::encoding::WireType::LengthDelimited, &mut message);
         prost::encoding::encode_varint(fill as u64, &mut message);
-        message.resize(bytes, 0);
+        message.resize(bytes - request.len(), b'w');
+        message.extend(request);
         message
     };
     for bytes in [MESSAGE_BYTES_MAX + 1, 3 * MESSAGE_BYTES_MAX] {
@@ -126,8 +140,8 @@ async fn a_nesting_bomb_is_refused_before_it_is_unfolded() {
             wrap(&mut bytes, inner);
             wrap(&mut bytes, outer);
         }
-        // Value, SetField.value, Mutation.set, Operation.mutations, SubmitRequest.operations.
-        for field in [2, 6, 5, 2] {
+        // SetField.value, RecordMutation.set_field, Mutation.record, Operation.mutations, SubmitRequest.operations.
+        for field in [2, 6, 1, 5, 2] {
             wrap(&mut bytes, field);
         }
         bytes.reverse();
@@ -172,7 +186,7 @@ async fn an_unknown_workspace_is_said_to_be_unknown_whatever_it_is_called() {
     let long = "x".repeat(100_000);
     for id in ["nowhere", "", "NO WORKSPACE", "w ", "../w", "w\0", long.as_str()] {
         let operations = vec![latest(vec![card("c1").create()])];
-        let request = pb::SubmitRequest { workspace_id: id.to_owned(), operations };
+        let request = pb::SubmitRequest { workspace_id: id.to_owned(), operations, ..Default::default() };
         let submitted = within("Submit", client.ws.clients.operations().submit(request)).await;
         let fault = fails(submitted, Reason::UnknownWorkspace);
         assert!(id.len() > 100 || fault.metadata["workspace_id"] == id, "{fault:?}");
@@ -281,13 +295,27 @@ async fn a_page_token_a_filter_and_a_label_of_no_known_form_are_refused() {
         ..Default::default()
     };
     fails(list(bad_token).await, Reason::InvalidPageToken);
-    let empty = pb::FieldFilter { field_id: "a b".to_owned(), condition: None };
-    let filters = vec![empty.clone(), pb::FieldFilter { field_id: "title".to_owned(), condition: None }];
-    let filtered = pb::ListRecordsRequest { collection_id: cards(), filters, ..Default::default() };
-    assert_eq!(fields_at_fault(list(filtered).await), ["filters[0].field_id", "filters[1]"]);
-    let many =
-        pb::ListRecordsRequest { collection_id: cards(), filters: vec![empty; 11], ..Default::default() };
-    assert_eq!(fields_at_fault(list(many).await), ["filters"]);
+    let leaf = || filters::equals("title", "x");
+    let nine_deep = (0..8).fold(leaf(), |inner, _| filters::not(inner));
+    for (filter, field) in [
+        (pb::Filter::default(), "filter".to_owned()),
+        (filters::all(vec![]), "filter.all_of.filters".to_owned()),
+        (
+            filters::any(vec![leaf(), filters::present("a b")]),
+            "filter.any_of.filters[1].present.field_id".to_owned(),
+        ),
+        (filters::compare("title", Op::Equals, vec![]), "filter.comparison.values".to_owned()),
+        (filters::is("title", Op::Contains, nested(1)), "filter.comparison.values[0]".to_owned()),
+        (nine_deep, format!("filter{}", ".negation_of".repeat(8))),
+    ] {
+        let filter = Some(filter);
+        let filtered = pb::ListRecordsRequest { collection_id: cards(), filter, ..Default::default() };
+        assert_eq!(fields_at_fault(list(filtered).await), [field]);
+    }
+    let filter = Some(filters::is("title", Op::Unspecified, 1));
+    let filtered = pb::ListRecordsRequest { collection_id: cards(), filter, ..Default::default() };
+    let fault = fails(list(filtered).await, Reason::UnknownEnumValue);
+    assert_eq!(fault.metadata["field"], "filter.comparison.op");
     let read = client.ws.try_read("no good id").await;
     assert_eq!(fields_at_fault(read), ["record_id"]);
 
@@ -305,6 +333,7 @@ async fn a_page_token_a_filter_and_a_label_of_no_known_form_are_refused() {
         let snapshot = pb::SnapshotRequest {
             workspace_id: "w".to_owned(),
             filter: Some(pb::FeedFilter { collection_ids: ids }),
+            at_least: None,
         };
         let opened = within("Snapshot", ws.clients.changes().snapshot(snapshot)).await.map(|_| ());
         assert_eq!(fields_at_fault(opened), [field]);
@@ -315,6 +344,11 @@ async fn a_page_token_a_filter_and_a_label_of_no_known_form_are_refused() {
         .await
         .map(|_| ());
     assert_eq!(fields_at_fault(opened), ["start.client_name"]);
+    let start = pb::FeedStart { workspace_id: "w".to_owned(), ..Default::default() };
+    let opened = within("Watch", ws.clients.changes().watch(pb::WatchRequest { start: Some(start) }))
+        .await
+        .map(|_| ());
+    assert_eq!(fields_at_fault(opened), ["start.origin"], "a feed starts somewhere");
     client.goes_on().await;
 }
 
@@ -336,6 +370,14 @@ async fn a_cursor_of_the_future_of_another_epoch_or_workspace_or_of_no_form_is_t
         let short = pb::Cursor { chain: vec![1; 15].into(), ..head.clone() };
         let opened = Feed::try_open(&ws, kind, Some(short), None).await.map(|_| ());
         assert_eq!(fields_at_fault(opened), ["start.cursor.chain"]);
+        for bytes in [vec![0xff], vec![7; 40], b"made up".to_vec()] {
+            let selection = pb::Cursor { selection: bytes.clone().into(), ..head.clone() };
+            let opened = Feed::try_open(&ws, kind, Some(selection), None).await.map(|_| ());
+            assert_eq!(fields_at_fault(opened), ["start.cursor.selection"]);
+            let loading = pb::Cursor { loading: bytes.into(), ..head.clone() };
+            let opened = Feed::try_open(&ws, kind, Some(loading), None).await.map(|_| ());
+            assert_eq!(fields_at_fault(opened), ["start.cursor.loading"]);
+        }
     }
     client.goes_on().await;
     let mut feed = Feed::open(&ws, Kind::Subscribe, Some(head)).await;
@@ -361,7 +403,8 @@ async fn a_value_of_an_enum_that_nobody_knows_is_refused() {
     let title =
         unknown.collections.get_mut("cards").and_then(|c| c.fields.get_mut("title")).expect("the title");
     title.kind = 42;
-    let request = pb::UpdateSchemaRequest { workspace_id: "w".to_owned(), schema: Some(unknown) };
+    let request =
+        pb::UpdateSchemaRequest { workspace_id: "w".to_owned(), schema: Some(unknown), ..Default::default() };
     let fault = fails(
         within("UpdateSchema", client.ws.clients.workspaces().update_schema(request)).await,
         Reason::UnknownFieldKind,
@@ -374,19 +417,23 @@ async fn a_value_of_an_enum_that_nobody_knows_is_refused() {
 async fn a_schema_of_too_many_collections_or_fields_is_refused() {
     let mut client = Clumsy::new().await;
     let wide = pb::Schema {
-        strict: true,
+        strict: Some(true),
         collections: (0..201).map(|n| (format!("c{n}"), pb::CollectionSchema::default())).collect(),
     };
     let spec = pb::FieldSchema { kind: 1, ..Default::default() };
     let fields = (0..501).map(|n| (format!("f{n}"), spec)).collect();
     let deep = pb::Schema {
-        strict: true,
+        strict: Some(true),
         collections: [("cards".to_owned(), pb::CollectionSchema { fields })].into(),
     };
     let collections = [("not ok".to_owned(), pb::CollectionSchema::default())].into();
-    let misnamed = pb::Schema { strict: true, collections };
+    let misnamed = pb::Schema { strict: Some(true), collections };
     for schema in [wide, deep, misnamed] {
-        let request = pb::UpdateSchemaRequest { workspace_id: "w".to_owned(), schema: Some(schema) };
+        let request = pb::UpdateSchemaRequest {
+            workspace_id: "w".to_owned(),
+            schema: Some(schema),
+            ..Default::default()
+        };
         fails(
             within("UpdateSchema", client.ws.clients.workspaces().update_schema(request)).await,
             Reason::InvalidRequest,
@@ -411,7 +458,11 @@ async fn a_method_or_service_that_does_not_exist_is_said_to_be_unknown() {
 async fn a_call_without_time_ends_with_its_deadline_and_may_be_sent_again() {
     let client = Clumsy::new().await;
     let operation = latest(vec![card("c2").create()]);
-    let submit = pb::SubmitRequest { workspace_id: "w".to_owned(), operations: vec![operation.clone()] };
+    let submit = pb::SubmitRequest {
+        workspace_id: "w".to_owned(),
+        operations: vec![operation.clone()],
+        ..Default::default()
+    };
     // A generated client would give up by itself: by hand the server's own word is heard.
     let headers = [("content-type", "application/grpc-web+proto"), ("grpc-timeout", "1n")];
     let body = framed(&submit.encode_to_vec());

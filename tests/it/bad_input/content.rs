@@ -1,7 +1,7 @@
 //! Operations whose content breaks a rule: rejected for good, each for itself, and never half applied.
 
 use super::{Clumsy, parts};
-use crate::harness::ops::{card, nested, null, on_conflict, person, resolving};
+use crate::harness::ops::{assign, card, nested, null, person, record_part, reopen, resolving};
 use crate::harness::receipts::{rejected, settled};
 use crate::harness::{IntoValue as _, Reason, pb, raw};
 
@@ -9,17 +9,17 @@ use crate::harness::{IntoValue as _, Reason, pb, raw};
 async fn what_the_schema_does_not_have_is_rejected_by_name() {
     let mut client = Clumsy::new().await;
     let receipt = client.tries(vec![crate::harness::on("boards", "b1").create()]).await;
-    assert_eq!(rejected(&receipt, Reason::UnknownCollection).metadata["collection_id"], "boards");
+    assert_eq!(rejected(&receipt, Reason::UndeclaredCollection).metadata["collection_id"], "boards");
     let receipt = client.tries(vec![card("c1").set("title", "x"), card("c1").set("colour", "red")]).await;
-    let found = rejected(&receipt, Reason::UnknownField);
+    let found = rejected(&receipt, Reason::UndeclaredField);
     assert_eq!(parts(&found.metadata, ["collection_id", "field_id"]), ["cards", "colour"]);
     assert_eq!(found.mutation_index, Some(1));
     for (mutation, kind, action) in [
-        (card("c1").set("notes", "x"), "text", "set"),
-        (card("c1").set("votes", 1), "counter", "set"),
+        (card("c1").set("notes", "x"), "text", "set_field"),
+        (card("c1").set("votes", 1), "counter", "set_field"),
         (card("c1").edit("title", &[(0, 0, "x")]), "register", "edit_text"),
-        (card("c1").increment("tags", 1), "set", "increment"),
-        (card("c1").link("title", "c1"), "register", "link"),
+        (card("c1").increment("tags", 1), "set", "increment_counter"),
+        (card("c1").link("title", "c1"), "register", "link_record"),
         (card("c1").add("owner", vec![1.into_value()]), "to_one", "add_elements"),
         (card("c1").clear("title"), "register", "clear_elements"),
     ] {
@@ -87,7 +87,10 @@ async fn hunks_out_of_order_overlapping_touching_or_empty_are_rejected() {
     assert_eq!(rejected(&client.tries(twice).await, Reason::InvalidTextEdit).mutation_index, Some(1));
     let many: Vec<(u32, u32, &str)> = (0..1_001).map(|n| (n * 2, 1, "x")).collect();
     let receipt = client.tries(vec![card("c1").edit("notes", &many)]).await;
-    assert_eq!(rejected(&receipt, Reason::InvalidRequest).metadata["field"], "mutations[0].edit_text.hunks");
+    assert_eq!(
+        rejected(&receipt, Reason::InvalidRequest).metadata["field"],
+        "mutations[0].record.edit_text.hunks"
+    );
     assert_eq!(client.ws.text("c1", "notes").await, "0123456789");
     client.goes_on().await;
 }
@@ -96,8 +99,10 @@ async fn hunks_out_of_order_overlapping_touching_or_empty_are_rejected() {
 async fn values_that_are_none_or_nest_too_deeply_are_rejected() {
     let mut client = Clumsy::new().await;
     let long_name = pb::value::Kind::MapValue(pb::MapValue { entries: [("n".repeat(65), null())].into() });
-    let set_nothing = card("c1")
-        .mutation(pb::mutation::Action::Set(pb::SetField { field_id: "title".to_owned(), value: None }));
+    let set_nothing = card("c1").mutation(pb::record_mutation::Action::SetField(pb::SetField {
+        field_id: "title".to_owned(),
+        value: None,
+    }));
     for mutation in [
         card("c1").set("title", pb::Value::default()),
         card("c1").set("title", f64::NAN),
@@ -131,7 +136,12 @@ async fn an_action_of_a_newer_protocol_is_rejected_as_unknown() {
     use prost::Message as _;
     let mut client = Clumsy::new().await;
     // No action at all looks the same as one this server does not know.
-    let nothing = pb::Mutation { action: None, ..card("c1").delete() };
+    let no_action = pb::RecordMutation { action: None, ..record_part(card("c1").delete()) };
+    for nothing in [pb::Mutation::default(), pb::ConflictMutation::default().into()] {
+        let receipt = client.tries(vec![card("c1").set("title", "x"), nothing]).await;
+        assert_eq!(rejected(&receipt, Reason::UnknownAction).mutation_index, Some(1));
+    }
+    let nothing = pb::Mutation::from(no_action);
     rejected(&client.tries(vec![card("c1").set("title", "x"), nothing.clone()]).await, Reason::UnknownAction);
     let operation = client.ada.op(vec![nothing]);
     let mut mutation = operation.mutations[0].encode_to_vec();
@@ -160,28 +170,24 @@ async fn ids_and_labels_of_no_form_are_rejected_by_field() {
     let long = "x".repeat(65);
     let on = crate::harness::on;
     for (mutation, field) in [
-        (on("", "c1").create(), "collection_id"),
-        (on("cards", "").create(), "record_id"),
-        (on("cards", "c 1").create(), "record_id"),
-        (on("cards", &long).create(), "record_id"),
-        (on("cärds", "c1").create(), "collection_id"),
-        (card("c1").set("", "x"), "set.field_id"),
-        (card("c1").set("a.b", "x"), "set.field_id"),
-        (card("c1").link("owner", "no good"), "link.target_record_id"),
-        (resolving(card("c1").set("title", "x"), "no id"), "resolves_conflict_id"),
+        (on("", "c1").create(), "record.collection_id"),
+        (on("cards", "").create(), "record.record_id"),
+        (on("cards", "c 1").create(), "record.record_id"),
+        (on("cards", &long).create(), "record.record_id"),
+        (on("cärds", "c1").create(), "record.collection_id"),
+        (card("c1").set("", "x"), "record.set_field.field_id"),
+        (card("c1").set("a.b", "x"), "record.set_field.field_id"),
+        (card("c1").link("owner", "no good"), "record.link_record.target_record_id"),
+        (card("c1").unlink("owner", ""), "record.unlink_record.target_record_id"),
+        (resolving(card("c1").set("title", "x"), "no id"), "record.resolves_conflict_id"),
+        (reopen("no id"), "conflict.conflict_id"),
+        (assign("c1-0", ""), "conflict.assign.assignee"),
     ] {
         let receipt = client.tries(vec![mutation]).await;
         let found = rejected(&receipt, Reason::InvalidRequest);
         assert_eq!(found.metadata["field"], format!("mutations[0].{field}"));
         assert_eq!(found.mutation_index, Some(0));
     }
-    let about_both = pb::Mutation {
-        record_id: "c1".to_owned(),
-        ..on_conflict(pb::mutation::Action::ReopenConflict(pb::ReopenAction {
-            conflict_id: "c1-0".to_owned(),
-        }))
-    };
-    rejected(&client.tries(vec![about_both]).await, Reason::InvalidRequest);
     let label = "x".repeat(129);
     let operation = client.ada.op(vec![card("c1").set("title", "x")]);
     let receipt = client.ws.submit(pb::Operation { correlation_id: label.clone(), ..operation }).await;

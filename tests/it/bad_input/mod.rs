@@ -3,6 +3,7 @@
 
 mod calls;
 mod content;
+mod newer;
 mod operations;
 
 use std::collections::BTreeMap;

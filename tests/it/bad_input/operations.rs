@@ -1,7 +1,7 @@
 //! Operations that cannot be placed: by what they claim to be, to know, to wait for, or to decide.
 
 use super::{Clumsy, parts};
-use crate::harness::ops::{card, observed, on_conflict, resolving};
+use crate::harness::ops::{assign, card, defer, observed, reopen, resolving};
 use crate::harness::receipts::{
     applied, duplicate, held, one_conflict, refused, rejected, settled, unknown, waits_for,
 };
@@ -96,8 +96,8 @@ async fn a_gap_between_counters_is_held_until_it_is_filled() {
     let receipt = client.ws.submit(early).await;
     waits_for(&receipt, &client.ada.dot(2));
     assert_eq!(held(&receipt).expected_counter, 2);
-    let far = client.ada.op_at(u64::MAX, vec![card("c1").delete()]);
-    waits_for(&client.ws.submit(far).await, &client.ada.dot(u64::MAX - 1));
+    let far = client.ada.op_at(u64::MAX >> 1, vec![card("c1").delete()]);
+    waits_for(&client.ws.submit(far).await, &client.ada.dot((u64::MAX >> 1) - 1));
     assert_eq!(client.ws.head_seq().await, client.head);
     client.head = client.ws.apply(missing).await + 1;
     client.ada.saw(client.head);
@@ -151,23 +151,8 @@ async fn actions_on_conflicts_that_are_not_there_changed_or_closed_are_rejected(
     let id = one_conflict(&client.ws.submit(eve.op(vec![card("c1").set("title", "e")])).await);
     client.head = client.ws.head_seq().await;
     client.ada.saw(client.head);
-    use pb::mutation::Action;
-    let defer = |id: &str, revision| {
-        let remind_time = Some(client.server.in_ms(3_600_000));
-        on_conflict(Action::DeferConflict(pb::DeferAction {
-            conflict_id: id.to_owned(),
-            revision,
-            remind_time,
-        }))
-    };
-    let assign = |id: &str| {
-        on_conflict(Action::AssignConflict(pb::AssignAction {
-            conflict_id: id.to_owned(),
-            assignee: "x".to_owned(),
-        }))
-    };
-    let reopen =
-        |id: &str| on_conflict(Action::ReopenConflict(pb::ReopenAction { conflict_id: id.to_owned() }));
+    let defer = |id: &str, revision| defer(id, revision, client.server.in_ms(3_600_000));
+    let assign = |id: &str| assign(id, "x");
     let missing =
         [defer("c1-0", 1), assign("c1-0"), reopen("c1-0"), resolving(card("c1").set("title", "x"), "c1-0")];
     let stale = defer(&id, 7);

@@ -4,15 +4,16 @@ use std::slice;
 
 use pb::AlternativeState::{Head, Suppressed};
 use pb::ConflictKind::{EditDelete, Register, Relationship, TextOverlap};
+use pb::MutationKind::{DeleteRecord, EditText, LinkRecord, SetField};
 
 use super::{Clash, authors};
 use crate::harness::ops::{card, null, person};
 use crate::harness::receipts::{applied, conflicted, one_conflict, settled};
-use crate::harness::workspace::{register, state};
+use crate::harness::workspace::{link, register, state};
 use crate::harness::{IntoValue as _, TestServer, pb};
 
-fn sides(read: &pb::GetConflictResponse) -> Vec<(u64, &str, &str, bool)> {
-    read.alternatives.iter().map(|a| (a.seq, a.actor.as_str(), a.action.as_str(), a.provisional)).collect()
+fn sides(read: &pb::GetConflictResponse) -> Vec<(u64, &str, pb::MutationKind, bool)> {
+    read.alternatives.iter().map(|a| (a.seq, a.actor.as_str(), a.action(), a.provisional)).collect()
 }
 
 fn pairs(read: &pb::GetConflictResponse) -> Vec<(u64, u64)> {
@@ -41,17 +42,18 @@ async fn a_register_conflict_has_its_whole_context() {
     let read = ws.conflict(&ids[0]).await;
     let summary = read.conflict.clone().expect("a summary");
     assert_eq!((summary.kind(), summary.status(), summary.revision), (Register, pb::ConflictStatus::Open, 1));
+    assert_eq!([&summary.conflict_id, &summary.collection_id, &summary.record_id], [&ids[0], "cards", "c1"]);
     assert_eq!(
-        [&summary.conflict_id, &summary.collection_id, &summary.record_id, &summary.field_id],
-        [&ids[0], "cards", "c1", "title"]
+        (&summary.field_ids[..], summary.target_record_id.as_deref()),
+        (&["title".to_owned()][..], None)
     );
     assert_eq!((summary.opened_seq, summary.closed_seq, summary.alternative_count), (second, None, 2));
-    assert_eq!((summary.assignee.as_str(), summary.close_reason.as_str()), ("", ""));
+    assert_eq!((summary.assignee.as_deref(), summary.close_reason()), (None, pb::CloseReason::Unspecified));
 
     assert!(!read.rule.is_empty());
     assert!(read.reason.contains("ada") && read.reason.contains("bob"), "{}", read.reason);
     assert_eq!((read.base_value.clone(), read.base_exact), (Some("base".into_value()), true));
-    assert_eq!(sides(&read), [(first, "ada", "set", true), (second, "bob", "set", false)]);
+    assert_eq!(sides(&read), [(first, "ada", SetField, true), (second, "bob", SetField, false)]);
     let [one, two] = &read.alternatives[..] else { panic!("{:?}", read.alternatives) };
     assert_eq!((&one.value, &two.value), (&Some("by ada".into_value()), &Some("by bob".into_value())));
     assert_eq!((&one.dot, &two.dot), (&Some(ada.last()), &Some(bob.last())));
@@ -60,7 +62,7 @@ async fn a_register_conflict_has_its_whole_context() {
     assert_eq!((one.client_time, one.correlation_id.as_str()), (written, "trace-a"));
     assert!(one.commit_time.is_some() && two.commit_time.is_some());
     assert!(one.siblings.is_empty());
-    assert_eq!(two.siblings, ["increment c1.votes"]);
+    assert_eq!(two.siblings, ["increment_counter c1.votes"]);
 
     let record = read.record.clone().expect("the record");
     assert_eq!(record, ws.record("c1").await);
@@ -98,9 +100,9 @@ async fn three_concurrent_values_are_one_conflict_with_every_pair() {
     assert_eq!(
         sides(&read),
         [
-            (clash.first, "ada", "set", true),
-            (clash.second, "bob", "set", false),
-            (third, "eve", "set", false)
+            (clash.first, "ada", SetField, true),
+            (clash.second, "bob", SetField, false),
+            (third, "eve", SetField, false)
         ]
     );
     let mut found = pairs(&read);
@@ -128,7 +130,7 @@ async fn concurrent_assignments_of_a_counter_and_of_a_link_conflict_like_registe
     let base = ws.write(vec![card("c1").create(), person("p1").create(), person("p2").create()]).await;
     let votes = Clash::of(&ws, base, card("c1").assign("votes", 3), card("c1").assign("votes", 4)).await;
     let read = ws.conflict(&votes.id).await;
-    assert_eq!(read.conflict.as_ref().map(pb::ConflictSummary::kind), Some(Register));
+    assert_eq!(read.conflict.as_ref().map(pb::Conflict::kind), Some(Register));
     let values: Vec<_> = read.alternatives.iter().map(|a| a.value.clone()).collect();
     assert_eq!(values, [Some(3.into_value()), Some(4.into_value())]);
     assert_eq!(state(&ws.record("c1").await, "votes"), pb::field_state::State::Counter(3));
@@ -140,13 +142,10 @@ async fn concurrent_assignments_of_a_counter_and_of_a_link_conflict_like_registe
     let id = one_conflict(&ws.submit(bob.op(vec![card("c1").link("owner", "p2")])).await);
     let read = ws.conflict(&id).await;
     let summary = read.conflict.as_ref().expect("a summary");
-    assert_eq!((summary.kind(), summary.field_id.as_str()), (Register, "owner"));
+    assert_eq!((summary.kind(), &summary.field_ids[..]), (Register, &["owner".to_owned()][..]));
     let values: Vec<_> = read.alternatives.iter().map(|a| a.value.clone()).collect();
     assert_eq!(values, [Some("p1".into_value()), Some("p2".into_value())]);
-    assert_eq!(
-        state(&ws.record("c1").await, "owner"),
-        pb::field_state::State::TargetRecordId("p1".to_owned())
-    );
+    assert_eq!(state(&ws.record("c1").await, "owner"), link(Some("p1")));
 }
 
 #[tokio::test]
@@ -161,11 +160,8 @@ async fn a_text_conflict_keeps_the_suppressed_edit_with_what_it_replaced() {
     );
     let read = ws.conflict(&clash.id).await;
     let summary = read.conflict.clone().expect("a summary");
-    assert_eq!((summary.kind(), summary.field_id.as_str()), (TextOverlap, "notes"));
-    assert_eq!(
-        sides(&read),
-        [(clash.first, "ada", "edit_text", true), (clash.second, "bob", "edit_text", false)]
-    );
+    assert_eq!((summary.kind(), &summary.field_ids[..]), (TextOverlap, &["notes".to_owned()][..]));
+    assert_eq!(sides(&read), [(clash.first, "ada", EditText, true), (clash.second, "bob", EditText, false)]);
     let [one, two] = &read.alternatives[..] else { panic!("{:?}", read.alternatives) };
     assert_eq!((one.state(), two.state()), (Head, Suppressed));
     let hunk = |insert: &str| Some(pb::TextHunk { position: 6, delete_count: 5, insert: insert.to_owned() });
@@ -193,7 +189,10 @@ async fn the_feed_says_which_hunks_were_suppressed() {
     let change = changes.last().expect("bob's");
     assert_eq!(change.outcome(), pb::ChangeOutcome::Conflicted);
     let text = change.effects.iter().find_map(|e| match &e.effect {
-        Some(pb::effect::Effect::TextChanged(text)) => Some(text.clone()),
+        Some(pb::effect::Effect::Record(pb::RecordEffect {
+            effect: Some(pb::record_effect::Effect::TextChanged(text)),
+            ..
+        })) => Some(text.clone()),
         _ => None,
     });
     let text = text.expect("an effect on the text");
@@ -212,11 +211,11 @@ async fn an_edit_against_a_delete_keeps_the_record_and_both_sides() {
     assert_eq!(register(&record, "title"), "by bob".into_value());
     let read = ws.conflict(&clash.id).await;
     let summary = read.conflict.clone().expect("a summary");
+    assert_eq!((summary.kind(), summary.field_ids.len(), summary.record_id.as_str()), (EditDelete, 0, "c1"));
     assert_eq!(
-        (summary.kind(), summary.field_id.as_str(), summary.record_id.as_str()),
-        (EditDelete, "", "c1")
+        sides(&read),
+        [(clash.second, "bob", SetField, true), (clash.first, "ada", DeleteRecord, false)]
     );
-    assert_eq!(sides(&read), [(clash.second, "bob", "set", true), (clash.first, "ada", "delete", false)]);
     assert_eq!(read.alternatives[0].value, Some("by bob".into_value()));
     assert_eq!(read.alternatives[1].value, None, "a delete offers nothing");
     assert_eq!(pairs(&read), [(clash.first, clash.second)]);
@@ -230,8 +229,11 @@ async fn a_delete_against_an_edit_keeps_the_record_and_both_sides() {
     let clash = Clash::of(&ws, base, card("c1").set("title", "by ada"), card("c1").delete()).await;
     assert!(!ws.record("c1").await.deleted);
     let read = ws.conflict(&clash.id).await;
-    assert_eq!(read.conflict.as_ref().map(pb::ConflictSummary::kind), Some(EditDelete));
-    assert_eq!(sides(&read), [(clash.first, "ada", "set", true), (clash.second, "bob", "delete", false)]);
+    assert_eq!(read.conflict.as_ref().map(pb::Conflict::kind), Some(EditDelete));
+    assert_eq!(
+        sides(&read),
+        [(clash.first, "ada", SetField, true), (clash.second, "bob", DeleteRecord, false)]
+    );
     assert_eq!(read.record_at_opening.as_ref().map(|r| register(r, "title")), Some("by ada".into_value()));
     assert_eq!(pairs(&read), [(clash.first, clash.second)]);
 }
@@ -246,10 +248,14 @@ async fn a_link_to_what_somebody_deletes_keeps_both_and_names_both() {
     let summary = read.conflict.clone().expect("a summary");
     assert_eq!(summary.kind(), Relationship);
     assert_eq!(
-        [&summary.collection_id, &summary.record_id, &summary.field_id, &summary.target_record_id],
-        ["cards", "c1", "owner", "p1"]
+        [&summary.collection_id, &summary.record_id, &summary.field_ids.concat()],
+        ["cards", "c1", "owner"]
     );
-    assert_eq!(sides(&read), [(clash.second, "bob", "link", true), (clash.first, "ada", "delete", false)]);
+    assert_eq!(summary.target_record_id.as_deref(), Some("p1"));
+    assert_eq!(
+        sides(&read),
+        [(clash.second, "bob", LinkRecord, true), (clash.first, "ada", DeleteRecord, false)]
+    );
     let linked: Vec<_> = read
         .linked_records
         .iter()
@@ -269,10 +275,14 @@ async fn a_delete_of_what_somebody_links_to_names_the_collection_of_the_record_w
     let summary = read.conflict.clone().expect("a summary");
     assert_eq!(summary.kind(), Relationship);
     assert_eq!(
-        [&summary.collection_id, &summary.record_id, &summary.field_id, &summary.target_record_id],
-        ["cards", "c1", "owner", "p1"]
+        [&summary.collection_id, &summary.record_id, &summary.field_ids.concat()],
+        ["cards", "c1", "owner"]
     );
-    assert_eq!(sides(&read), [(clash.first, "ada", "link", true), (clash.second, "bob", "delete", false)]);
+    assert_eq!(summary.target_record_id.as_deref(), Some("p1"));
+    assert_eq!(
+        sides(&read),
+        [(clash.first, "ada", LinkRecord, true), (clash.second, "bob", DeleteRecord, false)]
+    );
     super::decide(&ws, &clash.id, super::unlink()).await;
 }
 
@@ -284,13 +294,13 @@ async fn a_write_within_a_conflict_advances_its_side_and_forgets_nothing() {
     // Bob goes on without having seen Ada's value.
     let seq = settled(&ws.submit(clash.bob.op(vec![card("c1").set("title", "by bob, again")])).await);
     let read = ws.conflict(&clash.id).await;
-    assert_eq!(sides(&read), [(clash.first, "ada", "set", true), (seq, "bob", "set", false)]);
+    assert_eq!(sides(&read), [(clash.first, "ada", SetField, true), (seq, "bob", SetField, false)]);
     assert_eq!(read.conflict.as_ref().map(|c| c.revision), Some(2));
     // Who has seen everything and just writes does not decide.
     clash.ada.saw(seq);
     settled(&ws.submit(clash.ada.op(vec![card("c1").set("title", "by ada, knowing")])).await);
     let read = ws.conflict(&clash.id).await;
-    assert_eq!(read.conflict.as_ref().map(pb::ConflictSummary::status), Some(pb::ConflictStatus::Open));
+    assert_eq!(read.conflict.as_ref().map(pb::Conflict::status), Some(pb::ConflictStatus::Open));
     let values: Vec<_> = read.alternatives.iter().filter_map(|a| a.value.clone()).collect();
     assert!(values.contains(&"by bob, again".into_value()), "still offered: {values:?}");
     assert!(read.alternatives.iter().any(|a| a.state() == pb::AlternativeState::Shadow));

@@ -6,8 +6,8 @@ use tonic::Code;
 use super::{Clash, decide, delete, keep, resolution, resolve, send, unlink};
 use crate::harness::ops::{card, null, person};
 use crate::harness::receipts::{applied, conflicted, duplicate, original, settled};
-use crate::harness::workspace::{collection, field, register, state};
-use crate::harness::{Feed, IntoValue as _, Kind, Reason, TestServer, fails, fails_with, pb};
+use crate::harness::workspace::{answer, collection, field, link, links, register, state};
+use crate::harness::{Feed, IntoValue as _, Kind, Reason, TestServer, fails, fails_with, pb, within};
 
 #[tokio::test]
 async fn a_register_conflict_is_decided_by_an_alternative_a_value_or_what_is_there() {
@@ -50,8 +50,7 @@ async fn counters_and_links_are_decided_with_values_of_their_kind() {
     let (_, ids) = conflicted(&ws.submit(bob.op(vec![card("c1").link("owner", "p2")])).await);
     fails(resolve(&ws, &ids[0], Decision::Value(5.into_value())).await, Reason::InvalidRequest);
     decide(&ws, &ids[0], Decision::Value("p2".into_value())).await;
-    let owner = |id: &str| pb::field_state::State::TargetRecordId(id.to_owned());
-    assert_eq!(state(&ws.record("c1").await, "owner"), owner("p2"));
+    assert_eq!(state(&ws.record("c1").await, "owner"), link(Some("p2")));
 }
 
 #[tokio::test]
@@ -115,15 +114,18 @@ async fn an_edit_delete_conflict_is_decided_by_keeping_or_deleting() {
 #[tokio::test]
 async fn a_relationship_conflict_is_decided_by_keeping_deleting_or_unlinking() {
     let server = TestServer::start().await;
-    for (name, decision, owner, deleted) in
-        [("keep", keep(), "p1", false), ("delete", delete(), "", true), ("unlink", unlink(), "", false)]
-    {
+    for (name, decision, owner, deleted) in [
+        ("keep", keep(), Some("p1"), false),
+        ("delete", delete(), Some("p1"), true),
+        ("unlink", unlink(), None, false),
+    ] {
         let ws = server.workspace(name).await;
         let clash = Clash::relationship(&ws).await;
         decide(&ws, &clash.id, decision).await;
         assert_eq!(ws.record("p1").await.deleted, deleted, "{name}");
-        let shown = state(&ws.record("c1").await, "owner");
-        assert_eq!(shown, pb::field_state::State::TargetRecordId(owner.to_owned()), "{name}");
+        let record = ws.record("c1").await;
+        assert_eq!(state(&record, "owner"), link(owner), "{name}");
+        assert_eq!(record.deleted_target_record_ids.len(), usize::from(deleted), "{name}");
         assert!(ws.inbox().await.is_empty(), "{name}");
     }
 }
@@ -132,7 +134,7 @@ async fn a_relationship_conflict_is_decided_by_keeping_deleting_or_unlinking() {
 async fn a_relationship_conflict_through_a_to_many_field_is_decided_as_well() {
     let server = TestServer::start().await;
     for (name, decision, linked, deleted) in
-        [("keep", keep(), true, false), ("delete", delete(), false, true), ("unlink", unlink(), false, false)]
+        [("keep", keep(), true, false), ("delete", delete(), true, true), ("unlink", unlink(), false, false)]
     {
         for delete_first in [true, false] {
             let ws = server.workspace(&format!("{name}-{delete_first}")).await;
@@ -146,13 +148,9 @@ async fn a_relationship_conflict_through_a_to_many_field_is_decided_as_well() {
             assert_eq!(ws.summary(&clash.id).await.kind(), pb::ConflictKind::Relationship);
             decide(&ws, &clash.id, decision.clone()).await;
             assert_eq!(ws.record("c2").await.deleted, deleted, "{name}");
-            let record_ids = if linked { vec!["c2".to_owned()] } else { vec![] };
-            let shown = state(&ws.record("c1").await, "blocks");
-            assert_eq!(
-                shown,
-                pb::field_state::State::TargetRecordIds(pb::RecordIdList { record_ids }),
-                "{name}"
-            );
+            let record = ws.record("c1").await;
+            assert_eq!(state(&record, "blocks"), links(if linked { &["c2"] } else { &[] }), "{name}");
+            assert_eq!(record.deleted_target_record_ids.len(), usize::from(deleted), "{name}");
         }
     }
 }
@@ -252,6 +250,99 @@ async fn a_decision_asked_for_twice_decides_once() {
 }
 
 #[tokio::test]
+async fn the_same_request_id_with_another_decision_is_refused_and_the_stored_one_stays() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let clash = Clash::register(&ws, "c1").await;
+    let read = ws.conflict(&clash.id).await.context;
+    let first = resolution(&ws, &clash.id, 1, Decision::AlternativeSeq(clash.second), read.clone());
+    let receipt = send(&ws, first.clone()).await.expect("decided").receipt.expect("a receipt");
+    let head = ws.head().await;
+    // The same value, asked for in other words, is another request; and so is everything else about it.
+    for other in [
+        pb::ResolveConflictRequest {
+            decision: Some(Decision::Value("by bob".into_value())),
+            ..first.clone()
+        },
+        pb::ResolveConflictRequest { decision: Some(keep()), ..first.clone() },
+        pb::ResolveConflictRequest { decision: Some(Decision::AlternativeSeq(clash.first)), ..first.clone() },
+        pb::ResolveConflictRequest { revision: 2, ..first.clone() },
+        pb::ResolveConflictRequest { actor: "dan".to_owned(), ..first.clone() },
+        pb::ResolveConflictRequest { context: None, ..first.clone() },
+    ] {
+        let fault = fails_with(send(&ws, other).await, Code::Aborted, Reason::RequestIdReused);
+        assert_eq!(fault.metadata["request_id"], first.request_id);
+    }
+    let again = send(&ws, first).await.expect("the same").receipt.expect("a receipt");
+    assert_eq!(duplicate(&again), original(&receipt));
+    assert_eq!(ws.head().await, head);
+}
+
+#[tokio::test]
+async fn a_decision_sent_twice_at_once_decides_once() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    for n in 0..10 {
+        let clash = Clash::register(&ws, &format!("c{n}")).await;
+        let request = resolution(&ws, &clash.id, 1, keep(), None);
+        let head = ws.head_seq().await;
+        let (one, other) = tokio::join!(send(&ws, request.clone()), send(&ws, request));
+        let seqs: Vec<u64> = [one, other]
+            .map(|answer| answer.expect("decided").receipt.expect("a receipt"))
+            .iter()
+            .map(|receipt| settled(&original(receipt)))
+            .collect();
+        assert_eq!(seqs, [head + 1, head + 1]);
+        assert_eq!(ws.head_seq().await, head + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_decision_is_not_remembered_under_its_request_id() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let clash = Clash::register(&ws, "c1").await;
+    let late = resolution(&ws, &clash.id, 7, keep(), None);
+    fails(send(&ws, late.clone()).await, Reason::ConflictChanged);
+    let put_right = pb::ResolveConflictRequest { revision: 1, ..late };
+    let conflict = send(&ws, put_right).await.expect("decided").conflict.expect("the conflict");
+    assert_eq!(conflict.close_reason(), pb::CloseReason::Resolved);
+}
+
+#[tokio::test]
+async fn the_other_decisions_follow_the_rules_of_request_ids_as_well() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let clash = Clash::register(&ws, "c1").await;
+    let request = |assignee: &str| pb::AssignConflictRequest {
+        workspace_id: ws.id.clone(),
+        conflict_id: clash.id.clone(),
+        assignee: Some(assignee.to_owned()),
+        request_id: "once".to_owned(),
+        actor: "carol".to_owned(),
+    };
+    let assign = async |assignee: &str| {
+        within("AssignConflict", ws.clients.conflicts().assign_conflict(request(assignee))).await
+    };
+    let first = answer(assign("dana").await).receipt.expect("a receipt");
+    let again = answer(assign("dana").await).receipt.expect("a receipt");
+    assert_eq!(duplicate(&again), original(&first));
+    fails_with(assign("dan").await, Code::Aborted, Reason::RequestIdReused);
+    assert_eq!(ws.summary(&clash.id).await.assignee.as_deref(), Some("dana"));
+}
+
+#[tokio::test]
+async fn a_decision_about_fields_that_stay_together_is_refused_while_no_schema_has_such() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let clash = Clash::register(&ws, "c1").await;
+    let values = [("title".to_owned(), "both".into_value())].into();
+    let decision = Decision::Values(pb::ValuesByField { values });
+    let fault = fails(resolve(&ws, &clash.id, decision).await, Reason::InvalidRequest);
+    assert_eq!(fault.violations[0].0, "values");
+}
+
+#[tokio::test]
 async fn a_request_id_that_was_used_for_something_else_decides_nothing() {
     let server = TestServer::start().await;
     let ws = server.workspace("w").await;
@@ -265,7 +356,7 @@ async fn a_request_id_that_was_used_for_something_else_decides_nothing() {
     for used in [first.request_id, written] {
         let request =
             pb::ResolveConflictRequest { request_id: used, ..resolution(&ws, &two.id, 1, keep(), None) };
-        fails_with(send(&ws, request).await, Code::FailedPrecondition, Reason::RequestIdReused);
+        fails_with(send(&ws, request).await, Code::Aborted, Reason::RequestIdReused);
     }
     assert_eq!(ws.head().await, head);
     assert_eq!(ws.summary(&two.id).await.status(), pb::ConflictStatus::Open);
@@ -280,7 +371,7 @@ async fn keeping_keeps_what_is_shown_whatever_rule_chose_it() {
     {
         let spec = pb::FieldSchema { provisional: rule.into(), ..field(pb::FieldKind::Register) };
         let schema = pb::Schema {
-            strict: true,
+            strict: Some(true),
             collections: [("cards".to_owned(), collection([("title", spec)]))].into(),
         };
         let ws = server.workspace_of(name, Some(schema)).await;
@@ -290,11 +381,10 @@ async fn keeping_keeps_what_is_shown_whatever_rule_chose_it() {
         // Another rule is for later writes.
         let spec = field(pb::FieldKind::Register);
         let schema = pb::Schema {
-            strict: true,
+            strict: Some(true),
             collections: [("cards".to_owned(), collection([("title", spec)]))].into(),
         };
-        let request = pb::UpdateSchemaRequest { workspace_id: ws.id.clone(), schema: Some(schema) };
-        ws.clients.workspaces().update_schema(request).await.expect("another rule");
+        ws.update_schema(schema).await;
         assert_eq!(register(&ws.record("c1").await, "title"), shown.into_value());
         decide(&ws, &clash.id, keep()).await;
         assert_eq!(register(&ws.record("c1").await, "title"), shown.into_value(), "{name}");
@@ -354,7 +444,12 @@ async fn a_decision_reaches_open_feeds() {
         assert_eq!(change.actor, "carol");
         let effects: Vec<_> = change.effects.into_iter().filter_map(|e| e.effect).collect();
         let value = Some("by bob".into_value());
-        assert!(effects.contains(&pb::effect::Effect::RegisterChanged(pb::RegisterChanged { value })));
+        let register = pb::record_effect::Effect::RegisterChanged(pb::RegisterChanged { value });
+        let shown = effects.iter().any(|effect| match effect {
+            pb::effect::Effect::Record(effect) => effect.effect.as_ref() == Some(&register),
+            pb::effect::Effect::ConflictChanged(_) => false,
+        });
+        assert!(shown, "{effects:?}");
         let event = pb::ConflictEventKind::Closed.into();
         let told = pb::ConflictChanged { event, conflict: Some(closed.clone()) };
         assert!(effects.contains(&pb::effect::Effect::ConflictChanged(told)), "{effects:?}");
@@ -370,6 +465,6 @@ async fn a_decided_conflict_that_comes_up_again_follows_the_first_one() {
     // Ada has seen nothing of it and goes on.
     let (_, ids) = conflicted(&ws.submit(clash.ada.op(vec![card("c1").set("title", "still ada's")])).await);
     assert_ne!(ids[0], clash.id);
-    assert_eq!(ws.summary(&ids[0]).await.parent_conflict_id, clash.id);
+    assert_eq!(ws.summary(&ids[0]).await.parent_conflict_id, Some(clash.id.clone()));
     assert_eq!(ws.summary(&clash.id).await.status(), pb::ConflictStatus::Resolved);
 }

@@ -14,10 +14,10 @@ use crate::harness::{Feed, Heard, IntoValue as _, Kind, Reason, TestServer, Work
 
 /// How often the reminder of a conflict fired.
 async fn reminders(ws: &Workspace, id: &str) -> usize {
-    events(ws, id, 0, "").await.events.iter().filter(|e| e.kind() == Event::Reminded).count()
+    events(ws, Some(id), 0, "").await.events.iter().filter(|e| e.kind() == Event::Reminded).count()
 }
 
-async fn reminded(ws: &Workspace, id: &str) -> pb::ConflictSummary {
+async fn reminded(ws: &Workspace, id: &str) -> pb::Conflict {
     until("a reminder", || async {
         let conflict = ws.summary(id).await;
         (conflict.status() == Status::Open).then_some(conflict)
@@ -141,13 +141,16 @@ async fn a_conflict_is_given_to_somebody_and_taken_back() {
     let server = TestServer::start().await;
     let ws = server.workspace("w").await;
     let clash = Clash::register(&ws, "c1").await;
-    let given = assign(&ws, &clash.id, "dana").await.expect("given");
-    assert_eq!((given.assignee.as_str(), given.status(), given.revision), ("dana", Status::Open, 2));
-    let back = assign(&ws, &clash.id, "").await.expect("taken back");
-    assert_eq!((back.assignee.as_str(), back.revision), ("", 3));
-    fails(assign(&ws, &clash.id, &"x".repeat(129)).await, Reason::InvalidRequest);
+    let given = assign(&ws, &clash.id, Some("dana")).await.expect("given");
+    assert_eq!((given.assignee.as_deref(), given.status(), given.revision), (Some("dana"), Status::Open, 2));
+    let back = assign(&ws, &clash.id, None).await.expect("taken back");
+    assert_eq!((back.assignee, back.revision), (None, 3));
+    for nobody in ["", &"x".repeat(129)] {
+        let fault = fails(assign(&ws, &clash.id, Some(nobody)).await, Reason::InvalidRequest);
+        assert_eq!(fault.violations[0].0, "assignee");
+    }
     decide(&ws, &clash.id, keep()).await;
-    let fault = fails(assign(&ws, &clash.id, "dana").await, Reason::ConflictNotLive);
+    let fault = fails(assign(&ws, &clash.id, Some("dana")).await, Reason::ConflictNotLive);
     assert_eq!(
         (fault.metadata["conflict_id"].as_str(), fault.metadata["status"].as_str()),
         (clash.id.as_str(), "resolved")
@@ -164,7 +167,10 @@ async fn a_closed_conflict_is_opened_again_and_decided_again() {
     assert_eq!(fails(reopen(&ws, &clash.id).await, Reason::ConflictLive).metadata["conflict_id"], clash.id);
     decide(&ws, &clash.id, keep()).await;
     let open = reopen(&ws, &clash.id).await.expect("open again");
-    assert_eq!((open.status(), open.closed_seq, open.close_reason.as_str()), (Status::Open, None, ""));
+    assert_eq!(
+        (open.status(), open.closed_seq, open.close_reason()),
+        (Status::Open, None, pb::CloseReason::Unspecified)
+    );
     assert_eq!(ws.record("c1").await.live_conflict_ids, slice::from_ref(&clash.id));
     decide(&ws, &clash.id, pb::resolve_conflict_request::Decision::AlternativeSeq(clash.second)).await;
     assert_eq!(register(&ws.record("c1").await, "title"), "by bob".into_value());
@@ -191,10 +197,14 @@ async fn what_is_no_conflict_is_not_found() {
     let ws = server.workspace("w").await;
     Clash::register(&ws, "c1").await;
     for id in ["c1-0", "c999-0", "", "x", "c3-00", "c+3-0", "c3-0 ", &"9".repeat(400)] {
-        let request = pb::GetConflictRequest { workspace_id: ws.id.clone(), conflict_id: id.to_owned() };
+        let request = pb::GetConflictRequest {
+            workspace_id: ws.id.clone(),
+            conflict_id: id.to_owned(),
+            at_least: None,
+        };
         let read = crate::harness::within("GetConflict", ws.clients.conflicts().get_conflict(request)).await;
         fails(read, Reason::ConflictNotFound);
-        fails(assign(&ws, id, "dana").await, Reason::ConflictNotFound);
+        fails(assign(&ws, id, Some("dana")).await, Reason::ConflictNotFound);
         fails(reopen(&ws, id).await, Reason::ConflictNotFound);
         fails(defer(&ws, id, 1, Some(server.in_ms(1_000))).await, Reason::ConflictNotFound);
         let decision = super::resolution(&ws, id, 1, keep(), None);
@@ -209,7 +219,7 @@ async fn a_conflict_whose_values_converge_is_obsolete() {
     let mut clash = Clash::register(&ws, "c1").await;
     settled(&ws.submit(clash.ada.op(vec![card("c1").set("title", "by bob")])).await);
     let conflict = ws.summary(&clash.id).await;
-    assert_eq!((conflict.status(), conflict.close_reason.as_str()), (Status::Obsolete, "converged"));
+    assert_eq!((conflict.status(), conflict.close_reason()), (Status::Obsolete, pb::CloseReason::Converged));
     assert!(ws.inbox().await.is_empty());
 }
 
@@ -221,11 +231,14 @@ async fn a_conflict_goes_with_its_record_when_the_delete_knew_all_of_it() {
     ws.write(vec![card("c1").delete()]).await;
     assert!(ws.record("c1").await.deleted);
     let conflict = ws.summary(&clash.id).await;
-    assert_eq!((conflict.status(), conflict.close_reason.as_str()), (Status::Obsolete, "deleted"));
+    assert_eq!((conflict.status(), conflict.close_reason()), (Status::Obsolete, pb::CloseReason::Deleted));
 }
 
 fn with_policy(spec: pb::FieldSchema) -> pb::Schema {
-    pb::Schema { strict: true, collections: [("cards".to_owned(), collection([("title", spec)]))].into() }
+    pb::Schema {
+        strict: Some(true),
+        collections: [("cards".to_owned(), collection([("title", spec)]))].into(),
+    }
 }
 
 fn plain() -> pb::FieldSchema {
@@ -279,7 +292,7 @@ async fn a_field_may_settle_its_conflicts_by_its_rule_and_keeps_the_record_of_it
     assert_eq!(register(&ws.record("c1").await, "title"), "b".into_value());
     let conflict = ws.conflict(&format!("c{seq}-0")).await;
     let summary = conflict.conflict.expect("it is recorded");
-    assert_eq!((summary.status(), summary.close_reason.as_str()), (Status::Resolved, "policy"));
+    assert_eq!((summary.status(), summary.close_reason()), (Status::Resolved, pb::CloseReason::Policy));
     assert_eq!(conflict.alternatives.len(), 2, "with all sides");
 }
 
@@ -292,5 +305,8 @@ async fn a_field_may_let_a_write_that_knew_everything_supersede_its_conflict() {
     clash.ada.saw(clash.second);
     settled(&ws.submit(clash.ada.op(vec![card("c1").set("title", "final")])).await);
     let conflict = ws.summary(&clash.id).await;
-    assert_eq!((conflict.status(), conflict.close_reason.as_str()), (Status::Superseded, "superseded"));
+    assert_eq!(
+        (conflict.status(), conflict.close_reason()),
+        (Status::Superseded, pb::CloseReason::Superseded)
+    );
 }

@@ -66,7 +66,7 @@ async fn conflicts_are_filtered_by_status_kind_place_and_assignee() {
     let resolved = Clash::register(&ws, "c3").await.id;
     defer(&ws, &deferred, 1, Some(server.in_ms(3_600_000))).await.expect("put aside");
     decide(&ws, &resolved, keep()).await;
-    assign(&ws, &open, "dana").await.expect("given");
+    assign(&ws, &open, Some("dana")).await.expect("given");
     let base = ws.write(vec![card("c9").create(), on("people", "p9").create()]).await;
     let mut ada = ws.replica(1, "ada").having_seen(base);
     let mut bob = ws.replica(2, "bob").having_seen(base);
@@ -90,11 +90,11 @@ async fn conflicts_are_filtered_by_status_kind_place_and_assignee() {
     assert_eq!(ids(&ws, kind(pb::ConflictKind::EditDelete)).await, slice::from_ref(&other));
     assert_eq!(ids(&ws, kind(pb::ConflictKind::Register)).await, [&deferred, &open].map(Clone::clone));
     assert!(ids(&ws, kind(pb::ConflictKind::TextOverlap)).await.is_empty());
-    let people = pb::ListConflictsRequest { collection_id: "people".to_owned(), ..Default::default() };
+    let people = pb::ListConflictsRequest { collection_id: Some("people".to_owned()), ..Default::default() };
     assert_eq!(ids(&ws, people).await, [other]);
-    let record = pb::ListConflictsRequest { record_id: "c2".to_owned(), ..Default::default() };
+    let record = pb::ListConflictsRequest { record_id: Some("c2".to_owned()), ..Default::default() };
     assert_eq!(ids(&ws, record).await, [deferred]);
-    let assignee = pb::ListConflictsRequest { assignee: "dana".to_owned(), ..Default::default() };
+    let assignee = pb::ListConflictsRequest { assignee: Some("dana".to_owned()), ..Default::default() };
     assert_eq!(ids(&ws, assignee).await, [open]);
 
     for (request, field) in [
@@ -114,12 +114,12 @@ async fn the_log_has_everything_that_happened_newest_first_in_pages() {
     let ws = server.workspace("w").await;
     let one = Clash::register(&ws, "c1").await.id;
     let two = Clash::register(&ws, "c2").await.id;
-    assign(&ws, &one, "dana").await.expect("given");
+    assign(&ws, &one, Some("dana")).await.expect("given");
     defer(&ws, &one, 2, Some(server.in_ms(3_600_000))).await.expect("put aside");
     decide(&ws, &one, keep()).await;
     reopen(&ws, &one).await.expect("open again");
 
-    let of_one = events(&ws, &one, 0, "").await.events;
+    let of_one = events(&ws, Some(&one), 0, "").await.events;
     use pb::ConflictEventKind::{Assigned, Closed, Deferred, Opened, Reopened};
     let told: Vec<_> =
         of_one.iter().rev().map(|e| (e.kind(), e.actor.as_str(), e.revision, e.status())).collect();
@@ -136,14 +136,14 @@ async fn the_log_has_everything_that_happened_newest_first_in_pages() {
     let read = ws.conflict(&one).await;
     assert_eq!(read.events, of_one.iter().rev().cloned().collect::<Vec<_>>(), "there, oldest first");
 
-    let all = events(&ws, "", 0, "").await.events;
+    let all = events(&ws, None, 0, "").await.events;
     assert_eq!(all.len(), 6);
     assert!(all.is_sorted_by(|a, b| a.seq >= b.seq));
     assert_eq!(all.iter().filter(|e| e.conflict_id == two).count(), 1);
     let mut paged = Vec::new();
     let mut page_token = String::new();
     loop {
-        let page = events(&ws, "", 4, &page_token).await;
+        let page = events(&ws, None, 4, &page_token).await;
         assert!(page.events.len() <= 4);
         paged.extend(page.events);
         page_token = page.next_page_token;
@@ -190,7 +190,7 @@ async fn statistics_count_conflicts_and_how_they_ended() {
     assert_eq!(by_status, expected.into());
     let by_kind: BTreeMap<_, _> = found.by_kind.iter().map(|k| (k.kind(), k.count)).collect();
     assert_eq!(by_kind, [(pb::ConflictKind::Register, 4), (pb::ConflictKind::EditDelete, 1)].into());
-    let reasons = [("resolved".to_owned(), 1), ("deleted".to_owned(), 1)];
-    assert_eq!(found.by_close_reason, reasons.into());
+    let by_reason: Vec<_> = found.by_close_reason.iter().map(|r| (r.close_reason(), r.count)).collect();
+    assert_eq!(by_reason, [(pb::CloseReason::Resolved, 1), (pb::CloseReason::Deleted, 1)]);
     assert!(found.median_open_ms < 600_000);
 }

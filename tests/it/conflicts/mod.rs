@@ -106,13 +106,13 @@ async fn send(
 }
 
 /// A decision that has to close the conflict.
-async fn decide(ws: &Workspace, id: &str, decision: Decision) -> pb::ConflictSummary {
+async fn decide(ws: &Workspace, id: &str, decision: Decision) -> pb::Conflict {
     let response = resolve(ws, id, decision).await.unwrap_or_else(|s| panic!("ResolveConflict: {s}"));
     let receipt = response.receipt.expect("a receipt");
     let seq = crate::harness::receipts::settled(&receipt);
     let conflict = response.conflict.expect("the conflict afterwards");
     assert_eq!(conflict.status(), pb::ConflictStatus::Resolved);
-    assert_eq!((conflict.close_reason.as_str(), conflict.closed_seq), ("resolved", Some(seq)));
+    assert_eq!((conflict.close_reason(), conflict.closed_seq), (pb::CloseReason::Resolved, Some(seq)));
     assert_eq!(ws.summary(id).await, conflict);
     conflict
 }
@@ -122,11 +122,11 @@ pub(crate) fn keep() -> Decision {
 }
 
 fn delete() -> Decision {
-    Decision::Delete(pb::DeleteInstead {})
+    Decision::DeleteRecord(pb::DeleteInstead {})
 }
 
 fn unlink() -> Decision {
-    Decision::Unlink(pb::UnlinkInstead {})
+    Decision::UnlinkRecord(pb::UnlinkInstead {})
 }
 
 pub(crate) async fn defer(
@@ -134,7 +134,7 @@ pub(crate) async fn defer(
     id: &str,
     revision: u64,
     remind_time: Option<prost_types::Timestamp>,
-) -> Result<pb::ConflictSummary, Status> {
+) -> Result<pb::Conflict, Status> {
     let request = pb::DeferConflictRequest {
         workspace_id: ws.id.clone(),
         conflict_id: id.to_owned(),
@@ -147,11 +147,11 @@ pub(crate) async fn defer(
     Ok(response.into_inner().conflict.expect("the conflict"))
 }
 
-async fn assign(ws: &Workspace, id: &str, assignee: &str) -> Result<pb::ConflictSummary, Status> {
+async fn assign(ws: &Workspace, id: &str, assignee: Option<&str>) -> Result<pb::Conflict, Status> {
     let request = pb::AssignConflictRequest {
         workspace_id: ws.id.clone(),
         conflict_id: id.to_owned(),
-        assignee: assignee.to_owned(),
+        assignee: assignee.map(str::to_owned),
         request_id: request_id(),
         actor: "carol".to_owned(),
     };
@@ -159,7 +159,7 @@ async fn assign(ws: &Workspace, id: &str, assignee: &str) -> Result<pb::Conflict
     Ok(response.into_inner().conflict.expect("the conflict"))
 }
 
-async fn reopen(ws: &Workspace, id: &str) -> Result<pb::ConflictSummary, Status> {
+async fn reopen(ws: &Workspace, id: &str) -> Result<pb::Conflict, Status> {
     let request = pb::ReopenConflictRequest {
         workspace_id: ws.id.clone(),
         conflict_id: id.to_owned(),
@@ -172,13 +172,13 @@ async fn reopen(ws: &Workspace, id: &str) -> Result<pb::ConflictSummary, Status>
 
 pub(crate) async fn events(
     ws: &Workspace,
-    id: &str,
+    id: Option<&str>,
     page_size: u32,
     page_token: &str,
 ) -> pb::ListConflictEventsResponse {
     let request = pb::ListConflictEventsRequest {
         workspace_id: ws.id.clone(),
-        conflict_id: id.to_owned(),
+        conflict_id: id.map(str::to_owned),
         page_size,
         page_token: page_token.to_owned(),
     };

@@ -90,40 +90,55 @@ async fn judge(observer: Observer, address: &str) -> u64 {
 }
 
 async fn create_record(address: &str) {
-    let create = pb::Mutation {
+    let create = pb::RecordMutation {
         collection_id: "c".to_owned(),
         record_id: "r".to_owned(),
-        action: Some(pb::mutation::Action::Create(pb::CreateRecord::default())),
+        action: Some(pb::record_mutation::Action::CreateRecord(pb::CreateRecord::default())),
         ..Default::default()
-    };
+    }
+    .into();
     let operation = pb::Operation {
         identity: Some(pb::operation::Identity::RequestId("create".to_owned())),
         knowledge: Some(pb::operation::Knowledge::Latest(pb::Latest {})),
         mutations: vec![create],
         ..Default::default()
     };
-    let request = pb::SubmitRequest { workspace_id: WORKSPACE.to_owned(), operations: vec![operation] };
+    let request = pb::SubmitRequest {
+        workspace_id: WORKSPACE.to_owned(),
+        operations: vec![operation],
+        ..Default::default()
+    };
     OperationServiceClient::new(channel(address)).submit(request).await.expect("a record");
 }
 
 /// One increment of a counter that all share, and a field of the writer's own.
 fn count_and_set(replica: Uuid, counter: u64) -> Vec<pb::Mutation> {
-    let on = |action| pb::Mutation {
-        collection_id: "c".to_owned(),
-        record_id: "r".to_owned(),
-        action: Some(action),
-        ..Default::default()
+    let on = |action| {
+        pb::RecordMutation {
+            collection_id: "c".to_owned(),
+            record_id: "r".to_owned(),
+            action: Some(action),
+            ..Default::default()
+        }
+        .into()
     };
     let increment = pb::IncrementCounter { field_id: "count".to_owned(), by: 1 };
     let set = pb::SetField {
         field_id: format!("of-{replica}"),
         value: Some(pb::Value { kind: Some(pb::value::Kind::IntValue(counter as i64)) }),
     };
-    vec![on(pb::mutation::Action::Increment(increment)), on(pb::mutation::Action::Set(set))]
+    vec![
+        on(pb::record_mutation::Action::IncrementCounter(increment)),
+        on(pb::record_mutation::Action::SetField(set)),
+    ]
 }
 
 async fn every_increment_counts_once(address: &str, operations: u64) {
-    let request = pb::GetRecordRequest { workspace_id: WORKSPACE.to_owned(), record_id: "r".to_owned() };
+    let request = pb::GetRecordRequest {
+        workspace_id: WORKSPACE.to_owned(),
+        record_id: "r".to_owned(),
+        at_least: None,
+    };
     let answer = RecordServiceClient::new(channel(address)).get_record(request).await.expect("the record");
     let count = answer.into_inner().record.expect("a record").fields.remove("count").and_then(|f| f.state);
     assert_eq!(count, Some(pb::field_state::State::Counter(operations as i64)));

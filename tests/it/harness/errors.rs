@@ -19,6 +19,8 @@ const DETAILS_BYTES_MAX: usize = 4 * 1024;
 pub struct Documented {
     /// The canonical code of calls that fail for it.
     pub code: Option<Code>,
+    /// A later version will send it.
+    pub is_to_come: bool,
     pub in_receipts: bool,
     /// A receipt with it is final.
     pub settles: bool,
@@ -54,14 +56,15 @@ fn read_comment(comment: &str) -> Documented {
         comment.strip_prefix('(').and_then(|c| c.split_once(')')).expect("marks in parentheses");
     let marks: Vec<&str> = marks.split(';').map(str::trim).collect();
     let code = marks.iter().find(|m| !m.starts_with("receipt")).map(|name| code_of(name));
-    let metadata =
-        text.split_once("Metadata: ").map(|(_, keys)| without_parentheses(keys)).unwrap_or_default();
+    let metadata = text.split_once("Metadata: ").map(|(_, keys)| without_parentheses(keys));
+    let metadata = metadata.unwrap_or_default();
+    let metadata = metadata.split_once('.').map_or(metadata.as_str(), |(keys, _)| keys);
     Documented {
         code,
+        is_to_come: text.contains("Not sent yet"),
         in_receipts: marks.iter().any(|m| m.starts_with("receipt")),
         settles: marks.contains(&"receipt"),
         metadata: metadata
-            .trim_end_matches('.')
             .split(',')
             .map(|key| key.trim().to_owned())
             .filter(|key| !key.is_empty())
@@ -166,7 +169,7 @@ pub fn fails_with<T: std::fmt::Debug>(result: Result<T, Status>, code: Code, rea
         expected = fault.metadata.keys().cloned().collect();
     }
     assert_eq!(fault.metadata.keys().cloned().collect::<BTreeSet<_>>(), expected, "metadata of {name}");
-    let retries = matches!(reason, Reason::Overloaded | Reason::StoreUnavailable);
+    let retries = matches!(reason, Reason::Overloaded | Reason::StoreUnavailable | Reason::NotCaughtUp);
     assert_eq!(fault.retries, retries, "{name}: a retry delay where apt");
     fault
 }

@@ -1,5 +1,6 @@
 //! A reader of feeds that believes nothing: every frame is checked as it comes.
 
+use pb::feed_start::Origin;
 use pb::frame::Content;
 use pb::subscribe_request::Message as Said;
 use syncline_core::hash::{CHAIN_START, Hash, chain};
@@ -29,12 +30,23 @@ enum Stream {
 pub enum Heard {
     Changes(Vec<pb::Change>),
     Checkpoint(pb::Checkpoint),
+    /// A part of what the feed loads.
+    Loading(Loading),
     GoAway(pb::GoAwayReason),
     /// The database does not go on where it was.
     Reset(pb::ResetReason),
     /// The stream ended without an error.
     End,
     Failed(Status),
+}
+
+/// What a feed loads.
+#[derive(Debug)]
+pub enum Loading {
+    Begun(pb::LoadingBegun),
+    Entered(pb::RecordsEntered),
+    Left(pb::RecordsLeft),
+    Finished(pb::LoadingFinished),
 }
 
 /// An open feed. Tiling, exactly-once, the chain of hashes and the cursors are checked with every frame.
@@ -84,12 +96,27 @@ impl Feed {
         cursor: Option<pb::Cursor>,
         filter: Option<pb::FeedFilter>,
     ) -> Result<Result<Feed, pb::ResetReason>, Status> {
+        let origin = match cursor {
+            Some(cursor) => Origin::Cursor(cursor),
+            None => Origin::Beginning(pb::FromBeginning {}),
+        };
+        Feed::start(workspace, kind, origin, filter).await
+    }
+
+    /// Opens a feed from anywhere, or tells how that failed.
+    pub async fn start(
+        workspace: &Workspace,
+        kind: Kind,
+        origin: Origin,
+        filter: Option<pb::FeedFilter>,
+    ) -> Result<Result<Feed, pb::ResetReason>, Status> {
         let filtered = filter.as_ref().is_some_and(|f| !f.collection_ids.is_empty());
         let start = pb::FeedStart {
             workspace_id: workspace.id.clone(),
-            cursor: cursor.clone(),
+            origin: Some(origin.clone()),
             filter,
             client_name: format!("{kind:?}"),
+            understands: vec![pb::Feature::Subscriptions.into(), 9_999],
         };
         let mut changes = workspace.clients.changes();
         let (stream, say) = match kind {
@@ -99,22 +126,26 @@ impl Feed {
             }
             Kind::Subscribe => {
                 let (say, said) = mpsc::channel(16);
-                let start = pb::SubscribeRequest { message: Some(Said::Start(start)) };
+                let start = pb::SubscribeRequest { subscription_id: 0, message: Some(Said::Start(start)) };
                 say.try_send(start).expect("room");
                 let opened = within("Subscribe", changes.subscribe(ReceiverStream::new(said))).await?;
                 (Stream::Subscribe(opened.into_inner()), Some(say))
             }
         };
-        let from_the_start = cursor.as_ref().is_none_or(|c| c.seq_inclusive == 0);
-        let asked = cursor.unwrap_or_else(|| workspace.beginning());
-        let known = from_the_start.then_some(CHAIN_START);
+        let asked = match origin {
+            Origin::Cursor(cursor) => Some(cursor),
+            Origin::Beginning(_) => Some(workspace.beginning()),
+            // Wherever the head is by now.
+            Origin::Head(_) | Origin::Snapshot(_) => None,
+        };
+        let known = asked.as_ref().is_some_and(|c| c.seq_inclusive == 0).then_some(CHAIN_START);
         let mut feed = Feed {
             workspace: workspace.clone(),
             stream,
             say,
             filtered,
-            chain: Hash::try_from(asked.chain.as_ref()).ok().or(known),
-            cursor: asked.clone(),
+            chain: asked.as_ref().and_then(|asked| Hash::try_from(asked.chain.as_ref()).ok()).or(known),
+            cursor: asked.clone().unwrap_or_default(),
             opened: pb::FeedOpened::default(),
             head_seq: 0,
         };
@@ -122,17 +153,20 @@ impl Feed {
         let cursor = frame.cursor.expect("a cursor in every frame");
         match frame.content.expect("content") {
             Content::Opened(opened) => {
-                assert_eq!(
-                    cursor.seq_inclusive, asked.seq_inclusive,
-                    "the feed begins where it was asked to"
-                );
+                if let Some(asked) = asked {
+                    let begins = "the feed begins where it was asked to";
+                    assert_eq!(cursor.seq_inclusive, asked.seq_inclusive, "{begins}");
+                } else {
+                    assert!(cursor.seq_inclusive <= opened.head_seq, "at the head, as far as that has come");
+                    feed.chain = Hash::try_from(cursor.chain.as_ref()).ok();
+                }
                 assert!(opened.head_seq >= cursor.seq_inclusive, "a head behind the cursor");
                 feed.head_seq = opened.head_seq;
                 feed.opened = opened;
                 feed.cursor = cursor;
                 Ok(Ok(feed))
             }
-            Content::Reset(reset) => {
+            Content::HistoryReset(reset) => {
                 assert!(feed.frame().await?.is_none(), "a reset is the last frame");
                 Ok(Err(reset.reason()))
             }
@@ -185,9 +219,20 @@ impl Feed {
                 assert_eq!(cursor.seq_inclusive, self.position(), "go_away names what was sent");
                 Heard::GoAway(go_away.reason())
             }
-            Content::Reset(reset) => Heard::Reset(reset.reason()),
+            Content::HistoryReset(reset) => Heard::Reset(reset.reason()),
+            Content::LoadingBegun(begun) => self.loading(cursor, Loading::Begun(begun)),
+            Content::RecordsEntered(entered) => self.loading(cursor, Loading::Entered(entered)),
+            Content::RecordsLeft(left) => self.loading(cursor, Loading::Left(left)),
+            Content::LoadingFinished(finished) => self.loading(cursor, Loading::Finished(finished)),
             first @ Content::Opened(_) => panic!("comes first or not at all: {first:?}"),
+            failed @ Content::FeedFailed(_) => panic!("the only feed of a stream: {failed:?}"),
         }
+    }
+
+    fn loading(&mut self, cursor: pb::Cursor, loading: Loading) -> Heard {
+        assert_eq!(cursor.seq_inclusive, self.position(), "the position stands still while a feed loads");
+        self.cursor = cursor;
+        Heard::Loading(loading)
     }
 
     fn check(&mut self, frame: &pb::Changes, cursor: &pb::Cursor) {
@@ -225,7 +270,7 @@ impl Feed {
         while self.position() < seq {
             match self.next().await {
                 Heard::Changes(more) => changes.extend(more),
-                Heard::Checkpoint(_) => {}
+                Heard::Checkpoint(_) | Heard::Loading(_) => {}
                 other => panic!("at {} on the way to {seq}: {other:?}", self.position()),
             }
         }
@@ -236,7 +281,7 @@ impl Feed {
     pub async fn say(&self, message: Said) {
         let say = self.say.as_ref().expect("a subscription");
         // A closed stream is for the reader to notice.
-        let _ = say.send(pb::SubscribeRequest { message: Some(message) }).await;
+        let _ = say.send(pb::SubscribeRequest { subscription_id: 0, message: Some(message) }).await;
     }
 
     /// From now on frames may leave changes out.
@@ -249,7 +294,7 @@ impl Feed {
     pub async fn ending(&mut self) -> Heard {
         loop {
             match self.next().await {
-                Heard::Changes(_) | Heard::Checkpoint(_) => {}
+                Heard::Changes(_) | Heard::Checkpoint(_) | Heard::Loading(_) => {}
                 end => return end,
             }
         }

@@ -4,6 +4,7 @@
 
 pub mod errors;
 pub mod feed;
+pub mod filters;
 pub mod model;
 pub mod observer;
 pub mod ops;

@@ -2,16 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pb::effect::Effect as Kind;
 use pb::field_state::State;
+use pb::record_effect::Effect as Kind;
 use pb::text_splice::Step;
 use prost::Message as _;
 use syncline_protocol::pb;
 
-/// Fields of [`super::workspace::schema`] that hold links.
-const LINK_FIELDS: [&str; 2] = ["owner", "blocks"];
+use super::feed::Loading;
 
-/// A field's state. A to-one link is a register of its target's id, a to-many link a set of them.
+/// A field's state. Links are kept also while their targets are deleted.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Field {
     Register(pb::Value),
@@ -19,6 +18,8 @@ pub enum Field {
     Counter(i64),
     /// Elements by their encoding.
     Set(BTreeMap<Vec<u8>, pb::Value>),
+    Link(Option<String>),
+    Links(BTreeSet<String>),
 }
 
 /// A record.
@@ -36,7 +37,7 @@ pub struct Card {
 pub struct Model {
     pub records: BTreeMap<String, Card>,
     /// Live conflicts, by id.
-    pub conflicts: BTreeMap<String, pb::ConflictSummary>,
+    pub conflicts: BTreeMap<String, pb::Conflict>,
     /// The last change that was folded in.
     pub seq: u64,
 }
@@ -44,7 +45,12 @@ pub struct Model {
 impl Model {
     /// Takes in a part of a snapshot.
     pub fn take_snapshot(&mut self, chunk: &pb::SnapshotResponse) {
-        for snapshot in &chunk.records {
+        self.take_records(&chunk.records, &chunk.conflicts);
+    }
+
+    /// Takes in whole records, with all of their live conflicts.
+    fn take_records(&mut self, records: &[pb::RecordSnapshot], conflicts: &[pb::Conflict]) {
+        for snapshot in records {
             let record = snapshot.record.as_ref().expect("a record");
             let card = Card {
                 collection_id: record.collection_id.clone(),
@@ -54,9 +60,7 @@ impl Model {
             };
             self.records.insert(record.record_id.clone(), card);
         }
-        for conflict in &chunk.conflicts {
-            self.conflicts.insert(conflict.conflict_id.clone(), conflict.clone());
-        }
+        conflicts.iter().cloned().for_each(|conflict| self.take_conflict(conflict));
     }
 
     /// Takes in a change.
@@ -69,21 +73,29 @@ impl Model {
     }
 
     fn effect(&mut self, seq: u64, effect: &pb::Effect) {
-        let kind = effect.effect.as_ref().expect("an effect this client knows");
-        if let Kind::ConflictChanged(changed) = kind {
-            let conflict = changed.conflict.clone().expect("a conflict");
-            // Revisions only grow, so that a snapshot's newer picture stays.
-            let newer =
-                self.conflicts.get(&conflict.conflict_id).is_none_or(|c| c.revision <= conflict.revision);
-            if newer {
-                self.conflicts.insert(conflict.conflict_id.clone(), conflict);
+        match effect.effect.as_ref().expect("an effect this client knows") {
+            pb::effect::Effect::Record(effect) => self.record_effect(seq, effect),
+            pb::effect::Effect::ConflictChanged(changed) => {
+                self.take_conflict(changed.conflict.clone().expect("a conflict"));
             }
-            return;
         }
+    }
+
+    /// Revisions only grow, so that the newer picture of a snapshot stays.
+    fn take_conflict(&mut self, conflict: pb::Conflict) {
+        let known = self.conflicts.get(&conflict.conflict_id);
+        if known.is_none_or(|known| known.revision <= conflict.revision) {
+            self.conflicts.insert(conflict.conflict_id.clone(), conflict);
+        }
+    }
+
+    fn record_effect(&mut self, seq: u64, effect: &pb::RecordEffect) {
+        let kind = effect.effect.as_ref().expect("an effect this client knows");
         let card = self.records.entry(effect.record_id.clone()).or_default();
         if seq <= card.as_of_seq {
             return;
         }
+        let field = || effect.field_id.clone().expect("a field");
         match kind {
             Kind::RecordCreated(_) => {
                 assert_eq!(*card, Card::default(), "{} is created once", effect.record_id);
@@ -93,18 +105,21 @@ impl Model {
             Kind::RecordRestored(_) => assert!(std::mem::take(&mut card.deleted), "restored while alive"),
             Kind::RegisterChanged(changed) => {
                 let value = changed.value.clone().expect("a value");
-                card.fields.insert(effect.field_id.clone(), Field::Register(value));
+                card.fields.insert(field(), Field::Register(value));
+            }
+            Kind::LinkChanged(changed) => {
+                card.fields.insert(field(), Field::Link(changed.target_record_id.clone()));
             }
             Kind::CounterChanged(changed) => {
-                card.fields.insert(effect.field_id.clone(), Field::Counter(changed.value));
+                card.fields.insert(field(), Field::Counter(changed.value));
             }
             Kind::TextChanged(changed) => {
-                let field = card.fields.entry(effect.field_id.clone()).or_insert(Field::Text(String::new()));
+                let field = card.fields.entry(field()).or_insert(Field::Text(String::new()));
                 let Field::Text(text) = field else { panic!("no text: {field:?}") };
                 *text = spliced(text, &changed.splices);
             }
             Kind::SetChanged(changed) => {
-                let field = card.fields.entry(effect.field_id.clone()).or_insert(Field::Set(BTreeMap::new()));
+                let field = card.fields.entry(field()).or_insert(Field::Set(BTreeMap::new()));
                 let Field::Set(elements) = field else { panic!("no set: {field:?}") };
                 for value in &changed.added {
                     let before = elements.insert(value.encode_to_vec(), value.clone());
@@ -114,70 +129,71 @@ impl Model {
                     assert!(elements.remove(&value.encode_to_vec()).is_some(), "removed what was not there");
                 }
             }
-            Kind::ConflictChanged(_) => {}
+            Kind::LinksChanged(changed) => {
+                let field = card.fields.entry(field()).or_insert(Field::Links(BTreeSet::new()));
+                let Field::Links(targets) = field else { panic!("no links: {field:?}") };
+                for target in &changed.added_record_ids {
+                    assert!(targets.insert(target.clone()), "linked what was linked: {target}");
+                }
+                for target in &changed.removed_record_ids {
+                    assert!(targets.remove(target), "unlinked what was not linked: {target}");
+                }
+            }
         }
     }
 
-    /// The record as the server must show it. A link to a deleted record is kept and not shown.
-    pub fn shown(&self, record_id: &str) -> BTreeMap<String, Shown> {
-        let alive = |id: &str| self.records.get(id).is_some_and(|r| !r.deleted);
-        let card = &self.records[record_id];
-        card.fields.iter().map(|(id, field)| (id.clone(), Shown::of(id, field, &alive))).collect()
+    /// Takes in what a feed loads.
+    pub fn load(&mut self, loading: &Loading) {
+        match loading {
+            Loading::Begun(begun) if begun.from_scratch => {
+                self.records.clear();
+                self.conflicts.clear();
+            }
+            Loading::Begun(_) | Loading::Finished(_) => {}
+            Loading::Entered(entered) => self.take_records(&entered.records, &entered.conflicts),
+            Loading::Left(left) => {
+                for record in &left.records {
+                    self.records.remove(&record.record_id);
+                    self.conflicts.retain(|_, conflict| conflict.record_id != record.record_id);
+                }
+            }
+        }
     }
 
-    /// Compares a record with the server's.
+    /// Targets of a record's links that are deleted.
+    fn deleted_targets(&self, card: &Card) -> BTreeSet<String> {
+        let alive = |id: &str| self.records.get(id).is_some_and(|r| !r.deleted);
+        let targets = card.fields.values().flat_map(|field| match field {
+            Field::Link(target) => target.iter().cloned().collect(),
+            Field::Links(targets) => targets.iter().cloned().collect::<Vec<_>>(),
+            Field::Register(_) | Field::Text(_) | Field::Counter(_) | Field::Set(_) => Vec::new(),
+        });
+        targets.filter(|id| !alive(id)).collect()
+    }
+
+    /// Compares a record with what the server reads.
     #[track_caller]
     pub fn agrees_with(&self, record: &pb::Record) {
         let id = &record.record_id;
         let card = self.records.get(id).unwrap_or_else(|| panic!("the client has no record {id}"));
         assert_eq!((&card.collection_id, card.deleted), (&record.collection_id, record.deleted), "{id}");
-        let alive = |target: &str| self.records.get(target).is_some_and(|r| !r.deleted);
-        let theirs: BTreeMap<String, Shown> = record
-            .fields
-            .iter()
-            .map(|(f, state)| (f.clone(), Shown::of(f, &field_of(state), &alive)))
-            .collect();
-        assert_eq!(self.shown(id), theirs, "{id}: what the client has, what the server has");
+        let theirs: BTreeMap<String, Field> =
+            record.fields.iter().map(|(f, state)| (f.clone(), field_of(state))).collect();
+        assert_eq!(card.fields, theirs, "{id}: what the client has, what the server has");
+        let deleted: BTreeSet<String> = record.deleted_target_record_ids.iter().cloned().collect();
+        assert_eq!(self.deleted_targets(card), deleted, "{id}: which targets are deleted");
+        assert_eq!(deleted.len(), record.deleted_target_record_ids.len(), "{id}: each of them once");
     }
 
     /// Ids of live conflicts.
     pub fn live_conflicts(&self) -> BTreeSet<String> {
-        let live = |c: &&pb::ConflictSummary| {
-            matches!(c.status(), pb::ConflictStatus::Open | pb::ConflictStatus::Deferred)
-        };
+        let live =
+            |c: &&pb::Conflict| matches!(c.status(), pb::ConflictStatus::Open | pb::ConflictStatus::Deferred);
         self.conflicts.values().filter(live).map(|c| c.conflict_id.clone()).collect()
     }
 }
 
-/// A field as it is shown, where a link and a plain value look alike.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Shown {
-    Value(pb::Value),
-    Text(String),
-    Counter(i64),
-    Elements(Vec<Vec<u8>>),
-}
-
-impl Shown {
-    fn of(field_id: &str, field: &Field, alive: &impl Fn(&str) -> bool) -> Shown {
-        let visible = |value: &pb::Value| match &value.kind {
-            Some(pb::value::Kind::StringValue(id)) if LINK_FIELDS.contains(&field_id) => alive(id),
-            _ => true,
-        };
-        match field {
-            Field::Register(value) if visible(value) => Shown::Value(value.clone()),
-            Field::Register(_) => Shown::Value(super::ops::null()),
-            Field::Text(text) => Shown::Text(text.clone()),
-            Field::Counter(value) => Shown::Counter(*value),
-            Field::Set(elements) => {
-                Shown::Elements(elements.iter().filter(|(_, v)| visible(v)).map(|(k, _)| k.clone()).collect())
-            }
-        }
-    }
-}
-
 fn field_of(field: &pb::FieldState) -> Field {
-    let text = |id: &String| pb::Value { kind: Some(pb::value::Kind::StringValue(id.clone())) };
     let set =
         |values: Vec<pb::Value>| Field::Set(values.into_iter().map(|v| (v.encode_to_vec(), v)).collect());
     match field.state.as_ref().expect("a state") {
@@ -185,9 +201,8 @@ fn field_of(field: &pb::FieldState) -> Field {
         State::Text(text) => Field::Text(text.clone()),
         State::Counter(value) => Field::Counter(*value),
         State::Elements(list) => set(list.values.clone()),
-        State::TargetRecordId(id) if id.is_empty() => Field::Register(super::ops::null()),
-        State::TargetRecordId(id) => Field::Register(text(id)),
-        State::TargetRecordIds(ids) => set(ids.record_ids.iter().map(text).collect()),
+        State::Link(link) => Field::Link(link.target_record_id.clone()),
+        State::Links(ids) => Field::Links(ids.record_ids.iter().cloned().collect()),
     }
 }
 
@@ -202,8 +217,8 @@ pub fn spliced(text: &str, splices: &[pb::TextSplice]) -> String {
                     result.push(rest.next().expect("a character to keep"));
                 }
             }
-            Step::Insert(insert) => result.push_str(insert),
-            Step::Delete(delete) => {
+            Step::InsertedText(insert) => result.push_str(insert),
+            Step::DeletedText(delete) => {
                 for expected in delete.chars() {
                     assert_eq!(rest.next(), Some(expected), "a splice deletes what is there");
                 }

@@ -217,7 +217,7 @@ impl Writer {
         let (replica, base_seq) = (self.replica, self.written.head_seq);
         let first = self.written.operations + 1;
         self.written.operations += self.plan.operations_per_call;
-        let context = pb::CausalContext { epoch: self.plan.epoch, base_seq, extras: Vec::new() };
+        let context = pb::CausalContext { epoch: self.plan.epoch, base_seq, ..Default::default() };
         let make = |counter| {
             let dot = pb::Dot { replica_id: replica.to_string(), counter };
             let operation = pb::Operation {
@@ -243,7 +243,7 @@ impl Writer {
             sent.push((dot, self.written.recorder.sent(dot, at)));
         }
         let workspace_id = self.plan.workspace_id.clone();
-        let request = pb::SubmitRequest { workspace_id, operations: open.clone() };
+        let request = pb::SubmitRequest { workspace_id, operations: open.clone(), ..Default::default() };
         let answer = match self.client.submit(request).await {
             Ok(answer) => answer.into_inner(),
             Err(_) => {
@@ -305,7 +305,10 @@ impl Reader {
         let mut client = ChangeServiceClient::new(channel).max_decoding_message_size(FRAME_BYTES_MAX);
         let start = pb::FeedStart {
             workspace_id: self.plan.workspace_id.clone(),
-            cursor: self.cursor.clone(),
+            origin: Some(match self.cursor.clone() {
+                Some(cursor) => pb::feed_start::Origin::Cursor(cursor),
+                None => pb::feed_start::Origin::Beginning(pb::FromBeginning {}),
+            }),
             ..Default::default()
         };
         let stream = client.watch(pb::WatchRequest { start: Some(start) }).await.ok()?.into_inner();
@@ -321,7 +324,7 @@ impl Reader {
     fn hear(&mut self, frame: &pb::Frame) {
         let place = self.place();
         record_frame(&mut self.recorder, nanos(self.started), place, frame).expect("a frame");
-        let is_reset = matches!(frame.content, Some(pb::frame::Content::Reset(_)));
+        let is_reset = matches!(frame.content, Some(pb::frame::Content::HistoryReset(_)));
         self.cursor = if is_reset { None } else { frame.cursor.clone() };
     }
 

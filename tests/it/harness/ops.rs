@@ -1,6 +1,6 @@
 //! Mutations in short.
 
-use pb::mutation::Action;
+use pb::record_mutation::Action;
 use syncline_protocol::pb;
 
 /// What can stand for a value.
@@ -77,34 +77,35 @@ pub fn person(record_id: &str) -> On {
 
 impl On {
     pub fn mutation(&self, action: Action) -> pb::Mutation {
-        pb::Mutation {
+        pb::RecordMutation {
             collection_id: self.collection_id.clone(),
             record_id: self.record_id.clone(),
             action: Some(action),
             ..Default::default()
         }
+        .into()
     }
 
     pub fn create(&self) -> pb::Mutation {
-        self.mutation(Action::Create(pb::CreateRecord::default()))
+        self.mutation(Action::CreateRecord(pb::CreateRecord::default()))
     }
 
     pub fn create_with<const N: usize>(&self, fields: [(&str, pb::Value); N]) -> pb::Mutation {
         let fields = fields.into_iter().map(|(id, value)| (id.to_owned(), value)).collect();
-        self.mutation(Action::Create(pb::CreateRecord { fields }))
+        self.mutation(Action::CreateRecord(pb::CreateRecord { fields }))
     }
 
     pub fn delete(&self) -> pb::Mutation {
-        self.mutation(Action::Delete(pb::DeleteRecord {}))
+        self.mutation(Action::DeleteRecord(pb::DeleteRecord {}))
     }
 
     pub fn restore(&self) -> pb::Mutation {
-        self.mutation(Action::Restore(pb::RestoreRecord {}))
+        self.mutation(Action::RestoreRecord(pb::RestoreRecord {}))
     }
 
     pub fn set(&self, field: &str, value: impl IntoValue) -> pb::Mutation {
         let value = Some(value.into_value());
-        self.mutation(Action::Set(pb::SetField { field_id: field.to_owned(), value }))
+        self.mutation(Action::SetField(pb::SetField { field_id: field.to_owned(), value }))
     }
 
     /// Hunks: position, characters deleted, text inserted.
@@ -124,7 +125,7 @@ impl On {
     }
 
     pub fn increment(&self, field: &str, by: i64) -> pb::Mutation {
-        self.mutation(Action::Increment(pb::IncrementCounter { field_id: field.to_owned(), by }))
+        self.mutation(Action::IncrementCounter(pb::IncrementCounter { field_id: field.to_owned(), by }))
     }
 
     pub fn assign(&self, field: &str, value: i64) -> pb::Mutation {
@@ -145,26 +146,53 @@ impl On {
 
     pub fn link(&self, field: &str, target: &str) -> pb::Mutation {
         let target_record_id = target.to_owned();
-        self.mutation(Action::Link(pb::LinkRecord { field_id: field.to_owned(), target_record_id }))
+        self.mutation(Action::LinkRecord(pb::LinkRecord { field_id: field.to_owned(), target_record_id }))
     }
 
     pub fn unlink(&self, field: &str, target: &str) -> pb::Mutation {
-        let target_record_id = target.to_owned();
-        self.mutation(Action::Unlink(pb::UnlinkRecord { field_id: field.to_owned(), target_record_id }))
+        let target_record_id = Some(target.to_owned());
+        self.mutation(Action::UnlinkRecord(pb::UnlinkRecord { field_id: field.to_owned(), target_record_id }))
     }
 }
 
 /// A mutation on a conflict.
-pub fn on_conflict(action: Action) -> pb::Mutation {
-    pb::Mutation { action: Some(action), ..Default::default() }
+pub fn on_conflict(conflict_id: &str, action: pb::conflict_mutation::Action) -> pb::Mutation {
+    pb::ConflictMutation { conflict_id: conflict_id.to_owned(), action: Some(action) }.into()
+}
+
+/// Puts a conflict aside.
+pub fn defer(conflict_id: &str, revision: u64, remind_time: prost_types::Timestamp) -> pb::Mutation {
+    let defer = pb::DeferConflict { revision, remind_time: Some(remind_time) };
+    on_conflict(conflict_id, pb::conflict_mutation::Action::Defer(defer))
+}
+
+/// Gives a conflict to somebody.
+pub fn assign(conflict_id: &str, assignee: &str) -> pb::Mutation {
+    let assign = pb::AssignConflict { assignee: Some(assignee.to_owned()) };
+    on_conflict(conflict_id, pb::conflict_mutation::Action::Assign(assign))
+}
+
+/// Opens a conflict again.
+pub fn reopen(conflict_id: &str) -> pb::Mutation {
+    on_conflict(conflict_id, pb::conflict_mutation::Action::Reopen(pb::ReopenConflict {}))
+}
+
+/// The change to a record that a mutation is.
+#[track_caller]
+pub fn record_part(mutation: pb::Mutation) -> pb::RecordMutation {
+    match mutation.mutation {
+        Some(pb::mutation::Mutation::Record(mutation)) => mutation,
+        other => panic!("no change to a record: {other:?}"),
+    }
 }
 
 /// The mutation as a resolution of a conflict.
 pub fn resolving(mutation: pb::Mutation, conflict_id: &str) -> pb::Mutation {
-    pb::Mutation { resolves_conflict_id: conflict_id.to_owned(), ..mutation }
+    let resolves_conflict_id = Some(conflict_id.to_owned());
+    pb::RecordMutation { resolves_conflict_id, ..record_part(mutation) }.into()
 }
 
 /// The mutation with an earlier reading of its field.
 pub fn observed(mutation: pb::Mutation, seq: u64) -> pb::Mutation {
-    pb::Mutation { observed_seq: Some(seq), ..mutation }
+    pb::RecordMutation { observed_seq: Some(seq), ..record_part(mutation) }.into()
 }

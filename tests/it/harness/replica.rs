@@ -16,7 +16,7 @@ pub struct Replica {
 impl Replica {
     /// The `n`th replica. Its id is made of `n`, so that a failure can be played again.
     pub fn new(n: u128, epoch: u64, actor: &str) -> Replica {
-        let context = pb::CausalContext { epoch, base_seq: 0, extras: Vec::new() };
+        let context = pb::CausalContext { epoch, ..Default::default() };
         let id = Uuid::from_u128(0x0190_abcd_ef00_7000_8000_0000_0000_0000 + n).hyphenated().to_string();
         Replica { id, counter: 0, context, actor: actor.to_owned() }
     }

@@ -79,7 +79,7 @@ pub fn schema() -> pb::Schema {
     ]);
     let people = collection([("name", field(Register))]);
     pb::Schema {
-        strict: true,
+        strict: Some(true),
         collections: [("cards".to_owned(), cards), ("people".to_owned(), people)].into(),
     }
 }
@@ -99,6 +99,12 @@ pub fn latest(mutations: Vec<pb::Mutation>) -> pb::Operation {
         mutations,
         ..Default::default()
     }
+}
+
+/// The operation of a job that knows what a read showed.
+pub fn knowing(context: &pb::CausalContext, mutations: Vec<pb::Mutation>) -> pb::Operation {
+    let knowledge = Some(pb::operation::Knowledge::Context(context.clone()));
+    pb::Operation { knowledge, ..latest(mutations) }
 }
 
 /// A workspace as a client sees it.
@@ -124,9 +130,20 @@ impl Workspace {
         Replica::new(n, self.epoch, actor)
     }
 
+    /// Submits operations that are to settle together or not at all; the whole answer.
+    pub async fn submit_together(&self, operations: Vec<pb::Operation>) -> pb::SubmitResponse {
+        let request = pb::SubmitRequest {
+            workspace_id: self.id.clone(),
+            operations,
+            all_or_nothing: true,
+            understands: vec![pb::Feature::Views.into(), 4_711],
+        };
+        answer(within("Submit", self.clients.operations().submit(request)).await)
+    }
+
     /// Submits, and shows the whole outcome.
     pub async fn try_submit(&self, operations: Vec<pb::Operation>) -> Result<pb::SubmitResponse, Status> {
-        let request = pb::SubmitRequest { workspace_id: self.id.clone(), operations };
+        let request = pb::SubmitRequest { workspace_id: self.id.clone(), operations, ..Default::default() };
         within("Submit", self.clients.operations().submit(request)).await.map(Response::into_inner)
     }
 
@@ -171,7 +188,8 @@ impl Workspace {
 
     /// A read of a record, which may fail.
     pub async fn try_read(&self, record_id: &str) -> Result<pb::GetRecordResponse, Status> {
-        let request = pb::GetRecordRequest { workspace_id: self.id.clone(), record_id: record_id.to_owned() };
+        let (workspace_id, record_id) = (self.id.clone(), record_id.to_owned());
+        let request = pb::GetRecordRequest { workspace_id, record_id, at_least: None };
         within("GetRecord", self.clients.records().get_record(request)).await.map(Response::into_inner)
     }
 
@@ -214,18 +232,18 @@ impl Workspace {
 
     /// A conflict with its context.
     pub async fn conflict(&self, conflict_id: &str) -> pb::GetConflictResponse {
-        let request =
-            pb::GetConflictRequest { workspace_id: self.id.clone(), conflict_id: conflict_id.to_owned() };
+        let (workspace_id, conflict_id) = (self.id.clone(), conflict_id.to_owned());
+        let request = pb::GetConflictRequest { workspace_id, conflict_id, at_least: None };
         answer(within("GetConflict", self.clients.conflicts().get_conflict(request)).await)
     }
 
     /// A conflict without its context.
-    pub async fn summary(&self, conflict_id: &str) -> pb::ConflictSummary {
+    pub async fn summary(&self, conflict_id: &str) -> pb::Conflict {
         self.conflict(conflict_id).await.conflict.expect("a summary")
     }
 
     /// Open and deferred conflicts, newest first.
-    pub async fn inbox(&self) -> Vec<pb::ConflictSummary> {
+    pub async fn inbox(&self) -> Vec<pb::Conflict> {
         let request = pb::ListConflictsRequest { workspace_id: self.id.clone(), ..Default::default() };
         answer(within("ListConflicts", self.clients.conflicts().list_conflicts(request)).await).conflicts
     }
@@ -247,6 +265,18 @@ impl Workspace {
         }
     }
 
+    /// Updates the schema as it stands; the answer.
+    pub async fn update_schema(&self, schema: pb::Schema) -> pb::UpdateSchemaResponse {
+        let (_, schema_version) = self.schema().await;
+        let request = pb::UpdateSchemaRequest {
+            workspace_id: self.id.clone(),
+            schema: Some(schema),
+            schema_version,
+            validate_only: false,
+        };
+        answer(within("UpdateSchema", self.clients.workspaces().update_schema(request)).await)
+    }
+
     /// The schema as it stands, with its version.
     pub async fn schema(&self) -> (pb::Schema, u64) {
         let request = pb::GetSchemaRequest { workspace_id: self.id.clone() };
@@ -261,6 +291,17 @@ pub fn state(record: &pb::Record, field_id: &str) -> pb::field_state::State {
     let field = record.fields.get(field_id);
     let state = field.and_then(|f| f.state.clone());
     state.unwrap_or_else(|| panic!("no field {field_id} in {record:?}"))
+}
+
+/// A to-one link's state.
+pub fn link(target_record_id: Option<&str>) -> pb::field_state::State {
+    pb::field_state::State::Link(pb::LinkState { target_record_id: target_record_id.map(str::to_owned) })
+}
+
+/// A to-many link's state.
+pub fn links(record_ids: &[&str]) -> pb::field_state::State {
+    let record_ids = record_ids.iter().map(|id| (*id).to_owned()).collect();
+    pb::field_state::State::Links(pb::RecordIdList { record_ids })
 }
 
 /// The value of a record's register field.

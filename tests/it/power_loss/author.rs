@@ -11,15 +11,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sqlx::ConnectOptions as _;
-use syncline::engine::feed::{FeedItem, Opened};
+use syncline::engine::feed::{FeedItem, Opened, Origin};
 use syncline::engine::{Engine, EngineOptions, SystemClock, SystemRandomness};
 use syncline::store::Store;
 use syncline::store::sqlite::{SqliteOptions, SqliteStore};
 use syncline_core::ids::Dot;
 use syncline_core::operation::{
-    Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome, Receipt,
+    Action, CausalContext, Identity, Knowledge, Operation, Outcome, Receipt, RecordMutation,
 };
-use syncline_core::schema::Schema;
+use syncline_core::resume::{Asked, Resume};
+use syncline_core::schema::SchemaUpdate;
+use syncline_core::selection::Collections;
 use syncline_core::value::Value;
 use syncline_core::view::FieldStateView;
 use uuid::Uuid;
@@ -100,8 +102,8 @@ async fn work(task: Task) -> Result<(), Failed> {
     let (clock, randomness) = (Arc::new(SystemClock), Arc::new(SystemRandomness));
     let engine = Engine::start(store, EngineOptions::default(), clock, randomness).await?;
     say("opened\n");
-    engine.create_workspace(WORKSPACE, "", Schema::default()).await?;
-    let (receipts, _) = engine.submit(WORKSPACE, vec![create()]).await?;
+    engine.create_workspace(WORKSPACE, "", &SchemaUpdate::default()).await?;
+    let (receipts, _) = engine.submit(WORKSPACE, vec![create()], false).await?;
     tell_receipts(&receipts)?;
     let counted = count(&engine).await?;
     if counted != increments {
@@ -158,7 +160,7 @@ async fn look_at_every_page(database: &Path) -> Result<(), Failed> {
 }
 
 async fn count(engine: &Engine) -> Result<u64, Failed> {
-    let (record, _) = engine.record(WORKSPACE, RECORD).await?;
+    let (record, _) = engine.record(WORKSPACE, RECORD, None).await?;
     match record.fields.get("count").map(|f| &f.state) {
         None => Ok(0),
         Some(FieldStateView::Counter(count)) => Ok(u64::try_from(*count)?),
@@ -171,7 +173,7 @@ async fn write(engine: Engine, epoch: u64, writer: u64, mut counter: u64) -> Res
         let counters = counter..counter + OPERATIONS_PER_CALL;
         counter = counters.end;
         let operations = counters.map(|c| operation(writer, c, epoch)).collect();
-        match engine.submit(WORKSPACE, operations).await {
+        match engine.submit(WORKSPACE, operations, false).await {
             Ok((receipts, _)) => tell_receipts(&receipts)?,
             Err(error) => return Err(error.into()),
         }
@@ -182,7 +184,7 @@ fn tell_receipts(receipts: &[Receipt]) -> Result<(), Failed> {
     let mut lines = String::new();
     for receipt in receipts {
         let dot = receipt.dot.ok_or("a dot")?;
-        let Outcome::Settled { seq, .. } = receipt.outcome else {
+        let Outcome::Accepted { seq, .. } = receipt.outcome else {
             return Err(format!("{dot} came to {:?}", receipt.outcome).into());
         };
         writeln!(lines, "ack {} {} {seq}", writer_of(dot), dot.counter)?;
@@ -193,12 +195,17 @@ fn tell_receipts(receipts: &[Receipt]) -> Result<(), Failed> {
 
 async fn follow(engine: Engine, from_seq: u64) -> Result<(), Failed> {
     let epoch = engine.head(WORKSPACE).await?.epoch;
-    let after = syncline_core::view::FeedCursor { epoch, seq: from_seq, chain: None };
-    let Opened::Feed(mut feed) = engine.open_feed(WORKSPACE, Some(after)).await? else {
+    let position = syncline_core::view::FeedCursor { epoch, seq: from_seq, chain: None };
+    let everything = Collections::everything();
+    let resume = Resume { position, asked: Asked::Collections(everything.clone()), loading: None };
+    let origin = Origin::Cursor(Box::new(resume));
+    let Opened::Feed(mut feed) = engine.open_feed(WORKSPACE, origin, everything).await? else {
         return Err("the feed was reset".into());
     };
     loop {
-        match feed.next().await? {
+        feed.ready().await;
+        let Some(item) = feed.take(tokio::time::Instant::now()).await? else { continue };
+        match item {
             FeedItem::Changes { changes, .. } => {
                 let mut lines = String::new();
                 for change in changes {
@@ -215,6 +222,7 @@ async fn follow(engine: Engine, from_seq: u64) -> Result<(), Failed> {
             FeedItem::Checkpoint { .. } => {}
             FeedItem::Reset(reason) => return Err(format!("the feed was reset: {reason:?}").into()),
             FeedItem::GoAway(_) => return Ok(()),
+            other => return Err(format!("a feed of everything from a position loads: {other:?}").into()),
         }
     }
 }
@@ -231,25 +239,23 @@ fn create() -> Operation {
 /// The same content for the same counter, whenever it is sent: its author never learns of others.
 fn operation(writer: u64, counter: u64, epoch: u64) -> Operation {
     let dot = Dot { replica: Uuid::from_u64_pair(REPLICAS, writer), counter };
-    let knowledge = Knowledge::Context(CausalContext { epoch, base_seq: 1, extras: Vec::new() });
+    let knowledge = Knowledge::Context(CausalContext::at(epoch, 1));
     let set = Action::Set { field: format!("of-{writer}").into(), value: Value::Int(counter as i64) };
     let increment = Action::Increment { field: "count".into(), by: 1 };
     with_mutations(Identity::Dot(dot), knowledge, vec![increment, set])
 }
 
 fn with_mutations(identity: Identity, knowledge: Knowledge, actions: Vec<Action>) -> Operation {
-    let on = |action| Mutation {
-        collection: "c".into(),
-        record: RECORD.into(),
-        action,
-        observed_seq: None,
-        resolves: None,
+    let on = |action| {
+        let (collection, record) = ("c".into(), RECORD.into());
+        RecordMutation { collection, record, action, observed_seq: None, resolves: None }.into()
     };
     Operation {
         identity,
         knowledge,
         mutations: actions.into_iter().map(on).collect(),
         depends_on: Vec::new(),
+        after_requests: Vec::new(),
         await_records: false,
         correlation_id: "".into(),
         actor: "".into(),

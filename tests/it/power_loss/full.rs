@@ -58,7 +58,11 @@ async fn a_full_disk_refuses_writes_and_nothing_else_and_recovers_by_itself() {
 }
 
 async fn submit(workspace: &Workspace, operation: pb::Operation) -> Result<u64, Status> {
-    let request = pb::SubmitRequest { workspace_id: workspace.id.clone(), operations: vec![operation] };
+    let request = pb::SubmitRequest {
+        workspace_id: workspace.id.clone(),
+        operations: vec![operation],
+        ..Default::default()
+    };
     let answer = harness::within("submitting", workspace.clients.operations().submit(request)).await?;
     let receipt = answer.into_inner().receipts.remove(0);
     match receipt.outcome {

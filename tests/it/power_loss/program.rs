@@ -79,6 +79,7 @@ async fn write(address: String, epoch: u64, writer: u64, counter: u64, acknowled
         let request = pb::SubmitRequest {
             workspace_id: WORKSPACE.to_owned(),
             operations: vec![operation(epoch, writer, counter)],
+            ..Default::default()
         };
         let Ok(answer) = client.submit(request).await else { return };
         let receipt = answer.into_inner().receipts.remove(0);
@@ -102,13 +103,14 @@ async fn write(address: String, epoch: u64, writer: u64, counter: u64, acknowled
 /// A record of its own for every operation: the same content whenever it is sent.
 fn operation(epoch: u64, writer: u64, counter: u64) -> pb::Operation {
     let replica_id = Uuid::from_u64_pair(REPLICAS, writer).to_string();
-    let create = pb::Mutation {
+    let create = pb::RecordMutation {
         collection_id: "c".to_owned(),
         record_id: format!("{writer}-{counter}"),
-        action: Some(pb::mutation::Action::Create(pb::CreateRecord::default())),
+        action: Some(pb::record_mutation::Action::CreateRecord(pb::CreateRecord::default())),
         ..Default::default()
-    };
-    let context = pb::CausalContext { epoch, base_seq: 0, extras: Vec::new() };
+    }
+    .into();
+    let context = pb::CausalContext { epoch, ..Default::default() };
     pb::Operation {
         identity: Some(pb::operation::Identity::Dot(pb::Dot { replica_id, counter })),
         knowledge: Some(pb::operation::Knowledge::Context(context)),
@@ -120,7 +122,11 @@ fn operation(epoch: u64, writer: u64, counter: u64) -> pb::Operation {
 /// What a feed from the beginning delivers up to the head it tells, after a position.
 async fn log_after(address: &str, after: u64) -> Vec<(u64, Dot)> {
     let mut client = ChangeServiceClient::new(channel(address)).max_decoding_message_size(16 << 20);
-    let start = pb::FeedStart { workspace_id: WORKSPACE.to_owned(), ..Default::default() };
+    let start = pb::FeedStart {
+        workspace_id: WORKSPACE.to_owned(),
+        origin: Some(pb::feed_start::Origin::Beginning(pb::FromBeginning {})),
+        ..Default::default()
+    };
     let frames = client.watch(pb::WatchRequest { start: Some(start) }).await.expect("a feed").into_inner();
     let mut frames = std::pin::pin!(frames);
     let (mut log, mut head) = (Vec::new(), None);

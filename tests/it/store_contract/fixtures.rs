@@ -36,8 +36,14 @@ pub fn change(seq: u64, replica_no: u32, counter: u64) -> Change {
     Change {
         seq,
         dot: Dot { replica: Uuid::from_u128(u128::from(replica_no)), counter },
-        author: Author { replica_no, counter, base_seq: seq - 1, extras: Vec::new() },
-        context: CausalContext { epoch: u64::MAX, base_seq: seq - 1, extras: Vec::new() },
+        author: Author {
+            replica_no,
+            counter,
+            base_seq: seq - 1,
+            extras: Vec::new(),
+            own_requests: Vec::new(),
+        },
+        context: CausalContext::at(u64::MAX, seq - 1),
         request_id: None,
         correlation_id: id("correlation"),
         actor: id("actor"),

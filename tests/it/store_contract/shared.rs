@@ -109,7 +109,7 @@ fn connection(ws: WorkspaceNo, id: u128, lease_ms: u64, name: &str) -> SharedCon
         actor: Arc::from("somebody"),
         streams: true,
         connected_at_ms: -1,
-        last_beat_at_ms: i64::MAX,
+        last_heartbeat_at_ms: i64::MAX,
         seq: u64::MAX,
         round_trip_us: 1,
         jitter_us: 2,

@@ -101,22 +101,26 @@ impl Author {
                 .iter()
                 .map(|h| pb::TextHunk { position: h.pos, delete_count: h.del, insert: h.ins.clone() })
                 .collect();
-            let mutation = pb::Mutation {
+            let mutation: pb::Mutation = pb::RecordMutation {
                 collection_id: COLLECTION.to_owned(),
                 record_id: RECORD.to_owned(),
-                action: Some(pb::mutation::Action::EditText(pb::EditText {
+                action: Some(pb::record_mutation::Action::EditText(pb::EditText {
                     field_id: FIELD.to_owned(),
                     hunks,
                 })),
                 ..Default::default()
-            };
+            }
+            .into();
             operations.push(self.replica.operation_knowing(&context, vec![mutation]));
         }
         while !operations.is_empty() {
             let rest = operations.split_off(operations.len().min(OPERATIONS_PER_CALL));
             let workspace_id = self.workspace.clone();
-            let answer =
-                self.operations.submit(pb::SubmitRequest { workspace_id, operations }).await?.into_inner();
+            let answer = self
+                .operations
+                .submit(pb::SubmitRequest { workspace_id, operations, ..Default::default() })
+                .await?
+                .into_inner();
             self.refuse_lost(&answer.receipts)?;
             operations = rest;
         }
@@ -215,6 +219,8 @@ async fn next_heard(
     let heard = reader.take(message.frame.unwrap_or_default()).map_err(|error| failed(error.to_string()))?;
     match heard {
         Heard::Opened(_) | Heard::Changes(_) | Heard::Checkpoint(_) | Heard::Unknown => Ok(heard),
-        Heard::GoAway(_) | Heard::Reset(_) => Err(failed(format!("the server ended the feed: {heard:?}"))),
+        Heard::GoAway(_) | Heard::Reset(_) | Heard::Loading(_) | Heard::Failed(_) => {
+            Err(failed(format!("the server ended the feed: {heard:?}")))
+        }
     }
 }

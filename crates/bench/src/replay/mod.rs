@@ -197,17 +197,18 @@ async fn prepare(channel: &Channel, workspace: &str) -> Result<u64, BenchError> 
             workspace_id: workspace.to_owned(),
             display_name: "Replay".to_owned(),
             schema: Some(pb::Schema {
-                strict: true,
+                strict: Some(true),
                 collections: [(COLLECTION.to_owned(), collection)].into(),
             }),
         })
         .await?;
-    let create = pb::Mutation {
+    let create = pb::RecordMutation {
         collection_id: COLLECTION.to_owned(),
         record_id: RECORD.to_owned(),
-        action: Some(pb::mutation::Action::Create(pb::CreateRecord::default())),
+        action: Some(pb::record_mutation::Action::CreateRecord(pb::CreateRecord::default())),
         ..Default::default()
-    };
+    }
+    .into();
     let operation = pb::Operation {
         identity: Some(pb::operation::Identity::RequestId("create".to_owned())),
         knowledge: Some(pb::operation::Knowledge::Latest(pb::Latest {})),
@@ -215,7 +216,11 @@ async fn prepare(channel: &Channel, workspace: &str) -> Result<u64, BenchError> 
         ..Default::default()
     };
     let answer = OperationServiceClient::new(channel.clone())
-        .submit(pb::SubmitRequest { workspace_id: workspace.to_owned(), operations: vec![operation] })
+        .submit(pb::SubmitRequest {
+            workspace_id: workspace.to_owned(),
+            operations: vec![operation],
+            ..Default::default()
+        })
         .await?
         .into_inner();
     Ok(answer.head_seq)
@@ -224,7 +229,11 @@ async fn prepare(channel: &Channel, workspace: &str) -> Result<u64, BenchError> 
 async fn final_text(channel: &Channel, workspace: &str) -> Result<String, BenchError> {
     let answer = RecordServiceClient::new(channel.clone())
         .max_decoding_message_size(RESPONSE_BYTES_MAX)
-        .get_record(pb::GetRecordRequest { workspace_id: workspace.to_owned(), record_id: RECORD.to_owned() })
+        .get_record(pb::GetRecordRequest {
+            workspace_id: workspace.to_owned(),
+            record_id: RECORD.to_owned(),
+            at_least: None,
+        })
         .await?
         .into_inner();
     let state =

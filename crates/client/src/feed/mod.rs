@@ -5,7 +5,7 @@ use syncline_core::hash::{CHAIN_START, Hash, chain};
 use syncline_core::ids::Epoch;
 use syncline_core::view::FeedCursor;
 use syncline_protocol::convert::cursor_to_pb;
-use syncline_protocol::pb::{self, frame::Content};
+use syncline_protocol::pb::{self, feed_start::Origin, frame::Content};
 
 /// A frame breaks the protocol. Whoever reads this feed drops it and keeps what was there before.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +13,9 @@ pub enum FeedError {
     /// A part that every frame has is missing or unreadable.
     #[error("a frame lacks a readable {0}")]
     Incomplete(&'static str),
+    /// The server says something that this version does not know, and that must not be missed.
+    #[error("the server says what this client does not understand: update it")]
+    UpdateNeeded,
     /// The feed opens twice, or goes on before it has opened.
     #[error("the frame `{0}` is out of place")]
     OutOfPlace(&'static str),
@@ -80,9 +83,26 @@ pub enum Heard {
     /// The stream is about to end; another one goes on from here.
     GoAway(pb::GoAway),
     /// The history does not go on after this position: start over.
-    Reset(pb::FeedReset),
-    /// Something that this version of the protocol does not know; it is to be ignored.
+    Reset(pb::HistoryReset),
+    /// A part of the records that come before the changes.
+    Loading(Loading),
+    /// The feed is over, others of its stream go on.
+    Failed(pb::FeedFailed),
+    /// Something that this version of the protocol does not know, and may go on without.
     Unknown,
+}
+
+/// What a feed loads before it goes on: records as of positions of their own.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Loading {
+    /// It begins, or goes on after a cut.
+    Begun(pb::LoadingBegun),
+    /// Whole records, with their live conflicts.
+    Entered(pb::RecordsEntered),
+    /// Records that are no longer asked for.
+    Left(pb::RecordsLeft),
+    /// Everything is there.
+    Finished(pb::LoadingFinished),
 }
 
 /// A feed without filter, at a position. It outlives streams: the next one goes on where the last one ended.
@@ -134,33 +154,47 @@ impl FeedReader {
     /// How the next stream is asked to begin. The reader expects its first frame from now on.
     pub fn start(&mut self, client_name: &str) -> pb::FeedStart {
         self.opened = false;
-        let cursor = self.epoch.map(|epoch| FeedCursor { epoch, seq: self.seq, chain: self.chain });
+        let origin = match self.epoch {
+            Some(epoch) => {
+                let cursor = FeedCursor { epoch, seq: self.seq, chain: self.chain };
+                Origin::Cursor(cursor_to_pb(&self.workspace_id, &cursor))
+            }
+            None => Origin::Beginning(pb::FromBeginning {}),
+        };
         pb::FeedStart {
             workspace_id: self.workspace_id.clone(),
-            cursor: cursor.map(|cursor| cursor_to_pb(&self.workspace_id, &cursor)),
-            filter: None,
+            origin: Some(origin),
             client_name: client_name.to_owned(),
+            ..Default::default()
         }
     }
 
     /// Takes in a frame. The reader stays where it is when the frame breaks the protocol.
     pub fn take(&mut self, frame: pb::Frame) -> Result<Heard, FeedError> {
-        let pb::Frame { content, cursor } = frame;
-        let Some(content) = content else { return Ok(Heard::Unknown) };
+        let pb::Frame { content, cursor, ignorable, subscription_id: _ } = frame;
+        let content = match content {
+            Some(content) => content,
+            None if ignorable => return Ok(Heard::Unknown),
+            None => return Err(FeedError::UpdateNeeded),
+        };
+        if let Content::FeedFailed(failed) = content {
+            return Ok(Heard::Failed(failed));
+        }
         let cursor = cursor.ok_or(FeedError::Incomplete("cursor"))?;
         if cursor.workspace_id != self.workspace_id {
             return Err(FeedError::Incomplete("cursor of this workspace"));
         }
         match (&content, self.opened) {
-            (Content::Opened(_) | Content::Reset(_), false)
-            | (Content::Changes(_) | Content::Checkpoint(_) | Content::GoAway(_), true) => {}
+            // A history can end at any time.
+            (Content::HistoryReset(_), _) | (Content::Opened(_), false) => {}
             (Content::Opened(_), true) => return Err(FeedError::OutOfPlace("opened")),
-            (Content::Reset(_), true) => return Err(FeedError::OutOfPlace("reset")),
+            (_, true) => {}
             (Content::Changes(_), false) => return Err(FeedError::OutOfPlace("changes")),
             (Content::Checkpoint(_), false) => return Err(FeedError::OutOfPlace("checkpoint")),
             (Content::GoAway(_), false) => return Err(FeedError::OutOfPlace("go_away")),
+            (_, false) => return Err(FeedError::OutOfPlace("loading")),
         }
-        if let Content::Reset(reset) = content {
+        if let Content::HistoryReset(reset) = content {
             // Its cursor is that of another history.
             return Ok(Heard::Reset(reset));
         }
@@ -183,7 +217,12 @@ impl FeedReader {
                 self.check_still(&cursor, None)?;
                 Heard::GoAway(go_away)
             }
-            Content::Reset(reset) => Heard::Reset(reset),
+            Content::LoadingBegun(begun) => self.take_loading(&cursor, Loading::Begun(begun))?,
+            Content::RecordsEntered(entered) => self.take_loading(&cursor, Loading::Entered(entered))?,
+            Content::RecordsLeft(left) => self.take_loading(&cursor, Loading::Left(left))?,
+            Content::LoadingFinished(finished) => self.take_loading(&cursor, Loading::Finished(finished))?,
+            Content::HistoryReset(reset) => Heard::Reset(reset),
+            Content::FeedFailed(failed) => Heard::Failed(failed),
         };
         self.epoch = Some(expected);
         Ok(heard)
@@ -198,6 +237,11 @@ impl FeedReader {
             Some(head) if head < self.seq => Err(FeedError::Head { at: self.seq, head }),
             _ => Ok(()),
         }
+    }
+
+    fn take_loading(&self, cursor: &pb::Cursor, loading: Loading) -> Result<Heard, FeedError> {
+        self.check_still(cursor, None)?;
+        Ok(Heard::Loading(loading))
     }
 
     fn take_changes(&mut self, frame: pb::Changes, cursor: &pb::Cursor) -> Result<Heard, FeedError> {

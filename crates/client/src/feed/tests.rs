@@ -53,7 +53,7 @@ impl History {
 }
 
 fn frame(content: Content, cursor: pb::Cursor) -> pb::Frame {
-    pb::Frame { content: Some(content), cursor: Some(cursor) }
+    pb::Frame { content: Some(content), cursor: Some(cursor), ..Default::default() }
 }
 
 fn open_at(history: &History, seq: Seq) -> FeedReader {
@@ -73,11 +73,12 @@ fn open_at(history: &History, seq: Seq) -> FeedReader {
 fn a_feed_is_followed_from_the_beginning_and_taken_up_again_where_it_was() {
     let history = History::of(5);
     let mut reader = FeedReader::from_the_beginning("board");
-    assert_eq!(reader.start("test").cursor, None, "nothing is known yet");
+    let beginning = Some(Origin::Beginning(pb::FromBeginning {}));
+    assert_eq!(reader.start("test").origin, beginning, "nothing is known yet");
     reader.take(history.opened(0)).unwrap();
     let heard = reader.take(frame(Content::Changes(history.changes(0, 3)), history.cursor(3))).unwrap();
     assert!(matches!(heard, Heard::Changes(changes) if changes.len() == 3));
-    assert_eq!(reader.start("test").cursor, Some(history.cursor(3)));
+    assert_eq!(reader.start("test").origin, Some(Origin::Cursor(history.cursor(3))));
     reader.take(history.opened(3)).unwrap();
     reader.take(frame(Content::Changes(history.changes(3, 5)), history.cursor(5))).unwrap();
     assert_eq!((reader.seq(), reader.epoch(), reader.chain()), (5, Some(EPOCH), Some(history.chains[5])));
@@ -140,6 +141,6 @@ fn nothing_comes_before_the_feed_has_opened() {
     let mut reader = FeedReader::from_the_beginning("board");
     let early = frame(Content::Changes(history.changes(0, 3)), history.cursor(3));
     assert_eq!(reader.take(early), Err(FeedError::OutOfPlace("changes")));
-    let reset = frame(Content::Reset(pb::FeedReset::default()), history.cursor(0));
+    let reset = frame(Content::HistoryReset(pb::HistoryReset::default()), history.cursor(0));
     assert!(matches!(reader.take(reset), Ok(Heard::Reset(_))));
 }

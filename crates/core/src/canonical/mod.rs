@@ -9,7 +9,10 @@
 
 use super::ids::{ConflictId, Dot};
 use super::merge::text::Hunk;
-use super::operation::{Action, CausalContext, Identity, Knowledge, Mutation, Operation};
+use super::operation::{
+    Action, CausalContext, ConflictAction, ConflictMutation, Identity, Knowledge, Mutation, Operation,
+    RecordMutation,
+};
 use super::value::Value;
 use super::wire::{Layout, put_bytes, put_fixed64, put_message, put_sint, put_tag, put_uint, put_varint};
 
@@ -25,10 +28,17 @@ mod operation_field {
     pub const ACTOR: u32 = 8;
     pub const CLIENT_TIME: u32 = 9;
     pub const AWAIT_RECORDS: u32 = 10;
+    pub const AFTER_REQUEST_IDS: u32 = 11;
 }
 
 /// Numbers of the fields of `syncline.v1.Mutation`.
 mod mutation_field {
+    pub const RECORD: u32 = 1;
+    pub const CONFLICT: u32 = 2;
+}
+
+/// Numbers of the fields of `syncline.v1.RecordMutation`.
+mod record_field {
     pub const COLLECTION_ID: u32 = 1;
     pub const RECORD_ID: u32 = 2;
     pub const CREATE: u32 = 3;
@@ -44,13 +54,18 @@ mod mutation_field {
     pub const CLEAR_ELEMENTS: u32 = 13;
     pub const LINK: u32 = 14;
     pub const UNLINK: u32 = 15;
-    pub const DEFER_CONFLICT: u32 = 16;
-    pub const ASSIGN_CONFLICT: u32 = 17;
-    pub const REOPEN_CONFLICT: u32 = 18;
-    /// Never on the wire: only the server reminds.
-    pub const REMIND_CONFLICT: u32 = 19;
     pub const OBSERVED_SEQ: u32 = 20;
     pub const RESOLVES_CONFLICT_ID: u32 = 21;
+}
+
+/// Numbers of the fields of `syncline.v1.ConflictMutation`.
+mod conflict_field {
+    pub const CONFLICT_ID: u32 = 1;
+    pub const DEFER: u32 = 2;
+    pub const ASSIGN: u32 = 3;
+    pub const REOPEN: u32 = 4;
+    /// Never on the wire: only the server reminds.
+    pub const REMIND: u32 = 5;
 }
 
 /// Numbers of the kinds of `syncline.v1.Value`.
@@ -75,6 +90,7 @@ pub fn operation(operation: &Operation) -> Vec<u8> {
         knowledge,
         mutations,
         depends_on,
+        after_requests,
         await_records,
         correlation_id,
         actor,
@@ -105,17 +121,23 @@ pub fn operation(operation: &Operation) -> Vec<u8> {
     if *await_records {
         put_uint(&mut out, operation_field::AWAIT_RECORDS, 1);
     }
+    for id in after_requests {
+        put_bytes(&mut out, operation_field::AFTER_REQUEST_IDS, id.as_bytes());
+    }
     out
 }
 
 fn context(out: &mut Vec<u8>, context: &CausalContext) {
-    let CausalContext { epoch, base_seq, extras } = context;
+    let CausalContext { epoch, base_seq, base_chain, extras } = context;
     if *epoch != 0 {
         put_fixed64(out, 1, *epoch);
     }
     uint(out, 2, *base_seq);
     for dot in extras {
         put_dot(out, 3, dot);
+    }
+    if let Some(chain) = base_chain {
+        put_bytes(out, 4, chain);
     }
 }
 
@@ -129,20 +151,49 @@ fn put_dot(out: &mut Vec<u8>, field: u32, dot: &Dot) {
 }
 
 fn mutation(out: &mut Vec<u8>, mutation: &Mutation) {
-    let Mutation { collection, record, action: done, observed_seq, resolves } = mutation;
-    text(out, mutation_field::COLLECTION_ID, collection);
-    text(out, mutation_field::RECORD_ID, record);
+    match mutation {
+        Mutation::Record(change) => {
+            put_message(out, mutation_field::RECORD, |out| record_mutation(out, change));
+        }
+        Mutation::Conflict(change) => {
+            put_message(out, mutation_field::CONFLICT, |out| conflict_mutation(out, change));
+        }
+    }
+}
+
+fn record_mutation(out: &mut Vec<u8>, mutation: &RecordMutation) {
+    let RecordMutation { collection, record, action: done, observed_seq, resolves } = mutation;
+    text(out, record_field::COLLECTION_ID, collection);
+    text(out, record_field::RECORD_ID, record);
     action(out, done);
     if let Some(seq) = observed_seq {
-        put_uint(out, mutation_field::OBSERVED_SEQ, *seq);
+        put_uint(out, record_field::OBSERVED_SEQ, *seq);
     }
     if let Some(conflict) = resolves {
-        conflict_id(out, mutation_field::RESOLVES_CONFLICT_ID, conflict);
+        conflict_id(out, record_field::RESOLVES_CONFLICT_ID, conflict);
+    }
+}
+
+fn conflict_mutation(out: &mut Vec<u8>, mutation: &ConflictMutation) {
+    let ConflictMutation { conflict, action } = mutation;
+    conflict_id(out, conflict_field::CONFLICT_ID, conflict);
+    match action {
+        ConflictAction::Defer { revision, remind_at_ms } => put_message(out, conflict_field::DEFER, |out| {
+            uint(out, 1, *revision);
+            put_message(out, 2, |out| time(out, *remind_at_ms));
+        }),
+        ConflictAction::Assign { assignee } => put_message(out, conflict_field::ASSIGN, |out| {
+            if let Some(assignee) = assignee {
+                put_bytes(out, 1, assignee.as_bytes());
+            }
+        }),
+        ConflictAction::Reopen => put_message(out, conflict_field::REOPEN, |_| {}),
+        ConflictAction::Remind => put_message(out, conflict_field::REMIND, |_| {}),
     }
 }
 
 fn action(out: &mut Vec<u8>, action: &Action) {
-    use mutation_field as field_no;
+    use record_field as field_no;
     match action {
         Action::Create { fields } => put_message(out, field_no::CREATE, |out| initial_values(out, fields)),
         Action::Delete => put_message(out, field_no::DELETE, |_| {}),
@@ -182,25 +233,10 @@ fn action(out: &mut Vec<u8>, action: &Action) {
         }),
         Action::Unlink { field, target } => put_message(out, field_no::UNLINK, |out| {
             text(out, 1, field);
-            text(out, 2, target.as_deref().unwrap_or_default());
+            if let Some(target) = target {
+                put_bytes(out, 2, target.as_bytes());
+            }
         }),
-        Action::Defer { conflict, revision, remind_at_ms } => {
-            put_message(out, field_no::DEFER_CONFLICT, |out| {
-                conflict_id(out, 1, conflict);
-                uint(out, 2, *revision);
-                put_message(out, 3, |out| time(out, *remind_at_ms));
-            })
-        }
-        Action::Assign { conflict, assignee } => put_message(out, field_no::ASSIGN_CONFLICT, |out| {
-            conflict_id(out, 1, conflict);
-            text(out, 2, assignee);
-        }),
-        Action::Reopen { conflict } => {
-            put_message(out, field_no::REOPEN_CONFLICT, |out| conflict_id(out, 1, conflict));
-        }
-        Action::Remind { conflict } => {
-            put_message(out, field_no::REMIND_CONFLICT, |out| conflict_id(out, 1, conflict));
-        }
     }
 }
 

@@ -77,50 +77,57 @@ fn any_action() -> impl Strategy<Value = Action> {
         id().prop_map(|field| Action::ClearElements { field }),
         (id(), id()).prop_map(|(field, target)| Action::Link { field, target }),
         (id(), option::of(id())).prop_map(|(field, target)| Action::Unlink { field, target }),
-        (conflict(), 0..2_u64, -1..2_i64).prop_map(|(conflict, revision, remind_at_ms)| Action::Defer {
-            conflict,
-            revision,
-            remind_at_ms
-        }),
-        (conflict(), label()).prop_map(|(conflict, assignee)| Action::Assign { conflict, assignee }),
-        conflict().prop_map(|conflict| Action::Reopen { conflict }),
-        conflict().prop_map(|conflict| Action::Remind { conflict }),
+    ]
+}
+
+fn any_conflict_action() -> impl Strategy<Value = ConflictAction> {
+    prop_oneof![
+        (0..2_u64, -1..2_i64)
+            .prop_map(|(revision, remind_at_ms)| ConflictAction::Defer { revision, remind_at_ms }),
+        option::of(label()).prop_map(|assignee| ConflictAction::Assign { assignee }),
+        Just(ConflictAction::Reopen),
+        Just(ConflictAction::Remind),
     ]
 }
 
 fn any_mutation() -> impl Strategy<Value = Mutation> {
-    (label(), label(), any_action(), option::of(0..2_u64), option::of(conflict())).prop_map(
-        |(collection, record, action, observed_seq, resolves)| Mutation {
-            collection,
-            record,
-            action,
-            observed_seq,
-            resolves,
+    let on_record = (label(), label(), any_action(), option::of(0..2_u64), option::of(conflict())).prop_map(
+        |(collection, record, action, observed_seq, resolves)| {
+            RecordMutation { collection, record, action, observed_seq, resolves }.into()
         },
-    )
+    );
+    let on_conflict = (conflict(), any_conflict_action())
+        .prop_map(|(conflict, action)| ConflictMutation { conflict, action }.into());
+    prop_oneof![3 => on_record, 1 => on_conflict]
 }
 
 fn any_operation() -> impl Strategy<Value = Operation> {
     let identity = prop_oneof![dot().prop_map(Identity::Dot), id().prop_map(Identity::Request)];
     let knowledge = prop_oneof![
         Just(Knowledge::Latest),
-        (number(), number(), vec(dot(), 0..2)).prop_map(|(epoch, base_seq, extras)| Knowledge::Context(
-            CausalContext { epoch, base_seq, extras }
-        )),
+        (number(), number(), option::of((0..2_u8).prop_map(|byte| [byte; 16])), vec(dot(), 0..2)).prop_map(
+            |(epoch, base_seq, base_chain, extras)| Knowledge::Context(CausalContext {
+                epoch,
+                base_seq,
+                base_chain,
+                extras
+            })
+        ),
     ];
-    let rest = (vec(dot(), 0..2), any::<bool>(), label(), label(), option::of(-1..2_i64));
+    let rest = (vec(dot(), 0..2), vec(id(), 0..2), any::<bool>(), label(), label(), option::of(-1..2_i64));
     (identity, knowledge, vec(any_mutation(), 0..3), rest).prop_map(
         |(
             identity,
             knowledge,
             mutations,
-            (depends_on, await_records, correlation_id, actor, client_time_ms),
+            (depends_on, after_requests, await_records, correlation_id, actor, client_time_ms),
         )| {
             Operation {
                 identity,
                 knowledge,
                 mutations,
                 depends_on,
+                after_requests,
                 await_records,
                 correlation_id,
                 actor,
@@ -163,15 +170,19 @@ fn example() -> Operation {
     let fields: Vec<(FieldId, Value)> = vec![("n".into(), Value::Int(-3)), ("t".into(), Value::string("né"))];
     Operation {
         identity: Identity::Dot(Dot { replica: Uuid::from_u128(7), counter: 2 }),
-        knowledge: Knowledge::Context(CausalContext { epoch: 9, base_seq: 300, extras: Vec::new() }),
-        mutations: vec![Mutation {
-            collection: "cards".into(),
-            record: "card-1".into(),
-            action: Action::Create { fields },
-            observed_seq: None,
-            resolves: None,
-        }],
+        knowledge: Knowledge::Context(CausalContext::at(9, 300)),
+        mutations: vec![
+            RecordMutation {
+                collection: "cards".into(),
+                record: "card-1".into(),
+                action: Action::Create { fields },
+                observed_seq: None,
+                resolves: None,
+            }
+            .into(),
+        ],
         depends_on: Vec::new(),
+        after_requests: Vec::new(),
         await_records: false,
         correlation_id: "c".into(),
         actor: "".into(),
@@ -184,14 +195,16 @@ fn example() -> Operation {
 #[test]
 fn a_hash_that_was_stored_is_still_the_hash() {
     let stored: Hash =
-        [0x7e, 0x0a, 0x96, 0x9b, 0x20, 0xc0, 0x70, 0x49, 0x29, 0x56, 0xce, 0x14, 0xc1, 0xf8, 0x76, 0xac];
+        [0xf1, 0x48, 0x97, 0x0b, 0xcf, 0x08, 0xdf, 0xe6, 0xdf, 0x47, 0x80, 0xbf, 0xa1, 0xfa, 0x26, 0x96];
     assert_eq!(example().content_hash(), stored);
 }
 
 #[test]
 fn the_order_in_which_initial_values_were_listed_is_not_content() {
     let mut other = example();
-    if let Some(Mutation { action: Action::Create { fields }, .. }) = other.mutations.first_mut() {
+    if let Some(Mutation::Record(RecordMutation { action: Action::Create { fields }, .. })) =
+        other.mutations.first_mut()
+    {
         fields.reverse();
     }
     assert_eq!(super::operation(&other), super::operation(&example()));

@@ -68,6 +68,8 @@ pub(super) enum FeedEventKind {
     Changes,
     /// Nothing new: the feed is at `to`, the head at `from`.
     Checkpoint,
+    /// Records are loaded; the feed stands still at `to`.
+    Loading,
     /// The server ends the stream at `to`.
     GoAway,
     Reset(Reset),
@@ -144,6 +146,11 @@ impl FeedRecorder {
     /// A checkpoint came.
     pub fn checkpoint(&mut self, at: Time, place: Place, head_seq: Seq) {
         self.push(at, head_seq, place, FeedEventKind::Checkpoint);
+    }
+
+    /// A part of what the feed loads came.
+    pub fn loading(&mut self, at: Time, place: Place) {
+        self.push(at, place.seq, place, FeedEventKind::Loading);
     }
 
     /// The server said that it ends the stream.

@@ -1,31 +1,111 @@
 //! What happens to an operation before it settles: identity, duplicates, context, missing dependencies.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::settle::{Settled, settle};
+use super::settle::{Settled, accept, settle};
 use super::{Environment, hold};
-use crate::causality::{Author, Counter, Extra, SERVER_REPLICA_NO};
+use crate::causality::{Author, Counter, Extra, SERVER_REPLICA_NO, Seq};
 use crate::change::Change;
 use crate::fault;
 use crate::hash::Hash;
 use crate::ids::{Dot, ReplicaId};
-use crate::limits::REQUEST_ID_MS;
-use crate::operation::{CausalContext, Identity, Knowledge, Operation, Outcome, Receipt, WaitOn};
+use crate::limits::{AFTER_REQUESTS_MAX, REQUEST_ID_MS};
+use crate::operation::{CausalContext, Identity, Knowledge, Operation, Outcome, Receipt, Rejection, WaitOn};
 use crate::refusal::Refusal;
-use crate::state::{Key, ReplicaRow, RequestRow, Row, Step, Transaction, read};
+use crate::state::{Key, ReplicaRow, RequestRow, Row, Step, Stop, Transaction, read};
 use crate::unknown::Unknown;
 
+/// An operation's receipt, with what others may have waited for.
+pub(super) struct Admitted {
+    pub receipt: Receipt,
+    pub awaited: Vec<WaitOn>,
+}
+
+impl From<Receipt> for Admitted {
+    fn from(receipt: Receipt) -> Admitted {
+        Admitted { receipt, awaited: Vec::new() }
+    }
+}
+
 /// See [`super::submit`].
-pub(super) fn submit(tx: &mut Transaction<'_>, operation: &Operation, env: Environment) -> Step<Receipt> {
+pub(super) fn submit(
+    tx: &mut Transaction<'_>,
+    operation: &Operation,
+    request_hash: Option<Hash>,
+    env: Environment,
+) -> Step<Receipt> {
+    let Admitted { receipt, awaited } = admit(tx, operation, request_hash, env)?;
+    if !awaited.is_empty() {
+        hold::release(tx, awaited, env)?;
+    }
+    Ok(receipt)
+}
+
+/// Settles one operation, holds it, or answers with the stored outcome. What waited for it goes on waiting. `request_hash`
+/// tells the same request when it comes again, where that is not the operation's own hash (see [`super::submit_made`]).
+pub(super) fn admit(
+    tx: &mut Transaction<'_>,
+    operation: &Operation,
+    request_hash: Option<Hash>,
+    env: Environment,
+) -> Step<Admitted> {
     let hash = operation.content_hash();
+    let known_by = request_hash.unwrap_or(hash);
     if let Some(refusal) = foreign_context(tx, operation) {
         let expected = expected_counter(tx, operation)?;
-        return Ok(not_settled(operation, refusal, expected));
+        return Ok(not_settled(operation, refusal, expected).into());
+    }
+    if let Some(receipt) = settled_before(tx, operation, known_by, env)? {
+        return Ok(receipt.into());
+    }
+    if let Some(refusal) = rewound(tx, operation)? {
+        let expected = expected_counter(tx, operation)?;
+        return Ok(not_settled(operation, refusal, expected).into());
     }
     match &operation.identity {
-        Identity::Dot(dot) => submit_dot(tx, operation, *dot, hash, env),
-        Identity::Request(id) => submit_request(tx, operation, id, hash, env),
+        Identity::Dot(dot) => admit_dot(tx, operation, *dot, hash, env),
+        Identity::Request(id) => admit_request(tx, operation, id, (hash, known_by), env),
     }
+}
+
+/// The receipt of an operation whose identity is used up: by itself, or by another one.
+pub(super) fn settled_before(
+    tx: &Transaction<'_>,
+    operation: &Operation,
+    hash: Hash,
+    env: Environment,
+) -> Step<Option<Receipt>> {
+    match &operation.identity {
+        Identity::Dot(dot) => {
+            let last = last_settled(tx, dot.replica)?;
+            let settled = (1..=last).contains(&dot.counter) && !dot.replica.is_nil() && !fault!(SettleAgain);
+            if settled { duplicate(tx, operation, *dot, hash, last).map(Some) } else { Ok(None) }
+        }
+        Identity::Request(id) => {
+            let Some(request) = accepted_request(tx, id, env)? else { return Ok(None) };
+            if request.operation_hash != hash {
+                let refusal = Refusal::RequestIdReused { request_id: id.clone() };
+                return Ok(Some(not_settled(operation, refusal, 0)));
+            }
+            let dot = Dot { replica: ReplicaId::nil(), counter: request.counter };
+            let (_, outcome) = stored_outcome(tx, dot)?;
+            Ok(Some(Receipt { duplicate: true, ..receipt(operation, Some(dot), outcome) }))
+        }
+    }
+}
+
+/// What a request id stands for, as long as it is remembered: an operation that was accepted.
+fn accepted_request<'t>(
+    tx: &'t Transaction<'_>,
+    id: &Arc<str>,
+    env: Environment,
+) -> Step<Option<&'t RequestRow>> {
+    let known = read(tx.row(&Key::Request(id.clone()))?, |row| match row {
+        Row::Request(request) => Some(request),
+        _ => None,
+    })?;
+    Ok(known.filter(|request| request.expires_at_ms > env.now_ms))
 }
 
 /// A context of another history, or ahead of this one: nothing can be decided on it.
@@ -38,44 +118,49 @@ fn foreign_context(tx: &Transaction<'_>, operation: &Operation) -> Option<Refusa
         .then_some(Refusal::ContextAhead { base_seq: context.base_seq, head_seq: tx.head.head_seq })
 }
 
-fn expected_counter(tx: &Transaction<'_>, operation: &Operation) -> Step<Counter> {
+/// A context whose base is another position than the one its author saw: what it knew is gone.
+fn rewound(tx: &Transaction<'_>, operation: &Operation) -> Step<Option<Refusal>> {
+    let Knowledge::Context(context) = &operation.knowledge else { return Ok(None) };
+    let Some(known) = context.base_chain else { return Ok(None) };
+    let base_seq = context.base_seq;
+    let gone = tx.chain_at(base_seq)?.is_some_and(|chain| chain != known) && !fault!(BaseChainUnchecked);
+    Ok(gone.then_some(Refusal::HistoryRewound { base_seq }))
+}
+
+pub(super) fn expected_counter(tx: &Transaction<'_>, operation: &Operation) -> Step<Counter> {
     match &operation.identity {
         Identity::Dot(dot) => Ok(last_settled(tx, dot.replica)? + 1),
         Identity::Request(_) => Ok(0),
     }
 }
 
-fn submit_dot(
+fn admit_dot(
     tx: &mut Transaction<'_>,
     operation: &Operation,
     dot: Dot,
     hash: Hash,
     env: Environment,
-) -> Step<Receipt> {
+) -> Step<Admitted> {
     let last = last_settled(tx, dot.replica)?;
     if dot.counter == 0 || dot.replica.is_nil() {
         let detail = "counters start from 1, and the nil replica is the server's own".to_owned();
         let refusal = Refusal::InvalidOperation { field: "dot".to_owned(), detail };
-        return Ok(not_settled(operation, refusal, last + 1));
-    }
-    if dot.counter <= last && !fault!(SettleAgain) {
-        return duplicate(tx, operation, dot, hash, last);
+        return Ok(not_settled(operation, refusal, last + 1).into());
     }
     if let Some(held) = hold::held(tx, dot)? {
         if held.operation_hash != hash {
-            return Ok(not_settled(operation, Refusal::ReplicaForked { dot }, last + 1));
+            return Ok(not_settled(operation, Refusal::ReplicaForked { dot }, last + 1).into());
         }
         let outcome = Outcome::Held { missing: held.waits_on.clone(), expected_counter: last + 1 };
-        return Ok(receipt(operation, Some(dot), outcome));
+        return Ok(receipt(operation, Some(dot), outcome).into());
     }
     if let Some(missing) = hold::first_missing(tx, operation, dot)? {
         let outcome = hold::hold(tx, operation, dot, hash, missing, env)?;
-        return Ok(receipt(operation, Some(dot), outcome));
+        return Ok(receipt(operation, Some(dot), outcome).into());
     }
     let settled = settle(tx, operation, dot, hash, env)?;
-    let outcome = settled.outcome.clone();
-    hold::release(tx, settled.awaited(dot), env)?;
-    Ok(receipt(operation, Some(dot), outcome))
+    let awaited = settled.awaited(dot);
+    Ok(Admitted { receipt: receipt(operation, Some(dot), settled.outcome), awaited })
 }
 
 fn duplicate(
@@ -124,42 +209,34 @@ pub(super) fn stored_outcome(tx: &Transaction<'_>, dot: Dot) -> Step<(SettledCon
         return Ok((content, Outcome::Rejected(rejection.rejection.clone())));
     }
     let change = tx.change_of(replica_no, dot.counter)?;
-    let outcome = Outcome::Settled { seq: change.seq, settlement: change.settlement.clone() };
+    let outcome = Outcome::Accepted { seq: change.seq, settlement: change.settlement.clone() };
     Ok((SettledContent::Accepted(change), outcome))
 }
 
-fn submit_request(
+/// An operation of a caller without a replica. Only an accepted one is remembered: refused, it can be put right and sent
+/// again under the same id.
+fn admit_request(
     tx: &mut Transaction<'_>,
     operation: &Operation,
     id: &Arc<str>,
-    hash: Hash,
+    (hash, request_hash): (Hash, Hash),
     env: Environment,
-) -> Step<Receipt> {
-    let key = Key::Request(id.clone());
-    let known = read(tx.row(&key)?, |row| match row {
-        Row::Request(request) => Some(request),
-        _ => None,
-    })?;
-    if let Some(request) = known.filter(|r| r.expires_at_ms > env.now_ms).cloned() {
-        if request.operation_hash != hash {
-            let refusal = Refusal::RequestIdReused { request_id: id.clone() };
-            return Ok(not_settled(operation, refusal, 0));
-        }
-        let dot = Dot { replica: ReplicaId::nil(), counter: request.counter };
-        let (_, outcome) = stored_outcome(tx, dot)?;
-        return Ok(Receipt { duplicate: true, ..receipt(operation, Some(dot), outcome) });
-    }
+) -> Step<Admitted> {
     if let Some(refusal) = cannot_wait(tx, operation)? {
-        return Ok(not_settled(operation, refusal, 0));
+        return Ok(not_settled(operation, refusal, 0).into());
     }
     let counter = last_settled(tx, ReplicaId::nil())? + 1;
     let dot = Dot { replica: ReplicaId::nil(), counter };
-    let settled = settle(tx, operation, dot, hash, env)?;
-    let request = RequestRow { operation_hash: hash, counter, expires_at_ms: env.now_ms + REQUEST_ID_MS };
-    tx.put(key, Row::Request(request));
+    let settled = match accept(tx, operation, dot, hash, env)? {
+        Ok(settled) => settled,
+        Err(rejection) => return Ok(refused(operation, rejection, 0).into()),
+    };
+    let request =
+        RequestRow { operation_hash: request_hash, counter, expires_at_ms: env.now_ms + REQUEST_ID_MS };
+    tx.put(Key::Request(id.clone()), Row::Request(request));
     tx.keep();
-    hold::release(tx, settled.awaited(dot), env)?;
-    Ok(receipt(operation, Some(dot), settled.outcome))
+    let awaited = settled.awaited(dot);
+    Ok(Admitted { receipt: receipt(operation, Some(dot), settled.outcome), awaited })
 }
 
 /// An operation with a request id has no counter to be held under: what it needs must be there.
@@ -191,21 +268,66 @@ pub(super) fn author_of(
     tx: &mut Transaction<'_>,
     operation: &Operation,
     dot: Dot,
+    env: Environment,
 ) -> Step<(Author, CausalContext)> {
     let replica = replica_row(tx, dot.replica)?;
     let context = match &operation.knowledge {
-        Knowledge::Context(context) => context.clone(),
-        Knowledge::Latest => {
-            CausalContext { epoch: tx.head.epoch, base_seq: tx.head.head_seq, extras: Vec::new() }
-        }
+        Knowledge::Context(context) => context.clone().without_chain(),
+        Knowledge::Latest => CausalContext::at(tx.head.epoch, tx.head.head_seq),
     };
     let mut extras = Vec::with_capacity(context.extras.len());
     for extra in &context.extras {
         let replica_no = tx.replica_no(extra.replica)?.unwrap_or(SERVER_REPLICA_NO);
         extras.push(Extra { replica_no, counter: extra.counter });
     }
-    let author = Author { replica_no: replica.no, counter: dot.counter, base_seq: context.base_seq, extras };
+    let own_requests = own_requests(tx, operation, context.base_seq, env)?;
+    let author = Author {
+        replica_no: replica.no,
+        counter: dot.counter,
+        base_seq: context.base_seq,
+        extras,
+        own_requests,
+    };
     Ok((author, context))
+}
+
+/// The author's own earlier operations beyond its base: those it names, and those that they knew in their turn.
+fn own_requests(
+    tx: &Transaction<'_>,
+    operation: &Operation,
+    base_seq: Seq,
+    env: Environment,
+) -> Step<Vec<Counter>> {
+    let refuse = |detail: String| Err(Stop::Refused(Refusal::InvalidContext { detail }));
+    if operation.after_requests.is_empty() {
+        return Ok(Vec::new());
+    }
+    if matches!(operation.identity, Identity::Dot(_)) {
+        return refuse("after_request_ids is for operations with a request id: a dot says it all".to_owned());
+    }
+    let mut counters = BTreeSet::new();
+    for id in &operation.after_requests {
+        let Some(request) = accepted_request(tx, id, env)? else {
+            return refuse(format!("request id {id} was not accepted within the last 24 hours"));
+        };
+        let change = tx.change_of(SERVER_REPLICA_NO, request.counter)?;
+        let known = change.author.base_seq;
+        if known > base_seq && !fault!(RequestBaseUnchecked) {
+            return refuse(format!("base_seq {base_seq} is before that of request id {id}, {known}"));
+        }
+        for counter in change.author.own_requests.iter().copied().chain([request.counter]) {
+            if tx.change_of(SERVER_REPLICA_NO, counter)?.seq > base_seq {
+                counters.insert(counter);
+            }
+        }
+    }
+    if counters.len() > AFTER_REQUESTS_MAX {
+        return refuse(format!(
+            "{} own operations are known beyond base_seq, {AFTER_REQUESTS_MAX} are allowed; read again",
+            counters.len()
+        ));
+    }
+    Ok(counters.into_iter().collect())
 }
 
 /// A replica's row; a new replica gets the next number.
@@ -244,11 +366,17 @@ pub(super) fn receipt(operation: &Operation, dot: Option<Dot>, outcome: Outcome)
 
 /// A receipt for an operation that was not taken.
 pub(super) fn not_settled(operation: &Operation, refusal: Refusal, expected_counter: Counter) -> Receipt {
+    refused(operation, Rejection { refusal, mutation_index: None }, expected_counter)
+}
+
+/// As [`not_settled`], where a mutation may be at fault.
+pub(super) fn refused(operation: &Operation, rejection: Rejection, expected_counter: Counter) -> Receipt {
     let dot = match &operation.identity {
         Identity::Dot(dot) => Some(*dot),
         Identity::Request(_) => None,
     };
-    receipt(operation, dot, Outcome::NotSettled { refusal: Some(refusal), expected_counter })
+    let Rejection { refusal, mutation_index } = rejection;
+    receipt(operation, dot, Outcome::NotSettled { refusal: Some(refusal), mutation_index, expected_counter })
 }
 
 impl Settled {

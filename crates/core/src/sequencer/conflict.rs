@@ -12,7 +12,7 @@ use crate::conflict::{
 };
 use crate::fault;
 use crate::ids::ConflictId;
-use crate::operation::Mutation;
+use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
 use crate::schema::{Field, FieldKind, OnClash, OnDominate};
 use crate::state::{ScopeRow, Step};
@@ -42,7 +42,7 @@ pub(super) struct Clash {
 
 impl Settling<'_, '_> {
     /// Records what a write of a register, counter base or to-one link means for the conflict of its place.
-    pub(super) fn record_clash(&mut self, mutation: &Mutation, clash: Clash) -> Step<()> {
+    pub(super) fn record_clash(&mut self, mutation: &RecordMutation, clash: Clash) -> Step<()> {
         let pairs = self.new_pairs(&clash.scope, &clash.against);
         let resolves = self.resolved_conflict(mutation, &clash.scope)?;
         let places = self.tx.scope(&clash.scope)?;
@@ -70,7 +70,11 @@ impl Settling<'_, '_> {
     }
 
     /// The conflict a mutation resolves, checked to be about this place.
-    pub(super) fn resolved_conflict(&self, mutation: &Mutation, scope: &Scope) -> Step<Option<ConflictId>> {
+    pub(super) fn resolved_conflict(
+        &self,
+        mutation: &RecordMutation,
+        scope: &Scope,
+    ) -> Step<Option<ConflictId>> {
         let Some(id) = mutation.resolves else { return Ok(None) };
         match self.tx.conflict(id)? {
             Some(conflict) if conflict.scope == *scope => Ok(Some(id)),
@@ -86,7 +90,7 @@ impl Settling<'_, '_> {
     }
 
     /// Whether the author had seen the conflict open, or open again.
-    pub(super) fn knew_opening(&self, mutation: &Mutation, conflict: &Conflict) -> bool {
+    pub(super) fn knew_opening(&self, mutation: &RecordMutation, conflict: &Conflict) -> bool {
         let opening =
             |e: &&ConflictEvent| matches!(e.kind, ConflictEventKind::Opened | ConflictEventKind::Reopened);
         let opened_seq = conflict.events.iter().rev().find(opening).map_or(conflict.id.opened_seq, |e| e.seq);
@@ -94,7 +98,7 @@ impl Settling<'_, '_> {
     }
 
     /// Positions of the alternatives that the author had not seen.
-    pub(super) fn unseen(&self, mutation: &Mutation, conflict: &Conflict) -> Vec<Seq> {
+    pub(super) fn unseen(&self, mutation: &RecordMutation, conflict: &Conflict) -> Vec<Seq> {
         if fault!(CloseUnseen) {
             return Vec::new();
         }
@@ -110,7 +114,7 @@ impl Settling<'_, '_> {
 
     fn open_if_clashing(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         clash: Clash,
         pairs: Vec<Contender>,
         (places, resolves): (ScopeRow, Option<ConflictId>),
@@ -156,7 +160,7 @@ impl Settling<'_, '_> {
     /// A resolution by someone who knew the opening: closes, or leaves what was not seen.
     fn resolve(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         mut conflict: Conflict,
         clash: Clash,
         pairs: Vec<Contender>,
@@ -180,7 +184,12 @@ impl Settling<'_, '_> {
     }
 
     /// A plain write to a place in conflict.
-    fn write_in_conflict(&mut self, mutation: &Mutation, mut conflict: Conflict, clash: Clash) -> Step<()> {
+    fn write_in_conflict(
+        &mut self,
+        mutation: &RecordMutation,
+        mut conflict: Conflict,
+        clash: Clash,
+    ) -> Step<()> {
         if clash.spec.on_dominate == OnDominate::Supersede
             && clash.against.is_empty()
             && self.unseen(mutation, &conflict).is_empty()

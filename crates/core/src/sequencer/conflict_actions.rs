@@ -9,10 +9,24 @@ use crate::conflict::{CloseReason, Conflict, ConflictStatus, ScopePart};
 use crate::fault;
 use crate::ids::{ConflictId, RecordId};
 use crate::limits::DEFER_MS_MAX;
+use crate::operation::{ConflictAction, ConflictMutation};
 use crate::refusal::Refusal;
 use crate::state::{Existence, Key, Prefix, Row, Step};
 
 impl Settling<'_, '_> {
+    /// Applies an action on a conflict.
+    pub(super) fn act_on_conflict(&mut self, mutation: &ConflictMutation) -> Step<()> {
+        let ConflictMutation { conflict, action } = mutation;
+        match action {
+            ConflictAction::Defer { revision, remind_at_ms } => {
+                self.defer(*conflict, *revision, *remind_at_ms)
+            }
+            ConflictAction::Assign { assignee } => self.assign(*conflict, assignee.as_ref()),
+            ConflictAction::Reopen => self.reopen(*conflict),
+            ConflictAction::Remind => self.remind(*conflict),
+        }
+    }
+
     fn conflict_for_action(&self, id: ConflictId) -> Step<Conflict> {
         match self.tx.conflict(id)? {
             Some(conflict) => Ok(conflict.clone()),
@@ -25,10 +39,10 @@ impl Settling<'_, '_> {
         if conflict.status.is_live() {
             return Ok(conflict);
         }
-        Err(Refusal::ConflictNotLive { conflict: id, status: conflict.status.name().into() }.into())
+        Err(Refusal::ConflictNotLive { conflict: id, status: conflict.status }.into())
     }
 
-    pub(super) fn defer(&mut self, id: ConflictId, revision: u64, remind_at_ms: i64) -> Step<()> {
+    fn defer(&mut self, id: ConflictId, revision: u64, remind_at_ms: i64) -> Step<()> {
         let mut conflict = self.live_for_action(id)?;
         if conflict.revision != revision {
             return Err(Refusal::ConflictChanged { conflict: id, revision: conflict.revision }.into());
@@ -49,7 +63,7 @@ impl Settling<'_, '_> {
 
     /// The server's own action when a deferral runs out. A conflict that closed or was deferred anew in the
     /// meantime is left alone.
-    pub(super) fn remind(&mut self, id: ConflictId) -> Step<()> {
+    fn remind(&mut self, id: ConflictId) -> Step<()> {
         let mut conflict = self.live_for_action(id)?;
         let Some(due) = conflict.remind_at_ms.filter(|at| *at <= self.now_ms) else {
             return Err(Refusal::ConflictChanged { conflict: id, revision: conflict.revision }.into());
@@ -62,10 +76,10 @@ impl Settling<'_, '_> {
         self.save(conflict, ConflictEventKind::Reminded, "its reminder fired")
     }
 
-    pub(super) fn assign(&mut self, id: ConflictId, assignee: &Arc<str>) -> Step<()> {
+    fn assign(&mut self, id: ConflictId, assignee: Option<&Arc<str>>) -> Step<()> {
         let mut conflict = self.live_for_action(id)?;
-        conflict.assignee = assignee.clone();
-        let detail = if assignee.is_empty() { "given back" } else { "given to somebody" };
+        conflict.assignee = assignee.cloned().unwrap_or_default();
+        let detail = if assignee.is_none() { "given back" } else { "given to somebody" };
         self.save(conflict, ConflictEventKind::Assigned, detail)
     }
 
@@ -93,7 +107,7 @@ impl Settling<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn reopen(&mut self, id: ConflictId) -> Step<()> {
+    fn reopen(&mut self, id: ConflictId) -> Step<()> {
         let mut conflict = self.conflict_for_action(id)?;
         if conflict.status.is_live() {
             return Err(Refusal::ConflictLive { conflict: id }.into());

@@ -8,7 +8,7 @@ use crate::conflict::{
     ConflictKind, ConflictStatus, Scope, ScopePart,
 };
 use crate::ids::{ConflictId, FieldId, RecordId};
-use crate::operation::Mutation;
+use crate::operation::{Mutation, RecordMutation};
 use crate::schema::Provisional;
 use crate::state::{FieldValue, Key, Prefix, Row, ScopeRow, Step};
 use crate::unknown::Unknown;
@@ -18,7 +18,7 @@ impl Settling<'_, '_> {
     /// A conflict about to open.
     pub(super) fn new_conflict(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         scope: Scope,
         kind: ConflictKind,
         alternatives: Vec<Alternative>,
@@ -102,7 +102,7 @@ impl Settling<'_, '_> {
     /// This operation's side of a conflict.
     pub(super) fn my_alternative(
         &self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         mine: &Contender,
         state: AlternativeState,
         hunk: Option<AlternativeHunk>,
@@ -113,7 +113,7 @@ impl Settling<'_, '_> {
             state,
             value: mine.value.clone().map(cut),
             hunk,
-            action: mutation.action.name().into(),
+            action: Some(mutation.action.kind()),
             dot: self.dot,
             actor: self.operation.actor.clone(),
             correlation_id: self.operation.correlation_id.clone(),
@@ -137,7 +137,7 @@ impl Settling<'_, '_> {
             state: AlternativeState::Head,
             value: other.value.clone().map(cut),
             hunk: None,
-            action: mutation.map_or("", |m| m.action.name()).into(),
+            action: mutation.map(|m| m.action.kind()),
             dot: change.dot,
             actor: change.actor.clone(),
             correlation_id: change.correlation_id.clone(),
@@ -175,7 +175,7 @@ impl Settling<'_, '_> {
 }
 
 /// The mutation of a change that touched a place.
-fn mutation_on<'c>(change: &'c Change, scope: &Scope, deletes: bool) -> Option<&'c Mutation> {
+fn mutation_on<'c>(change: &'c Change, scope: &Scope, deletes: bool) -> Option<&'c RecordMutation> {
     let effect = match &scope.part {
         ScopePart::Record => change
             .effect_on_existence(&scope.record)
@@ -186,14 +186,15 @@ fn mutation_on<'c>(change: &'c Change, scope: &Scope, deletes: bool) -> Option<&
             change.effect_on(&scope.record, field).or_else(|| change.effect_on_existence(target))
         }
     }?;
-    change.mutations.get(usize::from(effect.mutation_index))
+    change.mutation_of(effect)
 }
 
 /// The other mutations of an operation, in words.
-fn siblings(mutations: &[Mutation], of: &Mutation) -> Vec<String> {
+fn siblings(mutations: &[Mutation], of: &RecordMutation) -> Vec<String> {
     mutations
         .iter()
-        .filter(|m| *m != of && !m.record.is_empty())
+        .filter_map(Mutation::on_record)
+        .filter(|m| *m != of)
         .take(20)
         .map(|m| match m.action.field() {
             Some(field) => format!("{} {}.{field}", m.action.name(), m.record),

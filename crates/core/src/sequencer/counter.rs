@@ -8,7 +8,7 @@ use crate::change::EffectKind;
 use crate::conflict::{ConflictKind, Scope, ScopePart};
 use crate::fault;
 use crate::ids::FieldId;
-use crate::operation::Mutation;
+use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
 use crate::schema::FieldKind;
 use crate::state::{CounterHead, FieldRow, FieldValue, Step};
@@ -32,7 +32,7 @@ pub fn counter_value(heads: &[CounterHead]) -> Option<i64> {
 
 impl Settling<'_, '_> {
     /// Adds to a counter.
-    pub(super) fn increment(&mut self, mutation: &Mutation, field: &FieldId, by: i64) -> Step<()> {
+    pub(super) fn increment(&mut self, mutation: &RecordMutation, field: &FieldId, by: i64) -> Step<()> {
         self.field_spec(mutation, field, &[FieldKind::Counter])?;
         self.touch_record(mutation)?;
         let row = self.field_row(&mutation.record, field, FieldKind::Counter)?;
@@ -49,7 +49,12 @@ impl Settling<'_, '_> {
     }
 
     /// Assigns a counter.
-    pub(super) fn assign_counter(&mut self, mutation: &Mutation, field: &FieldId, value: i64) -> Step<()> {
+    pub(super) fn assign_counter(
+        &mut self,
+        mutation: &RecordMutation,
+        field: &FieldId,
+        value: i64,
+    ) -> Step<()> {
         let spec = self.field_spec(mutation, field, &[FieldKind::Counter])?;
         self.touch_record(mutation)?;
         let row = self.field_row(&mutation.record, field, FieldKind::Counter)?;

@@ -8,14 +8,14 @@ use crate::change::EffectKind;
 use crate::conflict::{Alternative, CloseReason, ConflictKind, Scope, ScopePart};
 use crate::fault;
 use crate::ids::{ConflictId, FieldId, RecordId};
-use crate::operation::Mutation;
+use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
 use crate::state::{Existence, ExistenceHead, FieldValue, Key, Prefix, RecordRow, Step};
 use crate::value::Value;
 
 impl Settling<'_, '_> {
     /// Deletes the record, unless somebody edited or linked to it concurrently.
-    pub(super) fn delete(&mut self, mutation: &Mutation) -> Step<()> {
+    pub(super) fn delete(&mut self, mutation: &RecordMutation) -> Step<()> {
         let row = self.record_of(mutation)?;
         self.check_resolves_by_delete(mutation)?;
         let (known, unknown): (Vec<_>, Vec<_>) =
@@ -58,7 +58,7 @@ impl Settling<'_, '_> {
     /// Changes of the record's fields, and creations and restores of it, that a delete did not know.
     fn edits_unknown_to_delete(
         &self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         unknown_heads: &[ExistenceHead],
     ) -> Step<Vec<Contender>> {
         if fault!(DeleteIgnoresEdits) {
@@ -77,7 +77,7 @@ impl Settling<'_, '_> {
     }
 
     /// Links to the record that a delete did not know, by link.
-    fn links_unknown_to_delete(&self, mutation: &Mutation) -> Step<Vec<(Scope, Vec<Contender>)>> {
+    fn links_unknown_to_delete(&self, mutation: &RecordMutation) -> Step<Vec<(Scope, Vec<Contender>)>> {
         let target = &mutation.record;
         let mut links = Vec::new();
         if fault!(DeleteIgnoresLinks) {
@@ -122,7 +122,7 @@ impl Settling<'_, '_> {
     }
 
     /// A delete may name the edit-delete conflict of its record, or a relationship conflict about it.
-    fn check_resolves_by_delete(&self, mutation: &Mutation) -> Step<()> {
+    fn check_resolves_by_delete(&self, mutation: &RecordMutation) -> Step<()> {
         let Some(id) = mutation.resolves else { return Ok(()) };
         let fits = self.tx.conflict(id)?.is_some_and(|c| is_about_existence(&c.scope, &mutation.record));
         if fits { Ok(()) } else { Err(Refusal::ConflictNotFound { conflict: id }.into()) }
@@ -134,7 +134,7 @@ impl Settling<'_, '_> {
         Ok(self.tx.conflict(id)?.is_some_and(|c| c.status.is_live()))
     }
 
-    fn note_remaining(&mut self, mutation: &Mutation) -> Step<()> {
+    fn note_remaining(&mut self, mutation: &RecordMutation) -> Step<()> {
         let Some(id) = mutation.resolves else { return Ok(()) };
         let conflict = self.live_conflict(id)?;
         if conflict.status.is_live() {
@@ -146,12 +146,12 @@ impl Settling<'_, '_> {
 
     /// The record is gone, and with it the conflicts about it whose sides the author all knew. Another delete of
     /// the same record need not be known: the two agree.
-    fn close_by_delete(&mut self, mutation: &Mutation) -> Step<()> {
+    fn close_by_delete(&mut self, mutation: &RecordMutation) -> Step<()> {
         for scope in self.scopes_about(mutation)? {
             let Some(live) = self.tx.scope(&scope)?.live else { continue };
             let conflict = self.live_conflict(live)?;
             let about_this = is_about_existence(&conflict.scope, &mutation.record);
-            let agrees = |a: &Alternative| about_this && &*a.action == "delete";
+            let agrees = |a: &Alternative| about_this && a.deletes();
             if !conflict.alternatives.iter().all(|a| self.knows(&a.stamp) || agrees(a)) {
                 continue;
             }
@@ -163,7 +163,7 @@ impl Settling<'_, '_> {
     }
 
     /// The places of conflicts about a record: its own, those of links to it, and that of the conflict named.
-    fn scopes_about(&self, mutation: &Mutation) -> Step<Vec<Scope>> {
+    fn scopes_about(&self, mutation: &RecordMutation) -> Step<Vec<Scope>> {
         let mut scopes = Vec::new();
         for key in self.tx.keys(&Prefix::ScopesOf(mutation.record.clone()))? {
             let Key::Scope(scope) = key else { continue };

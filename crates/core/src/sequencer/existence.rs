@@ -9,7 +9,7 @@ use crate::change::{ConflictEventKind, Effect, EffectKind, own_value};
 use crate::conflict::{AlternativeState, CloseReason, Conflict, ConflictKind, Scope, ScopePart};
 use crate::fault;
 use crate::ids::{ConflictId, RecordId};
-use crate::operation::Mutation;
+use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
 use crate::state::{Existence, ExistenceHead, Key, RecordRow, Row, Step};
 use crate::unknown::Unknown;
@@ -25,7 +25,7 @@ impl Settling<'_, '_> {
         }
     }
 
-    pub(super) fn record_of(&self, mutation: &Mutation) -> Step<RecordRow> {
+    pub(super) fn record_of(&self, mutation: &RecordMutation) -> Step<RecordRow> {
         let row = self.existing_record(&mutation.record)?;
         if row.collection != mutation.collection {
             let (record, collection) = (mutation.record.clone(), row.collection);
@@ -35,7 +35,7 @@ impl Settling<'_, '_> {
     }
 
     /// Every edit of a record comes through here: against a delete its author did not know, it wins.
-    pub(super) fn touch_record(&mut self, mutation: &Mutation) -> Step<()> {
+    pub(super) fn touch_record(&mut self, mutation: &RecordMutation) -> Step<()> {
         let row = self.record_of(mutation)?;
         let deletes: Vec<Stamp> = row.heads.iter().filter(|h| h.delete).map(|h| h.stamp).collect();
         let unknown: Vec<Stamp> =
@@ -55,7 +55,7 @@ impl Settling<'_, '_> {
     }
 
     /// Creates the record. A concurrent creation of the same id merges with it.
-    pub(super) fn create(&mut self, mutation: &Mutation) -> Step<()> {
+    pub(super) fn create(&mut self, mutation: &RecordMutation) -> Step<()> {
         self.check_collection(mutation)?;
         let existing = self.tx.record(&mutation.record)?.cloned();
         match existing {
@@ -91,17 +91,17 @@ impl Settling<'_, '_> {
         Ok(())
     }
 
-    fn check_collection(&self, mutation: &Mutation) -> Step<()> {
+    fn check_collection(&self, mutation: &RecordMutation) -> Step<()> {
         let strict_without =
             self.tx.schema()?.is_some_and(|s| s.strict && !s.collections.contains_key(&mutation.collection));
         if strict_without {
-            return Err(Refusal::UnknownCollection { collection: mutation.collection.clone() }.into());
+            return Err(Refusal::UndeclaredCollection { collection: mutation.collection.clone() }.into());
         }
         Ok(())
     }
 
     /// Brings a deleted record back, or decides a conflict about its existence for keeping it.
-    pub(super) fn restore(&mut self, mutation: &Mutation) -> Step<()> {
+    pub(super) fn restore(&mut self, mutation: &RecordMutation) -> Step<()> {
         let row = self.record_of(mutation)?;
         let decides = self.decided_by_restore(mutation)?;
         let (known, unknown): (Vec<_>, Vec<_>) =
@@ -126,7 +126,7 @@ impl Settling<'_, '_> {
     }
 
     /// The live conflict about the record's existence that a restore names, with its place.
-    fn decided_by_restore(&self, mutation: &Mutation) -> Step<Option<(ConflictId, Scope)>> {
+    fn decided_by_restore(&self, mutation: &RecordMutation) -> Step<Option<(ConflictId, Scope)>> {
         let Some(id) = mutation.resolves else { return Ok(None) };
         match self.tx.conflict(id)? {
             Some(conflict) if is_about_existence(&conflict.scope, &mutation.record) => {
@@ -147,7 +147,7 @@ impl Settling<'_, '_> {
     /// seen stays in the conflict with it, `against` being what it clashes with.
     pub(super) fn resolve_existence(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         live: ConflictId,
         against: &[Contender],
     ) -> Step<()> {
@@ -174,7 +174,7 @@ impl Settling<'_, '_> {
     /// A clash about a record's existence or a link's end.
     pub(super) fn existence_clash(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         scope: Scope,
         kind: ConflictKind,
         against: Vec<Contender>,
@@ -214,7 +214,7 @@ impl Settling<'_, '_> {
         for other in new {
             if !conflict.alternatives.iter().any(|a| a.stamp == other.stamp) {
                 let mut alternative = self.alternative_of(other, &conflict.scope)?;
-                if alternative.value.is_none() && &*alternative.action != "delete" {
+                if alternative.value.is_none() && !alternative.deletes() {
                     alternative.value = self.offered_by(other.stamp.seq, &conflict.scope.record)?;
                 }
                 conflict.alternatives.push(alternative);
@@ -225,19 +225,18 @@ impl Settling<'_, '_> {
     }
 
     /// What an edit offers against a delete.
-    fn offered(&self, mutation: &Mutation) -> Option<Value> {
+    fn offered(&self, mutation: &RecordMutation) -> Option<Value> {
         own_value(mutation)
     }
 
     fn offered_by(&self, seq: Seq, record: &RecordId) -> Step<Option<Value>> {
         let change = self.tx.change(seq)?;
         let effect = change.effects.iter().find(|e| e.record == *record && e.field.is_some());
-        let mutation = effect.and_then(|e| change.mutations.get(usize::from(e.mutation_index)));
-        Ok(mutation.and_then(own_value))
+        Ok(effect.and_then(|e| change.mutation_of(e)).and_then(own_value))
     }
 
     /// Writes a record's existence and says so.
-    pub(super) fn put_existence(&mut self, mutation: &Mutation, row: RecordRow, kind: EffectKind) {
+    pub(super) fn put_existence(&mut self, mutation: &RecordMutation, row: RecordRow, kind: EffectKind) {
         self.put_existence_of(&mutation.record, row, kind);
     }
 

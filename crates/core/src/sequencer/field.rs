@@ -7,15 +7,20 @@ use crate::causality::Seq;
 use crate::change::{Change, Effect, EffectKind};
 use crate::ids::{CollectionId, FieldId, RecordId};
 use crate::limits::CHAIN_STEPS_MAX;
-use crate::operation::Mutation;
+use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
-use crate::schema::{Field, FieldKind, Schema};
+use crate::schema::{Field, FieldKind, SchemaUpdate};
 use crate::state::{FieldRow, FieldValue, Key, Row, Step};
 use crate::unknown::Unknown;
 
 impl Settling<'_, '_> {
     /// The field's declaration. A field nobody declared gets the kind of the first action that settles on it.
-    pub fn field_spec(&mut self, mutation: &Mutation, field: &FieldId, fits: &[FieldKind]) -> Step<Field> {
+    pub fn field_spec(
+        &mut self,
+        mutation: &RecordMutation,
+        field: &FieldId,
+        fits: &[FieldKind],
+    ) -> Step<Field> {
         let schema = self.tx.schema()?;
         let collection = &mutation.collection;
         let strict = schema.is_some_and(|s| s.strict);
@@ -24,39 +29,37 @@ impl Settling<'_, '_> {
             if fits.contains(&spec.kind) {
                 return Ok(spec);
             }
-            let action = mutation.action.name().into();
+            let action = mutation.action.kind();
             return Err(Refusal::KindMismatch { field: field.clone(), kind: spec.kind, action }.into());
         }
         if strict {
-            return Err(self.unknown_field(collection, field)?.into());
+            return Err(self.undeclared_field(collection, field)?.into());
         }
         let Some(kind) = fits.first() else {
             let detail = format!("no field kind takes {}", mutation.action.name());
             return Err(Refusal::Inconsistent { detail }.into());
         };
-        let spec = Field::of(*kind);
-        self.derive_field(collection, field, spec.clone())?;
-        Ok(spec)
+        self.derive_field(collection, field, *kind)?;
+        Ok(Field::of(*kind))
     }
 
-    fn unknown_field(&self, collection: &CollectionId, field: &FieldId) -> Step<Refusal> {
+    fn undeclared_field(&self, collection: &CollectionId, field: &FieldId) -> Step<Refusal> {
         let known = self.tx.schema()?.is_some_and(|s| s.collections.contains_key(collection));
         Ok(if known {
-            Refusal::UnknownField { collection: collection.clone(), field: field.clone() }
+            Refusal::UndeclaredField { collection: collection.clone(), field: field.clone() }
         } else {
-            Refusal::UnknownCollection { collection: collection.clone() }
+            Refusal::UndeclaredCollection { collection: collection.clone() }
         })
     }
 
-    fn derive_field(&mut self, collection: &CollectionId, field: &FieldId, spec: Field) -> Step<()> {
-        let mut schema = self.tx.schema()?.cloned().unwrap_or_default();
-        let mut change = Schema { strict: schema.strict, ..Schema::default() };
-        change.collections.entry(collection.clone()).or_default().fields.insert(field.clone(), spec);
-        schema.merge(&change).map_err(|error| Refusal::InvalidOperation {
+    fn derive_field(&mut self, collection: &CollectionId, field: &FieldId, kind: FieldKind) -> Step<()> {
+        let schema = self.tx.schema()?.cloned().unwrap_or_default();
+        let update = SchemaUpdate::declaring(collection.clone(), field.clone(), kind);
+        let updated = schema.updated(&update).map_err(|error| Refusal::InvalidOperation {
             field: "field_id".to_owned(),
             detail: error.to_string(),
         })?;
-        self.tx.put(Key::Schema, Row::Schema(schema));
+        self.tx.put(Key::Schema, Row::Schema(updated.schema));
         Ok(())
     }
 
@@ -72,7 +75,7 @@ impl Settling<'_, '_> {
     }
 
     /// Writes a field's new state and says so.
-    pub fn put_field(&mut self, mutation: &Mutation, field: &FieldId, row: FieldRow, kind: EffectKind) {
+    pub fn put_field(&mut self, mutation: &RecordMutation, field: &FieldId, row: FieldRow, kind: EffectKind) {
         let effect = Effect {
             collection: mutation.collection.clone(),
             record: mutation.record.clone(),
@@ -93,7 +96,7 @@ impl Settling<'_, '_> {
         record: &RecordId,
         field: &FieldId,
         last_seq: Seq,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
     ) -> Step<Vec<Arc<Change>>> {
         let base = self.base_for(mutation);
         let mut unknown = Vec::new();

@@ -14,7 +14,7 @@ use crate::limits::{
     HELD_BYTES_PER_REPLICA_MAX, HELD_BYTES_PER_WORKSPACE_MAX, HELD_PER_REPLICA_MAX, HELD_PER_WORKSPACE_MAX,
     HOLD_OPERATION_MS, HOLD_RECORD_MS, RELEASE_CASCADE_MAX, WAIT_CHAIN_HOPS_MAX,
 };
-use crate::operation::{Action, Knowledge, Operation, Outcome, WaitOn};
+use crate::operation::{Action, Identity, Knowledge, Mutation, Operation, Outcome, WaitOn};
 use crate::refusal::Refusal;
 use crate::state::{Existence, HeldRow, HoldUsage, Key, Prefix, Row, Step, Transaction, read};
 use crate::unknown::Unknown;
@@ -53,7 +53,7 @@ pub(super) fn first_missing(tx: &Transaction<'_>, operation: &Operation, dot: Do
 
 fn missing_record(tx: &Transaction<'_>, operation: &Operation) -> Step<Option<WaitOn>> {
     let mut created: Vec<&RecordId> = Vec::new();
-    for mutation in &operation.mutations {
+    for mutation in operation.mutations.iter().filter_map(Mutation::on_record) {
         let target = match &mutation.action {
             Action::Create { .. } => {
                 created.push(&mutation.record);
@@ -63,7 +63,7 @@ fn missing_record(tx: &Transaction<'_>, operation: &Operation) -> Step<Option<Wa
             _ => None,
         };
         for id in [Some(&mutation.record), target].into_iter().flatten() {
-            if id.is_empty() || created.contains(&id) {
+            if created.contains(&id) {
                 continue;
             }
             let there = tx.record(id)?.is_some_and(|r| !matches!(r.existence, Existence::Phantom(_)));
@@ -85,7 +85,8 @@ pub(super) fn hold(
     env: Environment,
 ) -> Step<Outcome> {
     let expected_counter = last_settled(tx, dot.replica)? + 1;
-    let refuse = |refusal| Outcome::NotSettled { refusal: Some(refusal), expected_counter };
+    let refuse =
+        |refusal| Outcome::NotSettled { refusal: Some(refusal), mutation_index: None, expected_counter };
     let weight = operation.weight_bytes();
     let all = usage(tx, None)?;
     let own = usage(tx, Some(dot))?;
@@ -140,6 +141,16 @@ fn cycle(tx: &Transaction<'_>, dot: Dot, missing: &WaitOn) -> Step<Option<Vec<Do
         next = row.waits_on.clone();
     }
     Ok(None)
+}
+
+/// Takes a held operation out of its wait when nothing it needs is missing any more, so that it can be submitted anew.
+pub(super) fn take_ready(tx: &mut Transaction<'_>, operation: &Operation) -> Step<()> {
+    let Identity::Dot(dot) = operation.identity else { return Ok(()) };
+    let waits = held(tx, dot)?.is_some_and(|row| row.operation_hash == operation.content_hash());
+    if waits && first_missing(tx, operation, dot)?.is_none() {
+        evict(tx, dot)?;
+    }
+    Ok(())
 }
 
 /// Drops a held operation. Settles nothing.

@@ -7,7 +7,7 @@ use crate::causality::Stamp;
 use crate::conflict::{ConflictKind, Scope, ScopePart};
 use crate::fault;
 use crate::ids::{FieldId, RecordId};
-use crate::operation::Mutation;
+use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
 use crate::schema::FieldKind;
 use crate::state::{Existence, Key, Row, Step};
@@ -15,7 +15,7 @@ use crate::value::Value;
 
 impl Settling<'_, '_> {
     /// Links to a record.
-    pub(super) fn link(&mut self, mutation: &Mutation, field: &FieldId, target: &RecordId) -> Step<()> {
+    pub(super) fn link(&mut self, mutation: &RecordMutation, field: &FieldId, target: &RecordId) -> Step<()> {
         let spec = self.field_spec(mutation, field, &[FieldKind::ToMany, FieldKind::ToOne])?;
         self.check_observed(mutation, spec.kind)?;
         self.touch_record(mutation)?;
@@ -48,7 +48,7 @@ impl Settling<'_, '_> {
     /// Removes a link.
     pub(super) fn unlink(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         field: &FieldId,
         target: Option<&RecordId>,
     ) -> Step<()> {
@@ -82,7 +82,7 @@ impl Settling<'_, '_> {
     }
 
     /// `observed_seq` has a meaning for to-one links only.
-    fn check_observed(&self, mutation: &Mutation, kind: FieldKind) -> Step<()> {
+    fn check_observed(&self, mutation: &RecordMutation, kind: FieldKind) -> Step<()> {
         if mutation.observed_seq.is_some() && kind != FieldKind::ToOne {
             let detail = "observed_seq does not apply to a to-many link".to_owned();
             return Err(Refusal::InvalidContext { detail }.into());
@@ -94,10 +94,10 @@ impl Settling<'_, '_> {
     /// for the field's own rules does not name a conflict any more.
     fn decide_relationship(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         field: &FieldId,
         target: &RecordId,
-    ) -> Step<Mutation> {
+    ) -> Step<RecordMutation> {
         let scope =
             Scope { record: mutation.record.clone(), part: ScopePart::Link(field.clone(), target.clone()) };
         let Some(id) = mutation.resolves else { return Ok(mutation.clone()) };
@@ -110,11 +110,11 @@ impl Settling<'_, '_> {
         if self.tx.scope(&scope)?.live == Some(id) {
             self.resolve_existence(mutation, id, &[])?;
         }
-        Ok(Mutation { resolves: None, ..mutation.clone() })
+        Ok(RecordMutation { resolves: None, ..mutation.clone() })
     }
 
     /// The other end must be there; a delete of it that the author did not know gives way.
-    fn touch_target(&mut self, mutation: &Mutation, field: &FieldId, target: &RecordId) -> Step<()> {
+    fn touch_target(&mut self, mutation: &RecordMutation, field: &FieldId, target: &RecordId) -> Step<()> {
         let row = self.existing_record(target)?;
         let deletes: Vec<Stamp> = row.heads.iter().filter(|h| h.delete).map(|h| h.stamp).collect();
         let unknown: Vec<Stamp> =
@@ -137,7 +137,7 @@ impl Settling<'_, '_> {
     /// Targets that no head names any more are no longer linked from here.
     fn forget_backlinks(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         field: &FieldId,
         before: &[crate::state::Head],
         after: &[crate::state::Head],
@@ -154,7 +154,7 @@ impl Settling<'_, '_> {
     /// Forgets how a target sees a to-many link that is gone.
     pub(super) fn forget_backlink_if_gone(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         field: &FieldId,
         target: &RecordId,
     ) -> Step<()> {

@@ -20,8 +20,10 @@ mod register;
 mod set;
 mod settle;
 mod text;
+mod together;
 mod upkeep;
 
+use super::hash::Hash;
 use super::operation::{Operation, Outcome, Receipt, Rejection};
 use super::refusal::Refusal;
 use super::state::{Need, Step, Stop, Transaction, WorkspaceState};
@@ -29,6 +31,7 @@ use super::state::{Need, Step, Stop, Transaction, WorkspaceState};
 pub use counter::counter_value;
 pub use prefetch::needs_of;
 pub use register::provisional;
+pub use together::Together;
 pub use upkeep::{abandon, due_reminders, expire_holds, expire_requests, remind, wake};
 
 /// What the outside world gives to a decision.
@@ -41,7 +44,21 @@ pub struct Environment {
 
 /// Submits one operation: settles it, holds it, or answers with the stored outcome. Releases what waited for it.
 pub fn submit(state: &mut WorkspaceState, operation: &Operation, env: Environment) -> Result<Receipt, Need> {
-    let outcome = run(state, |tx| admit::submit(tx, operation, env));
+    answered(operation, run(state, |tx| admit::submit(tx, operation, None, env)))
+}
+
+/// As [`submit`], for an operation that the server made from a request. Whether the same request comes again is told by
+/// the request's own hash: what the operation is depends on what was there when it was made.
+pub fn submit_made(
+    state: &mut WorkspaceState,
+    operation: &Operation,
+    request_hash: Hash,
+    env: Environment,
+) -> Result<Receipt, Need> {
+    answered(operation, run(state, |tx| admit::submit(tx, operation, Some(request_hash), env)))
+}
+
+fn answered(operation: &Operation, outcome: Step<Receipt>) -> Result<Receipt, Need> {
     match outcome {
         Ok(receipt) => Ok(receipt),
         Err(Stop::Missing(need)) => Err(need),

@@ -1,7 +1,7 @@
 //! What an operation will surely read: loaded for a whole batch in one go. Anything missed here is asked for later.
 
 use crate::ids::{Dot, ReplicaId};
-use crate::operation::{Action, Identity, Knowledge, Operation};
+use crate::operation::{Action, Identity, Knowledge, Mutation, Operation};
 use crate::state::Key;
 
 /// Keys of rows that settling `operation` reads.
@@ -19,7 +19,8 @@ pub fn needs_of(operation: &Operation) -> Vec<Key> {
         Knowledge::Latest => &[],
     };
     keys.extend(extras.iter().chain(&operation.depends_on).map(|dot| Key::Replica(dot.replica)));
-    for mutation in operation.mutations.iter().filter(|m| !m.record.is_empty()) {
+    keys.extend(operation.after_requests.iter().cloned().map(Key::Request));
+    for mutation in operation.mutations.iter().filter_map(Mutation::on_record) {
         keys.push(Key::Record(mutation.record.clone()));
         if let Some(field) = mutation.action.field() {
             keys.push(Key::Field(mutation.record.clone(), field.clone()));

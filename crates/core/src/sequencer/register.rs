@@ -7,7 +7,7 @@ use crate::change::EffectKind;
 use crate::conflict::{ConflictKind, Scope, ScopePart};
 use crate::fault;
 use crate::ids::{FieldId, RecordId};
-use crate::operation::Mutation;
+use crate::operation::RecordMutation;
 use crate::schema::{Field, FieldKind, Provisional};
 use crate::state::{FieldRow, FieldValue, Head, Step};
 use crate::unknown::Unknown;
@@ -16,7 +16,12 @@ use std::cmp::Ordering;
 
 impl Settling<'_, '_> {
     /// Sets a register field.
-    pub(super) fn set_register(&mut self, mutation: &Mutation, field: &FieldId, value: Value) -> Step<()> {
+    pub(super) fn set_register(
+        &mut self,
+        mutation: &RecordMutation,
+        field: &FieldId,
+        value: Value,
+    ) -> Step<()> {
         let spec = self.field_spec(mutation, field, &[FieldKind::Register])?;
         self.touch_record(mutation)?;
         self.write_heads(mutation, field, spec, value)?;
@@ -26,7 +31,7 @@ impl Settling<'_, '_> {
     /// Puts a value among the heads of a register or to-one field; returns the heads before and after.
     pub(super) fn write_heads(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         field: &FieldId,
         spec: Field,
         value: Value,
@@ -66,10 +71,13 @@ impl Settling<'_, '_> {
         )?;
 
         let shown = after.first().map(|h| h.value.clone()).unwrap_or(Value::Null);
-        let effect = EffectKind::Register { value: (shown != value).then_some(shown) };
         let heads = after.clone();
-        let value =
-            if kind == FieldKind::ToOne { FieldValue::ToOne(heads) } else { FieldValue::Register(heads) };
+        let (value, effect) = if kind == FieldKind::ToOne {
+            (FieldValue::ToOne(heads), EffectKind::Link { target: target_of(shown) })
+        } else {
+            let value = (shown != value).then_some(shown);
+            (FieldValue::Register(heads), EffectKind::Register { value })
+        };
         self.put_field(mutation, field, FieldRow { value, ..row }, effect);
         Ok((before, after))
     }
@@ -111,10 +119,17 @@ fn shown_value(change: &crate::change::Change, record: &str, field: &str) -> Opt
         change.effects.iter().rev().find(|e| &*e.record == record && e.field.as_deref() == Some(field))?;
     match &effect.kind {
         EffectKind::Register { value: Some(value) } => Some(value.clone()),
-        EffectKind::Register { value: None } => {
-            crate::change::own_value(change.mutations.get(usize::from(effect.mutation_index))?)
-        }
+        EffectKind::Register { value: None } => crate::change::own_value(change.mutation_of(effect)?),
+        EffectKind::Link { target } => Some(target.clone().map_or(Value::Null, Value::String)),
         EffectKind::Counter { value, .. } => Some(Value::Int(*value)),
+        _ => None,
+    }
+}
+
+/// The target that a to-one field's value names.
+fn target_of(value: Value) -> Option<RecordId> {
+    match value {
+        Value::String(target) => Some(target),
         _ => None,
     }
 }

@@ -5,7 +5,7 @@ use crate::change::EffectKind;
 use crate::fault;
 use crate::ids::{FieldId, RecordId};
 use crate::limits::SET_ELEMENTS_MAX;
-use crate::operation::Mutation;
+use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
 use crate::schema::FieldKind;
 use crate::state::{ElementRow, FieldRow, FieldValue, Key, Prefix, Row, Step, read};
@@ -23,7 +23,7 @@ impl Settling<'_, '_> {
     /// Adds elements to a set.
     pub(super) fn add_elements(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         field: &FieldId,
         elements: &[Value],
     ) -> Step<()> {
@@ -37,7 +37,7 @@ impl Settling<'_, '_> {
     /// Removes elements from a set: the additions the author knew.
     pub(super) fn remove_elements(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         field: &FieldId,
         elements: &[Value],
     ) -> Step<()> {
@@ -49,7 +49,7 @@ impl Settling<'_, '_> {
     }
 
     /// Removes all elements of a set or to-many field that the author knew.
-    pub(super) fn clear_elements(&mut self, mutation: &Mutation, field: &FieldId) -> Step<()> {
+    pub(super) fn clear_elements(&mut self, mutation: &RecordMutation, field: &FieldId) -> Step<()> {
         let spec = self.field_spec(mutation, field, &[FieldKind::Set, FieldKind::ToMany])?;
         self.touch_record(mutation)?;
         self.change_set(mutation, field, spec.kind, |settling, change| {
@@ -66,7 +66,7 @@ impl Settling<'_, '_> {
     /// Runs a change of a set and writes what came of it.
     pub(super) fn change_set(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         field: &FieldId,
         kind: FieldKind,
         work: impl FnOnce(&mut Self, &mut SetChange) -> Step<()>,
@@ -84,16 +84,20 @@ impl Settling<'_, '_> {
         if count > SET_ELEMENTS_MAX {
             return Err(Refusal::SetTooLarge { field: field.clone(), limit: SET_ELEMENTS_MAX }.into());
         }
-        let value =
-            if kind == FieldKind::ToMany { FieldValue::ToMany { count } } else { FieldValue::Set { count } };
-        let effect = EffectKind::Set { added: change.added, removed: change.removed };
+        let SetChange { added, removed } = change;
+        let (value, effect) = if kind == FieldKind::ToMany {
+            let (added, removed) = (targets_of(added), targets_of(removed));
+            (FieldValue::ToMany { count }, EffectKind::Links { added, removed })
+        } else {
+            (FieldValue::Set { count }, EffectKind::Set { added, removed })
+        };
         self.put_field(mutation, field, FieldRow { value, ..row }, effect);
         Ok(())
     }
 
     pub(super) fn add_element(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         field: &FieldId,
         element: &Value,
         change: &mut SetChange,
@@ -123,7 +127,7 @@ impl Settling<'_, '_> {
 
     pub(super) fn remove_element(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         field: &FieldId,
         element: &Value,
         change: &mut SetChange,
@@ -154,6 +158,15 @@ impl Settling<'_, '_> {
         }
         Ok(elements)
     }
+}
+
+/// The targets that elements of a to-many field name.
+fn targets_of(elements: Vec<Value>) -> Vec<RecordId> {
+    let target = |element| match element {
+        Value::String(target) => Some(target),
+        _ => None,
+    };
+    elements.into_iter().filter_map(target).collect()
 }
 
 /// An element's row.

@@ -12,7 +12,8 @@ use crate::hash::{Hash, Secret, chain, operation_hash};
 use crate::ids::{Dot, FieldId, RecordId};
 use crate::limits::SEQ_MAX;
 use crate::operation::{
-    Action, CausalContext, Identity, Mutation, Operation, Outcome, Rejection, Settlement,
+    Action, CausalContext, Identity, Mutation, MutationKind, Operation, Outcome, RecordMutation, Rejection,
+    Settlement,
 };
 use crate::refusal::Refusal;
 use crate::schema::FieldKind;
@@ -35,29 +36,41 @@ pub(super) fn settle(
     hash: Hash,
     env: Environment,
 ) -> Step<Settled> {
-    match try_settle(tx, operation, dot, hash, env) {
+    match accept(tx, operation, dot, hash, env)? {
         Ok(settled) => Ok(settled),
-        Err(Stop::Missing(need)) => Err(Stop::Missing(need)),
-        Err(Stop::Refused(refusal)) => {
-            tx.drop_current();
-            reject(tx, operation, dot, hash, Rejection { refusal, mutation_index: None })
-        }
+        Err(rejection) => reject(tx, operation, dot, hash, rejection),
     }
 }
 
-fn try_settle(
+/// Gives an operation its place in the order, unless something speaks against it; then nothing has changed.
+pub(super) fn accept(
     tx: &mut Transaction<'_>,
     operation: &Operation,
     dot: Dot,
     hash: Hash,
     env: Environment,
-) -> Step<Settled> {
-    if let Some(malformed) = &operation.malformed {
-        let rejection =
-            Rejection { refusal: malformed.refusal.clone(), mutation_index: malformed.mutation_index };
-        return reject(tx, operation, dot, hash, rejection);
+) -> Step<Result<Settled, Rejection>> {
+    match try_accept(tx, operation, dot, hash, env) {
+        Err(Stop::Refused(refusal)) => {
+            tx.drop_current();
+            Ok(Err(Rejection { refusal, mutation_index: None }))
+        }
+        other => other,
     }
-    let (author, context) = author_of(tx, operation, dot)?;
+}
+
+fn try_accept(
+    tx: &mut Transaction<'_>,
+    operation: &Operation,
+    dot: Dot,
+    hash: Hash,
+    env: Environment,
+) -> Step<Result<Settled, Rejection>> {
+    if let Some(malformed) = &operation.malformed {
+        let (refusal, mutation_index) = (malformed.refusal.clone(), malformed.mutation_index);
+        return Ok(Err(Rejection { refusal, mutation_index }));
+    }
+    let (author, context) = author_of(tx, operation, dot, env)?;
     let replica = replica_row(tx, dot.replica)?;
     check_context(tx, &author, &replica)?;
     check_dependencies(tx, operation)?;
@@ -87,12 +100,11 @@ fn try_settle(
                 if !fault!(HalfRejected) {
                     settling.tx.drop_current();
                 }
-                let rejection = Rejection { refusal, mutation_index: u32::try_from(index).ok() };
-                return reject(settling.tx, operation, dot, hash, rejection);
+                return Ok(Err(Rejection { refusal, mutation_index: u32::try_from(index).ok() }));
             }
         }
     }
-    Ok(settling.finish(hash))
+    Ok(Ok(settling.finish(hash)))
 }
 
 /// The position after the head.
@@ -103,7 +115,7 @@ fn next_seq(head_seq: Seq) -> Step<Seq> {
 }
 
 /// A decision is a write of the place in conflict; an action that adds to what is there decides nothing.
-fn check_decides(mutation: &Mutation) -> Step<()> {
+fn check_decides(mutation: &RecordMutation) -> Step<()> {
     let decides = match &mutation.action {
         Action::Delete
         | Action::Restore
@@ -117,11 +129,7 @@ fn check_decides(mutation: &Mutation) -> Step<()> {
         | Action::Increment { .. }
         | Action::AddElements { .. }
         | Action::RemoveElements { .. }
-        | Action::ClearElements { .. }
-        | Action::Defer { .. }
-        | Action::Assign { .. }
-        | Action::Reopen { .. }
-        | Action::Remind { .. } => false,
+        | Action::ClearElements { .. } => false,
     };
     match mutation.resolves {
         Some(conflict) if !decides => Err(Refusal::ConflictNotFound { conflict }.into()),
@@ -186,13 +194,12 @@ pub(super) fn reject(
         rejection: rejection.clone(),
         at_seq: tx.head.head_seq,
         correlation_id: operation.correlation_id.clone(),
-        request_id: request_id(operation),
     };
     tx.put(Key::Rejection(replica.no, dot.counter), Row::Rejection(row));
     if !fault!(RejectionBlocks) {
         tx.put(Key::Replica(dot.replica), Row::Replica(ReplicaRow { last_settled: dot.counter, ..replica }));
     }
-    for mutation in &operation.mutations {
+    for mutation in operation.mutations.iter().filter_map(Mutation::on_record) {
         if matches!(mutation.action, Action::Create { .. }) && tx.record(&mutation.record)?.is_none() {
             let phantom = RecordRow {
                 collection: mutation.collection.clone(),
@@ -241,14 +248,24 @@ pub(super) struct Settling<'t, 'a> {
 
 impl Settling<'_, '_> {
     fn apply(&mut self, mutation: &Mutation) -> Step<()> {
-        self.mutations.push(mutation.clone());
+        match mutation {
+            Mutation::Record(mutation) => self.change_record(mutation),
+            Mutation::Conflict(action) => {
+                self.mutations.push(mutation.clone());
+                self.act_on_conflict(action)
+            }
+        }
+    }
+
+    fn change_record(&mut self, mutation: &RecordMutation) -> Step<()> {
+        self.mutations.push(mutation.clone().into());
         check_decides(mutation)?;
         match &mutation.action {
             Action::Create { fields } => {
                 self.create(mutation)?;
                 for (field, value) in fields {
                     let initial = self.initial(mutation, field, value)?;
-                    self.apply(&initial)?;
+                    self.change_record(&initial)?;
                 }
                 // The initial values stand as mutations of their own now.
                 self.forget_initial_values(mutation);
@@ -266,17 +283,11 @@ impl Settling<'_, '_> {
             Action::ClearElements { field } => self.clear_elements(mutation, field),
             Action::Link { field, target } => self.link(mutation, field, target),
             Action::Unlink { field, target } => self.unlink(mutation, field, target.as_ref()),
-            Action::Defer { conflict, revision, remind_at_ms } => {
-                self.defer(*conflict, *revision, *remind_at_ms)
-            }
-            Action::Assign { conflict, assignee } => self.assign(*conflict, assignee),
-            Action::Reopen { conflict } => self.reopen(*conflict),
-            Action::Remind { conflict } => self.remind(*conflict),
         }
     }
 
     /// The mutation that an initial value of a new record stands for.
-    fn initial(&mut self, create: &Mutation, field: &FieldId, value: &Value) -> Step<Mutation> {
+    fn initial(&mut self, create: &RecordMutation, field: &FieldId, value: &Value) -> Step<RecordMutation> {
         let declared = self.tx.schema()?.and_then(|s| s.field(&create.collection, field)).map(|f| f.kind);
         let field = field.clone();
         let action = match (declared.unwrap_or(FieldKind::Register), value) {
@@ -284,9 +295,11 @@ impl Settling<'_, '_> {
             (FieldKind::Counter, Value::Int(value)) => Action::AssignCounter { field, value: *value },
             (FieldKind::ToOne, Value::String(target)) => Action::Link { field, target: target.clone() },
             (FieldKind::Register, _) => Action::Set { field, value: value.clone() },
-            (kind, _) => return Err(Refusal::KindMismatch { field, kind, action: "create".into() }.into()),
+            (kind, _) => {
+                return Err(Refusal::KindMismatch { field, kind, action: MutationKind::CreateRecord }.into());
+            }
         };
-        Ok(Mutation {
+        Ok(RecordMutation {
             collection: create.collection.clone(),
             record: create.record.clone(),
             action,
@@ -295,11 +308,14 @@ impl Settling<'_, '_> {
         })
     }
 
-    fn forget_initial_values(&mut self, create: &Mutation) {
+    fn forget_initial_values(&mut self, create: &RecordMutation) {
         for mutation in self.mutations.iter_mut().rev() {
-            if mutation == create {
-                mutation.action = Action::Create { fields: Vec::new() };
-                return;
+            match mutation {
+                Mutation::Record(mutation) if mutation == create => {
+                    mutation.action = Action::Create { fields: Vec::new() };
+                    return;
+                }
+                _ => {}
             }
         }
     }
@@ -315,7 +331,7 @@ impl Settling<'_, '_> {
     }
 
     /// As [`Settling::knows`], from where the mutation's value was read.
-    pub fn knows_for(&self, mutation: &Mutation, w: &Stamp) -> bool {
+    pub fn knows_for(&self, mutation: &RecordMutation, w: &Stamp) -> bool {
         match mutation.observed_seq {
             Some(observed) if !fault!(ObservedIgnored) => {
                 w.seq == self.stamp.seq || self.author.knows_since(observed, w)
@@ -325,7 +341,7 @@ impl Settling<'_, '_> {
     }
 
     /// The base that a mutation's comparisons start from.
-    pub fn base_for(&self, mutation: &Mutation) -> Seq {
+    pub fn base_for(&self, mutation: &RecordMutation) -> Seq {
         mutation.observed_seq.map_or(self.author.base_seq, |o| o.min(self.author.base_seq))
     }
 
@@ -364,6 +380,6 @@ impl Settling<'_, '_> {
         self.tx.put(Key::Replica(self.dot.replica), Row::Replica(replica));
         self.tx.append(change);
         self.tx.keep();
-        Settled { outcome: Outcome::Settled { seq, settlement: self.settlement }, created: self.created }
+        Settled { outcome: Outcome::Accepted { seq, settlement: self.settlement }, created: self.created }
     }
 }

@@ -14,7 +14,7 @@ use crate::merge::text::{
     Clash, CriticalBase, Hunk, Integrated, SettledHunk, Splice, TextError, TextOp, Window, apply_hunks,
     apply_splices, diff, undo_splices, validate_hunks,
 };
-use crate::operation::{Action, Mutation};
+use crate::operation::{Action, Mutation, RecordMutation};
 use crate::refusal::Refusal;
 use crate::schema::FieldKind;
 use crate::state::{FieldRow, FieldValue, Step};
@@ -56,17 +56,27 @@ enum Wanted<'m> {
 
 impl Settling<'_, '_> {
     /// Edits a text by position.
-    pub(super) fn edit_text(&mut self, mutation: &Mutation, field: &FieldId, hunks: &[Hunk]) -> Step<()> {
+    pub(super) fn edit_text(
+        &mut self,
+        mutation: &RecordMutation,
+        field: &FieldId,
+        hunks: &[Hunk],
+    ) -> Step<()> {
         validate_hunks(hunks).map_err(refuse)?;
         self.change_text(mutation, field, Wanted::Hunks(hunks))
     }
 
     /// Replaces a text.
-    pub(super) fn replace_text(&mut self, mutation: &Mutation, field: &FieldId, text: &str) -> Step<()> {
+    pub(super) fn replace_text(
+        &mut self,
+        mutation: &RecordMutation,
+        field: &FieldId,
+        text: &str,
+    ) -> Step<()> {
         self.change_text(mutation, field, Wanted::Text(text))
     }
 
-    fn change_text(&mut self, mutation: &Mutation, field: &FieldId, wanted: Wanted<'_>) -> Step<()> {
+    fn change_text(&mut self, mutation: &RecordMutation, field: &FieldId, wanted: Wanted<'_>) -> Step<()> {
         self.field_spec(mutation, field, &[FieldKind::Text])?;
         self.touch_record(mutation)?;
         let row = self.field_row(&mutation.record, field, FieldKind::Text)?;
@@ -114,7 +124,7 @@ impl Settling<'_, '_> {
 
     fn integrate(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         field: &FieldId,
         before: &TextField,
         wanted: Wanted<'_>,
@@ -164,7 +174,13 @@ impl Settling<'_, '_> {
             let change = self.tx.change(*seq)?;
             base_seq = base_seq.min(known_seq_of(&change, scope.0, scope.1));
         }
-        let anybody = Author { replica_no: SERVER_REPLICA_NO, counter: 0, base_seq, extras: Vec::new() };
+        let anybody = Author {
+            replica_no: SERVER_REPLICA_NO,
+            counter: 0,
+            base_seq,
+            extras: Vec::new(),
+            own_requests: Vec::new(),
+        };
         Ok((Some(Value::string(window.view(&anybody))), true))
     }
 
@@ -248,7 +264,7 @@ impl Settling<'_, '_> {
 
     /// The log keeps hunks, not whole new texts.
     fn remember_hunks(&mut self, field: &FieldId, hunks: Vec<Hunk>) {
-        if let Some(mutation) = self.mutations.last_mut() {
+        if let Some(Mutation::Record(mutation)) = self.mutations.last_mut() {
             mutation.action = Action::EditText { field: field.clone(), hunks };
         }
     }
@@ -257,7 +273,7 @@ impl Settling<'_, '_> {
     /// all of it.
     fn record_overlaps(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         field: &FieldId,
         base: (Option<Value>, bool),
         integrated: &Integrated,
@@ -293,7 +309,7 @@ impl Settling<'_, '_> {
     /// A decision about a live text conflict: closes it, or leaves what its author had not seen, with the decision.
     fn resolve_text(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         scope: &Scope,
         resolves: Option<ConflictId>,
         integrated: &Integrated,
@@ -323,7 +339,7 @@ impl Settling<'_, '_> {
 
     fn add_overlap(
         &mut self,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         scope: &Scope,
         conflict: &mut crate::conflict::Conflict,
         clash: &Clash,

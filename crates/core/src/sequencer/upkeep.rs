@@ -1,13 +1,13 @@
 //! What the server does by itself: reminders, expired holds and request ids, abandoned counters.
 
 use super::admit::{last_settled, receipt, stored_outcome};
-use super::settle::{reject, settle};
+use super::settle::{accept, reject};
 use super::{Environment, hold, run};
 use crate::causality::Counter;
 use crate::ids::{ConflictId, Dot, ReplicaId};
 use crate::limits::RELEASE_CASCADE_MAX;
 use crate::operation::{
-    Action, Identity, Knowledge, Mutation, Operation, Outcome, Receipt, Rejection, WaitOn,
+    ConflictAction, ConflictMutation, Identity, Knowledge, Operation, Receipt, Rejection, WaitOn,
 };
 use crate::refusal::Refusal;
 use crate::state::{Key, Need, Prefix, Row, Step, Stop, Transaction, WorkspaceState, read};
@@ -104,20 +104,13 @@ pub fn due_reminders(state: &WorkspaceState, now_ms: i64) -> Vec<ConflictId> {
 /// Fires a reminder: an operation of the server itself, once, in the transaction that opens the conflict again.
 pub fn remind(state: &mut WorkspaceState, conflict: ConflictId, env: Environment) -> Result<bool, Need> {
     let mut operation = blank(Identity::Request(format!("reminder:{conflict}").into()), "reminder");
-    operation.mutations.push(Mutation {
-        collection: "".into(),
-        record: "".into(),
-        action: Action::Remind { conflict },
-        observed_seq: None,
-        resolves: None,
-    });
+    operation.mutations.push(ConflictMutation { conflict, action: ConflictAction::Remind }.into());
     let attempt = run(state, |tx| {
         if !is_due(tx, conflict, env)? {
             return Ok(false);
         }
         let dot = Dot { replica: ReplicaId::nil(), counter: last_settled(tx, ReplicaId::nil())? + 1 };
-        let settled = settle(tx, &operation, dot, operation.content_hash(), env)?;
-        Ok(matches!(settled.outcome, Outcome::Settled { .. }))
+        Ok(accept(tx, &operation, dot, operation.content_hash(), env)?.is_ok())
     });
     needed(attempt, false)
 }
@@ -134,6 +127,7 @@ fn blank(identity: Identity, correlation_id: &str) -> Operation {
         knowledge: Knowledge::Latest,
         mutations: Vec::new(),
         depends_on: Vec::new(),
+        after_requests: Vec::new(),
         await_records: false,
         correlation_id: correlation_id.into(),
         actor: "".into(),

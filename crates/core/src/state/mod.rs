@@ -11,5 +11,5 @@ pub use row::{
     HoldUsage, RecordRow, RejectionRow, ReplicaRow, RequestRow, Row, ScopeRow,
 };
 pub(crate) use transaction::read;
-pub use transaction::{Need, Step, Stop, Transaction};
+pub use transaction::{Need, Step, Stop, Suspended, Transaction};
 pub use workspace::{Flush, WorkspaceHead, WorkspaceState};

@@ -202,7 +202,6 @@ pub struct RejectionRow {
     /// The head when it settled.
     pub at_seq: Seq,
     pub correlation_id: Arc<str>,
-    pub request_id: Option<Arc<str>>,
 }
 
 /// An operation that waits. A cache: dropping it settles nothing.
@@ -229,6 +228,7 @@ pub struct HoldUsage {
 /// A request id with the operation it became.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestRow {
+    /// Of the operation's content, or of the request that the server made it from.
     pub operation_hash: Hash,
     pub counter: Counter,
     pub expires_at_ms: i64,

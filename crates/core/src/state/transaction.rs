@@ -12,7 +12,7 @@ use super::{FieldRow, Key, Prefix, RecordRow, ReplicaRow, Row, ScopeRow, Workspa
 use crate::causality::{Counter, ReplicaNo, Seq};
 use crate::change::Change;
 use crate::conflict::{Conflict, Scope};
-use crate::hash::Secret;
+use crate::hash::{Hash, Secret};
 use crate::ids::{ConflictId, FieldId, RecordId, ReplicaId};
 use crate::merge::text::Window;
 use crate::refusal::Refusal;
@@ -27,6 +27,8 @@ pub enum Need {
     ChangesUpTo(Seq),
     /// The change an operation became.
     ChangeOf(ReplicaNo, Counter),
+    /// The hash chain at a position, or that the log does not reach there any more.
+    ChainAt(Seq),
 }
 
 /// Why an attempt ended early.
@@ -62,7 +64,59 @@ pub struct Transaction<'a> {
     touched_windows: Vec<(RecordId, FieldId)>,
 }
 
+/// What a submission had kept when it was interrupted. Nobody else may change the state before it goes on.
+#[derive(Debug)]
+pub struct Suspended {
+    kept_head: WorkspaceHead,
+    pending: Rows,
+    pending_changes: Vec<Arc<Change>>,
+    pending_settled: BTreeMap<(ReplicaNo, Counter), Seq>,
+    complete: Vec<Prefix>,
+}
+
+impl Suspended {
+    /// A submission that has not begun.
+    pub fn new(state: &WorkspaceState) -> Suspended {
+        Suspended {
+            kept_head: state.head,
+            pending: Rows::new(),
+            pending_changes: Vec::new(),
+            pending_settled: BTreeMap::new(),
+            complete: Vec::new(),
+        }
+    }
+}
+
 impl<'a> Transaction<'a> {
+    /// Goes on with an interrupted submission.
+    pub fn resume(base: &'a mut WorkspaceState, suspended: Suspended) -> Transaction<'a> {
+        let Suspended { kept_head, pending, pending_changes, pending_settled, complete } = suspended;
+        Transaction {
+            base,
+            head: kept_head,
+            kept_head,
+            pending,
+            pending_changes,
+            pending_settled,
+            complete,
+            current: Rows::new(),
+            current_complete: Vec::new(),
+            touched_windows: Vec::new(),
+        }
+    }
+
+    /// Interrupts the submission: drops the current operation, and takes out what is kept.
+    pub fn suspend(mut self) -> Suspended {
+        self.drop_current();
+        Suspended {
+            kept_head: self.kept_head,
+            pending: self.pending,
+            pending_changes: self.pending_changes,
+            pending_settled: self.pending_settled,
+            complete: self.complete,
+        }
+    }
+
     /// Starts an attempt.
     pub fn new(base: &'a mut WorkspaceState) -> Transaction<'a> {
         Transaction {
@@ -153,6 +207,17 @@ impl<'a> Transaction<'a> {
             }
             None => Err(Stop::Missing(Need::ChangesUpTo(seq))),
         }
+    }
+
+    /// The hash chain at a position; none where the log does not reach there any more.
+    pub fn chain_at(&self, seq: Seq) -> Step<Option<Hash>> {
+        if seq == self.head.head_seq {
+            return Ok(Some(self.head.chain));
+        }
+        if let Some(change) = self.pending_change(seq) {
+            return Ok(Some(change.chain));
+        }
+        self.base.chain_at(seq).ok_or(Stop::Missing(Need::ChainAt(seq)))
     }
 
     /// A change of this submission: they follow each other without a gap.

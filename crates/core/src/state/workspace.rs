@@ -8,6 +8,7 @@ use crate::causality::{Counter, ReplicaNo, Seq};
 use crate::change::Change;
 use crate::hash::{CHAIN_START, Hash, Secret};
 use crate::ids::{Epoch, FieldId, RecordId};
+use crate::limits::CHAINS_KNOWN_MAX;
 use crate::merge::text::Window;
 
 /// The narrow, hot part of a workspace: one row in the store, locked by whoever writes.
@@ -59,6 +60,8 @@ pub struct WorkspaceState {
     pub(super) changes: BTreeMap<Seq, Arc<Change>>,
     /// The same by operation.
     pub(super) settled_as: BTreeMap<(ReplicaNo, Counter), Seq>,
+    /// The chain at positions that were asked for, of changes that are not in memory; none where the log has none.
+    chains: BTreeMap<Seq, Option<Hash>>,
     /// Order trees of texts that are being edited concurrently; derived, rebuilt when missing.
     pub(super) windows: BTreeMap<(RecordId, FieldId), Window>,
     dirty: BTreeSet<Key>,
@@ -76,6 +79,7 @@ impl WorkspaceState {
             complete: BTreeSet::new(),
             changes: BTreeMap::new(),
             settled_as: BTreeMap::new(),
+            chains: BTreeMap::new(),
             windows: BTreeMap::new(),
             dirty: BTreeSet::new(),
             appended: Vec::new(),
@@ -159,6 +163,26 @@ impl WorkspaceState {
         for change in changes {
             self.index(&change);
             self.changes.entry(change.seq).or_insert(change);
+        }
+    }
+
+    /// Takes the chain at a position from the store, or that the store has none there any more.
+    pub fn learn_chain(&mut self, seq: Seq, chain: Option<Hash>) {
+        if self.chains.len() >= CHAINS_KNOWN_MAX {
+            self.chains.clear();
+        }
+        self.chains.insert(seq, chain);
+    }
+
+    /// The chain at a position, as far as it is known.
+    pub(super) fn chain_at(&self, seq: Seq) -> Option<Option<Hash>> {
+        if seq == 0 {
+            return Some(Some(CHAIN_START));
+        }
+        match self.changes.get(&seq) {
+            Some(change) => Some(Some(change.chain)),
+            None if self.resident => Some(None),
+            None => self.chains.get(&seq).copied(),
         }
     }
 

@@ -55,7 +55,8 @@ impl Value {
     }
 }
 
-fn int_and_double(int: i64, double: f64) -> Option<Ordering> {
+/// A whole number and a double by what they are worth; NaN has no order.
+pub(crate) fn int_and_double(int: i64, double: f64) -> Option<Ordering> {
     if double.is_nan() {
         return None;
     }

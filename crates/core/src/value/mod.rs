@@ -9,6 +9,8 @@ use super::limits::VALUE_DEPTH_MAX;
 
 mod compare;
 
+pub(crate) use compare::int_and_double;
+
 /// A value, opaque to merging. Doubles are kept by their bits, so that every content comes back as it was.
 ///
 /// `==` compares contents and tells an int from a double; whether two values are equal is [`Value::equals`].

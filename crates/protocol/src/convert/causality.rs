@@ -1,4 +1,4 @@
-//! Dots, causal contexts, cursors and times.
+//! Dots, causal contexts and times.
 
 use std::collections::BTreeSet;
 
@@ -7,15 +7,17 @@ use prost_types::Timestamp;
 
 use super::field::{REPLICA_ID_FORM, violation};
 use crate::pb::{self, ErrorReason};
-use crate::status::{Failure, FieldViolation};
+use crate::status::FieldViolation;
 use syncline_core::hash::Hash;
 use syncline_core::ids::{Dot, parse_replica_id};
 use syncline_core::limits::{EXTRAS_MAX, SEQ_MAX};
 use syncline_core::operation::CausalContext;
-use syncline_core::view::FeedCursor;
 
 /// Seconds of 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z: what a `google.protobuf.Timestamp` may hold.
 const TIMESTAMP_SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+/// Counters lie below this: they fit a signed number of 64 bits.
+const COUNTER_LIMIT: u64 = 1 << 63;
+const COUNTER_FORM: &str = "counters start at 1 and lie below 2^63";
 const NANOS_PER_SECOND: i32 = 1_000_000_000;
 const NANOS_PER_MS: i32 = 1_000_000;
 
@@ -25,8 +27,8 @@ pub fn dot_from_pb(dot: &pb::Dot, field: &str) -> Result<Dot, FieldViolation> {
     let Some(replica) = parse_replica_id(replica_id) else {
         return Err(FieldViolation::new(format!("{field}.replica_id"), REPLICA_ID_FORM));
     };
-    if *counter == 0 {
-        return Err(FieldViolation::new(format!("{field}.counter"), "counters start at 1"));
+    if !(1..COUNTER_LIMIT).contains(counter) {
+        return Err(FieldViolation::new(format!("{field}.counter"), COUNTER_FORM));
     }
     Ok(Dot { replica, counter: *counter })
 }
@@ -37,7 +39,7 @@ pub fn dot_to_pb(dot: Dot) -> pb::Dot {
 }
 
 /// What is said of a position or an epoch that none can be.
-const BELOW_SIGN: &str = "must be below 2^63; send back what the server told";
+pub(super) const BELOW_SIGN: &str = "must be below 2^63; send back what the server told";
 
 /// A causal context. What is wrong with it is added to `violations`; the context is to be used only without any.
 pub fn context_from_pb(
@@ -45,15 +47,19 @@ pub fn context_from_pb(
     field: &str,
     violations: &mut Vec<FieldViolation>,
 ) -> CausalContext {
-    let pb::CausalContext { epoch, base_seq, extras } = context;
+    let pb::CausalContext { epoch, base_seq, extras, base_chain } = context;
     let mut out_of_limits = |at: String, description: &str| {
         violations.push(violation(at, description, ErrorReason::InvalidContext));
     };
-    let mut known = CausalContext { epoch: *epoch, base_seq: *base_seq, extras: Vec::new() };
+    let mut known = CausalContext::at(*epoch, *base_seq);
     for (name, number) in [("epoch", epoch), ("base_seq", base_seq)] {
         if *number > SEQ_MAX {
             out_of_limits(format!("{field}.{name}"), BELOW_SIGN);
         }
+    }
+    match chain_from_pb(base_chain) {
+        Ok(chain) => known.base_chain = chain,
+        Err(description) => out_of_limits(format!("{field}.base_chain"), description),
     }
     if extras.len() > EXTRAS_MAX {
         out_of_limits(format!("{field}.extras"), "at most 32 operations can be known beside the base");
@@ -73,47 +79,20 @@ pub fn context_from_pb(
 
 /// A causal context.
 pub fn context_to_pb(context: &CausalContext) -> pb::CausalContext {
-    let CausalContext { epoch, base_seq, extras } = context;
+    let CausalContext { epoch, base_seq, base_chain, extras } = context;
     pb::CausalContext {
         epoch: *epoch,
         base_seq: *base_seq,
+        base_chain: base_chain.as_ref().map_or_else(Bytes::new, hash_to_pb),
         extras: extras.iter().copied().map(dot_to_pb).collect(),
     }
 }
 
-/// A cursor, which must belong to the workspace that is asked for.
-pub fn cursor_from_pb(cursor: pb::Cursor, workspace_id: &str, field: &str) -> Result<FeedCursor, Failure> {
-    let pb::Cursor { workspace_id: owner, epoch, seq_inclusive, chain } = cursor;
-    if owner != workspace_id {
-        return Err(Failure::cursor_mismatch(&owner));
-    }
-    let mut violations = Vec::new();
-    for (name, number) in [("epoch", epoch), ("seq_inclusive", seq_inclusive)] {
-        if number > SEQ_MAX {
-            violations.push(FieldViolation::new(format!("{field}.{name}"), BELOW_SIGN));
-        }
-    }
-    if !violations.is_empty() {
-        return Err(Failure::invalid_request(violations));
-    }
-    let chain = match chain.as_ref() {
-        [] => None,
-        bytes => Some(Hash::try_from(bytes).map_err(|_| {
-            let at = format!("{field}.chain");
-            Failure::invalid_request(vec![FieldViolation::new(at, "must be empty or 16 bytes")])
-        })?),
-    };
-    Ok(FeedCursor { epoch, seq: seq_inclusive, chain })
-}
-
-/// A cursor of a workspace.
-pub fn cursor_to_pb(workspace_id: &str, cursor: &FeedCursor) -> pb::Cursor {
-    let FeedCursor { epoch, seq, chain } = cursor;
-    pb::Cursor {
-        workspace_id: workspace_id.to_owned(),
-        epoch: *epoch,
-        seq_inclusive: *seq,
-        chain: chain.as_ref().map_or_else(Bytes::new, hash_to_pb),
+/// A hash chain, when it is known.
+pub(super) fn chain_from_pb(chain: &[u8]) -> Result<Option<Hash>, &'static str> {
+    match chain {
+        [] => Ok(None),
+        bytes => Hash::try_from(bytes).map(Some).map_err(|_| "must be empty or 16 bytes"),
     }
 }
 
@@ -141,7 +120,6 @@ pub fn timestamp_to_pb(ms: i64) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use tonic::Code;
     use uuid::Uuid;
 
     use super::*;
@@ -154,7 +132,7 @@ mod tests {
 
     #[test]
     fn dots_come_back_as_they_went() {
-        let there = dot(REPLICA, u64::MAX);
+        let there = dot(REPLICA, u64::MAX >> 1);
         assert_eq!(dot_from_pb(&there, "dot").map(dot_to_pb).ok(), Some(there));
         assert_eq!(dot_to_pb(Dot { replica: Uuid::nil(), counter: 1 }).replica_id, Uuid::nil().to_string());
     }
@@ -168,12 +146,14 @@ mod tests {
             let violation = dot_from_pb(&dot(id, 1), "a.dot").expect_err(id);
             assert_eq!(violation.field, "a.dot.replica_id");
         }
-        let violation = dot_from_pb(&dot(REPLICA, 0), "a.dot").expect_err("counter 0");
-        assert_eq!(violation.field, "a.dot.counter");
+        for counter in [0, 1 << 63, u64::MAX] {
+            let violation = dot_from_pb(&dot(REPLICA, counter), "a.dot").expect_err("a counter");
+            assert_eq!(violation.field, "a.dot.counter");
+        }
     }
 
     fn context(extras: Vec<pb::Dot>) -> pb::CausalContext {
-        pb::CausalContext { epoch: SEQ_MAX, base_seq: 7, extras }
+        pb::CausalContext { epoch: SEQ_MAX, base_seq: 7, extras, base_chain: vec![5; 16].into() }
     }
 
     #[test]
@@ -195,9 +175,11 @@ mod tests {
             (vec![nil], "c.extras[0].replica_id"),
             (vec![dot(REPLICA, 0)], "c.extras[0].counter"),
         ];
-        for (extras, field) in cases {
+        let short = pb::CausalContext { base_chain: vec![5; 15].into(), ..context(vec![]) };
+        let cases = cases.map(|(extras, field)| (context(extras), field));
+        for (context, field) in cases.into_iter().chain([(short, "c.base_chain")]) {
             let mut violations = Vec::new();
-            context_from_pb(&context(extras), "c", &mut violations);
+            context_from_pb(&context, "c", &mut violations);
             assert_eq!(violations.len(), 1);
             assert_eq!(
                 (violations[0].field.as_str(), violations[0].reason.as_str()),
@@ -212,38 +194,11 @@ mod tests {
         let contexts = [(beyond, 7, "c.epoch"), (1, beyond, "c.base_seq"), (1, u64::MAX, "c.base_seq")];
         for (epoch, base_seq, field) in contexts {
             let mut violations = Vec::new();
-            let sent = pb::CausalContext { epoch, base_seq, extras: vec![] };
+            let sent = pb::CausalContext { epoch, base_seq, ..Default::default() };
             context_from_pb(&sent, "c", &mut violations);
             let told: Vec<_> = violations.iter().map(|v| (v.field.as_str(), v.reason.as_str())).collect();
             assert_eq!(told, [(field, "INVALID_CONTEXT")]);
         }
-        let cursors =
-            [(beyond, 4, "c.epoch"), (3, beyond, "c.seq_inclusive"), (3, u64::MAX, "c.seq_inclusive")];
-        for (epoch, seq_inclusive, field) in cursors {
-            let workspace_id = "w".to_owned();
-            let sent = pb::Cursor { workspace_id, epoch, seq_inclusive, chain: Bytes::new() };
-            let failure = cursor_from_pb(sent, "w", "c").expect_err("no cursor");
-            assert_eq!(failure.reason(), ErrorReason::InvalidRequest);
-            assert_eq!(failure.violations()[0].field, field);
-        }
-    }
-
-    #[test]
-    fn cursors_come_back_as_they_went() {
-        for chain in [None, Some([7; 16])] {
-            let cursor = FeedCursor { epoch: SEQ_MAX, seq: SEQ_MAX, chain };
-            assert_eq!(cursor_from_pb(cursor_to_pb("w", &cursor), "w", "cursor").ok(), Some(cursor));
-        }
-    }
-
-    #[test]
-    fn cursors_of_elsewhere_are_refused() {
-        let cursor = cursor_to_pb("other", &FeedCursor { epoch: 3, seq: 4, chain: None });
-        let failure = cursor_from_pb(cursor.clone(), "w", "cursor").expect_err("another workspace");
-        assert_eq!((failure.code(), failure.reason()), (Code::InvalidArgument, ErrorReason::CursorMismatch));
-        let short = pb::Cursor { chain: Bytes::from_static(&[1; 15]), ..cursor };
-        let failure = cursor_from_pb(short, "other", "start.cursor").expect_err("a short chain");
-        assert_eq!(failure.violations()[0].field, "start.cursor.chain");
     }
 
     proptest! {

@@ -1,59 +1,32 @@
 //! Changes as they go out, and which of them a reader wants.
 
-use std::collections::BTreeSet;
+use bytes::Bytes;
 
 use super::causality::{context_to_pb, dot_to_pb, hash_to_pb, timestamp_to_pb};
-use super::conflict::{event_kind_to_pb, hunk_to_pb, summary_to_pb};
-use super::field::name_from_pb;
-use super::value::{null_to_pb, target_to_pb, value_to_pb};
-use crate::pb::{self, effect::Effect as PbEffect, text_splice::Step};
-use crate::status::{Failure, FieldViolation};
+use super::conflict::{conflict_to_pb, event_kind_to_pb, hunk_to_pb};
+use super::value::{null_to_pb, value_to_pb};
+use crate::pb::{self, effect::Effect as PbEffect, record_effect::Effect as Kind, text_splice::Step};
 use syncline_core::change::{Change, Effect, EffectKind};
-use syncline_core::ids::CollectionId;
+use syncline_core::ids::RecordId;
 use syncline_core::merge::text::{SettledHunk, Splice};
 use syncline_core::operation::{Action, Mutation, Settlement};
+use syncline_core::selection::Collections;
 use syncline_core::value::Value;
 
-/// Collections a feed can name; more are as well served by the whole feed.
-const FEED_COLLECTIONS_MAX: usize = 100;
-
-/// The collections a feed wants; `None` means all.
-pub fn collections_from_pb(
-    filter: Option<pb::FeedFilter>,
-) -> Result<Option<BTreeSet<CollectionId>>, Failure> {
-    let Some(pb::FeedFilter { collection_ids }) = filter else { return Ok(None) };
-    let mut violations = Vec::new();
-    if collection_ids.len() > FEED_COLLECTIONS_MAX {
-        let why = format!("at most {FEED_COLLECTIONS_MAX}");
-        violations.push(FieldViolation::new("filter.collection_ids", why));
-        return Err(Failure::invalid_request(violations));
-    }
-    let mut wanted = BTreeSet::new();
-    for (index, id) in collection_ids.iter().enumerate() {
-        match name_from_pb(id, &format!("filter.collection_ids[{index}]")) {
-            Ok(collection) => {
-                wanted.insert(collection);
-            }
-            Err(violation) => violations.push(violation),
-        }
-    }
-    if !violations.is_empty() {
-        return Err(Failure::invalid_request(violations));
-    }
-    Ok((!wanted.is_empty()).then_some(wanted))
+/// A change with all its effects.
+pub fn change_to_pb(change: &Change) -> pb::Change {
+    with_effects(change, effects(change, |_| true))
 }
 
-/// A change for a feed of `collections` (all without one); `None` when it did nothing in any of them. An effect on a
-/// conflict belongs to the conflict's collection.
-pub fn change_to_pb(change: &Change, collections: Option<&BTreeSet<CollectionId>>) -> Option<pb::Change> {
-    let Some(collections) = collections else { return Some(with_effects(change, effects(change, |_| true))) };
+/// A change for a feed of some collections; `None` when it did nothing in any of them. An effect on a conflict belongs to
+/// the conflict's collection.
+pub fn filtered_change_to_pb(change: &Change, collections: &Collections) -> Option<pb::Change> {
     let (wanted, all_effects) = effects(change, |effect| match &effect.kind {
         EffectKind::Conflict { event: _, summary } => collections.contains(&summary.collection),
         _ => collections.contains(&effect.collection),
     });
-    let on_conflict = |mutation: &Mutation| mutation.collection.is_empty();
-    let whole =
-        all_effects && change.mutations.iter().all(|m| on_conflict(m) || collections.contains(&m.collection));
+    let mut on_records = change.mutations.iter().filter_map(Mutation::on_record);
+    let whole = all_effects && on_records.all(|mutation| collections.contains(&mutation.collection));
     (!wanted.is_empty()).then(|| with_effects(change, (wanted, whole)))
 }
 
@@ -63,7 +36,8 @@ pub fn record_change_to_pb(change: &Change, record: &str) -> Option<pb::Change> 
         EffectKind::Conflict { event: _, summary } => &*summary.scope.record == record,
         _ => &*effect.record == record,
     });
-    let whole = all_effects && change.mutations.iter().all(|m| m.record.is_empty() || &*m.record == record);
+    let mut on_records = change.mutations.iter().filter_map(Mutation::on_record);
+    let whole = all_effects && on_records.all(|mutation| &*mutation.record == record);
     (!wanted.is_empty()).then(|| with_effects(change, (wanted, whole)))
 }
 
@@ -99,7 +73,8 @@ fn with_effects(change: &Change, (effects, whole): (Vec<pb::Effect>, bool)) -> p
         chain: hash_to_pb(chain),
         outcome: outcome_of(settlement).into(),
         // Whoever does not see all of it could guess the rest and check the guess.
-        hash_salt: if whole { hash_to_pb(hash_salt) } else { bytes::Bytes::new() },
+        hash_salt: if whole { hash_to_pb(hash_salt) } else { Bytes::new() },
+        author: String::new(),
     }
 }
 
@@ -131,47 +106,55 @@ fn effect_to_pb(change: &Change, effect: &Effect) -> Option<pb::Effect> {
     let Effect { collection, record, field, mutation_index, previous_seq: _, kind } = effect;
     let kind = match kind {
         EffectKind::Existence => return None,
-        EffectKind::RecordCreated => PbEffect::RecordCreated(pb::RecordCreated {}),
-        EffectKind::RecordDeleted => PbEffect::RecordDeleted(pb::RecordDeleted {}),
-        EffectKind::RecordRestored => PbEffect::RecordRestored(pb::RecordRestored {}),
+        EffectKind::Conflict { event, summary } => {
+            let event = event_kind_to_pb(*event).into();
+            let changed = pb::ConflictChanged { event, conflict: Some(conflict_to_pb(summary)) };
+            return Some(pb::Effect { effect: Some(PbEffect::ConflictChanged(changed)) });
+        }
+        EffectKind::RecordCreated => Kind::RecordCreated(pb::RecordCreated {}),
+        EffectKind::RecordDeleted => Kind::RecordDeleted(pb::RecordDeleted {}),
+        EffectKind::RecordRestored => Kind::RecordRestored(pb::RecordRestored {}),
         EffectKind::Register { value } => {
             let value = match value {
                 Some(value) => value_to_pb(value),
                 None => value_of_mutation(change, *mutation_index),
             };
-            PbEffect::RegisterChanged(pb::RegisterChanged { value: Some(value) })
+            Kind::RegisterChanged(pb::RegisterChanged { value: Some(value) })
         }
-        EffectKind::Text { splices, hunks, known_seq: _ } => PbEffect::TextChanged(pb::TextChanged {
+        EffectKind::Link { target } => {
+            Kind::LinkChanged(pb::LinkChanged { target_record_id: target.as_deref().map(str::to_owned) })
+        }
+        EffectKind::Text { splices, hunks, known_seq: _ } => Kind::TextChanged(pb::TextChanged {
             splices: splices.iter().map(splice_to_pb).collect(),
             hunks: hunks.iter().map(settled_hunk_to_pb).collect(),
         }),
-        EffectKind::Counter { value, added: _ } => {
-            PbEffect::CounterChanged(pb::CounterChanged { value: *value })
-        }
+        EffectKind::Counter { value, added: _ } => Kind::CounterChanged(pb::CounterChanged { value: *value }),
         EffectKind::Set { added, removed } => {
             let all = |values: &[Value]| values.iter().map(value_to_pb).collect();
-            PbEffect::SetChanged(pb::SetChanged { added: all(added), removed: all(removed) })
+            Kind::SetChanged(pb::SetChanged { added: all(added), removed: all(removed) })
         }
-        EffectKind::Conflict { event, summary } => PbEffect::ConflictChanged(pb::ConflictChanged {
-            event: event_kind_to_pb(*event).into(),
-            conflict: Some(summary_to_pb(summary)),
-        }),
+        EffectKind::Links { added, removed } => {
+            let all = |targets: &[RecordId]| targets.iter().map(|target| target.to_string()).collect();
+            Kind::LinksChanged(pb::LinksChanged {
+                added_record_ids: all(added),
+                removed_record_ids: all(removed),
+            })
+        }
     };
-    Some(pb::Effect {
+    let effect = pb::RecordEffect {
         collection_id: collection.to_string(),
         record_id: record.to_string(),
-        field_id: field.as_deref().unwrap_or_default().to_owned(),
+        field_id: field.as_deref().map(str::to_owned),
         effect: Some(kind),
-    })
+    };
+    Some(pb::Effect { effect: Some(PbEffect::Record(effect)) })
 }
 
-/// What a register or to-one field has when the mutation's own value took effect: it is stored once, with the
-/// mutation.
+/// What a register has when the mutation's own value took effect: it is stored once, with the mutation.
 fn value_of_mutation(change: &Change, mutation_index: u16) -> pb::Value {
-    match change.mutations.get(usize::from(mutation_index)).map(|mutation| &mutation.action) {
+    let mutation = change.mutations.get(usize::from(mutation_index)).and_then(Mutation::on_record);
+    match mutation.map(|mutation| &mutation.action) {
         Some(Action::Set { field: _, value }) => value_to_pb(value),
-        Some(Action::Link { field: _, target }) => target_to_pb(target),
-        Some(Action::Unlink { .. }) => null_to_pb(),
         // Nothing else writes such an effect. The feed must go on, and the hash chain tells what was meant.
         _ => {
             tracing::error!(seq = change.seq, mutation_index, "an effect without the value of its mutation");
@@ -183,8 +166,8 @@ fn value_of_mutation(change: &Change, mutation_index: u16) -> pb::Value {
 fn splice_to_pb(splice: &Splice) -> pb::TextSplice {
     let step = match splice {
         Splice::Retain(count) => Step::RetainCount(*count),
-        Splice::Insert(text) => Step::Insert(text.clone()),
-        Splice::Delete(text) => Step::Delete(text.clone()),
+        Splice::Insert(text) => Step::InsertedText(text.clone()),
+        Splice::Delete(text) => Step::DeletedText(text.clone()),
     };
     pb::TextSplice { step: Some(step) }
 }
@@ -196,7 +179,6 @@ fn settled_hunk_to_pb(settled: &SettledHunk) -> pb::SettledHunk {
 
 #[cfg(test)]
 mod tests {
-    use tonic::Code;
     use uuid::Uuid;
 
     use super::*;
@@ -205,16 +187,11 @@ mod tests {
     use syncline_core::conflict::{ConflictKind, ConflictStatus, ConflictSummary, Scope, ScopePart};
     use syncline_core::ids::{ConflictId, Dot};
     use syncline_core::merge::text::Hunk;
-    use syncline_core::operation::CausalContext;
+    use syncline_core::operation::{CausalContext, RecordMutation};
 
     fn mutation(action: Action) -> Mutation {
-        Mutation {
-            collection: "notes".into(),
-            record: "n1".into(),
-            action,
-            observed_seq: None,
-            resolves: None,
-        }
+        let (collection, record) = ("notes".into(), "n1".into());
+        RecordMutation { collection, record, action, observed_seq: None, resolves: None }.into()
     }
 
     fn effect(collection: &str, record: &str, mutation_index: u16, kind: EffectKind) -> Effect {
@@ -234,8 +211,8 @@ mod tests {
         Change {
             seq: 9,
             dot,
-            author: Author { replica_no: 1, counter: 3, base_seq: 5, extras: vec![] },
-            context: CausalContext { epoch: 1, base_seq: 5, extras: vec![dot] },
+            author: Author { replica_no: 1, counter: 3, base_seq: 5, extras: vec![], own_requests: vec![] },
+            context: CausalContext { extras: vec![dot], ..CausalContext::at(1, 5) },
             request_id: None,
             correlation_id: "trace".into(),
             actor: "ann".into(),
@@ -269,13 +246,28 @@ mod tests {
         effect("", "", 0, EffectKind::Conflict { event: ConflictEventKind::Opened, summary })
     }
 
-    fn wanted(collections: &[&str]) -> BTreeSet<CollectionId> {
-        collections.iter().map(|&c| c.into()).collect()
+    fn on_record(effect: pb::Effect) -> pb::RecordEffect {
+        match effect.effect {
+            Some(PbEffect::Record(effect)) => effect,
+            other => panic!("not on a record: {other:?}"),
+        }
+    }
+
+    fn collection_of(effect: pb::Effect) -> String {
+        match effect.effect {
+            Some(PbEffect::Record(effect)) => effect.collection_id,
+            Some(PbEffect::ConflictChanged(changed)) => changed.conflict.expect("a conflict").collection_id,
+            None => panic!("an effect of no kind"),
+        }
+    }
+
+    fn wanted(collections: &[&str]) -> Collections {
+        Collections::Only(collections.iter().map(|&c| c.into()).collect())
     }
 
     #[test]
     fn a_change_is_sent_whole() {
-        let sent = change_to_pb(&change(vec![], vec![]), None).expect("sent without effects as well");
+        let sent = change_to_pb(&change(vec![], vec![]));
         assert_eq!((sent.seq, sent.correlation_id.as_str(), sent.actor.as_str()), (9, "trace", "ann"));
         assert_eq!(sent.client_time, Some(timestamp_to_pb(1_001)));
         assert_eq!(sent.commit_time, Some(timestamp_to_pb(2_002)));
@@ -289,9 +281,9 @@ mod tests {
     fn outcomes_follow_the_settlement() {
         let mut change = change(vec![], vec![]);
         change.settlement.merged = true;
-        assert_eq!(change_to_pb(&change, None).expect("sent").outcome(), pb::ChangeOutcome::Merged);
+        assert_eq!(change_to_pb(&change).outcome(), pb::ChangeOutcome::Merged);
         change.settlement.conflicts.push(ConflictId { opened_seq: 9, index: 0 });
-        assert_eq!(change_to_pb(&change, None).expect("sent").outcome(), pb::ChangeOutcome::Conflicted);
+        assert_eq!(change_to_pb(&change).outcome(), pb::ChangeOutcome::Conflicted);
     }
 
     #[test]
@@ -310,25 +302,29 @@ mod tests {
             },
             EffectKind::Counter { value: 5, added: 2 },
             EffectKind::Set { added: vec![Value::Int(1)], removed: vec![Value::Null] },
+            EffectKind::Link { target: Some("t".into()) },
+            EffectKind::Link { target: None },
+            EffectKind::Links { added: vec!["t".into()], removed: vec!["u".into(), "v".into()] },
         ];
         let effects = kinds.into_iter().map(|kind| effect("notes", "n1", 0, kind)).collect();
-        let sent = change_to_pb(&change(vec![], effects), None).expect("sent").effects;
-        assert_eq!(sent.len(), 7);
+        let sent = change_to_pb(&change(vec![], effects)).effects;
+        assert_eq!(sent.len(), 10);
+        let sent: Vec<_> = sent.into_iter().map(on_record).collect();
         assert!(sent.iter().all(|e| (e.collection_id.as_str(), e.record_id.as_str()) == ("notes", "n1")));
         let kinds: Vec<_> = sent.into_iter().map(|e| e.effect.expect("an effect")).collect();
-        assert!(matches!(kinds[0], PbEffect::RecordCreated(_)));
-        assert!(matches!(kinds[1], PbEffect::RecordDeleted(_)));
-        assert!(matches!(kinds[2], PbEffect::RecordRestored(_)));
+        assert!(matches!(kinds[0], Kind::RecordCreated(_)));
+        assert!(matches!(kinds[1], Kind::RecordDeleted(_)));
+        assert!(matches!(kinds[2], Kind::RecordRestored(_)));
         let value = |value: &Value| Some(value_to_pb(value));
-        assert_eq!(kinds[3], PbEffect::RegisterChanged(pb::RegisterChanged { value: value(&Value::Int(4)) }));
+        assert_eq!(kinds[3], Kind::RegisterChanged(pb::RegisterChanged { value: value(&Value::Int(4)) }));
         let step = |step| pb::TextSplice { step: Some(step) };
         assert_eq!(
             kinds[4],
-            PbEffect::TextChanged(pb::TextChanged {
+            Kind::TextChanged(pb::TextChanged {
                 splices: vec![
                     step(Step::RetainCount(1)),
-                    step(Step::Delete("ab".into())),
-                    step(Step::Insert("x".into()))
+                    step(Step::DeletedText("ab".into())),
+                    step(Step::InsertedText("x".into()))
                 ],
                 hunks: vec![pb::SettledHunk {
                     hunk: Some(pb::TextHunk { position: 1, delete_count: 2, insert: "x".into() }),
@@ -336,34 +332,39 @@ mod tests {
                 }],
             })
         );
-        assert_eq!(kinds[5], PbEffect::CounterChanged(pb::CounterChanged { value: 5 }));
+        assert_eq!(kinds[5], Kind::CounterChanged(pb::CounterChanged { value: 5 }));
         let set = pb::SetChanged {
             added: vec![value_to_pb(&Value::Int(1))],
             removed: vec![value_to_pb(&Value::Null)],
         };
-        assert_eq!(kinds[6], PbEffect::SetChanged(set));
+        assert_eq!(kinds[6], Kind::SetChanged(set));
+        let link = |target: Option<&str>| {
+            Kind::LinkChanged(pb::LinkChanged { target_record_id: target.map(str::to_owned) })
+        };
+        assert_eq!((&kinds[7], &kinds[8]), (&link(Some("t")), &link(None)));
+        let links = pb::LinksChanged {
+            added_record_ids: vec!["t".to_owned()],
+            removed_record_ids: vec!["u".to_owned(), "v".to_owned()],
+        };
+        assert_eq!(kinds[9], Kind::LinksChanged(links));
     }
 
     #[test]
     fn a_register_without_a_value_has_that_of_its_mutation() {
         let field: std::sync::Arc<str> = "f".into();
-        let mutations = vec![
-            mutation(Action::Set { field: field.clone(), value: Value::Bool(true) }),
-            mutation(Action::Link { field: field.clone(), target: "t".into() }),
-            mutation(Action::Unlink { field, target: Some("t".into()) }),
-        ];
+        let mutations = vec![mutation(Action::Set { field, value: Value::Bool(true) })];
         let register = |index| effect("notes", "n1", index, EffectKind::Register { value: None });
         // The last one names no mutation: the feed goes on with null.
-        let effects = vec![register(0), register(1), register(2), register(7)];
-        let sent = change_to_pb(&change(mutations, effects), None).expect("sent").effects;
+        let effects = vec![register(0), register(7)];
+        let sent = change_to_pb(&change(mutations, effects)).effects;
         let values: Vec<_> = sent
             .into_iter()
-            .map(|e| match e.effect {
-                Some(PbEffect::RegisterChanged(pb::RegisterChanged { value: Some(value) })) => value,
+            .map(|e| match on_record(e).effect {
+                Some(Kind::RegisterChanged(pb::RegisterChanged { value: Some(value) })) => value,
                 other => panic!("{other:?}"),
             })
             .collect();
-        let expected = [Value::Bool(true), Value::string("t"), Value::Null, Value::Null];
+        let expected = [Value::Bool(true), Value::Null];
         assert_eq!(values, expected.iter().map(value_to_pb).collect::<Vec<_>>());
     }
 
@@ -378,34 +379,21 @@ mod tests {
         ];
         let change = change(vec![], effects);
         let sent = |collections: &[&str]| {
-            let sent = change_to_pb(&change, Some(&wanted(collections)))?;
-            Some(sent.effects.into_iter().map(|e| e.collection_id).collect::<Vec<_>>())
+            let sent = filtered_change_to_pb(&change, &wanted(collections))?;
+            Some(sent.effects.into_iter().map(collection_of).collect::<Vec<_>>())
         };
         let salted = |collections: &[&str]| {
-            change_to_pb(&change, Some(&wanted(collections))).is_some_and(|c| !c.hash_salt.is_empty())
+            filtered_change_to_pb(&change, &wanted(collections)).is_some_and(|c| !c.hash_salt.is_empty())
         };
         assert!(salted(&["notes", "people", "tags", "tasks"]));
         assert!(!salted(&["notes", "people", "tasks"]) && !salted(&["notes"]));
         assert_eq!(sent(&["notes"]), Some(vec!["notes".to_owned()]));
-        assert_eq!(sent(&["people"]), Some(vec![String::new()]));
+        assert_eq!(sent(&["people"]), Some(vec!["people".to_owned()]));
         assert_eq!(sent(&["notes", "people", "tasks"]).map(|e| e.len()), Some(3));
         assert_eq!(sent(&["elsewhere"]), None);
         assert_eq!(sent(&["tags"]), None, "existence alone is nothing to see");
 
         let of = |record| record_change_to_pb(&change, record).map(|c| c.effects.len());
         assert_eq!((of("n1"), of("p1"), of("x"), of("n2")), (Some(1), Some(1), None, None));
-    }
-
-    #[test]
-    fn filters_are_checked() {
-        let filter =
-            |ids: &[&str]| Some(pb::FeedFilter { collection_ids: ids.iter().map(|&id| id.into()).collect() });
-        assert_eq!(collections_from_pb(None).expect("all"), None);
-        assert_eq!(collections_from_pb(filter(&[])).expect("all"), None);
-        assert_eq!(collections_from_pb(filter(&["a", "b", "a"])).expect("two"), Some(wanted(&["a", "b"])));
-        let failure = collections_from_pb(filter(&["a", "b c"])).expect_err("a bad name");
-        assert_eq!(failure.violations()[0].field, "filter.collection_ids[1]");
-        let failure = collections_from_pb(filter(&["a"; 101])).expect_err("too many");
-        assert_eq!(failure.code(), Code::InvalidArgument);
     }
 }

@@ -1,5 +1,8 @@
 //! Conflicts as they go out, and which of them a reader wants.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::causality::{context_to_pb, dot_to_pb, timestamp_to_pb};
 use super::field::{label_from_pb, name_from_pb};
 use super::value::value_to_pb;
@@ -8,11 +11,12 @@ use crate::status::{Failure, FieldViolation};
 use syncline_core::causality::Seq;
 use syncline_core::change::ConflictEventKind;
 use syncline_core::conflict::{
-    Alternative, AlternativeHunk, AlternativeState, Conflict, ConflictEvent, ConflictKind, ConflictStatus,
-    ConflictSummary, ScopePart,
+    Alternative, AlternativeHunk, AlternativeState, CloseReason, Conflict, ConflictEvent, ConflictKind,
+    ConflictStatus, ConflictSummary, ScopePart,
 };
 use syncline_core::ids::ConflictId;
 use syncline_core::merge::text::Hunk;
+use syncline_core::operation::MutationKind;
 use syncline_core::view::ConflictFilter;
 
 /// The id of a conflict; what cannot be one is not found.
@@ -24,26 +28,30 @@ pub fn conflict_id_from_pb(text: &str) -> Result<ConflictId, Failure> {
 pub fn conflict_filter_from_pb(
     statuses: &[i32],
     kind: i32,
-    collection_id: &str,
-    record_id: &str,
-    assignee: &str,
+    collection_id: Option<&str>,
+    record_id: Option<&str>,
+    assignee: Option<&str>,
 ) -> Result<ConflictFilter, Failure> {
     let mut violations: Vec<FieldViolation> = Vec::new();
-    let mut name = |text: &str, field| match text {
-        "" => None,
-        id => name_from_pb(id, field).map_err(|violation| violations.push(violation)).ok(),
+    let mut taken = |converted: Option<Result<Arc<str>, FieldViolation>>| {
+        converted.and_then(|converted| converted.map_err(|violation| violations.push(violation)).ok())
     };
-    let collection = name(collection_id, "collection_id");
-    let record = name(record_id, "record_id");
-    let assignee = match assignee {
-        "" => None,
-        text => label_from_pb(text, "assignee").map_err(|violation| violations.push(violation)).ok(),
-    };
+    let collection = taken(collection_id.map(|id| name_from_pb(id, "collection_id")));
+    let record = taken(record_id.map(|id| name_from_pb(id, "record_id")));
+    let assignee = taken(assignee.map(|assignee| assignee_from_pb(assignee, "assignee")));
     if !violations.is_empty() {
         return Err(Failure::invalid_request(violations));
     }
     let (statuses, kind) = (statuses_from_pb(statuses)?, kind_from_pb(kind)?);
     Ok(ConflictFilter { statuses, kind, collection, record, assignee })
+}
+
+/// Somebody who should decide: nobody is said by leaving it out.
+pub fn assignee_from_pb(text: &str, field: &str) -> Result<Arc<str>, FieldViolation> {
+    if text.is_empty() {
+        return Err(FieldViolation::new(field, "must be 1 to 128 bytes; leave it out for nobody"));
+    }
+    label_from_pb(text, field)
 }
 
 fn statuses_from_pb(statuses: &[i32]) -> Result<Vec<ConflictStatus>, Failure> {
@@ -119,8 +127,42 @@ pub(super) fn event_kind_to_pb(kind: ConflictEventKind) -> pb::ConflictEventKind
     }
 }
 
+/// Why a conflict closed.
+pub fn close_reason_to_pb(reason: CloseReason) -> pb::CloseReason {
+    match reason {
+        CloseReason::Resolved => pb::CloseReason::Resolved,
+        CloseReason::Converged => pb::CloseReason::Converged,
+        CloseReason::Deleted => pb::CloseReason::Deleted,
+        CloseReason::Superseded => pb::CloseReason::Superseded,
+        CloseReason::Policy => pb::CloseReason::Policy,
+    }
+}
+
+fn mutation_kind_to_pb(kind: MutationKind) -> pb::MutationKind {
+    match kind {
+        MutationKind::CreateRecord => pb::MutationKind::CreateRecord,
+        MutationKind::DeleteRecord => pb::MutationKind::DeleteRecord,
+        MutationKind::RestoreRecord => pb::MutationKind::RestoreRecord,
+        MutationKind::SetField => pb::MutationKind::SetField,
+        MutationKind::EditText => pb::MutationKind::EditText,
+        MutationKind::ReplaceText => pb::MutationKind::ReplaceText,
+        MutationKind::IncrementCounter => pb::MutationKind::IncrementCounter,
+        MutationKind::AssignCounter => pb::MutationKind::AssignCounter,
+        MutationKind::AddElements => pb::MutationKind::AddElements,
+        MutationKind::RemoveElements => pb::MutationKind::RemoveElements,
+        MutationKind::ClearElements => pb::MutationKind::ClearElements,
+        MutationKind::LinkRecord => pb::MutationKind::LinkRecord,
+        MutationKind::UnlinkRecord => pb::MutationKind::UnlinkRecord,
+        MutationKind::DeferConflict => pb::MutationKind::DeferConflict,
+        MutationKind::AssignConflict => pb::MutationKind::AssignConflict,
+        MutationKind::ReopenConflict => pb::MutationKind::ReopenConflict,
+        // Only the server reminds, and that is no side of a conflict.
+        MutationKind::RemindConflict => pb::MutationKind::Unspecified,
+    }
+}
+
 /// A conflict without its context.
-pub fn summary_to_pb(summary: &ConflictSummary) -> pb::ConflictSummary {
+pub fn conflict_to_pb(summary: &ConflictSummary) -> pb::Conflict {
     let ConflictSummary {
         id,
         kind,
@@ -135,28 +177,27 @@ pub fn summary_to_pb(summary: &ConflictSummary) -> pb::ConflictSummary {
         closing,
         alternative_count,
     } = summary;
-    let (field_id, target_record_id) = match &scope.part {
-        ScopePart::Record => (String::new(), String::new()),
-        ScopePart::Field(field) => (field.to_string(), String::new()),
-        ScopePart::Link(field, target) => (field.to_string(), target.to_string()),
+    let target = match &scope.part {
+        ScopePart::Record | ScopePart::Field(_) => None,
+        ScopePart::Link(_, target) => Some(target.to_string()),
     };
-    pb::ConflictSummary {
+    pb::Conflict {
         conflict_id: id.to_string(),
         kind: conflict_kind_to_pb(*kind).into(),
         status: conflict_status_to_pb(*status).into(),
         revision: *revision,
         collection_id: collection.to_string(),
         record_id: scope.record.to_string(),
-        field_id,
-        target_record_id,
+        field_ids: scope.field().into_iter().map(ToString::to_string).collect(),
+        target_record_id: target,
         opened_seq: id.opened_seq,
         closed_seq: closing.map(|c| c.seq),
-        assignee: assignee.to_string(),
+        assignee: Some(assignee.to_string()).filter(|assignee| !assignee.is_empty()),
         remind_time: remind_at_ms.map(timestamp_to_pb),
         defer_count: *defer_count,
-        parent_conflict_id: parent.map(|p| p.to_string()).unwrap_or_default(),
+        parent_conflict_id: parent.map(|p| p.to_string()),
         alternative_count: *alternative_count,
-        close_reason: closing.map(|c| c.reason.name()).unwrap_or_default().to_owned(),
+        close_reason: closing.map_or(pb::CloseReason::Unspecified, |c| close_reason_to_pb(c.reason)).into(),
     }
 }
 
@@ -172,6 +213,7 @@ pub fn conflict_event_to_pb(conflict: ConflictId, event: &ConflictEvent) -> pb::
         revision: *revision,
         status: conflict_status_to_pb(*status).into(),
         detail: detail.clone(),
+        author: String::new(),
     }
 }
 
@@ -225,10 +267,12 @@ fn alternative_to_pb(alternative: &Alternative, provisional: bool) -> pb::Altern
         state: state.into(),
         hunk,
         replaced_text,
-        action: action.to_string(),
+        action: action.map_or(pb::MutationKind::Unspecified, mutation_kind_to_pb).into(),
         siblings: siblings.clone(),
         provisional,
         correlation_id: correlation_id.to_string(),
+        values: BTreeMap::new(),
+        author: String::new(),
     }
 }
 
@@ -250,7 +294,7 @@ mod tests {
 
     use super::*;
     use syncline_core::causality::{Author, Stamp};
-    use syncline_core::conflict::{CloseReason, Closing, Scope};
+    use syncline_core::conflict::{Closing, Scope};
     use syncline_core::ids::Dot;
     use syncline_core::operation::CausalContext;
     use syncline_core::schema::Provisional;
@@ -264,14 +308,14 @@ mod tests {
             state,
             value: Some(Value::Int(4)),
             hunk: None,
-            action: "set".into(),
+            action: Some(MutationKind::SetField),
             dot: Dot { replica: Uuid::from_u128(7), counter: 1 },
             actor: "ann".into(),
             correlation_id: "trace".into(),
             client_time_ms: None,
             committed_at_ms: 5,
-            author: Author { replica_no: 1, counter: 1, base_seq: 2, extras: vec![] },
-            context: CausalContext { epoch: 1, base_seq: 2, extras: vec![] },
+            author: Author { replica_no: 1, counter: 1, base_seq: 2, extras: vec![], own_requests: vec![] },
+            context: CausalContext::at(1, 2),
             siblings: vec!["also".into()],
             unknown: Unknown::NONE,
         }
@@ -308,24 +352,32 @@ mod tests {
 
     #[test]
     fn summaries_say_what_is_concerned() {
-        let link = summary_to_pb(&conflict(ScopePart::Link("f".into(), "t".into())).summary());
-        assert_eq!((link.conflict_id.as_str(), link.parent_conflict_id.as_str()), ("c6-1", "c2-0"));
-        assert_eq!((link.field_id.as_str(), link.target_record_id.as_str()), ("f", "t"));
+        let link = conflict_to_pb(&conflict(ScopePart::Link("f".into(), "t".into())).summary());
+        assert_eq!((link.conflict_id.as_str(), link.parent_conflict_id.as_deref()), ("c6-1", Some("c2-0")));
+        assert_eq!(
+            (&link.field_ids[..], link.target_record_id.as_deref()),
+            (&["f".to_owned()][..], Some("t"))
+        );
         assert_eq!(
             (link.kind(), link.status()),
             (pb::ConflictKind::Relationship, pb::ConflictStatus::Deferred)
         );
-        assert_eq!((link.opened_seq, link.closed_seq, link.close_reason.as_str()), (6, None, ""));
+        assert_eq!((link.opened_seq, link.closed_seq), (6, None));
+        assert_eq!(link.close_reason(), pb::CloseReason::Unspecified);
         assert_eq!((link.revision, link.defer_count, link.alternative_count), (3, 2, 3));
-        assert_eq!((link.assignee.as_str(), link.remind_time), ("bob", Some(timestamp_to_pb(70_000))));
+        assert_eq!(
+            (link.assignee.as_deref(), link.remind_time),
+            (Some("bob"), Some(timestamp_to_pb(70_000)))
+        );
 
-        let field = summary_to_pb(&conflict(ScopePart::Field("f".into())).summary());
-        assert_eq!((field.field_id.as_str(), field.target_record_id.as_str()), ("f", ""));
+        let field = conflict_to_pb(&conflict(ScopePart::Field("f".into())).summary());
+        assert_eq!((&field.field_ids[..], field.target_record_id), (&["f".to_owned()][..], None));
         let closing = Some(Closing { seq: 8, at_ms: 1, reason: CloseReason::Converged });
-        let record = Conflict { closing, ..conflict(ScopePart::Record) };
-        let record = summary_to_pb(&record.summary());
-        assert_eq!((record.field_id.as_str(), record.closed_seq), ("", Some(8)));
-        assert_eq!(record.close_reason, "converged");
+        let record = Conflict { closing, assignee: "".into(), parent: None, ..conflict(ScopePart::Record) };
+        let record = conflict_to_pb(&record.summary());
+        assert_eq!((record.field_ids.len(), record.closed_seq), (0, Some(8)));
+        assert_eq!((&record.assignee, &record.parent_conflict_id), (&None, &None));
+        assert_eq!(record.close_reason(), pb::CloseReason::Converged);
     }
 
     #[test]
@@ -342,7 +394,7 @@ mod tests {
         let first = &alternatives_to_pb(&conflict, None)[0];
         assert_eq!(first.state(), pb::AlternativeState::Shadow);
         assert_eq!(first.value, Some(value_to_pb(&Value::Int(4))));
-        assert_eq!((first.siblings.len(), first.action.as_str()), (1, "set"));
+        assert_eq!((first.siblings.len(), first.action()), (1, pb::MutationKind::SetField));
         let pairs = pairs_to_pb(&conflict);
         assert_eq!((pairs[1].earlier_seq, pairs[1].later_seq), (5, 6));
     }
@@ -385,36 +437,40 @@ mod tests {
 
     #[test]
     fn lists_are_narrowed() {
-        let filter = conflict_filter_from_pb(&[], 0, "", "", "").expect("the default");
+        let filter = conflict_filter_from_pb(&[], 0, None, None, None).expect("the default");
         assert_eq!(filter.statuses, [ConflictStatus::Open, ConflictStatus::Deferred]);
         assert_eq!(
             (filter.kind, filter.collection, filter.record, filter.assignee),
             (None, None, None, None)
         );
-        let filter = conflict_filter_from_pb(&[3, 3], 2, "notes", "n1", "bob").expect("a filter");
+        let filter =
+            conflict_filter_from_pb(&[3, 3], 2, Some("notes"), Some("n1"), Some("bob")).expect("a filter");
         assert_eq!(filter.statuses, [ConflictStatus::Resolved]);
         assert_eq!(
             (filter.kind, filter.collection.as_deref()),
             (Some(ConflictKind::TextOverlap), Some("notes"))
         );
         assert_eq!((filter.record.as_deref(), filter.assignee.as_deref()), (Some("n1"), Some("bob")));
-        let any = conflict_filter_from_pb(&[1, 0], 0, "", "", "").expect("any status");
+        let any = conflict_filter_from_pb(&[1, 0], 0, None, None, None).expect("any status");
         assert_eq!(any.statuses.len(), 5);
     }
 
     #[test]
     fn bad_filters_are_named() {
-        let failure = conflict_filter_from_pb(&[1, 99], 0, "", "", "").expect_err("no such status");
+        let failure = conflict_filter_from_pb(&[1, 99], 0, None, None, None).expect_err("no such status");
         assert_eq!(failure.reason(), pb::ErrorReason::UnknownEnumValue);
         assert_eq!(
             (failure.metadata()["field"].as_str(), failure.metadata()["value"].as_str()),
             ("statuses[1]", "99")
         );
-        let failure = conflict_filter_from_pb(&[], -1, "", "", "").expect_err("no such kind");
+        let failure = conflict_filter_from_pb(&[], -1, None, None, None).expect_err("no such kind");
         assert_eq!(failure.metadata()["field"], "kind");
-        let failure = conflict_filter_from_pb(&[], 0, "a b", "c d", "e\nf").expect_err("bad names");
-        let fields: Vec<_> = failure.violations().iter().map(|v| v.field.as_str()).collect();
-        assert_eq!(fields, ["collection_id", "record_id", "assignee"]);
+        for (collection, record, assignee) in [("a b", "c d", "e\nf"), ("", "", "")] {
+            let failure = conflict_filter_from_pb(&[], 0, Some(collection), Some(record), Some(assignee))
+                .expect_err("bad names");
+            let fields: Vec<_> = failure.violations().iter().map(|v| v.field.as_str()).collect();
+            assert_eq!(fields, ["collection_id", "record_id", "assignee"]);
+        }
     }
 
     #[test]

@@ -9,10 +9,12 @@ use syncline_core::refusal::Refusal;
 
 pub(super) const NAME_FORM: &str = "must be 1 to 64 of [A-Za-z0-9_-]";
 pub(super) const LABEL_FORM: &str = "must be at most 128 bytes without control characters";
+pub(super) const ASSIGNEE_FORM: &str =
+    "must be 1 to 128 bytes without control characters; leave it out to take the assignment back";
 pub(super) const CONFLICT_ID_FORM: &str = "is not the id of a conflict";
 pub(super) const TIME_FORM: &str = "must lie between the years 1 and 9999";
 pub(super) const REPLICA_ID_FORM: &str = "must be a UUID in lower case with hyphens, and not the nil UUID";
-const REQUEST_ID_FORM: &str = "must be 1 to 64 of [A-Za-z0-9._:-]";
+pub(super) const REQUEST_ID_FORM: &str = "must be 1 to 64 of [A-Za-z0-9._:-]";
 const WORKSPACE_ID_FORM: &str = "must be 1 to 64 of [a-z0-9-], starting with a letter or digit";
 
 /// The id of a collection, record or field.

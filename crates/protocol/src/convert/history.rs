@@ -89,7 +89,7 @@ pub fn record_frame(
         Content::Opened(opened) => feed.opened(at, place?, opened.head_seq),
         Content::Checkpoint(checkpoint) => feed.checkpoint(at, place?, checkpoint.head_seq),
         Content::GoAway(_) => feed.go_away(at, place?),
-        Content::Reset(reset) => {
+        Content::HistoryReset(reset) => {
             let reason = match reset.reason() {
                 pb::ResetReason::Compacted => Reset::Compacted,
                 pb::ResetReason::WrongEpoch => Reset::WrongEpoch,
@@ -103,6 +103,13 @@ pub fn record_frame(
             let read: Vec<Read> = changes.changes.iter().map(Read::of).collect::<Result<_, _>>()?;
             feed.changes(at, changes.from_seq_exclusive, place?, read.iter().map(Read::entry));
         }
+        // Records are no part of the history; the position stands still while they come.
+        Content::LoadingBegun(_)
+        | Content::RecordsEntered(_)
+        | Content::RecordsLeft(_)
+        | Content::LoadingFinished(_) => feed.loading(at, place?),
+        // The stream's own affair, as an error of the call would be.
+        Content::FeedFailed(_) => {}
     }
     Ok(())
 }

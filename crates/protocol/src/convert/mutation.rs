@@ -2,17 +2,42 @@
 
 use std::sync::Arc;
 
-use super::causality::timestamp_from_pb;
-use super::field::{CONFLICT_ID_FORM, LABEL_FORM, NAME_FORM, TIME_FORM};
-use super::value::{element_from_pb, value_from_pb};
-use crate::pb::{self, mutation::Action as PbAction};
 use syncline_core::causality::Seq;
 use syncline_core::ids::{ConflictId, FieldId, is_label, is_name};
 use syncline_core::limits::{ELEMENTS_PER_MUTATION_MAX, FIELDS_PER_COLLECTION_MAX, SEQ_MAX, TEXT_HUNKS_MAX};
 use syncline_core::merge::text::Hunk;
-use syncline_core::operation::{Action, Mutation};
+use syncline_core::operation::{Action, ConflictAction, ConflictMutation, Mutation, RecordMutation};
 use syncline_core::refusal::Refusal;
 use syncline_core::value::Value;
+
+use super::causality::timestamp_from_pb;
+use super::field::{ASSIGNEE_FORM, CONFLICT_ID_FORM, NAME_FORM, TIME_FORM};
+use super::value::{element_from_pb, value_from_pb};
+use crate::pb;
+use crate::pb::conflict_mutation::Action as PbConflictAction;
+use crate::pb::mutation::Mutation as PbMutation;
+use crate::pb::record_mutation::Action as PbAction;
+
+impl From<pb::RecordMutation> for pb::Mutation {
+    fn from(mutation: pb::RecordMutation) -> pb::Mutation {
+        pb::Mutation { mutation: Some(PbMutation::Record(mutation)) }
+    }
+}
+
+impl From<pb::ConflictMutation> for pb::Mutation {
+    fn from(mutation: pb::ConflictMutation) -> pb::Mutation {
+        pb::Mutation { mutation: Some(PbMutation::Conflict(mutation)) }
+    }
+}
+
+/// Whether the mutation does something that this server knows.
+pub(super) fn has_action(mutation: &pb::Mutation) -> bool {
+    match &mutation.mutation {
+        Some(PbMutation::Record(mutation)) => mutation.action.is_some(),
+        Some(PbMutation::Conflict(mutation)) => mutation.action.is_some(),
+        None => false,
+    }
+}
 
 /// The `index`th mutation of an operation whose context has the base `base_seq` (none for "latest"). The order of
 /// hunks is checked where texts are merged.
@@ -21,50 +46,56 @@ pub(super) fn mutation_from_pb(
     index: usize,
     base_seq: Option<Seq>,
 ) -> Result<Mutation, Refusal> {
-    let pb::Mutation { collection_id, record_id, action, observed_seq, resolves_conflict_id } = mutation;
-    let place = Place { index, action: "" };
-    let action = action_from_pb(action.as_ref().ok_or(Refusal::UnknownAction)?, index)?;
-    check_record(&action, collection_id, record_id, &place)?;
-    check_observed(&action, *observed_seq, base_seq)?;
-    let resolves = match resolves_conflict_id.as_str() {
-        "" => None,
-        id => Some(place.conflict("resolves_conflict_id", id)?),
-    };
-    Ok(Mutation {
-        collection: collection_id.as_str().into(),
-        record: record_id.as_str().into(),
-        action,
-        observed_seq: *observed_seq,
-        resolves,
-    })
+    let pb::Mutation { mutation } = mutation;
+    match mutation {
+        Some(PbMutation::Record(mutation)) => {
+            record_mutation_from_pb(mutation, index, base_seq).map(Mutation::Record)
+        }
+        Some(PbMutation::Conflict(mutation)) => {
+            conflict_mutation_from_pb(mutation, index).map(Mutation::Conflict)
+        }
+        None => Err(Refusal::UnknownAction),
+    }
 }
 
-fn check_record(action: &Action, collection_id: &str, record_id: &str, place: &Place) -> Result<(), Refusal> {
-    let on_conflict = match action {
-        Action::Defer { .. } | Action::Assign { .. } | Action::Reopen { .. } | Action::Remind { .. } => true,
-        Action::Create { .. }
-        | Action::Delete
-        | Action::Restore
-        | Action::Set { .. }
-        | Action::EditText { .. }
-        | Action::ReplaceText { .. }
-        | Action::Increment { .. }
-        | Action::AssignCounter { .. }
-        | Action::AddElements { .. }
-        | Action::RemoveElements { .. }
-        | Action::ClearElements { .. }
-        | Action::Link { .. }
-        | Action::Unlink { .. } => false,
+fn record_mutation_from_pb(
+    mutation: &pb::RecordMutation,
+    index: usize,
+    base_seq: Option<Seq>,
+) -> Result<RecordMutation, Refusal> {
+    let pb::RecordMutation { collection_id, record_id, action, observed_seq, resolves_conflict_id } =
+        mutation;
+    let place = Place { index, of: "record", action: "" };
+    let action = action_from_pb(action.as_ref().ok_or(Refusal::UnknownAction)?, index)?;
+    let (collection, record) =
+        (place.name("collection_id", collection_id)?, place.name("record_id", record_id)?);
+    check_observed(&action, *observed_seq, base_seq)?;
+    let resolves = match resolves_conflict_id {
+        None => None,
+        Some(id) => Some(place.conflict("resolves_conflict_id", id)?),
     };
-    for (field, id) in [("collection_id", collection_id), ("record_id", record_id)] {
-        if on_conflict && !id.is_empty() {
-            return Err(place.invalid(field, "must be empty: the action is on a conflict"));
+    Ok(RecordMutation { collection, record, action, observed_seq: *observed_seq, resolves })
+}
+
+fn conflict_mutation_from_pb(
+    mutation: &pb::ConflictMutation,
+    index: usize,
+) -> Result<ConflictMutation, Refusal> {
+    let pb::ConflictMutation { conflict_id, action } = mutation;
+    let at = |action: &'static str| Place { index, of: "conflict", action };
+    let action = match action {
+        None => return Err(Refusal::UnknownAction),
+        Some(PbConflictAction::Defer(defer)) => deferral(defer, &at("defer"))?,
+        Some(PbConflictAction::Assign(pb::AssignConflict { assignee })) => {
+            let fits = |name: &String| !name.is_empty() && is_label(name);
+            if assignee.as_ref().is_some_and(|name| !fits(name)) {
+                return Err(at("assign").invalid("assignee", ASSIGNEE_FORM));
+            }
+            ConflictAction::Assign { assignee: assignee.as_deref().map(Arc::from) }
         }
-        if !on_conflict && !is_name(id) {
-            return Err(place.invalid(field, NAME_FORM));
-        }
-    }
-    Ok(())
+        Some(PbConflictAction::Reopen(pb::ReopenConflict {})) => ConflictAction::Reopen,
+    };
+    Ok(ConflictMutation { conflict: at("").conflict("conflict_id", conflict_id)?, action })
 }
 
 /// An earlier reading counts only where concurrent writers of one value are told apart by it. Whether a link is of a
@@ -83,11 +114,7 @@ fn check_observed(action: &Action, observed_seq: Option<Seq>, base_seq: Option<S
         | Action::Increment { .. }
         | Action::AddElements { .. }
         | Action::RemoveElements { .. }
-        | Action::ClearElements { .. }
-        | Action::Defer { .. }
-        | Action::Assign { .. }
-        | Action::Reopen { .. }
-        | Action::Remind { .. } => false,
+        | Action::ClearElements { .. } => false,
     };
     if !allowed {
         let detail = format!("observed_seq has no meaning for {}", action.name());
@@ -107,13 +134,13 @@ fn check_observed(action: &Action, observed_seq: Option<Seq>, base_seq: Option<S
 }
 
 fn action_from_pb(action: &PbAction, index: usize) -> Result<Action, Refusal> {
-    let at = |action: &'static str| Place { index, action };
+    let at = |action: &'static str| Place { index, of: "record", action };
     match action {
-        PbAction::Create(pb::CreateRecord { fields }) => create(fields.iter(), &at("create")),
-        PbAction::Delete(pb::DeleteRecord {}) => Ok(Action::Delete),
-        PbAction::Restore(pb::RestoreRecord {}) => Ok(Action::Restore),
-        PbAction::Set(pb::SetField { field_id, value }) => {
-            let field = at("set").field(field_id)?;
+        PbAction::CreateRecord(pb::CreateRecord { fields }) => create(fields.iter(), &at("create_record")),
+        PbAction::DeleteRecord(pb::DeleteRecord {}) => Ok(Action::Delete),
+        PbAction::RestoreRecord(pb::RestoreRecord {}) => Ok(Action::Restore),
+        PbAction::SetField(pb::SetField { field_id, value }) => {
+            let field = at("set_field").field(field_id)?;
             let value = value
                 .as_ref()
                 .ok_or_else(|| Refusal::InvalidValue { detail: "no value to set".to_owned() })?;
@@ -129,8 +156,8 @@ fn action_from_pb(action: &PbAction, index: usize) -> Result<Action, Refusal> {
         PbAction::ReplaceText(pb::ReplaceText { field_id, text }) => {
             Ok(Action::ReplaceText { field: at("replace_text").field(field_id)?, text: text.clone() })
         }
-        PbAction::Increment(pb::IncrementCounter { field_id, by }) => {
-            Ok(Action::Increment { field: at("increment").field(field_id)?, by: *by })
+        PbAction::IncrementCounter(pb::IncrementCounter { field_id, by }) => {
+            Ok(Action::Increment { field: at("increment_counter").field(field_id)?, by: *by })
         }
         PbAction::AssignCounter(pb::AssignCounter { field_id, value }) => {
             Ok(Action::AssignCounter { field: at("assign_counter").field(field_id)?, value: *value })
@@ -146,29 +173,17 @@ fn action_from_pb(action: &PbAction, index: usize) -> Result<Action, Refusal> {
         PbAction::ClearElements(pb::ClearElements { field_id }) => {
             Ok(Action::ClearElements { field: at("clear_elements").field(field_id)? })
         }
-        PbAction::Link(pb::LinkRecord { field_id, target_record_id }) => {
-            let field = at("link").field(field_id)?;
-            Ok(Action::Link { field, target: at("link").name("target_record_id", target_record_id)? })
+        PbAction::LinkRecord(pb::LinkRecord { field_id, target_record_id }) => {
+            let field = at("link_record").field(field_id)?;
+            Ok(Action::Link { field, target: at("link_record").name("target_record_id", target_record_id)? })
         }
-        PbAction::Unlink(pb::UnlinkRecord { field_id, target_record_id }) => {
-            let field = at("unlink").field(field_id)?;
-            let target = match target_record_id.as_str() {
-                "" => None,
-                id => Some(at("unlink").name("target_record_id", id)?),
+        PbAction::UnlinkRecord(pb::UnlinkRecord { field_id, target_record_id }) => {
+            let field = at("unlink_record").field(field_id)?;
+            let target = match target_record_id {
+                None => None,
+                Some(id) => Some(at("unlink_record").name("target_record_id", id)?),
             };
             Ok(Action::Unlink { field, target })
-        }
-        PbAction::DeferConflict(defer) => deferral(defer, &at("defer_conflict")),
-        PbAction::AssignConflict(pb::AssignAction { conflict_id, assignee }) => {
-            let place = at("assign_conflict");
-            let conflict = place.conflict("conflict_id", conflict_id)?;
-            if !is_label(assignee) {
-                return Err(place.invalid("assignee", LABEL_FORM));
-            }
-            Ok(Action::Assign { conflict, assignee: assignee.as_str().into() })
-        }
-        PbAction::ReopenConflict(pb::ReopenAction { conflict_id }) => {
-            Ok(Action::Reopen { conflict: at("reopen_conflict").conflict("conflict_id", conflict_id)? })
         }
     }
 }
@@ -188,13 +203,12 @@ fn create<'a>(
     Ok(Action::Create { fields: taken })
 }
 
-fn deferral(defer: &pb::DeferAction, place: &Place) -> Result<Action, Refusal> {
-    let pb::DeferAction { conflict_id, revision, remind_time } = defer;
-    let conflict = place.conflict("conflict_id", conflict_id)?;
+fn deferral(defer: &pb::DeferConflict, place: &Place) -> Result<ConflictAction, Refusal> {
+    let pb::DeferConflict { revision, remind_time } = defer;
     let remind_time = remind_time.as_ref().ok_or_else(|| place.invalid("remind_time", "is needed"))?;
     let remind_at_ms =
         timestamp_from_pb(remind_time).ok_or_else(|| place.invalid("remind_time", TIME_FORM))?;
-    Ok(Action::Defer { conflict, revision: *revision, remind_at_ms })
+    Ok(ConflictAction::Defer { revision: *revision, remind_at_ms })
 }
 
 fn hunk_from_pb(hunk: &pb::TextHunk) -> Hunk {
@@ -205,16 +219,18 @@ fn hunk_from_pb(hunk: &pb::TextHunk) -> Hunk {
 /// Where in an operation something is, for the words of a refusal.
 struct Place {
     index: usize,
+    /// What the mutation is about.
+    of: &'static str,
     /// Empty for the mutation itself.
     action: &'static str,
 }
 
 impl Place {
     fn invalid(&self, field: &str, detail: &str) -> Refusal {
-        let Place { index, action } = self;
+        let Place { index, of, action } = self;
         let field = match *action {
-            "" => format!("mutations[{index}].{field}"),
-            action => format!("mutations[{index}].{action}.{field}"),
+            "" => format!("mutations[{index}].{of}.{field}"),
+            action => format!("mutations[{index}].{of}.{action}.{field}"),
         };
         Refusal::InvalidOperation { field, detail: detail.to_owned() }
     }

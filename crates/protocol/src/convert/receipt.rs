@@ -16,8 +16,7 @@ pub fn receipt_to_pb(receipt: &Receipt) -> pb::Receipt {
         outcome: Some(outcome_to_pb(outcome)),
     };
     // Only what has settled can have settled before.
-    let terminal = matches!(outcome, Outcome::Settled { .. } | Outcome::Rejected(_));
-    if !(*duplicate && terminal) {
+    if !(*duplicate && outcome.is_terminal()) {
         return whole;
     }
     pb::Receipt {
@@ -29,9 +28,29 @@ pub fn receipt_to_pb(receipt: &Receipt) -> pb::Receipt {
     }
 }
 
+/// How the operations of a call ended, counted.
+pub fn outcome_counts_to_pb(receipts: &[Receipt]) -> pb::OutcomeCounts {
+    let mut counts = pb::OutcomeCounts::default();
+    for Receipt { outcome, duplicate, .. } in receipts {
+        let count = match outcome {
+            Outcome::Accepted { settlement, .. } if !settlement.conflicts.is_empty() => {
+                &mut counts.conflicted_count
+            }
+            Outcome::Accepted { settlement, .. } if settlement.merged => &mut counts.merged_count,
+            Outcome::Accepted { .. } => &mut counts.applied_count,
+            Outcome::Held { .. } => &mut counts.held_count,
+            Outcome::Rejected(_) => &mut counts.rejected_count,
+            Outcome::NotSettled { .. } => &mut counts.not_settled_count,
+        };
+        *count += 1;
+        counts.duplicate_count += u32::from(*duplicate && outcome.is_terminal());
+    }
+    counts
+}
+
 fn remaining_to_pb(outcome: &Outcome) -> Vec<pb::ConflictRemaining> {
     match outcome {
-        Outcome::Settled { seq: _, settlement } => settlement
+        Outcome::Accepted { seq: _, settlement } => settlement
             .remaining
             .iter()
             .map(|(conflict, unseen)| pb::ConflictRemaining {
@@ -45,7 +64,7 @@ fn remaining_to_pb(outcome: &Outcome) -> Vec<pb::ConflictRemaining> {
 
 fn outcome_to_pb(outcome: &Outcome) -> PbOutcome {
     match outcome {
-        Outcome::Settled { seq, settlement: Settlement { merged, conflicts, remaining: _ } } => {
+        Outcome::Accepted { seq, settlement: Settlement { merged, conflicts, remaining: _ } } => {
             if !conflicts.is_empty() {
                 let conflict_ids = conflicts.iter().map(ToString::to_string).collect();
                 PbOutcome::Conflicted(pb::Conflicted { seq: *seq, conflict_ids })
@@ -67,7 +86,7 @@ fn outcome_to_pb(outcome: &Outcome) -> PbOutcome {
             };
             PbOutcome::Held(pb::Held { missing: Some(missing), expected_counter: *expected_counter })
         }
-        Outcome::NotSettled { refusal, expected_counter } => {
+        Outcome::NotSettled { refusal, mutation_index, expected_counter } => {
             let (reason, message, metadata) = match refusal {
                 Some(refusal) => {
                     let (reason, _, message, metadata) = refusal_parts(refusal);
@@ -78,12 +97,14 @@ fn outcome_to_pb(outcome: &Outcome) -> PbOutcome {
                     (pb::ErrorReason::Unspecified, message, Default::default())
                 }
             };
-            let expected_counter = *expected_counter;
+            let (expected_counter, mutation_index) = (*expected_counter, *mutation_index);
+            let reason = reason.into();
             PbOutcome::NotSettled(pb::NotSettled {
-                reason: reason.into(),
+                reason,
                 message,
                 metadata,
                 expected_counter,
+                mutation_index,
             })
         }
     }
@@ -110,7 +131,7 @@ mod tests {
     }
 
     fn settled(merged: bool, conflicts: Vec<ConflictId>) -> Outcome {
-        Outcome::Settled { seq: 9, settlement: Settlement { merged, conflicts, remaining: vec![] } }
+        Outcome::Accepted { seq: 9, settlement: Settlement { merged, conflicts, remaining: vec![] } }
     }
 
     #[test]
@@ -135,7 +156,7 @@ mod tests {
     fn duplicates_wrap_the_stored_receipt() {
         let remaining = vec![(ConflictId { opened_seq: 4, index: 2 }, vec![5, 6])];
         let settlement = Settlement { remaining, ..Settlement::default() };
-        let first = receipt(Outcome::Settled { seq: 9, settlement });
+        let first = receipt(Outcome::Accepted { seq: 9, settlement });
         let stored = receipt_to_pb(&first);
         assert_eq!(
             stored.remaining,
@@ -181,16 +202,47 @@ mod tests {
     #[test]
     fn what_is_not_settled_says_why_when_that_is_known() {
         let id: Arc<str> = "job".into();
-        let unknown = Outcome::NotSettled { refusal: None, expected_counter: 0 };
+        let unknown = Outcome::NotSettled { refusal: None, mutation_index: None, expected_counter: 0 };
         let sent = receipt_to_pb(&Receipt { dot: None, request_id: Some(id), ..receipt(unknown) });
         assert_eq!((sent.request_id.as_str(), &sent.dot), ("job", &None));
         let Some(PbOutcome::NotSettled(not_settled)) = sent.outcome else { panic!("not settled") };
         assert_eq!(not_settled.reason(), pb::ErrorReason::Unspecified);
 
         let refusal = Some(Refusal::HoldQuota { expected_counter: 4 });
-        let sent = receipt_to_pb(&receipt(Outcome::NotSettled { refusal, expected_counter: 4 }));
+        let refused = Outcome::NotSettled { refusal, mutation_index: Some(7), expected_counter: 4 };
+        let sent = receipt_to_pb(&receipt(refused));
         let Some(PbOutcome::NotSettled(not_settled)) = sent.outcome else { panic!("not settled") };
         assert_eq!((not_settled.reason(), not_settled.expected_counter), (pb::ErrorReason::HoldQuota, 4));
         assert_eq!(not_settled.metadata["expected_counter"], "4");
+        assert_eq!(not_settled.mutation_index, Some(7));
+    }
+
+    #[test]
+    fn outcomes_are_counted_by_what_they_are() {
+        let conflict = ConflictId { opened_seq: 4, index: 2 };
+        let rejected = Outcome::Rejected(Rejection { refusal: Refusal::Abandoned, mutation_index: None });
+        let held = Outcome::Held { missing: WaitOn::Record("r".into()), expected_counter: 2 };
+        let unknown = Outcome::NotSettled { refusal: None, mutation_index: None, expected_counter: 0 };
+        let again = |receipt| Receipt { duplicate: true, ..receipt };
+        let receipts = [
+            receipt(settled(false, vec![])),
+            again(receipt(settled(false, vec![]))),
+            receipt(settled(true, vec![])),
+            receipt(settled(true, vec![conflict])),
+            again(receipt(rejected.clone())),
+            receipt(rejected),
+            again(receipt(held)),
+            receipt(unknown),
+        ];
+        let counts = pb::OutcomeCounts {
+            applied_count: 2,
+            merged_count: 1,
+            conflicted_count: 1,
+            held_count: 1,
+            rejected_count: 2,
+            not_settled_count: 1,
+            duplicate_count: 2,
+        };
+        assert_eq!(outcome_counts_to_pb(&receipts), counts);
     }
 }

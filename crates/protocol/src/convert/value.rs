@@ -84,11 +84,6 @@ pub fn value_to_pb(value: &Value) -> pb::Value {
     pb::Value { kind: Some(kind) }
 }
 
-/// The id of a record as the value of a to-one field, as an element of a to-many field.
-pub(super) fn target_to_pb(record: &str) -> pb::Value {
-    pb::Value { kind: Some(Kind::StringValue(record.to_owned())) }
-}
-
 pub(super) fn null_to_pb() -> pb::Value {
     pb::Value { kind: Some(Kind::NullValue(pb::Null {})) }
 }

@@ -12,15 +12,18 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use uuid::Uuid;
 
 use super::pb::ErrorReason as Reason;
+use syncline_core::causality::Seq;
 use syncline_core::ids::Epoch;
 use syncline_core::limits::{MESSAGE_BYTES_MAX, OPERATIONS_PER_CALL_MAX};
 use syncline_core::refusal::Refusal;
 use syncline_core::schema::SchemaError;
 
 mod refusal;
+mod told;
 
 use refusal::code_of;
 pub use refusal::refusal_parts;
+pub use told::{Told, told};
 pub use tonic_types::FieldViolation;
 
 /// The domain of every `google.rpc.ErrorInfo` this server sends.
@@ -35,6 +38,8 @@ const VIOLATIONS_BYTES_MAX: usize = 1_536;
 
 /// When to come back to a server whose store failed.
 const STORE_RETRY: Duration = Duration::from_secs(1);
+/// When to come back to a server that has not seen a position yet.
+const CATCH_UP_RETRY: Duration = Duration::from_millis(100);
 
 /// Why a whole call fails. Becomes a [`Status`] with exactly one `ErrorInfo`.
 #[derive(Debug, Clone)]
@@ -95,6 +100,11 @@ impl Failure {
         &self.metadata
     }
 
+    /// When to try again, for a failure that passes.
+    pub fn retry_delay(&self) -> Option<Duration> {
+        self.retry_delay
+    }
+
     /// The fields at fault.
     pub fn violations(&self) -> &[FieldViolation] {
         &self.violations
@@ -112,6 +122,11 @@ impl Failure {
     pub fn message_too_large() -> Failure {
         let message = format!("the message is larger than {MESSAGE_BYTES_MAX} bytes; send it in parts");
         Failure::new(Reason::MessageTooLarge, message).with("limit_bytes", MESSAGE_BYTES_MAX)
+    }
+
+    /// The request has a field that this server does not know, so its client is newer.
+    pub fn unknown_field(path: &dyn fmt::Display) -> Failure {
+        Failure::from(&Refusal::UnknownField { field: path.to_string() })
     }
 
     /// Fields of the request break their documented form.
@@ -169,6 +184,31 @@ impl Failure {
     /// Another history of the workspace.
     pub fn wrong_epoch(epoch: Epoch, expected_epoch: Epoch) -> Failure {
         Failure::from(&Refusal::WrongEpoch { epoch, expected_epoch })
+    }
+
+    /// The history up to a position that the caller knew is gone.
+    pub fn history_rewound(base_seq: Seq) -> Failure {
+        Failure::from(&Refusal::HistoryRewound { base_seq })
+    }
+
+    /// The schema is another one than the caller read.
+    pub fn schema_changed(schema_version: u64) -> Failure {
+        Failure::new(
+            Reason::SchemaChanged,
+            format!("the schema has version {schema_version} now; read it again and decide again"),
+        )
+        .with("schema_version", schema_version)
+    }
+
+    /// The read asks for a position that this server has not seen yet.
+    pub fn not_caught_up(seq: Seq, head_seq: Seq) -> Failure {
+        Failure::new(
+            Reason::NotCaughtUp,
+            format!("this server has seen position {head_seq}, and {seq} is asked for; try again"),
+        )
+        .with("seq", seq)
+        .with("head_seq", head_seq)
+        .after(CATCH_UP_RETRY)
     }
 
     /// The counter to abandon is not the next one.
@@ -295,7 +335,10 @@ impl From<&Refusal> for Failure {
 impl From<&SchemaError> for Failure {
     fn from(error: &SchemaError) -> Failure {
         match error {
-            SchemaError::KindChange { collection: _, field } => Failure::schema_conflict(field),
+            SchemaError::KindChange { collection: _, field, kind: _ } => {
+                Failure { message: error.to_string(), ..Failure::schema_conflict(field) }
+            }
+            SchemaError::VersionChanged { version } => Failure::schema_changed(*version),
             SchemaError::TooMany { what: _, limit: _ } => {
                 Failure::invalid_request(vec![FieldViolation::new("schema", error.to_string())])
             }

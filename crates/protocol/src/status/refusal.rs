@@ -7,7 +7,7 @@ use tonic::Code;
 
 use super::{Reason, fault_text, log_fault};
 use syncline_core::refusal::Refusal;
-use syncline_core::schema::FieldKind;
+use syncline_core::schema::SchemaWord as _;
 
 /// A receipt's view of a refusal: reason, code for methods that fail with it, message, metadata as documented.
 pub fn refusal_parts(refusal: &Refusal) -> (Reason, Code, String, BTreeMap<String, String>) {
@@ -34,19 +34,23 @@ pub fn refusal_parts(refusal: &Refusal) -> (Reason, Code, String, BTreeMap<Strin
             Reason::ValueTooDeep
         }
         Refusal::UnknownAction => Reason::UnknownAction,
-        Refusal::UnknownCollection { collection } => {
-            put("collection_id", collection);
-            Reason::UnknownCollection
+        Refusal::UnknownField { field } => {
+            put("field", field);
+            Reason::UnknownField
         }
-        Refusal::UnknownField { collection, field } => {
+        Refusal::UndeclaredCollection { collection } => {
+            put("collection_id", collection);
+            Reason::UndeclaredCollection
+        }
+        Refusal::UndeclaredField { collection, field } => {
             put("collection_id", collection);
             put("field_id", field);
-            Reason::UnknownField
+            Reason::UndeclaredField
         }
         Refusal::KindMismatch { field, kind, action } => {
             put("field_id", field);
-            put("field_kind", &kind_name(*kind));
-            put("action", action);
+            put("field_kind", &kind.word());
+            put("action", &action.name());
             Reason::KindMismatch
         }
         Refusal::ContextAhead { base_seq, head_seq } => {
@@ -58,6 +62,14 @@ pub fn refusal_parts(refusal: &Refusal) -> (Reason, Code, String, BTreeMap<Strin
             put("epoch", epoch);
             put("expected_epoch", expected_epoch);
             Reason::WrongEpoch
+        }
+        Refusal::HistoryRewound { base_seq } => {
+            put("base_seq", base_seq);
+            Reason::HistoryRewound
+        }
+        Refusal::NotAllSettled { operation_index } => {
+            put("operation_index", operation_index);
+            Reason::NotAllSettled
         }
         Refusal::InvalidContext { detail } => {
             put("detail", detail);
@@ -137,7 +149,7 @@ pub fn refusal_parts(refusal: &Refusal) -> (Reason, Code, String, BTreeMap<Strin
         }
         Refusal::ConflictNotLive { conflict, status } => {
             put("conflict_id", conflict);
-            put("status", status);
+            put("status", &status.name());
             Reason::ConflictNotLive
         }
         Refusal::ConflictLive { conflict } => {
@@ -172,20 +184,26 @@ pub(super) fn code_of(reason: Reason) -> Code {
         | Reason::InvalidTextEdit
         | Reason::CursorMismatch
         | Reason::InvalidPageToken
+        | Reason::UnknownField
         | Reason::UnknownEnumValue => Code::InvalidArgument,
-        Reason::MessageTooLarge | Reason::HoldQuota | Reason::Overloaded => Code::ResourceExhausted,
+        Reason::MessageTooLarge
+        | Reason::HoldQuota
+        | Reason::QuotaExceeded
+        | Reason::EffectTooLarge
+        | Reason::ViewTooLarge => Code::ResourceExhausted,
         Reason::UnknownWorkspace
         | Reason::RecordNotFound
         | Reason::ConflictNotFound
         | Reason::UnknownConnection => Code::NotFound,
         Reason::WorkspaceExists | Reason::RecordExists => Code::AlreadyExists,
-        Reason::UnknownCollection
-        | Reason::UnknownField
+        Reason::UndeclaredCollection
+        | Reason::UndeclaredField
         | Reason::SchemaConflict
         | Reason::ContextAhead
         | Reason::WrongEpoch
+        | Reason::HistoryRewound
         | Reason::ReplicaForked
-        | Reason::RequestIdReused
+        | Reason::ReplicaNotYours
         | Reason::CausalityCycle
         | Reason::Abandoned
         | Reason::CounterNotNext
@@ -198,21 +216,16 @@ pub(super) fn code_of(reason: Reason) -> Code {
         | Reason::ConflictLive
         | Reason::StreamProtocol => Code::FailedPrecondition,
         Reason::PositionOutOfBounds | Reason::CounterOutOfRange => Code::OutOfRange,
-        Reason::ConflictChanged => Code::Aborted,
-        Reason::ShuttingDown | Reason::StoreUnavailable => Code::Unavailable,
+        Reason::ConflictChanged | Reason::RequestIdReused | Reason::NotAllSettled | Reason::SchemaChanged => {
+            Code::Aborted
+        }
+        Reason::Overloaded | Reason::ShuttingDown | Reason::StoreUnavailable | Reason::NotCaughtUp => {
+            Code::Unavailable
+        }
+        Reason::Unauthenticated => Code::Unauthenticated,
+        Reason::PermissionDenied => Code::PermissionDenied,
         Reason::UnknownMethod => Code::Unimplemented,
         Reason::Internal => Code::Internal,
         Reason::Deadline => Code::DeadlineExceeded,
-    }
-}
-
-fn kind_name(kind: FieldKind) -> &'static str {
-    match kind {
-        FieldKind::Register => "register",
-        FieldKind::Text => "text",
-        FieldKind::Counter => "counter",
-        FieldKind::Set => "set",
-        FieldKind::ToOne => "to_one",
-        FieldKind::ToMany => "to_many",
     }
 }

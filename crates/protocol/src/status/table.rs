@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::*;
+use syncline_core::conflict::ConflictStatus;
 use syncline_core::ids::{ConflictId, Dot};
+use syncline_core::operation::MutationKind;
 use syncline_core::schema::FieldKind;
 
 const ERROR_PROTO: &str = include_str!("../../../../proto/syncline/v1/error.proto");
@@ -23,6 +25,11 @@ struct Documented {
 }
 
 impl Documented {
+    /// Whether a later version will send it.
+    fn is_to_come(&self) -> bool {
+        self.text.contains("Not sent yet")
+    }
+
     fn codes(&self) -> Vec<&str> {
         self.marks.iter().map(String::as_str).filter(|m| !m.starts_with("receipt")).collect()
     }
@@ -54,7 +61,8 @@ fn document(name: &str, number: &str, comment: &str) -> Documented {
     };
     let metadata = text
         .split_once("Metadata: ")
-        .map(|(_, keys)| keys.trim_end_matches('.').split(',').map(|key| key.trim().to_owned()).collect());
+        .map(|(_, keys)| keys.split_once('.').map_or(keys, |(keys, _)| keys))
+        .map(|keys| keys.split(',').map(|key| key.trim().to_owned()).collect());
     Documented {
         name: name.strip_prefix("ERROR_REASON_").expect("the prefix").to_owned(),
         number: number.parse().expect("a number"),
@@ -79,7 +87,7 @@ fn code_name(code: Code) -> String {
 fn failures() -> Vec<(&'static str, Failure)> {
     let field = FieldViolation::new("a.b", "must be c");
     let changed = Refusal::ConflictChanged { conflict: conflict(), revision: 3 };
-    let not_live = Refusal::ConflictNotLive { conflict: conflict(), status: "resolved".into() };
+    let not_live = Refusal::ConflictNotLive { conflict: conflict(), status: ConflictStatus::Resolved };
     let live = Refusal::ConflictLive { conflict: conflict() };
     vec![
         ("MALFORMED_MESSAGE", Failure::malformed_message(&"bad wire type")),
@@ -91,6 +99,11 @@ fn failures() -> Vec<(&'static str, Failure)> {
         ("UNKNOWN_FIELD_KIND", Failure::unknown_field_kind("f")),
         ("SCHEMA_CONFLICT", Failure::schema_conflict("f")),
         ("WRONG_EPOCH", Failure::wrong_epoch(1, 2)),
+        ("REQUEST_ID_REUSED", Failure::from(&Refusal::RequestIdReused { request_id: "r".into() })),
+        ("UNKNOWN_FIELD", Failure::unknown_field(&"a.b.77")),
+        ("HISTORY_REWOUND", Failure::history_rewound(4)),
+        ("SCHEMA_CHANGED", Failure::schema_changed(4)),
+        ("NOT_CAUGHT_UP", Failure::not_caught_up(4, 3)),
         ("COUNTER_NOT_NEXT", Failure::counter_not_next(7)),
         ("RECORD_NOT_FOUND", Failure::record_not_found("r")),
         ("CONFLICT_NOT_FOUND", Failure::conflict_not_found("c1-0")),
@@ -126,11 +139,18 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
         ("INVALID_VALUE", Refusal::InvalidValue { detail: detail.clone() }),
         ("VALUE_TOO_DEEP", Refusal::ValueTooDeep { limit: 16 }),
         ("UNKNOWN_ACTION", Refusal::UnknownAction),
-        ("UNKNOWN_COLLECTION", Refusal::UnknownCollection { collection: id.clone() }),
-        ("UNKNOWN_FIELD", Refusal::UnknownField { collection: id.clone(), field: id.clone() }),
+        ("UNKNOWN_FIELD", Refusal::UnknownField { field: "a.b.77".to_owned() }),
+        ("UNDECLARED_COLLECTION", Refusal::UndeclaredCollection { collection: id.clone() }),
+        ("UNDECLARED_FIELD", Refusal::UndeclaredField { collection: id.clone(), field: id.clone() }),
+        ("HISTORY_REWOUND", Refusal::HistoryRewound { base_seq: 4 }),
+        ("NOT_ALL_SETTLED", Refusal::NotAllSettled { operation_index: 2 }),
         (
             "KIND_MISMATCH",
-            Refusal::KindMismatch { field: id.clone(), kind: FieldKind::Text, action: "set".into() },
+            Refusal::KindMismatch {
+                field: id.clone(),
+                kind: FieldKind::Text,
+                action: MutationKind::SetField,
+            },
         ),
         ("CONTEXT_AHEAD", Refusal::ContextAhead { base_seq: 2, head_seq: 1 }),
         ("WRONG_EPOCH", Refusal::WrongEpoch { epoch: 2, expected_epoch: 1 }),
@@ -155,7 +175,7 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
         ("SET_TOO_LARGE", Refusal::SetTooLarge { field: id, limit: 1 }),
         ("CONFLICT_NOT_FOUND", Refusal::ConflictNotFound { conflict }),
         ("CONFLICT_CHANGED", Refusal::ConflictChanged { conflict, revision: 2 }),
-        ("CONFLICT_NOT_LIVE", Refusal::ConflictNotLive { conflict, status: "resolved".into() }),
+        ("CONFLICT_NOT_LIVE", Refusal::ConflictNotLive { conflict, status: ConflictStatus::Resolved }),
         ("CONFLICT_LIVE", Refusal::ConflictLive { conflict }),
         ("INTERNAL", Refusal::Inconsistent { detail }),
     ]
@@ -178,7 +198,7 @@ fn every_reason_is_documented_and_made() {
     }
     let failing: BTreeSet<_> = failures().iter().map(|(name, _)| *name).collect();
     let refusing: BTreeSet<_> = refusals().iter().map(|(name, _)| *name).collect();
-    for d in &documented {
+    for d in documented.iter().filter(|d| !d.is_to_come()) {
         let name = d.name.as_str();
         assert_eq!(failing.contains(name), !d.codes().is_empty(), "constructor of {name}");
         if d.in_receipts() {
@@ -206,7 +226,7 @@ fn failures_have_the_documented_code_and_metadata() {
         assert_eq!(info.metadata.len(), d.metadata.len());
         assert_eq!(status.get_details_error_info().into_iter().count(), 1);
         assert_eq!(details.bad_request().is_some(), name == "INVALID_REQUEST", "{name}");
-        let retries = ["OVERLOADED", "STORE_UNAVAILABLE"].contains(&name);
+        let retries = ["OVERLOADED", "STORE_UNAVAILABLE", "NOT_CAUGHT_UP"].contains(&name);
         assert_eq!(details.retry_info().is_some(), retries, "{name}");
     }
 }
@@ -231,8 +251,15 @@ fn refusals_have_the_documented_reason_and_metadata() {
 
 #[test]
 fn schema_errors_have_reasons() {
-    let kind = SchemaError::KindChange { collection: "c".into(), field: "f".into() };
-    assert_eq!(Failure::from(&kind).reason(), Reason::SchemaConflict);
+    let kind = SchemaError::KindChange { collection: "c".into(), field: "f".into(), kind: FieldKind::ToOne };
+    let failure = Failure::from(&kind);
+    assert_eq!((failure.reason(), failure.metadata()["field_id"].as_str()), (Reason::SchemaConflict, "f"));
+    assert!(failure.message().contains("c.f is a to_one"), "{failure}");
+    let changed = Failure::from(&SchemaError::VersionChanged { version: 7 });
+    assert_eq!(
+        (changed.reason(), changed.metadata()["schema_version"].as_str()),
+        (Reason::SchemaChanged, "7")
+    );
     let many = SchemaError::TooMany { what: "fields", limit: 500 };
     assert_eq!(Failure::from(&many).reason(), Reason::InvalidRequest);
 }
@@ -263,7 +290,8 @@ fn details_stay_below_their_limit() {
         Failure::unknown_workspace(&long),
         Failure::unknown_enum_value(&long, i32::MIN),
         Failure::unknown_method(&long),
-        Failure::from(&Refusal::UnknownField {
+        Failure::unknown_field(&long),
+        Failure::from(&Refusal::UndeclaredField {
             collection: long.as_str().into(),
             field: long.as_str().into(),
         }),
@@ -298,7 +326,8 @@ fn errors_doc() -> String {
          details stay under 4 KiB: long values are cut. A rejected operation carries the reason in its receipt; there\n\
          a reason that is otherwise about a call (INVALID_REQUEST) names the field in the metadata `field` and\n\
          `detail`. Methods that write one operation themselves fail with the code of its refusal.\n\n\
-         Reasons marked *not settled* in receipts leave nothing stored: the same operation may settle later.\n\n\
+         Reasons marked *not settled* in receipts leave nothing stored: the same operation may settle later. An operation\n\
+         with a request id is never rejected: whatever refuses it, it is not settled, and can be put right and sent again.\n\n\
          | Reason | No. | Code | Receipt | What it means | Metadata |\n\
          |---|---|---|---|---|---|\n",
     );
@@ -310,13 +339,10 @@ fn errors_doc() -> String {
             Some(mark) if mark.contains("not settled") => "not settled",
             Some(_) => "yes",
         };
-        let (what, keys) = text.split_once("Metadata: ").unwrap_or((text, ""));
-        let keys: Vec<_> = keys
-            .trim_end_matches('.')
-            .split(", ")
-            .filter(|k| !k.is_empty())
-            .map(|k| format!("`{k}`"))
-            .collect();
+        let (what, rest) = text.split_once("Metadata: ").unwrap_or((text, ""));
+        let (keys, note) = rest.split_once('.').unwrap_or((rest, ""));
+        let what = format!("{} {}", what.trim(), note.trim());
+        let keys: Vec<_> = keys.split(", ").filter(|k| !k.is_empty()).map(|k| format!("`{k}`")).collect();
         writeln!(doc, "| `{name}` | {number} | {code} | {receipt} | {} | {} |", what.trim(), keys.join(", "))
             .expect("writing to a String");
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use rand::RngExt;
 
-use pb::mutation::Action;
+use pb::record_mutation::Action;
 
 use super::fold::{Field, string};
 use super::{Client, Queued, replica_id};
@@ -37,7 +37,7 @@ pub(super) fn schema() -> pb::Schema {
     ]);
     let people = collection(&[("name", Register)]);
     pb::Schema {
-        strict: true,
+        strict: Some(true),
         collections: [("cards".to_owned(), cards), ("people".to_owned(), people)].into(),
     }
 }
@@ -92,6 +92,7 @@ impl Client {
                 epoch: state.epoch,
                 base_seq: state.position,
                 extras: extras.iter().map(dot).collect(),
+                base_chain: state.chain.map(|chain| chain.to_vec()).unwrap_or_default().into(),
             };
             (context, extras)
         };
@@ -163,13 +164,15 @@ impl Client {
         let mut draft = Draft::default();
         let record = self.roll(|dice| CARDS[dice.random_range(0..CARDS.len())]);
         let state = self.state.borrow();
-        let creates = |mutation: &pb::Mutation| mutation.record_id == record && name_of(mutation) == "create";
+        let creates = |mutation: &pb::Mutation| {
+            name_of(mutation) == "create" && on_record(mutation).is_some_and(|m| m.record_id == record)
+        };
         let pending = state.queue.iter().filter_map(|queued| queued.operation.as_ref());
         let exists = state.fold.records.contains_key(record)
             || pending.flat_map(|operation| &operation.mutations).any(creates);
         drop(state);
         if !exists {
-            draft.mutations.push(on(record, Action::Create(pb::CreateRecord::default())));
+            draft.mutations.push(on(record, Action::CreateRecord(pb::CreateRecord::default())));
             return draft;
         }
         for part in 0..self.roll(|dice| dice.random_range(1..=2)) {
@@ -188,11 +191,11 @@ impl Client {
     fn mutate(&self, draft: &mut Draft, record: &str, piece: &str) {
         let (id, text) = (record.to_owned(), |text: &str| text.to_owned());
         let action = match self.roll(|dice| dice.random_range(0..40)) {
-            0..8 => Action::Set(pb::SetField { field_id: text("title"), value: Some(string(piece)) }),
+            0..8 => Action::SetField(pb::SetField { field_id: text("title"), value: Some(string(piece)) }),
             8..16 => {
                 let by = self.roll(|dice| dice.random_range(1..=9));
                 draft.sent.increments.push((id, by));
-                Action::Increment(pb::IncrementCounter { field_id: text("votes"), by })
+                Action::IncrementCounter(pb::IncrementCounter { field_id: text("votes"), by })
             }
             16..20 => {
                 draft.sent.elements.push((id, text(piece)));
@@ -214,32 +217,35 @@ impl Client {
                 let hunks = vec![pb::TextHunk { position: 0, delete_count: 0, insert }];
                 Action::EditText(pb::EditText { field_id: text("notes"), hunks })
             }
-            26..28 => {
-                Action::Link(pb::LinkRecord { field_id: text("blocks"), target_record_id: self.a_card() })
-            }
+            26..28 => Action::LinkRecord(pb::LinkRecord {
+                field_id: text("blocks"),
+                target_record_id: self.a_card(),
+            }),
             28 => {
-                Action::Unlink(pb::UnlinkRecord { field_id: text("blocks"), target_record_id: self.a_card() })
+                let target_record_id = Some(self.a_card());
+                Action::UnlinkRecord(pb::UnlinkRecord { field_id: text("blocks"), target_record_id })
             }
-            29 => Action::Link(pb::LinkRecord { field_id: text("owner"), target_record_id: self.a_card() }),
+            29 => Action::LinkRecord(pb::LinkRecord {
+                field_id: text("owner"),
+                target_record_id: self.a_card(),
+            }),
             30..32 if draft.mutations.is_empty() => {
                 match self.state.borrow().fold.records.get(record).is_some_and(|card| card.deleted) {
-                    true => Action::Restore(pb::RestoreRecord {}),
-                    false => Action::Delete(pb::DeleteRecord {}),
+                    true => Action::RestoreRecord(pb::RestoreRecord {}),
+                    false => Action::DeleteRecord(pb::DeleteRecord {}),
                 }
             }
             32..38 => return self.on_a_conflict(draft, piece),
             38 if draft.mutations.is_empty() => {
                 draft.sent.invalid = true;
-                Action::Increment(pb::IncrementCounter { field_id: text("title"), by: 1 })
+                Action::IncrementCounter(pb::IncrementCounter { field_id: text("title"), by: 1 })
             }
             39 if draft.mutations.is_empty() => {
-                let person = pb::Mutation {
-                    collection_id: text("people"),
-                    ..on("p1", Action::Create(pb::CreateRecord::default()))
-                };
-                return draft.mutations.push(person);
+                let create = Action::CreateRecord(pb::CreateRecord::default());
+                let person = pb::RecordMutation { collection_id: text("people"), ..on_card("p1", create) };
+                return draft.mutations.push(person.into());
             }
-            _ => Action::Set(pb::SetField { field_id: text("title"), value: Some(string(piece)) }),
+            _ => Action::SetField(pb::SetField { field_id: text("title"), value: Some(string(piece)) }),
         };
         draft.mutations.push(on(record, action));
     }
@@ -260,17 +266,19 @@ impl Client {
                 seconds: at_ms.div_euclid(1_000),
                 nanos: (at_ms.rem_euclid(1_000) * 1_000_000) as i32,
             };
-            let action = Action::DeferConflict(pb::DeferAction {
+            let defer = pb::DeferConflict { revision: conflict.revision, remind_time: Some(remind_time) };
+            let mutation = pb::ConflictMutation {
                 conflict_id: conflict.conflict_id.clone(),
-                revision: conflict.revision,
-                remind_time: Some(remind_time),
-            });
-            draft.mutations.push(pb::Mutation { action: Some(action), ..Default::default() });
-        } else if conflict.kind() == pb::ConflictKind::Register && conflict.field_id == "title" {
+                action: Some(pb::conflict_mutation::Action::Defer(defer)),
+            };
+            draft.mutations.push(mutation.into());
+        } else if conflict.kind() == pb::ConflictKind::Register && conflict.field_ids == ["title"] {
             let action =
-                Action::Set(pb::SetField { field_id: "title".to_owned(), value: Some(string(piece)) });
-            let resolves_conflict_id = conflict.conflict_id.clone();
-            draft.mutations.push(pb::Mutation { resolves_conflict_id, ..on(&conflict.record_id, action) });
+                Action::SetField(pb::SetField { field_id: "title".to_owned(), value: Some(string(piece)) });
+            let resolves_conflict_id = Some(conflict.conflict_id.clone());
+            let decision =
+                pb::RecordMutation { resolves_conflict_id, ..on_card(&conflict.record_id, action) };
+            draft.mutations.push(decision.into());
         } else {
             drop(state);
             self.mutate(draft, CARDS[1], piece);
@@ -309,24 +317,35 @@ fn tag_name(value: &pb::Value) -> String {
 }
 
 pub(super) fn on(record_id: &str, action: Action) -> pb::Mutation {
+    on_card(record_id, action).into()
+}
+
+fn on_card(record_id: &str, action: Action) -> pb::RecordMutation {
     let (collection_id, record_id) = ("cards".to_owned(), record_id.to_owned());
-    pb::Mutation { collection_id, record_id, action: Some(action), ..Default::default() }
+    pb::RecordMutation { collection_id, record_id, action: Some(action), ..Default::default() }
+}
+
+fn on_record(mutation: &pb::Mutation) -> Option<&pb::RecordMutation> {
+    match &mutation.mutation {
+        Some(pb::mutation::Mutation::Record(mutation)) => Some(mutation),
+        _ => None,
+    }
 }
 
 /// The mutation in a word.
 fn name_of(mutation: &pb::Mutation) -> &'static str {
+    let Some(mutation) = on_record(mutation) else { return "defer" };
     match &mutation.action {
-        Some(Action::Create(_)) => "create",
-        Some(Action::Delete(_)) => "delete",
-        Some(Action::Restore(_)) => "restore",
-        Some(Action::Set(_)) => "set",
+        Some(Action::CreateRecord(_)) => "create",
+        Some(Action::DeleteRecord(_)) => "delete",
+        Some(Action::RestoreRecord(_)) => "restore",
+        Some(Action::SetField(_)) => "set",
         Some(Action::EditText(_)) => "edit",
-        Some(Action::Increment(_)) => "increment",
+        Some(Action::IncrementCounter(_)) => "increment",
         Some(Action::AddElements(_)) => "add",
         Some(Action::RemoveElements(_)) => "remove",
-        Some(Action::Link(_)) => "link",
-        Some(Action::Unlink(_)) => "unlink",
-        Some(Action::DeferConflict(_)) => "defer",
+        Some(Action::LinkRecord(_)) => "link",
+        Some(Action::UnlinkRecord(_)) => "unlink",
         _ => "other",
     }
 }

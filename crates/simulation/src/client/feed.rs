@@ -15,7 +15,8 @@ use super::{Client, Link, WORKSPACE, replica_number, within};
 use crate::ambient;
 use syncline_core::hash::{Hash, chain};
 use syncline_core::history::Place;
-use syncline_protocol::convert::record_frame;
+use syncline_core::view::FeedCursor;
+use syncline_protocol::convert::{cursor_to_pb, record_frame};
 use syncline_protocol::pb;
 
 /// Messages of the client that wait for their stream.
@@ -33,6 +34,10 @@ impl Stream {
             Stream::Subscribe(stream, _) => stream.message().await?.and_then(|m| m.frame),
         })
     }
+}
+
+fn said(message: Said) -> pb::SubscribeRequest {
+    pb::SubscribeRequest { subscription_id: 0, message: Some(message) }
 }
 
 impl Client {
@@ -88,13 +93,8 @@ impl Client {
     async fn open(&self, link: &Link) -> Result<Stream, Status> {
         let cursor = {
             let state = self.state.borrow();
-            let chain = state.chain.map(|chain| chain.to_vec()).unwrap_or_default();
-            pb::Cursor {
-                workspace_id: WORKSPACE.to_owned(),
-                epoch: state.epoch,
-                seq_inclusive: state.position,
-                chain: chain.into(),
-            }
+            let place = FeedCursor { epoch: state.epoch, seq: state.position, chain: state.chain };
+            cursor_to_pb(WORKSPACE, &place)
         };
         let (at, place) = (ambient::elapsed_ms(), self.place());
         match self.fresh.replace(false) {
@@ -104,18 +104,18 @@ impl Client {
         self.note(format_args!("opens a feed on server {} at {}", link.server, cursor.seq_inclusive));
         let start = pb::FeedStart {
             workspace_id: WORKSPACE.to_owned(),
-            cursor: Some(cursor),
-            filter: None,
+            origin: Some(pb::feed_start::Origin::Cursor(cursor)),
             client_name: self.name.clone(),
+            ..Default::default()
         };
         let mut client = ChangeServiceClient::new(link.channel.clone());
         if !self.habits().subscribes {
             let opened = within(client.watch(pb::WatchRequest { start: Some(start) })).await?;
             return Ok(Stream::Watch(opened.into_inner()));
         }
-        let (say, said) = mpsc::channel(SAID_MAX);
-        let _ = say.try_send(pb::SubscribeRequest { message: Some(Said::Start(start)) });
-        let opened = within(client.subscribe(ReceiverStream::new(said))).await?;
+        let (say, to_say) = mpsc::channel(SAID_MAX);
+        let _ = say.try_send(said(Said::Start(start)));
+        let opened = within(client.subscribe(ReceiverStream::new(to_say))).await?;
         Ok(Stream::Subscribe(opened.into_inner(), say))
     }
 
@@ -130,14 +130,12 @@ impl Client {
         let seq_inclusive = self.state.borrow().position;
         match self.roll(|dice| dice.random_range(0..12)) {
             0..3 => {
-                let message = Some(Said::Acknowledge(pb::FeedAcknowledge { seq_inclusive }));
-                let _ = say.try_send(pb::SubscribeRequest { message });
+                let _ = say.try_send(said(Said::Acknowledge(pb::FeedAcknowledge { seq_inclusive })));
             }
             3 if self.working() => {
-                let _ = say.try_send(pb::SubscribeRequest { message: Some(Said::Pause(pb::FeedPause {})) });
+                let _ = say.try_send(said(Said::Pause(pb::FeedPause {})));
                 self.pause(5..100).await;
-                let _ =
-                    say.send(pb::SubscribeRequest { message: Some(Said::Resume(pb::FeedResume {})) }).await;
+                let _ = say.send(said(Said::Resume(pb::FeedResume {}))).await;
             }
             _ => {}
         }
@@ -152,7 +150,7 @@ impl Client {
         if cursor.epoch != epoch {
             return Err(format!("a frame of epoch {}", cursor.epoch));
         }
-        let opens = matches!(content, Content::Opened(_) | Content::Reset(_));
+        let opens = matches!(content, Content::Opened(_) | Content::HistoryReset(_));
         if opens != first {
             return Err(format!("out of place: {content:?}"));
         }
@@ -166,7 +164,7 @@ impl Client {
                 self.in_order(opened.head_seq, position)?;
             }
             Content::Checkpoint(checkpoint) => self.in_order(checkpoint.head_seq, position)?,
-            Content::Reset(reset) => {
+            Content::HistoryReset(reset) => {
                 return Err(format!("the feed at {position} was reset: {:?}", reset.reason()));
             }
             Content::GoAway(away) => {
@@ -174,6 +172,7 @@ impl Client {
                 self.record(|record| record.count("go_away"));
                 return Ok(false);
             }
+            other => return Err(format!("a feed of everything from a position was sent {other:?}")),
         }
         Ok(true)
     }

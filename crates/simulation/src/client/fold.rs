@@ -4,20 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use pb::effect::Effect as Kind;
 use pb::field_state::State;
+use pb::record_effect::Effect as Kind;
 use pb::text_splice::Step;
 use prost::Message as _;
 
 use syncline_protocol::pb;
 
-/// Fields that hold links.
-pub(crate) const LINK_FIELDS: [&str; 2] = ["owner", "blocks"];
-
 /// What is wrong with an effect.
 type Wrong = String;
 
-/// A field's state. A to-one link is a register of its target's id, a to-many link a set of them.
+/// A field's state. Links are kept also while their targets are deleted.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Field {
     Register(pb::Value),
@@ -25,6 +22,8 @@ pub(crate) enum Field {
     Counter(i64),
     /// Elements by their encoding.
     Set(BTreeMap<Vec<u8>, pb::Value>),
+    Link(Option<String>),
+    Links(BTreeSet<String>),
 }
 
 /// A record.
@@ -41,7 +40,7 @@ pub(crate) struct Card {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fold {
     pub records: BTreeMap<String, Card>,
-    pub conflicts: BTreeMap<String, pb::ConflictSummary>,
+    pub conflicts: BTreeMap<String, pb::Conflict>,
     /// The last change that was folded in.
     pub seq: u64,
 }
@@ -62,6 +61,25 @@ impl Fold {
         Ok(())
     }
 
+    /// Takes in whole records in the place of what was there of them, with all of their live conflicts.
+    pub fn enter(&mut self, records: &[pb::RecordSnapshot], conflicts: &[pb::Conflict]) -> Result<(), Wrong> {
+        for snapshot in records {
+            let record = snapshot.record.as_ref().ok_or("a snapshot without a record")?;
+            let card = Card { as_of_seq: snapshot.as_of_seq, ..card_of(record)? };
+            self.records.insert(record.record_id.clone(), card);
+        }
+        conflicts.iter().cloned().for_each(|conflict| self.take_conflict(conflict));
+        Ok(())
+    }
+
+    /// Drops records that are no longer asked for, with their conflicts.
+    pub fn leave(&mut self, records: &[pb::RecordLeft]) {
+        for record in records {
+            self.records.remove(&record.record_id);
+            self.conflicts.retain(|_, conflict| conflict.record_id != record.record_id);
+        }
+    }
+
     /// Takes in a change.
     pub fn apply(&mut self, change: &pb::Change) -> Result<(), Wrong> {
         self.seq = change.seq;
@@ -70,21 +88,32 @@ impl Fold {
     }
 
     fn effect(&mut self, seq: u64, effect: &pb::Effect) -> Result<(), Wrong> {
-        let kind = effect.effect.as_ref().ok_or("an effect of no kind")?;
-        if let Kind::ConflictChanged(changed) = kind {
-            let conflict = changed.conflict.clone().ok_or("a conflict effect without conflict")?;
-            // Revisions only grow, so that a snapshot's newer picture stays.
-            let known = self.conflicts.get(&conflict.conflict_id);
-            if known.is_none_or(|known| known.revision <= conflict.revision) {
-                self.conflicts.insert(conflict.conflict_id.clone(), conflict);
+        match effect.effect.as_ref().ok_or("an effect of no kind")? {
+            pb::effect::Effect::Record(effect) => self.record_effect(seq, effect),
+            pb::effect::Effect::ConflictChanged(changed) => {
+                let conflict = changed.conflict.clone().ok_or("a conflict effect without conflict")?;
+                self.take_conflict(conflict);
+                Ok(())
             }
-            return Ok(());
         }
-        let (id, field) = (&effect.record_id, &effect.field_id);
+    }
+
+    /// Revisions only grow, so that the newer picture of a snapshot stays.
+    fn take_conflict(&mut self, conflict: pb::Conflict) {
+        let known = self.conflicts.get(&conflict.conflict_id);
+        if known.is_none_or(|known| known.revision <= conflict.revision) {
+            self.conflicts.insert(conflict.conflict_id.clone(), conflict);
+        }
+    }
+
+    fn record_effect(&mut self, seq: u64, effect: &pb::RecordEffect) -> Result<(), Wrong> {
+        let kind = effect.effect.as_ref().ok_or("an effect of no kind")?;
+        let id = &effect.record_id;
         let card = self.records.entry(id.clone()).or_default();
         if seq <= card.as_of_seq {
             return Ok(());
         }
+        let field = effect.field_id.as_ref().ok_or("no field");
         match kind {
             Kind::RecordCreated(_) if *card != Card::default() => {
                 return Err(format!("{id} is created again"));
@@ -98,22 +127,30 @@ impl Fold {
             }
             Kind::RegisterChanged(changed) => {
                 let value = changed.value.clone().ok_or("no value")?;
-                card.fields.insert(field.clone(), Field::Register(value));
+                card.fields.insert(field?.clone(), Field::Register(value));
+            }
+            Kind::LinkChanged(changed) => {
+                card.fields.insert(field?.clone(), Field::Link(changed.target_record_id.clone()));
             }
             Kind::CounterChanged(changed) => {
-                card.fields.insert(field.clone(), Field::Counter(changed.value));
+                card.fields.insert(field?.clone(), Field::Counter(changed.value));
             }
             Kind::TextChanged(changed) => {
-                let field = card.fields.entry(field.clone()).or_insert(Field::Text(String::new()));
+                let field = card.fields.entry(field?.clone()).or_insert(Field::Text(String::new()));
                 let Field::Text(text) = field else { return Err(format!("no text: {field:?}")) };
                 *text = spliced(text, &changed.splices)?;
             }
             Kind::SetChanged(changed) => {
-                let field = card.fields.entry(field.clone()).or_insert(Field::Set(BTreeMap::new()));
+                let field = card.fields.entry(field?.clone()).or_insert(Field::Set(BTreeMap::new()));
                 let Field::Set(elements) = field else { return Err(format!("no set: {field:?}")) };
                 change_set(elements, changed)?;
             }
-            Kind::RecordDeleted(_) | Kind::RecordRestored(_) | Kind::ConflictChanged(_) => {}
+            Kind::LinksChanged(changed) => {
+                let field = card.fields.entry(field?.clone()).or_insert(Field::Links(BTreeSet::new()));
+                let Field::Links(targets) = field else { return Err(format!("no links: {field:?}")) };
+                change_links(targets, changed)?;
+            }
+            Kind::RecordDeleted(_) | Kind::RecordRestored(_) => {}
         }
         Ok(())
     }
@@ -122,12 +159,22 @@ impl Fold {
         self.records.get(record_id).is_some_and(|card| !card.deleted)
     }
 
-    /// A record as everybody must show it: a link to a deleted record is kept and not shown.
+    /// A record as everybody must show it.
     pub fn shown(&self, record_id: &str) -> String {
         match self.records.get(record_id) {
-            Some(card) => shown(card, &|id| self.is_alive(id)),
+            Some(card) => shown(card, &self.deleted_targets(card)),
             None => "none".to_owned(),
         }
+    }
+
+    /// Targets of a record's links that are deleted.
+    fn deleted_targets(&self, card: &Card) -> BTreeSet<String> {
+        let targets = card.fields.values().flat_map(|field| match field {
+            Field::Link(target) => target.iter().cloned().collect(),
+            Field::Links(targets) => targets.iter().cloned().collect::<Vec<_>>(),
+            Field::Register(_) | Field::Text(_) | Field::Counter(_) | Field::Set(_) => Vec::new(),
+        });
+        targets.filter(|id| !self.is_alive(id)).collect()
     }
 
     /// All of it in words.
@@ -143,39 +190,73 @@ impl Fold {
         text
     }
 
+    /// What is in these collections, in words; links as they are stored. Without any: everything.
+    pub fn picture_of(&self, collections: &[&str]) -> String {
+        let wanted = |collection: &str| collections.is_empty() || collections.contains(&collection);
+        let mut text = String::new();
+        for (id, card) in self.records.iter().filter(|(_, card)| wanted(&card.collection_id)) {
+            let _ = writeln!(text, "{id}: {}", shown(card, &BTreeSet::new()));
+        }
+        for id in self.live_conflicts() {
+            let conflict = &self.conflicts[&id];
+            if wanted(&conflict.collection_id) {
+                let _ = writeln!(text, "{id}: {:?} revision {}", conflict.status(), conflict.revision);
+            }
+        }
+        text
+    }
+
+    /// Whether it has records or conflicts of any other collections.
+    pub fn has_beside(&self, collections: &[&str]) -> bool {
+        let foreign = |collection: &str| !collections.is_empty() && !collections.contains(&collection);
+        self.records.values().any(|card| foreign(&card.collection_id))
+            || self.conflicts.values().any(|conflict| foreign(&conflict.collection_id))
+    }
+
     /// Ids of live conflicts.
     pub fn live_conflicts(&self) -> BTreeSet<String> {
-        let live = |c: &&pb::ConflictSummary| {
-            matches!(c.status(), pb::ConflictStatus::Open | pb::ConflictStatus::Deferred)
-        };
+        let live =
+            |c: &&pb::Conflict| matches!(c.status(), pb::ConflictStatus::Open | pb::ConflictStatus::Deferred);
         self.conflicts.values().filter(live).map(|c| c.conflict_id.clone()).collect()
     }
 }
 
-/// A record of a read, in the words of [`Fold::shown`]; reads leave out what is not to be shown.
+/// A record of a read, in the words of [`Fold::shown`].
 pub(crate) fn shown_of(record: &pb::Record) -> Result<String, Wrong> {
-    Ok(shown(&card_of(record)?, &|_| true))
+    Ok(shown(&card_of(record)?, &record.deleted_target_record_ids.iter().cloned().collect()))
 }
 
-fn shown(card: &Card, alive: &dyn Fn(&str) -> bool) -> String {
+fn shown(card: &Card, deleted_targets: &BTreeSet<String>) -> String {
     let mut text = format!("{} {}", card.collection_id, if card.deleted { "deleted" } else { "alive" });
     for (id, field) in &card.fields {
-        let visible = |value: &pb::Value| match &value.kind {
-            Some(pb::value::Kind::StringValue(target)) if LINK_FIELDS.contains(&id.as_str()) => alive(target),
-            _ => true,
-        };
         let _ = match field {
-            Field::Register(value) if visible(value) => write!(text, " {id}={:?}", value.kind),
-            Field::Register(_) => write!(text, " {id}={:?}", null().kind),
+            Field::Register(value) => write!(text, " {id}={:?}", value.kind),
             Field::Text(value) => write!(text, " {id}={value:?}"),
             Field::Counter(value) => write!(text, " {id}={value}"),
             Field::Set(elements) => {
-                let shown: Vec<_> = elements.values().filter(|v| visible(v)).map(|v| &v.kind).collect();
+                let shown: Vec<_> = elements.values().map(|v| &v.kind).collect();
                 write!(text, " {id}={shown:?}")
             }
+            Field::Link(target) => write!(text, " {id}={target:?}"),
+            Field::Links(targets) => write!(text, " {id}={targets:?}"),
         };
     }
+    let _ = write!(text, " deleted targets {deleted_targets:?}");
     text
+}
+
+fn change_links(targets: &mut BTreeSet<String>, changed: &pb::LinksChanged) -> Result<(), Wrong> {
+    for target in &changed.added_record_ids {
+        if !targets.insert(target.clone()) {
+            return Err(format!("linked what was linked: {target}"));
+        }
+    }
+    for target in &changed.removed_record_ids {
+        if !targets.remove(target) {
+            return Err(format!("unlinked what was not linked: {target}"));
+        }
+    }
+    Ok(())
 }
 
 fn change_set(elements: &mut BTreeMap<Vec<u8>, pb::Value>, changed: &pb::SetChanged) -> Result<(), Wrong> {
@@ -203,8 +284,8 @@ fn spliced(text: &str, splices: &[pb::TextSplice]) -> Result<String, Wrong> {
                     result.push(rest.next().ok_or("no character to keep")?);
                 }
             }
-            Step::Insert(insert) => result.push_str(insert),
-            Step::Delete(delete) => {
+            Step::InsertedText(insert) => result.push_str(insert),
+            Step::DeletedText(delete) => {
                 for expected in delete.chars() {
                     if rest.next() != Some(expected) {
                         return Err(format!("a splice deletes {delete:?}, which is not there"));
@@ -215,11 +296,6 @@ fn spliced(text: &str, splices: &[pb::TextSplice]) -> Result<String, Wrong> {
     }
     result.extend(rest);
     Ok(result)
-}
-
-/// Null.
-pub(crate) fn null() -> pb::Value {
-    pb::Value { kind: Some(pb::value::Kind::NullValue(pb::Null {})) }
 }
 
 /// A string.
@@ -244,8 +320,7 @@ fn field_of(state: &State) -> Field {
         State::Text(text) => Field::Text(text.clone()),
         State::Counter(value) => Field::Counter(*value),
         State::Elements(list) => set(list.values.clone()),
-        State::TargetRecordId(id) if id.is_empty() => Field::Register(null()),
-        State::TargetRecordId(id) => Field::Register(string(id)),
-        State::TargetRecordIds(ids) => set(ids.record_ids.iter().map(|id| string(id)).collect()),
+        State::Link(link) => Field::Link(link.target_record_id.clone()),
+        State::Links(ids) => Field::Links(ids.record_ids.iter().cloned().collect()),
     }
 }

@@ -2,9 +2,10 @@
 //! confirmed state folded from its feed, and patience.
 
 mod author;
-mod beats;
+pub(super) mod chooser;
 mod feed;
 pub(super) mod fold;
+mod heartbeats;
 mod prober;
 mod reader;
 mod sender;
@@ -23,6 +24,7 @@ use tonic::{Code, Status};
 use super::record::{Dot, Record};
 use super::world::{Phase, World};
 use super::{ambient, net};
+use chooser::Chosen;
 use fold::Fold;
 use syncline_core::hash::{CHAIN_START, Hash};
 use syncline_core::history::{FeedRecorder, Recorder};
@@ -46,6 +48,8 @@ pub(super) struct Client {
     pub replica_id: String,
     pub world: Rc<World>,
     pub state: RefCell<State>,
+    /// What it has of the collections that it chose, through a feed of their own.
+    pub chosen: RefCell<Chosen>,
     dice: RefCell<StdRng>,
     /// Its presence, as the server named it.
     pub connection: RefCell<String>,
@@ -100,6 +104,7 @@ impl Client {
             name: net::client_name(number),
             replica_id: replica_id(number),
             world,
+            chosen: RefCell::default(),
             state: RefCell::new(State { chain: Some(CHAIN_START), ..State::default() }),
             dice: RefCell::new(StdRng::seed_from_u64(seed ^ (0xc11e << 8) ^ number as u64)),
             connection: RefCell::default(),
@@ -128,9 +133,10 @@ impl Client {
             tokio::task::spawn_local(self.clone().write()),
             tokio::task::spawn_local(self.clone().send()),
             tokio::task::spawn_local(self.clone().follow()),
-            tokio::task::spawn_local(self.clone().beat()),
+            tokio::task::spawn_local(self.clone().send_heartbeats()),
             tokio::task::spawn_local(self.clone().read()),
             tokio::task::spawn_local(self.clone().probe()),
+            tokio::task::spawn_local(self.clone().choose()),
         ];
         for task in tasks {
             task.await?;
@@ -158,7 +164,7 @@ impl Client {
         }
     }
 
-    fn habits(&self) -> &super::plan::Habits {
+    pub(super) fn habits(&self) -> &super::plan::Habits {
         &self.world.plan.clients[self.number]
     }
 

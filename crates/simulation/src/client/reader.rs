@@ -22,8 +22,15 @@ impl Client {
             }
             let record_id = self.roll(|dice| RECORDS[dice.random_range(0..RECORDS.len())]).to_owned();
             let acknowledged = self.state.borrow().acknowledged.max(self.state.borrow().position);
-            let request =
-                pb::GetRecordRequest { workspace_id: WORKSPACE.to_owned(), record_id: record_id.clone() };
+            // Every other read names what it must contain; the others must contain it all the same.
+            let at_least = self.chance(0.5).then(|| pb::Cursor {
+                workspace_id: WORKSPACE.to_owned(),
+                epoch: self.state.borrow().epoch,
+                seq_inclusive: acknowledged,
+                ..Default::default()
+            });
+            let workspace_id = WORKSPACE.to_owned();
+            let request = pb::GetRecordRequest { workspace_id, record_id: record_id.clone(), at_least };
             let mut client = RecordServiceClient::new(link.channel.clone());
             match within(client.get_record(request)).await {
                 Ok(response) => {

@@ -64,8 +64,11 @@ impl Client {
         let counters: Vec<u64> = operations.iter().map(counter_of).collect();
         self.note(format_args!("submits {counters:?} to server {}", link.server));
         let sent: Vec<SubmissionId> = counters.iter().map(|counter| self.sends(*counter)).collect();
-        let request =
-            pb::SubmitRequest { workspace_id: WORKSPACE.to_owned(), operations: operations.clone() };
+        let request = pb::SubmitRequest {
+            workspace_id: WORKSPACE.to_owned(),
+            operations: operations.clone(),
+            ..Default::default()
+        };
         let mut client = OperationServiceClient::new(link.channel.clone());
         match within(client.submit(request)).await {
             Ok(response) => {

@@ -29,7 +29,7 @@ impl Client {
 
     async fn try_snapshot(&self, link: &Link) -> Result<Result<(), String>, Status> {
         let mut client = ChangeServiceClient::new(link.channel.clone());
-        let request = pb::SnapshotRequest { workspace_id: WORKSPACE.to_owned(), filter: None };
+        let request = pb::SnapshotRequest { workspace_id: WORKSPACE.to_owned(), ..Default::default() };
         let mut stream = within(client.snapshot(request)).await?.into_inner();
         let mut fold = Fold::default();
         let mut first: Option<pb::Cursor> = None;

@@ -15,7 +15,8 @@ use syncline_core::hash::Secret;
 use syncline_core::ids::{ConflictId, Dot};
 use syncline_core::merge::text::{Hunk, SettledHunk, Splice};
 use syncline_core::operation::{
-    Action, CausalContext, Identity, Knowledge, Malformed, Mutation, Operation, Rejection, Settlement, WaitOn,
+    Action, CausalContext, ConflictAction, ConflictMutation, Identity, Knowledge, Malformed, Mutation,
+    MutationKind, Operation, RecordMutation, Rejection, Settlement, WaitOn,
 };
 use syncline_core::refusal::Refusal;
 use syncline_core::schema::{Collection, Field, FieldKind, OnClash, OnDominate, Provisional, Schema};
@@ -44,11 +45,11 @@ fn stamp(seq: u64) -> Stamp {
 
 fn author() -> Author {
     let extras = vec![Extra { replica_no: 9, counter: 2 }];
-    Author { replica_no: 3, counter: 300, base_seq: 128, extras }
+    Author { replica_no: 3, counter: 300, base_seq: 128, extras, own_requests: vec![7, 300] }
 }
 
 fn context() -> CausalContext {
-    CausalContext { epoch: 0x0123_4567_89ab_cdef, base_seq: 128, extras: vec![dot(2)] }
+    CausalContext { extras: vec![dot(2)], ..CausalContext::at(0x0123_4567_89ab_cdef, 128) }
 }
 
 fn hunk() -> Hunk {
@@ -82,7 +83,7 @@ fn scopes() -> [ScopePart; 3] {
 }
 
 fn all_actions() -> Vec<Action> {
-    let (field, conflict) = (id("f"), conflict_id());
+    let field = id("f");
     vec![
         Action::Create { fields: vec![(id("a"), Value::Int(1)), (id("b"), Value::Null)] },
         Action::Delete,
@@ -98,22 +99,27 @@ fn all_actions() -> Vec<Action> {
         Action::Link { field: field.clone(), target: id("t") },
         Action::Unlink { field: field.clone(), target: Some(id("t")) },
         Action::Unlink { field, target: None },
-        Action::Defer { conflict, revision: 4, remind_at_ms: 1_700_000_000_000 },
-        Action::Assign { conflict, assignee: id("ada") },
-        Action::Reopen { conflict },
-        Action::Remind { conflict },
+    ]
+}
+
+fn all_conflict_actions() -> Vec<ConflictAction> {
+    vec![
+        ConflictAction::Defer { revision: 4, remind_at_ms: 1_700_000_000_000 },
+        ConflictAction::Assign { assignee: Some(id("ada")) },
+        ConflictAction::Assign { assignee: None },
+        ConflictAction::Reopen,
+        ConflictAction::Remind,
     ]
 }
 
 fn mutations() -> Vec<Mutation> {
-    let mutation = |action| Mutation {
-        collection: id("cards"),
-        record: id("card-1"),
-        action,
-        observed_seq: Some(0),
-        resolves: Some(conflict_id()),
+    let on_record = |action| {
+        let (collection, record, resolves) = (id("cards"), id("card-1"), Some(conflict_id()));
+        RecordMutation { collection, record, action, observed_seq: Some(0), resolves }.into()
     };
-    all_actions().into_iter().map(mutation).collect()
+    let on_conflict = |action| ConflictMutation { conflict: conflict_id(), action }.into();
+    let on_records = all_actions().into_iter().map(on_record);
+    on_records.chain(all_conflict_actions().into_iter().map(on_conflict)).collect()
 }
 
 fn all_refusals() -> Vec<Refusal> {
@@ -124,9 +130,9 @@ fn all_refusals() -> Vec<Refusal> {
         Refusal::InvalidValue { detail: detail() },
         Refusal::ValueTooDeep { limit: 16 },
         Refusal::UnknownAction,
-        Refusal::UnknownCollection { collection: id("c") },
-        Refusal::UnknownField { collection: id("c"), field: id("f") },
-        Refusal::KindMismatch { field: id("f"), kind: FieldKind::ToMany, action: id("set") },
+        Refusal::UndeclaredCollection { collection: id("c") },
+        Refusal::UndeclaredField { collection: id("c"), field: id("f") },
+        Refusal::KindMismatch { field: id("f"), kind: FieldKind::ToMany, action: MutationKind::SetField },
         Refusal::ContextAhead { base_seq: 5, head_seq: 4 },
         Refusal::WrongEpoch { epoch: 1, expected_epoch: 2 },
         Refusal::InvalidContext { detail: detail() },
@@ -147,9 +153,12 @@ fn all_refusals() -> Vec<Refusal> {
         Refusal::SetTooLarge { field: id("f"), limit: 10_000 },
         Refusal::ConflictNotFound { conflict },
         Refusal::ConflictChanged { conflict, revision: 2 },
-        Refusal::ConflictNotLive { conflict, status: id("resolved") },
+        Refusal::ConflictNotLive { conflict, status: ConflictStatus::Resolved },
         Refusal::ConflictLive { conflict },
         Refusal::Inconsistent { detail: detail() },
+        Refusal::HistoryRewound { base_seq: 7 },
+        Refusal::NotAllSettled { operation_index: 3 },
+        Refusal::UnknownField { field: "operations[0].77".to_owned() },
     ]
 }
 
@@ -185,7 +194,7 @@ fn alternative(state: AlternativeState, value: Option<Value>, hunk: Option<Alter
         state,
         value,
         hunk,
-        action: id("edit_text"),
+        action: Some(MutationKind::EditText),
         dot: dot(300),
         actor: id("Ada"),
         correlation_id: id("corr"),
@@ -243,6 +252,7 @@ fn operation(identity: Identity, knowledge: Knowledge) -> Operation {
         knowledge,
         mutations: mutations(),
         depends_on: vec![dot(7)],
+        after_requests: vec![id("request-0")],
         await_records: true,
         correlation_id: id("corr"),
         actor: id("Ada"),
@@ -268,7 +278,6 @@ fn rejection(refusal: Refusal) -> Row {
         rejection: Rejection { refusal, mutation_index: Some(0) },
         at_seq: 41,
         correlation_id: id("corr"),
-        request_id: Some(id("request-1")),
     })
 }
 
@@ -419,6 +428,9 @@ fn effects() -> Vec<EffectKind> {
         summary.closing = (index != 6).then_some(Closing { seq: 90, at_ms: -1, reason });
         effects.push(EffectKind::Conflict { event, summary });
     }
+    effects.push(EffectKind::Link { target: Some(id("card-2")) });
+    effects.push(EffectKind::Link { target: None });
+    effects.push(EffectKind::Links { added: vec![id("card-2"), id("card-3")], removed: vec![id("card-4")] });
     effects
 }
 
@@ -465,7 +477,7 @@ pub fn connection() -> ConnectionContent {
         actor: id("Ada"),
         streams: true,
         connected_at_ms: 1_700_000_000_000,
-        last_beat_at_ms: 1_700_000_001_000,
+        last_heartbeat_at_ms: 1_700_000_001_000,
         seq: 40,
         round_trip_us: 900,
         jitter_us: 80,

@@ -10,7 +10,9 @@ use uuid::Uuid;
 use super::samples;
 use crate::store::stored::{FORMAT, decode_row, encode_row, kind};
 use syncline_core::ids::Dot;
-use syncline_core::operation::{Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome};
+use syncline_core::operation::{
+    Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome, RecordMutation,
+};
 use syncline_core::schema::{Collection, Field, FieldKind, Schema};
 use syncline_core::sequencer::{Environment, submit};
 use syncline_core::state::{FieldValue, Key, Row, WorkspaceState};
@@ -109,15 +111,17 @@ fn told(row: &Row) -> BTreeSet<Vec<u8>> {
 }
 
 fn on(record: &str, action: Action) -> Mutation {
-    Mutation { collection: "cards".into(), record: record.into(), action, observed_seq: None, resolves: None }
+    let (collection, record) = ("cards".into(), record.into());
+    RecordMutation { collection, record, action, observed_seq: None, resolves: None }.into()
 }
 
 fn operation(replica: u128, counter: u64, base_seq: u64, mutations: Vec<Mutation>) -> Operation {
     Operation {
         identity: Identity::Dot(Dot { replica: Uuid::from_u128(replica), counter }),
-        knowledge: Knowledge::Context(CausalContext { epoch: EPOCH, base_seq, extras: Vec::new() }),
+        knowledge: Knowledge::Context(CausalContext::at(EPOCH, base_seq)),
         mutations,
         depends_on: Vec::new(),
+        after_requests: Vec::new(),
         await_records: false,
         correlation_id: "".into(),
         actor: "".into(),
@@ -128,7 +132,7 @@ fn operation(replica: u128, counter: u64, base_seq: u64, mutations: Vec<Mutation
 
 fn settle(state: &mut WorkspaceState, operation: &Operation) {
     let outcome = submit(state, operation, ENV).expect("everything is in memory").outcome;
-    assert!(matches!(outcome, Outcome::Settled { .. }), "{outcome:?}");
+    assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
 }
 
 fn hold(state: &mut WorkspaceState, operation: &Operation) {

@@ -4,10 +4,12 @@
  * one page do not know each other.
  */
 
+import type { ServerInfo } from './domain/change.js';
 import type { ConflictDetail, ConflictKind, ConflictStatus, ConflictSummary } from './domain/conflict.js';
 import type { CollectionId, ConflictId, Dot, FieldId, RecordId, ReplicaId, Seq } from './domain/ids.js';
 import type { Hunk, Refusal } from './domain/operation.js';
 import type { Schema } from './domain/schema.js';
+import type { Timestamp } from './domain/timestamp.js';
 import type { Value, WritableValue } from './domain/value.js';
 import type { SynclineError } from './errors.js';
 import type { SchemaDefinition } from './schema.js';
@@ -262,6 +264,12 @@ export interface RecordView<S extends SchemaDefinition = Untyped, C extends Coll
    * shows null, an empty text, 0 or nothing, as its kind has it.
    */
   readonly fields: FieldsOf<S, C>;
+  /**
+   * Fields that hold something of a newer version of this program. What they hold is kept; in `fields` they show null, or
+   * nothing as their kind in the schema of the program has it. Show "needs a newer version" in their place: writing to
+   * them throws `NEEDS_NEWER_VERSION`.
+   */
+  readonly opaque: readonly FieldId[];
   /** The position this picture shows, for {@link WriteOptions.observed}. */
   readonly seq: Seq;
   readonly sync: SyncMark;
@@ -277,9 +285,9 @@ export type RecordOf<S extends SchemaDefinition = Untyped, C extends CollectionO
 
 /**
  * Where a record or field stands, the first that applies: `unsaved` (on no disk yet), `pending` (waits to be sent or
- * for an answer), `conflict` (has a live conflict), `synced`.
+ * for an answer), `conflict` (has a live conflict), `opaque` (needs a newer version of this program), `synced`.
  */
-export type SyncMark = 'unsaved' | 'pending' | 'conflict' | 'synced';
+export type SyncMark = 'unsaved' | 'pending' | 'conflict' | 'opaque' | 'synced';
 
 /** A condition on a record. A missing field equals null. */
 export type Condition<S extends SchemaDefinition = Untyped, C extends CollectionOf<S> = CollectionOf<S>> =
@@ -291,11 +299,11 @@ export type Condition<S extends SchemaDefinition = Untyped, C extends Collection
 /** A condition on a field that shows values of a type. */
 export type FieldCondition<F extends FieldId, V> =
   | { readonly field: F; readonly op: 'eq' | 'ne'; readonly value: V | null }
-  /** Numbers with numbers, strings with strings (by code point); anything else does not hold. */
+  /** Numbers with numbers, strings with strings (by code point), times with times; anything else does not hold. */
   | {
       readonly field: F;
       readonly op: 'lt' | 'lte' | 'gt' | 'gte';
-      readonly value: Extract<V, number | bigint | string>;
+      readonly value: Extract<V, number | bigint | string | Timestamp>;
     }
   | { readonly field: F; readonly op: 'in'; readonly values: readonly (V | null)[] }
   /** A set or to-many field has the element; a text or string contains the string, character by character. */
@@ -309,10 +317,10 @@ export type FieldCondition<F extends FieldId, V> =
 export type Where<S extends SchemaDefinition = Untyped, C extends CollectionOf<S> = CollectionOf<S>> =
   | Condition<S, C>
   | {
-      readonly [F in FieldOf<S, C>]?: Extract<ShownOf<S, C, F>, boolean | number | bigint | string> | null;
+      readonly [F in FieldOf<S, C>]?: Extract<ShownOf<S, C, F>, boolean | number | bigint | string | Timestamp> | null;
     };
 
-/** An order; ties are broken by id, ascending. null < booleans < numbers < strings (by code point) < everything else. */
+/** An order; ties are broken by id, ascending. null < booleans < numbers < strings (by code point) < times < everything else. */
 export interface OrderBy<F extends FieldId = FieldId> {
   readonly field: F;
   readonly direction?: 'asc' | 'desc';
@@ -465,6 +473,8 @@ export interface ConnectionSnapshot {
   /** Whether this tab holds the connection for all tabs of the browser. */
   readonly role: 'leader' | 'follower';
   readonly storage: 'durable' | 'memory' | 'full';
+  /** What the server said of itself when the feed opened last. */
+  readonly server?: ServerInfo;
 }
 
 export type ConnectionReason =
@@ -486,6 +496,8 @@ export type ConnectionReason =
   | 'protocol'
   /** The server's history was rewound; the client is putting its own work back. */
   | 'history_rewound'
+  /** The server sent something this version of the program does not know. Nothing is lost; an update is needed. */
+  | 'update_needed'
   | 'storage_full'
   | 'storage_memory'
   /** The queue was paused. */
@@ -639,6 +651,8 @@ export type Notice =
   | { readonly type: 'rejected'; readonly item: RejectedItem }
   | { readonly type: 'conflict'; readonly conflict: ConflictSummary; readonly own: boolean }
   | { readonly type: 'reminder'; readonly conflict: ConflictSummary }
+  /** The server sent something this version of the program does not know: it has to be updated. Nothing is lost. */
+  | { readonly type: 'update_needed' }
   | { readonly type: 'history_rewound'; readonly rebased: number }
   | { readonly type: 'replica_changed'; readonly rebased: number }
   | { readonly type: 'not_saved'; readonly dot: Dot; readonly error: SynclineError }

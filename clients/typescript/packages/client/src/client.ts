@@ -92,6 +92,8 @@ class Client implements Syncline {
   private readonly events = new Emitter<ClientEvents>();
   private readonly ended = new AbortController();
   private open = false;
+  /** It is told once. */
+  private outdated = false;
 
   constructor(
     private readonly options: SynclineOptions,
@@ -265,6 +267,10 @@ class Client implements Syncline {
       conflictEvent: ({ event, conflict }, own) => {
         if (event === 'opened') this.notify({ type: 'conflict', conflict, own });
         if (event === 'reminded') this.notify({ type: 'reminder', conflict });
+      },
+      updateNeeded: () => {
+        if (!this.outdated) this.notify({ type: 'update_needed' });
+        this.outdated = true;
       },
       restarted: (cause, rebased, count) => {
         if (cause === 'snapshot') return;

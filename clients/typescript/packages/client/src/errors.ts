@@ -8,6 +8,8 @@ export type SynclineErrorCode =
   | 'INVALID_ARGUMENT'
   /** The mutation does not fit what the client shows (no such record, wrong kind, outside of a text); nothing happened. */
   | 'INVALID_MUTATION'
+  /** The field or conflict holds something that only a newer version of this program knows; nothing happened. */
+  | 'NEEDS_NEWER_VERSION'
   /** The transaction function threw or returned a promise; nothing happened. */
   | 'TRANSACTION_FAILED'
   /** Too much waits already. */

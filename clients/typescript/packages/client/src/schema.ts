@@ -1,6 +1,7 @@
 import { isId } from './domain/dot.js';
 import type { CollectionId, FieldId } from './domain/ids.js';
 import type { FieldSchema, Schema } from './domain/schema.js';
+import type { Timestamp } from './domain/timestamp.js';
 import type { FieldKind, Value } from './domain/value.js';
 import { SynclineError } from './errors.js';
 
@@ -42,14 +43,18 @@ export interface SchemaDefinition<
     Record<CollectionId, CollectionDefinition>
   >,
 > {
-  readonly strict: boolean;
+  /** Absent: as the server has it. */
+  readonly strict?: boolean;
   readonly collections: Collections;
 }
 
 /** The values a set can have as elements. */
-export type ElementValue = null | boolean | number | bigint | string | Uint8Array;
+export type ElementValue = null | boolean | number | bigint | string | Uint8Array | Timestamp;
 
-/** One value, replaced as a whole: `register<string>()`. For objects use a `type`; an `interface` does not fit. */
+/**
+ * One value, replaced as a whole: `register<string>()`, or `register<Timestamp>()` for a time, which takes a `Date`, too.
+ * For objects use a `type`; an `interface` does not fit.
+ */
 export function register<T extends Value = Value>(policies: ClashPolicies = {}): FieldDefinition<'register', T, never> {
   return { ...policies, kind: 'register' };
 }
@@ -117,7 +122,7 @@ type Checked<Collections> = {
  * const client = createSyncline({ schema, url, workspace, actor });
  * ```
  *
- * `strict` (default: false) refuses collections and fields that the schema does not have.
+ * `strict` refuses collections and fields that the schema does not have; absent, the server decides.
  */
 export function defineSchema<
   const Collections extends Readonly<Record<CollectionId, CollectionDefinition>>,
@@ -125,7 +130,7 @@ export function defineSchema<
   readonly strict?: boolean;
   readonly collections: Collections & Checked<Collections>;
 }): SchemaDefinition<Collections> {
-  const { strict = false, collections } = definition;
+  const { strict, collections } = definition;
   for (const [collection, fields] of Object.entries(collections as Readonly<Record<string, CollectionDefinition>>)) {
     checkId(collection, 'a collection');
     for (const [field, { target }] of Object.entries(fields)) {
@@ -135,7 +140,7 @@ export function defineSchema<
       }
     }
   }
-  return { strict, collections };
+  return { ...(strict !== undefined && { strict }), collections };
 }
 
 function checkId(id: string, what: string): void {
@@ -148,7 +153,7 @@ export function schemaOf(definition: SchemaDefinition): Schema {
     const entries = Object.entries(fields).map(([id, field]): readonly [FieldId, FieldSchema] => [id, fieldOf(field)]);
     return [collection, new Map(entries)] as const;
   });
-  return { version: 0, strict: definition.strict, collections: new Map(collections) };
+  return { version: 0, strict: definition.strict ?? false, collections: new Map(collections) };
 }
 
 function fieldOf(field: FieldDefinition<FieldKind, unknown>): FieldSchema {
@@ -171,21 +176,25 @@ export function schemaDifferences(definition: SchemaDefinition, server: Schema):
       if (other === undefined) {
         if (server.strict) differences.push(`the server has no field ${collection}.${id}`);
       } else if (other !== kind) {
-        differences.push(`${collection}.${id} is a ${other} on the server and a ${kind} in the program`);
+        const there = other === 'opaque' ? 'of a newer kind' : `a ${other}`;
+        differences.push(`${collection}.${id} is ${there} on the server and a ${kind} in the program`);
       }
     }
   }
   return differences;
 }
 
-/** A schema as `syncline.v1.Schema` has it in JSON, as far as it is set: what `syncline schema apply` reads. */
+/**
+ * A schema as `syncline.v1.Schema` has it in JSON, as far as the program says it: what `syncline schema apply` reads. What
+ * is absent stays as the server has it.
+ */
 export function schemaJson(definition: SchemaDefinition): SchemaJson {
   const collections: Record<CollectionId, { readonly fields: Record<FieldId, FieldSchemaJson> }> = {};
   for (const [collection, fields] of Object.entries(definition.collections)) {
     const entries = Object.entries(fields).map(([id, field]) => [id, fieldJson(field)] as const);
     define(collections, collection, { fields: entries.reduce((all, [id, json]) => define(all, id, json), {}) });
   }
-  return { ...(definition.strict && { strict: true }), collections };
+  return { ...(definition.strict !== undefined && { strict: definition.strict }), collections };
 }
 
 /** A name such as __proto__ is a name like any other. */
@@ -193,7 +202,7 @@ function define<T extends object>(object: T, name: string, value: unknown): T {
   return Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
 }
 
-/** A field in JSON; what is absent has its default. */
+/** A field in JSON; what is absent stays as it is, in a new field by default. */
 export interface FieldSchemaJson {
   readonly kind: string;
   readonly provisional?: string;
@@ -207,11 +216,11 @@ export interface SchemaJson {
 }
 
 function fieldJson(field: FieldDefinition<FieldKind, unknown>): FieldSchemaJson {
-  const { kind, provisional, onClash, onDominate } = fieldOf(field);
+  const { kind, provisional, onClash, onDominate } = field;
   return {
     kind: `FIELD_KIND_${kind.toUpperCase()}`,
-    ...(provisional !== 'incumbent' && { provisional: `PROVISIONAL_RULE_${provisional.toUpperCase()}` }),
-    ...(onClash !== 'open' && { onClash: `CLASH_RULE_${onClash.toUpperCase()}` }),
-    ...(onDominate !== 'keep' && { onDominate: `DOMINATE_RULE_${onDominate.toUpperCase()}` }),
+    ...(provisional && { provisional: `PROVISIONAL_RULE_${provisional.toUpperCase()}` }),
+    ...(onClash && { onClash: `CLASH_RULE_${onClash.toUpperCase()}` }),
+    ...(onDominate && { onDominate: `DOMINATE_RULE_${onDominate.toUpperCase()}` }),
   };
 }

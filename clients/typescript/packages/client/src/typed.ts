@@ -3,6 +3,7 @@
  * be there and have any value. Nothing in here exists at run time.
  */
 import type { CollectionId, FieldId } from './domain/ids.js';
+import type { Timestamp } from './domain/timestamp.js';
 import type { Double, FieldKind, Value, WritableValue } from './domain/value.js';
 import type { FieldDefinition, SchemaDefinition } from './schema.js';
 
@@ -74,7 +75,9 @@ export type FieldsOf<S extends SchemaDefinition, C> =
   C extends CollectionOf<S> ? { readonly [F in keyof S['collections'][C]]: ShownField<S['collections'][C][F]> } : never;
 
 /** A value that can be written into a register. */
-type Written<T> = Value extends T ? WritableValue : T | null | (number extends T ? Double : never);
+type Written<T> = Value extends T
+  ? WritableValue
+  : T | null | (number extends T ? Double : never) | (Timestamp extends T ? Date : never);
 
 /** What a register takes. */
 export type RegisterValue<S extends SchemaDefinition, C, F> =
@@ -82,7 +85,11 @@ export type RegisterValue<S extends SchemaDefinition, C, F> =
 
 /** An element of a set. */
 export type ElementOf<S extends SchemaDefinition, C, F> =
-  FieldAt<S, C, F> extends FieldDefinition<FieldKind, infer T> ? (Value extends T ? WritableValue : T) : never;
+  FieldAt<S, C, F> extends FieldDefinition<FieldKind, infer T>
+    ? Value extends T
+      ? WritableValue
+      : T | (Timestamp extends T ? Date : never)
+    : never;
 
 /** The collection that a field's links lead to. */
 export type TargetOf<S extends SchemaDefinition, C, F> =

@@ -73,6 +73,9 @@ export interface TextFieldBinding {
   readonly props: {
     readonly ref: RefCallback<HTMLTextAreaElement | HTMLInputElement>;
     readonly value: string;
+    /** Of a text that needs a newer version of the program. */
+    readonly readOnly?: boolean;
+    readonly placeholder?: string;
     readonly onChange: ChangeEventHandler<HTMLTextAreaElement | HTMLInputElement>;
     readonly onKeyDown: KeyboardEventHandler<HTMLTextAreaElement | HTMLInputElement>;
     readonly onCompositionStart: CompositionEventHandler<HTMLTextAreaElement | HTMLInputElement>;

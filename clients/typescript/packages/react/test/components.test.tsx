@@ -41,6 +41,23 @@ describe('<ConnectionStatus/>', () => {
     expect(screen.getByRole('status').textContent).toBe('');
   });
 
+  it('says that an update is needed, and the notice does once', async () => {
+    const fake = new Fake();
+    show(
+      fake,
+      <>
+        <ConnectionStatus />
+        <Notices />
+      </>,
+    );
+    act(() => {
+      fake.connection.set({ ...ONLINE, state: 'degraded', reason: 'update_needed', transport: 'waiting' });
+      fake.notify({ type: 'update_needed' });
+    });
+    expect(screen.getByRole('alert').textContent).toContain('An update is needed');
+    expect((await screen.findByRole('listitem')).textContent).toContain('The server is newer than this application');
+  });
+
   it('shows how far sending is, and lets one try at once', () => {
     const fake = new Fake();
     show(fake, <ConnectionStatus words={{ offline: () => 'Weg.' }} />);
@@ -60,19 +77,21 @@ describe('<ConnectionStatus/>', () => {
 
 it('<SyncMark/> says what is not simply synced', () => {
   const fake = new Fake();
-  fake.put(recordOf('a', {}, { sync: 'pending', fieldSync: { title: 'conflict' } }));
+  fake.put(recordOf('a', {}, { sync: 'pending', fieldSync: { title: 'conflict', due: 'opaque' } }));
   show(
     fake,
     <>
       <SyncMark recordId="a" />
       <SyncMark recordId="a" field="title" />
       <SyncMark recordId="a" field="body" />
+      <SyncMark recordId="a" field="due" />
       <SyncMark recordId="none" />
     </>,
   );
   expect(screen.getAllByRole('img').map((mark) => mark.getAttribute('aria-label'))).toEqual([
     'Waits to be sent',
     'Has a conflict to decide',
+    'Needs a newer version',
   ]);
 });
 
@@ -126,6 +145,22 @@ describe('<ConflictInbox/>', () => {
     fireEvent.change(screen.getByLabelText('What it should say'), { target: { value: 'A launch' } });
     fireEvent.click(screen.getByRole('button', { name: 'Use this' }));
     expect(fake.calls.resolve).toHaveBeenLastCalledWith(detail, { type: 'value', value: 'A launch' });
+  });
+
+  it('offers nothing that only a newer version can show or decide', async () => {
+    const { alternatives, record } = titleClash();
+    const [ada, grace] = alternatives;
+    if (ada === undefined || grace === undefined) throw new Error('no sides');
+    const { seq, dot, actor, context, state, replacedText, action, siblings, provisional, correlationId } = grace;
+    const said = { seq, dot, actor, context, state, replacedText, action, siblings, provisional, correlationId };
+    setup(titleClash({ alternatives: [ada, { ...said, opaque: true }], record: { ...record, opaque: ['tags'] } }));
+    expect((await screen.findAllByText('Needs a newer version')).length).toBe(2);
+    expect(screen.queryByRole('button', { name: 'Use this: what Grace wrote' })).toBeNull();
+    expect(screen.getByRole('button', { name: 'Use this: what Ada wrote' })).toBeTruthy();
+    cleanup();
+    setup(titleClash({ summary: { ...SUMMARY, kind: 'unknown' } }));
+    const keep = await screen.findByRole('button', { name: 'Needs a newer version' });
+    expect(keep.hasAttribute('disabled')).toBe(true);
   });
 
   it('compares texts, and offers the side that was not applied', async () => {

@@ -64,6 +64,7 @@ export function recordOf(id: string, fields: Record<string, Value>, more: Partia
     collection: 'cards',
     deleted: false,
     fields,
+    opaque: [],
     seq: 1,
     sync: 'synced',
     fieldSync: {},
@@ -221,14 +222,10 @@ export const SUMMARY: ConflictItem['summary'] = {
   revision: 1,
   collectionId: 'cards',
   recordId: 'card-1',
-  fieldId: 'title',
-  targetRecordId: '',
+  fieldIds: ['title'],
   openedSeq: 4,
-  assignee: '',
   deferCount: 0,
-  parentConflictId: '',
   alternativeCount: 2,
-  closeReason: '',
 };
 
 const side = (seq: number, actor: string, value: string): ConflictDetail['alternatives'][number] => ({
@@ -240,7 +237,7 @@ const side = (seq: number, actor: string, value: string): ConflictDetail['altern
   value,
   state: 'head',
   replacedText: '',
-  action: 'set',
+  action: 'set_field',
   siblings: [],
   provisional: actor === 'Ada',
   correlationId: '',
@@ -253,8 +250,9 @@ export function titleClash(more: Partial<ConflictDetail> = {}): ConflictDetail {
     recordId: 'card-1',
     deleted: false,
     fields: { title: 'Big launch', votes: 3, assignees: ['ada'], tags: ['plan'] },
+    opaque: [],
   };
-  const ada = { collectionId: 'people', recordId: 'ada', deleted: false, fields: { name: 'Ada Lovelace' } };
+  const ada = { collectionId: 'people', recordId: 'ada', deleted: false, fields: { name: 'Ada Lovelace' }, opaque: [] };
   return {
     summary: SUMMARY,
     rule: 'register',
@@ -276,7 +274,7 @@ export function textClash(): ConflictDetail {
   const suppressed = { ...side(4, 'Grace', 'Good day'), state: 'suppressed' as const, hunk, replacedText: 'Hello' };
   const applied = { ...side(3, 'Ada', 'Hi there'), hunk: { ...hunk, insert: 'Hi there' }, replacedText: 'Hello' };
   return titleClash({
-    summary: { ...SUMMARY, kind: 'text_overlap', fieldId: 'body' },
+    summary: { ...SUMMARY, kind: 'text_overlap', fieldIds: ['body'] },
     alternatives: [applied, suppressed],
   });
 }

@@ -135,3 +135,12 @@ it('undo and redo are those of the client', () => {
   expect(fake.calls.undo).toHaveBeenCalledOnce();
   expect(fake.calls.redo).toHaveBeenCalledOnce();
 });
+
+it('a text that needs a newer version says so and takes nothing', () => {
+  const { fake, area } = setup('');
+  act(() => {
+    fake.put(recordOf('card-1', { body: null }, { opaque: ['body'] }));
+  });
+  expect([area.readOnly, area.placeholder, area.value]).toEqual([true, 'Needs a newer version', '']);
+  expect(fake.edits).toEqual([]);
+});

@@ -68,7 +68,9 @@ impl<'h> Reader<'_, 'h> {
             }
             FeedEventKind::Opened => self.opened(event),
             FeedEventKind::Changes => self.changes(event, delivered),
-            FeedEventKind::Checkpoint | FeedEventKind::GoAway => self.checkpoint(event),
+            FeedEventKind::Checkpoint | FeedEventKind::GoAway | FeedEventKind::Loading => {
+                self.checkpoint(event)
+            }
             FeedEventKind::Reset(reason) => self.reset(event, reason),
         }
     }

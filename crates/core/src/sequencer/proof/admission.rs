@@ -1,15 +1,15 @@
 //! What happens before an operation settles: identity, holding, quotas, circles, context, dependencies.
 
 use super::desk::{Desk, dot, operation, request};
-use super::script::{create, mutation, schema, set};
+use super::script::{create, create_in, mutation, schema, set};
 use super::server::EPOCH;
 use super::{Check, ensure};
-use crate::hash::hash;
+use crate::hash::{CHAIN_START, Hash, hash};
 use crate::limits::{
     HELD_BYTES_PER_REPLICA_MAX, HELD_BYTES_PER_WORKSPACE_MAX, HELD_PER_REPLICA_MAX, HELD_PER_WORKSPACE_MAX,
     HOLD_OPERATION_MS, HOLD_RECORD_MS, RELEASE_CASCADE_MAX, REQUEST_ID_MS,
 };
-use crate::operation::{Action, CausalContext, Knowledge, Malformed, Operation, Outcome, WaitOn};
+use crate::operation::{Action, CausalContext, Identity, Knowledge, Malformed, Operation, Outcome, WaitOn};
 use crate::refusal::Refusal;
 use crate::state::{HoldUsage, Key, Prefix, Row, WorkspaceHead};
 use crate::value::Value;
@@ -47,9 +47,52 @@ pub(super) fn check_foreign_contexts() -> Check {
     let ahead = operation(dot(1, 1), 5, vec![], vec![set("r0", "plain", 1)]);
     let refusal = desk.refused(&ahead)?;
     ensure!(refusal == Refusal::ContextAhead { base_seq: 5, head_seq: 1 }, "ahead: {refusal:?}");
-    let context = CausalContext { epoch: EPOCH + 1, base_seq: 0, extras: vec![] };
+    let context = CausalContext::at(EPOCH + 1, 0);
     let refusal = desk.refused(&Operation { knowledge: Knowledge::Context(context), ..ahead })?;
     ensure!(matches!(refusal, Refusal::WrongEpoch { .. }), "another epoch: {refusal:?}");
+    Ok(())
+}
+
+/// A base whose chain is another than the author saw is refused, wherever it lies; the right one is as good as none.
+pub(super) fn check_rewound() -> Check {
+    let mut desk = Desk::new()?;
+    for value in 1..6 {
+        desk.settle(1, value as u64, vec![set("r0", "plain", value)])?;
+    }
+    let chains: Vec<Hash> = desk.server.shelf.changes.iter().map(|change| change.chain).collect();
+    let knowing = |base_seq: u64, base_chain| {
+        Knowledge::Context(CausalContext {
+            base_chain: Some(base_chain),
+            ..CausalContext::at(EPOCH, base_seq)
+        })
+    };
+    let write = |replica, knowledge| Operation {
+        knowledge,
+        ..operation(dot(replica, 1), 0, vec![], vec![set("r0", "latest", 1)])
+    };
+    for (base_seq, replica) in [(0, 10), (1, 11), (3, 12), (6, 13)] {
+        let there = if base_seq == 0 { CHAIN_START } else { chains[base_seq as usize - 1] };
+        let gone = hash(b"another history");
+        let refusal = desk.refused(&write(replica, knowing(base_seq, gone)))?;
+        ensure!(refusal == Refusal::HistoryRewound { base_seq }, "{base_seq}: {refusal:?}");
+        let right = write(replica, knowing(base_seq, there));
+        let settled = desk.settled(&right)?;
+        ensure!(desk.settled(&right)? == settled, "sent again at {base_seq}");
+        let by_request = Operation {
+            identity: Identity::Request(format!("at-{base_seq}").into()),
+            ..write(1, knowing(base_seq, gone))
+        };
+        let refusal = desk.refused(&by_request)?;
+        ensure!(refusal == Refusal::HistoryRewound { base_seq }, "by request, {base_seq}: {refusal:?}");
+    }
+    // What waits is kept without it, and what settled says nothing of it.
+    let held = Operation { depends_on: vec![dot(20, 1)], ..write(21, knowing(3, chains[2])) };
+    desk.held(&held)?;
+    desk.held(&held)?;
+    desk.settled(&operation(dot(20, 1), 1, vec![], vec![]))?;
+    desk.settled(&held)?;
+    let kept = desk.server.shelf.changes.iter().all(|change| change.context.base_chain.is_none());
+    ensure!(kept, "a context in the log has a chain");
     Ok(())
 }
 
@@ -136,7 +179,7 @@ pub(super) fn check_circles() -> Check {
     let (receipt, _) = desk.submit(&operation(dot(4, 1), 1, vec![dot(2, 1)], plain(1)))?;
     let refused = matches!(
         &receipt.outcome,
-        Outcome::NotSettled { refusal: Some(Refusal::CausalityCycle { .. }), expected_counter: 1 }
+        Outcome::NotSettled { refusal: Some(Refusal::CausalityCycle { .. }), expected_counter: 1, .. }
     );
     ensure!(refused && held_rows(&desk) == 0, "a circle of three: {receipt:?}");
     // Here the circle closes only when the first thing waited for has settled.
@@ -225,7 +268,8 @@ pub(super) fn check_requests() -> Check {
     ensure!(desk.settled(&request("a", Knowledge::Latest, write(1)))? == first, "settled twice");
     let refusal = desk.refused(&request("a", Knowledge::Latest, write(2)))?;
     ensure!(matches!(refusal, Refusal::RequestIdReused { .. }), "another content: {refusal:?}");
-    let known = |base_seq, extras| Knowledge::Context(CausalContext { epoch: EPOCH, base_seq, extras });
+    let known =
+        |base_seq, extras| Knowledge::Context(CausalContext { extras, ..CausalContext::at(EPOCH, base_seq) });
     // Two requests made on one reading do not know each other, though the server's replica wrote both.
     let (_, settlement) = desk.settled(&request("b", known(1, vec![]), write(3)))?;
     ensure!(settlement.conflicts.len() == 1, "two requests of one reading");
@@ -235,9 +279,17 @@ pub(super) fn check_requests() -> Check {
     ensure!(matches!(desk.refused(&depends)?, Refusal::InvalidContext { .. }), "an unsettled dependency");
     desk.settle(1, 1, vec![set("r0", "latest", 1)])?;
     desk.settled(&depends)?;
-    let rejected = request("e", Knowledge::Latest, vec![set("nothing", "plain", 1)]);
-    let refusal = desk.rejected(&rejected)?;
-    ensure!(desk.rejected(&rejected)? == refusal, "a rejection stands");
+    // What was refused is not remembered: put right, it settles under the same id, and takes no counter before.
+    let early = request("e", Knowledge::Latest, vec![set("r0", "plain", 6), set("r1", "plain", 1)]);
+    let (receipt, wrote) = desk.submit(&early)?;
+    let refused = matches!(
+        &receipt.outcome,
+        Outcome::NotSettled { refusal: Some(Refusal::RecordNotFound { .. }), mutation_index: Some(1), .. }
+    );
+    ensure!(refused && wrote.is_empty() && receipt.dot.is_none(), "refused: {receipt:?}, {wrote:?}");
+    desk.settle(1, 1, vec![create("r1")])?;
+    let settled = desk.settled(&early)?;
+    ensure!(desk.settled(&early)? == settled, "put right, and settled twice");
     desk.server.now_ms += REQUEST_ID_MS;
     let again = desk.settled(&request("a", Knowledge::Latest, write(1)))?;
     ensure!(again != first, "a forgotten request id is a new one");
@@ -260,7 +312,7 @@ pub(super) fn check_abandoned() -> Check {
     let told = abandoned(&receipt.outcome) && receipt.duplicate && wrote.is_empty();
     ensure!(told, "what was lost turns up: {receipt:?}");
     let (receipt, wrote) = desk.server.abandon(dot(1, 2))?;
-    let settled = receipt.is_ok_and(|r| matches!(r.outcome, Outcome::Settled { .. }) && r.duplicate);
+    let settled = receipt.is_ok_and(|r| matches!(r.outcome, Outcome::Accepted { .. }) && r.duplicate);
     ensure!(settled && wrote.is_empty(), "abandoned after it settled");
     // A held operation can be given up: it waits for something that never comes.
     desk.held(&operation(dot(2, 1), 1, vec![dot(9, 9)], vec![]))?;
@@ -330,11 +382,10 @@ pub(super) fn check_schemas() -> Check {
     let mut desk = Desk::empty(strict)?;
     desk.settle(1, 0, vec![create("r0")])?;
     let refusal = desk.reject(1, 1, vec![set("r0", "undeclared", 1)])?;
-    ensure!(matches!(refusal, Refusal::UnknownField { .. }), "{refusal:?}");
-    let mut elsewhere = create("r1");
-    elsewhere.collection = "elsewhere".into();
+    ensure!(matches!(refusal, Refusal::UndeclaredField { .. }), "{refusal:?}");
+    let elsewhere = create_in("elsewhere", "r1");
     let refusal = desk.reject(1, 1, vec![elsewhere.clone()])?;
-    ensure!(matches!(refusal, Refusal::UnknownCollection { .. }), "{refusal:?}");
+    ensure!(matches!(refusal, Refusal::UndeclaredCollection { .. }), "{refusal:?}");
 
     let mut desk = Desk::new()?;
     desk.settle(1, 1, vec![elsewhere])?;

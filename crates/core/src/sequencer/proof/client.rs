@@ -62,7 +62,7 @@ impl Client {
 
     pub(super) fn context(&self) -> CausalContext {
         let extras = self.extras.iter().map(|(&replica, &counter)| Dot { replica, counter }).collect();
-        CausalContext { epoch: EPOCH, base_seq: self.base_seq, extras }
+        CausalContext { extras, ..CausalContext::at(EPOCH, self.base_seq) }
     }
 
     /// Writes an operation. Text edits on top of pending ones depend on them: were those rejected, the positions
@@ -85,6 +85,7 @@ impl Client {
             knowledge: Knowledge::Context(self.context()),
             mutations,
             depends_on: needed.into_iter().collect(),
+            after_requests: Vec::new(),
             await_records: false,
             correlation_id: format!("{dot}").into(),
             actor: "a model client".into(),
@@ -100,6 +101,7 @@ impl Client {
             operation,
             known: self.known.clone(),
             vector: self.vector.clone(),
+            own_requests: BTreeSet::new(),
             seen_texts,
         });
         self.learn(dot);
@@ -251,6 +253,7 @@ impl Client {
             counter,
             base_seq: context.base_seq,
             extras: context.extras.iter().filter_map(number).collect(),
+            own_requests: Vec::new(),
         }
     }
 
@@ -287,6 +290,7 @@ pub(super) fn text_op(change: &Change, place: &Place) -> Option<TextOp> {
 
 /// The text a mutation edits; a creation can begin one.
 pub(super) fn text_place(mutation: &Mutation) -> Option<Place> {
+    let mutation = mutation.on_record()?;
     let field = match &mutation.action {
         Action::EditText { field, .. } | Action::ReplaceText { field, .. } => field.clone(),
         Action::Create { fields } => fields.iter().find(|(field, _)| &**field == "text")?.0.clone(),
@@ -297,6 +301,7 @@ pub(super) fn text_place(mutation: &Mutation) -> Option<Place> {
 
 /// What a mutation of a text comes to for somebody who saw it like this.
 fn hunks_of(mutation: &Mutation, seen: &str) -> Vec<Hunk> {
+    let Some(mutation) = mutation.on_record() else { return Vec::new() };
     match &mutation.action {
         Action::EditText { hunks, .. } => hunks.clone(),
         Action::ReplaceText { text, .. } => diff(seen, text),

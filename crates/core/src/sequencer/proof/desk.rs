@@ -24,9 +24,10 @@ pub(super) fn dot(replica: u128, counter: Counter) -> Dot {
 pub(super) fn operation(dot: Dot, base_seq: Seq, extras: Vec<Dot>, mutations: Vec<Mutation>) -> Operation {
     Operation {
         identity: Identity::Dot(dot),
-        knowledge: Knowledge::Context(CausalContext { epoch: EPOCH, base_seq, extras }),
+        knowledge: Knowledge::Context(CausalContext { extras, ..CausalContext::at(EPOCH, base_seq) }),
         mutations,
         depends_on: Vec::new(),
+        after_requests: Vec::new(),
         await_records: false,
         correlation_id: "".into(),
         actor: "".into(),
@@ -85,7 +86,7 @@ impl Desk {
     /// Settles an operation.
     pub(super) fn settled(&mut self, operation: &Operation) -> Result<(Seq, Settlement), String> {
         match self.submit(operation)?.0.outcome {
-            Outcome::Settled { seq, settlement } => Ok((seq, settlement)),
+            Outcome::Accepted { seq, settlement } => Ok((seq, settlement)),
             other => Err(format!("{:?} came to {other:?}", operation.mutations)),
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Check;
 use super::server::Shelf;
+use crate::causality::Seq;
 use crate::change::{Change, Effect, EffectKind, own_value};
 use crate::conflict::ConflictSummary;
 use crate::ids::{CollectionId, ConflictId, FieldId, RecordId};
@@ -62,11 +63,11 @@ impl Confirmed {
         let place = (effect.record.clone(), field);
         let shown = match &effect.kind {
             EffectKind::Register { value } => {
-                let mutation =
-                    change.mutations.get(usize::from(effect.mutation_index)).ok_or("no mutation")?;
+                let mutation = change.mutation_of(effect).ok_or("no mutation")?;
                 let value = value.clone().or_else(|| own_value(mutation));
                 Shown::Value(value.ok_or("a register's effect without a value")?)
             }
+            EffectKind::Link { target } => Shown::Value(target.clone().map_or(Value::Null, Value::String)),
             EffectKind::Counter { value, .. } => Shown::Counter(*value),
             EffectKind::Text { splices, .. } => {
                 let before = self.text(&place);
@@ -74,27 +75,46 @@ impl Confirmed {
                     apply_splices(before, splices).map_err(|e| format!("effect of {}: {e}", change.seq))?,
                 )
             }
-            EffectKind::Set { added, removed } => {
-                let mut set = match self.fields.remove(&place) {
-                    Some(Shown::Set(set)) => set,
-                    _ => BTreeSet::new(),
-                };
-                for value in removed {
-                    if !set.remove(value) {
-                        return Err(format!("change {} removes {value:?}, which is not there", change.seq));
-                    }
-                }
-                for value in added {
-                    if !set.insert(value.clone()) {
-                        return Err(format!("change {} adds {value:?} again", change.seq));
-                    }
-                }
-                Shown::Set(set)
+            EffectKind::Set { added, removed } => Shown::Set(self.changed_set(
+                change.seq,
+                &place,
+                added.iter().cloned(),
+                removed.iter().cloned(),
+            )?),
+            EffectKind::Links { added, removed } => {
+                let values =
+                    |targets: &[RecordId]| targets.iter().cloned().map(Value::String).collect::<Vec<_>>();
+                Shown::Set(self.changed_set(change.seq, &place, values(added), values(removed))?)
             }
             _ => return Err("not an effect on a field".to_owned()),
         };
         self.fields.insert(place, shown);
         Ok(())
+    }
+
+    /// A set, or the targets of a to-many field, after a change.
+    fn changed_set(
+        &mut self,
+        seq: Seq,
+        place: &Place,
+        added: impl IntoIterator<Item = Value>,
+        removed: impl IntoIterator<Item = Value>,
+    ) -> Result<BTreeSet<Value>, String> {
+        let mut set = match self.fields.remove(place) {
+            Some(Shown::Set(set)) => set,
+            _ => BTreeSet::new(),
+        };
+        for value in removed {
+            if !set.remove(&value) {
+                return Err(format!("change {seq} removes {value:?}, which is not there"));
+            }
+        }
+        for value in added {
+            if !set.insert(value.clone()) {
+                return Err(format!("change {seq} adds {value:?} again"));
+            }
+        }
+        Ok(set)
     }
 
     pub(super) fn text(&self, place: &Place) -> &str {

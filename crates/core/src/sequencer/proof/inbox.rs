@@ -8,10 +8,10 @@ use super::server::Shelf;
 use super::truth::Truth;
 use super::values::spec_in;
 use crate::causality::Seq;
-use crate::change::{Change, ConflictEventKind, EffectKind};
+use crate::change::{Change, ConflictEventKind, EffectKind, own_value};
 use crate::conflict::{Alternative, AlternativeState, CloseReason, Conflict, ConflictKind, Scope, ScopePart};
 use crate::ids::ConflictId;
-use crate::operation::Mutation;
+use crate::operation::{Mutation, RecordMutation};
 use crate::schema::OnClash;
 use crate::state::{Existence, FieldValue, Key, Prefix, Row};
 use crate::value::Value;
@@ -78,6 +78,10 @@ pub(super) fn all(shelf: &Shelf) -> impl Iterator<Item = &Conflict> {
     })
 }
 
+fn on_records(o: &Change) -> impl Iterator<Item = &RecordMutation> {
+    o.mutations.iter().filter_map(Mutation::on_record)
+}
+
 fn knows(truth: &Truth, shelf: &Shelf, o: &Change, seq: Seq) -> Result<bool, String> {
     truth.knows(o, shelf.change(seq).ok_or_else(|| format!("no change {seq}"))?)
 }
@@ -86,7 +90,7 @@ fn knows_for(
     truth: &Truth,
     shelf: &Shelf,
     o: &Change,
-    m: Option<&Mutation>,
+    m: Option<&RecordMutation>,
     seq: Seq,
 ) -> Result<bool, String> {
     match m {
@@ -105,7 +109,7 @@ fn check_kept(truth: &Truth, shelf: &Shelf, o: &Change, before: &Conflict, after
     if lost.is_empty() {
         return Ok(());
     }
-    let decision = o.mutations.iter().find(|m| m.resolves == Some(after.id));
+    let decision = on_records(o).find(|m| m.resolves == Some(after.id));
     for a in &lost {
         if !knows_for(truth, shelf, o, decision, a.stamp.seq)? {
             return Err(format!(
@@ -114,9 +118,7 @@ fn check_kept(truth: &Truth, shelf: &Shelf, o: &Change, before: &Conflict, after
             ));
         }
     }
-    let writes = o
-        .mutations
-        .iter()
+    let writes = on_records(o)
         .filter(|m| m.record == after.scope.record && m.action.field() == after.scope.field())
         .filter(|m| m.resolves != Some(after.id))
         .count();
@@ -138,7 +140,7 @@ fn check_closing(truth: &Truth, shelf: &Shelf, o: &Change, conflict: &Conflict) 
     let Some(closing) = conflict.closing.filter(|c| c.seq == o.seq) else { return Ok(()) };
     match closing.reason {
         CloseReason::Resolved | CloseReason::Superseded => {
-            let decision = o.mutations.iter().find(|m| m.resolves == Some(conflict.id));
+            let decision = on_records(o).find(|m| m.resolves == Some(conflict.id));
             for a in &conflict.alternatives {
                 if !knows_for(truth, shelf, o, decision, a.stamp.seq)? {
                     return Err(format!("{} closed {} without knowing {}", o.dot, conflict.id, a.dot));
@@ -268,7 +270,17 @@ fn check_text_pairs(shelf: &Shelf) -> Check {
 pub(super) fn check_own_values(shelf: &Shelf) -> Check {
     for change in &shelf.changes {
         for effect in &change.effects {
-            let EffectKind::Register { value: Some(_) } = &effect.kind else { continue };
+            let shows_another = match &effect.kind {
+                EffectKind::Register { value } => value.is_some(),
+                EffectKind::Link { target } => {
+                    let own = change.mutation_of(effect).and_then(own_value);
+                    own != Some(target.clone().map_or(Value::Null, Value::String))
+                }
+                _ => false,
+            };
+            if !shows_another {
+                continue;
+            }
             let Some(field) = &effect.field else { continue };
             let overwritten = change.effects.iter().any(|later| {
                 later.record == effect.record

@@ -1,14 +1,14 @@
 //! The life of a conflict, transition by transition.
 
 use super::desk::{Desk, dot, operation};
-use super::script::{create, mutation, on_conflict, resolving, set};
+use super::script::{create, mutation, observing, on_conflict, resolving, set};
 use super::{Check, ensure};
 use crate::conflict::{AlternativeState, CloseReason, Conflict, ConflictStatus, ScopePart};
 use crate::ids::ConflictId;
 use crate::limits::DEFER_MS_MAX;
-use crate::operation::{Action, Mutation, Operation};
+use crate::operation::{Action, ConflictAction, Mutation, Operation};
 use crate::refusal::Refusal;
-use crate::schema::{Field, FieldKind, Provisional, Schema};
+use crate::schema::{CollectionUpdate, FieldKind, FieldUpdate, Provisional, SchemaUpdate};
 use crate::state::{Existence, FieldValue, Key, Row};
 use crate::value::Value;
 
@@ -127,20 +127,20 @@ pub(super) fn check_converging_and_yielding() -> Check {
 pub(super) fn check_putting_aside() -> Check {
     let (mut desk, id) = clashing()?;
     let defer =
-        |revision, remind_at_ms| vec![on_conflict(Action::Defer { conflict: id, revision, remind_at_ms })];
+        |revision, remind_at_ms| vec![on_conflict(id, ConflictAction::Defer { revision, remind_at_ms })];
     let soon = desk.server.now_ms + 1_000;
     desk.settle(3, 3, defer(1, soon))?;
     let aside = now(&desk, id)?;
     ensure!(aside.status == ConflictStatus::Deferred && aside.defer_count == 1, "deferred: {aside:?}");
     let stale = desk.reject(3, 3, defer(1, soon))?;
     ensure!(stale == Refusal::ConflictChanged { conflict: id, revision: 2 }, "on an old revision: {stale:?}");
-    desk.settle(3, 4, vec![on_conflict(Action::Assign { conflict: id, assignee: "ann".into() })])?;
+    desk.settle(3, 4, vec![on_conflict(id, ConflictAction::Assign { assignee: Some("ann".into()) })])?;
     ensure!(now(&desk, id)?.assignee.as_ref() == "ann", "not assigned");
     let far = desk.server.now_ms + DEFER_MS_MAX + 1;
     ensure!(matches!(desk.reject(3, 4, defer(3, far))?, Refusal::InvalidOperation { .. }), "too far ahead");
     desk.settle(4, 1, vec![set("r0", "plain", 4)])?;
     ensure!(now(&desk, id)?.status == ConflictStatus::Open, "a clash wakes it");
-    let reopen = || vec![on_conflict(Action::Reopen { conflict: id })];
+    let reopen = || vec![on_conflict(id, ConflictAction::Reopen)];
     ensure!(
         desk.reject(5, 6, reopen())? == Refusal::ConflictLive { conflict: id },
         "opened again while live"
@@ -167,7 +167,7 @@ pub(super) fn check_reminders() -> Check {
     let (mut desk, id) = clashing()?;
     let start = desk.server.now_ms;
     let defer =
-        |revision, at| vec![on_conflict(Action::Defer { conflict: id, revision, remind_at_ms: start + at })];
+        |revision, at| vec![on_conflict(id, ConflictAction::Defer { revision, remind_at_ms: start + at })];
     desk.settle(3, 3, defer(1, 1_000))?;
     desk.settle(3, 4, defer(2, 5_000))?;
     for (at, fires) in
@@ -193,7 +193,7 @@ pub(super) fn check_observed() -> Check {
     let mut desk = Desk::new()?;
     desk.settle(1, 1, vec![set("r0", "plain", 1)])?;
     let old_form = |base, observed, mutation: Mutation| {
-        operation(dot(2, 1), base, vec![], vec![Mutation { observed_seq: Some(observed), ..mutation }])
+        operation(dot(2, 1), base, vec![], vec![observing(mutation, observed)])
     };
     desk.settled(&old_form(2, 1, set("r0", "plain", 2)))?;
     let id = desk.conflict("r0", "plain")?.id;
@@ -239,12 +239,12 @@ pub(super) fn check_agreeing_deletes() -> Check {
         reason(&now(&desk, id)?)
     );
     // Opened again on the deleted record, it can be decided for deletion, and for keeping.
-    desk.settle(4, 4, vec![on_conflict(Action::Reopen { conflict: id })])?;
+    desk.settle(4, 4, vec![on_conflict(id, ConflictAction::Reopen)])?;
     desk.settle(4, 5, vec![resolving(mutation("r0", Action::Delete), id)])?;
     ensure!(reason(&now(&desk, id)?) == Some(CloseReason::Resolved), "decided for deletion");
     let refusal = desk.reject(4, 6, delete())?;
     ensure!(matches!(refusal, Refusal::RecordDeleted { .. }), "deleted again: {refusal:?}");
-    desk.settle(4, 6, vec![on_conflict(Action::Reopen { conflict: id })])?;
+    desk.settle(4, 6, vec![on_conflict(id, ConflictAction::Reopen)])?;
     desk.settle(4, 7, vec![resolving(mutation("r0", Action::Restore), id)])?;
     ensure!(reason(&now(&desk, id)?) == Some(CloseReason::Resolved), "decided for keeping");
     match desk.row(&Key::Record("r0".into())) {
@@ -313,14 +313,15 @@ pub(super) fn check_twins() -> Check {
 /// A field goes on showing what the feed said, whatever becomes of its policy, until it is written again.
 pub(super) fn check_changed_policy() -> Check {
     let (mut desk, _) = clashing()?;
-    let mut change = Schema::default();
-    let latest = Field { provisional: Provisional::Latest, ..Field::of(FieldKind::Register) };
-    change.collections.entry("things".into()).or_default().fields.insert("plain".into(), latest);
-    let mut schema = match desk.row(&Key::Schema) {
-        Some(Row::Schema(schema)) => schema.clone(),
+    let latest =
+        FieldUpdate { provisional: Some(Provisional::Latest), ..FieldUpdate::of(FieldKind::Register) };
+    let things = CollectionUpdate { fields: [("plain".into(), latest)].into() };
+    let update = SchemaUpdate { collections: [("things".into(), things)].into(), ..SchemaUpdate::default() };
+    let updated = match desk.row(&Key::Schema) {
+        Some(Row::Schema(schema)) => schema.updated(&update).map_err(|e| e.to_string())?,
         _ => return Err("no schema".to_owned()),
     };
-    schema.merge(&change).map_err(|e| e.to_string())?;
+    let schema = updated.schema;
     desk.server.step(|state, _| {
         state.put(Key::Schema, Some(Row::Schema(schema.clone())));
         Ok(())

@@ -1,6 +1,6 @@
 //! What else happens in a run: callers without a replica, forgeries, expiry, and the server's own work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use rand::RngExt;
@@ -8,12 +8,13 @@ use rand::RngExt;
 use super::Check;
 use super::client::text_place;
 use super::network::World;
+use super::refusals::check_refusal;
 use super::script::{Script, Theme};
 use super::server::EPOCH;
 use super::truth::{Made, Truth};
 use crate::change::Change;
 use crate::ids::{Dot, ReplicaId};
-use crate::operation::{CausalContext, Identity, Knowledge, Operation, Outcome};
+use crate::operation::{CausalContext, Identity, Knowledge, Mutation, Operation, Outcome};
 use crate::refusal::Refusal;
 use crate::state::Key;
 
@@ -30,9 +31,13 @@ impl World {
             now_ms: self.server.now_ms,
         };
         let mut mutations = script.operation()?;
-        mutations.retain(|m| text_place(m).is_none() && m.resolves.is_none());
-        mutations.iter_mut().for_each(|m| m.observed_seq = None);
-        let context = CausalContext { epoch: EPOCH, base_seq, extras: Vec::new() };
+        mutations.retain(|m| text_place(m).is_none() && m.resolves().is_none());
+        for mutation in &mut mutations {
+            if let Mutation::Record(mutation) = mutation {
+                mutation.observed_seq = None;
+            }
+        }
+        let context = CausalContext::at(EPOCH, base_seq);
         let latest = base_seq == head;
         self.requests += 1;
         let operation = Operation {
@@ -40,24 +45,49 @@ impl World {
             knowledge: if latest { Knowledge::Latest } else { Knowledge::Context(context) },
             mutations,
             depends_on: Vec::new(),
+            after_requests: Vec::new(),
             await_records: false,
             correlation_id: "".into(),
             actor: "a job".into(),
             client_time_ms: None,
             malformed: None,
         };
-        self.submit_request(operation, base_seq)
+        let (known, vector) = Truth::prefix(&self.server.shelf, base_seq);
+        let made = Made {
+            dot: self.next_of_server(),
+            operation,
+            known,
+            vector,
+            own_requests: BTreeSet::new(),
+            seen_texts: BTreeMap::new(),
+        };
+        self.submit_request(made).map(drop)
     }
 
-    /// Invariant 9 for request ids: sent twice, settled once, with the same answer.
-    fn submit_request(&mut self, operation: Operation, base_seq: u64) -> Check {
-        let (known, vector) = Truth::prefix(&self.server.shelf, base_seq);
-        let next = self.truth.made.keys().filter(|d| d.replica.is_nil()).count() as u64 + 1;
-        let dot = Dot { replica: ReplicaId::nil(), counter: next };
-        let made = Rc::new(Made { dot, operation, known, vector, seen_texts: BTreeMap::new() });
+    /// Invariant 9 for request ids: sent twice, settled once, with the same answer; refused, it leaves nothing behind.
+    /// Says whether it settled.
+    pub(super) fn submit_request(&mut self, made: Made) -> Result<bool, String> {
+        let made = Rc::new(made);
+        let at_seq = self.server.shelf.head_seq();
+        let (receipt, wrote) = self.server.submit(&made.operation)?;
+        if let Outcome::NotSettled { refusal: Some(refusal), .. } = &receipt.outcome {
+            if !wrote.is_empty() || receipt.dot.is_some() {
+                return Err(format!("{} was refused, and left {wrote:?}", made.dot));
+            }
+            check_refusal(&self.truth, &self.server.shelf, &made, refusal, at_seq)?;
+            return Ok(false);
+        }
         self.truth.add(&made);
+        self.judge_receipt(made.dot, &receipt)?;
+        self.after(&wrote)?;
         self.send(&made)?;
-        self.send(&made)
+        Ok(true)
+    }
+
+    /// The dot that the server will give its next operation.
+    pub(super) fn next_of_server(&self) -> Dot {
+        let counter = self.truth.made.keys().filter(|d| d.replica.is_nil()).count() as u64 + 1;
+        Dot { replica: ReplicaId::nil(), counter }
     }
 
     /// Invariant 10: a dot with another content is a fork, and changes nothing.
@@ -99,14 +129,14 @@ impl World {
     pub(super) fn upkeep(&mut self) -> Check {
         for id in self.server.due_reminders() {
             let (known, vector) = Truth::prefix(&self.server.shelf, self.server.shelf.head_seq());
-            let next = self.truth.made.keys().filter(|d| d.replica.is_nil()).count() as u64 + 1;
-            let dot = Dot { replica: ReplicaId::nil(), counter: next };
+            let dot = self.next_of_server();
             let (fired, wrote) = self.server.remind(id)?;
             if !fired || wrote.changes.len() != 1 {
                 return Err(format!("the reminder of {id} was due and did not fire"));
             }
             let operation = reminder(&wrote.changes[0]);
-            self.truth.add(&Rc::new(Made { dot, operation, known, vector, seen_texts: BTreeMap::new() }));
+            let (own_requests, seen_texts) = (BTreeSet::new(), BTreeMap::new());
+            self.truth.add(&Rc::new(Made { dot, operation, known, vector, own_requests, seen_texts }));
             self.after(&wrote)?;
         }
         let (_, wrote) = self.server.wake()?;
@@ -121,6 +151,7 @@ fn reminder(change: &Change) -> Operation {
         knowledge: Knowledge::Latest,
         mutations: change.mutations.clone(),
         depends_on: Vec::new(),
+        after_requests: Vec::new(),
         await_records: false,
         correlation_id: change.correlation_id.clone(),
         actor: change.actor.clone(),

@@ -57,6 +57,7 @@ mod client;
 mod desk;
 mod fold;
 mod inbox;
+mod jobs;
 mod lifecycle;
 mod mishaps;
 mod network;
@@ -69,6 +70,7 @@ mod script;
 mod seeded_faults;
 mod server;
 mod texts;
+mod together;
 mod truth;
 mod values;
 mod wide;
@@ -147,13 +149,24 @@ fn numbers_are_what_they_are_worth() {
 /// Invariants 9 and 10.
 #[test]
 fn resubmissions_and_forks() {
-    for_all(&[("forks", admission::check_forks), ("contexts", admission::check_foreign_contexts)]);
+    for_all(&[
+        ("forks", admission::check_forks),
+        ("contexts", admission::check_foreign_contexts),
+        ("rewound", admission::check_rewound),
+    ]);
 }
 
 /// Invariants 8 and 9 for callers without a replica.
 #[test]
 fn request_ids() {
-    for_all(&[("requests", admission::check_requests)]);
+    for_all(&[("requests", admission::check_requests), ("own requests", together::check_own_requests)]);
+}
+
+/// Operations that settle together do so at adjacent positions, or leave nothing behind, whatever of them is refused.
+#[test]
+fn together_or_not_at_all() {
+    for_all(&[("releasing", together::check_releasing), ("before", together::check_settled_before)]);
+    for_seeds("together", 120, together::check_random);
 }
 
 /// Invariant 12.

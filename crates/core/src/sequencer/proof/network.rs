@@ -11,7 +11,8 @@ use super::Check;
 use super::client::Client;
 use super::fold::Confirmed;
 use super::inbox;
-use super::refusals::check_refusal;
+use super::jobs::Job;
+use super::refusals::check_rejection;
 use super::script::{self, RECORDS, Script, Theme};
 use super::server::Server;
 use super::truth::{Made, Truth};
@@ -39,6 +40,7 @@ pub(super) struct World {
     /// Characters and requests used up.
     pub fresh: u32,
     pub requests: u32,
+    pub jobs: Vec<Job>,
     /// The state by the feed alone, and copies of it by position.
     folded: Confirmed,
     snapshots: Vec<Confirmed>,
@@ -87,6 +89,7 @@ impl World {
             outcomes: BTreeMap::new(),
             fresh: 0,
             requests: 0,
+            jobs: Vec::new(),
             folded: Confirmed::default(),
             snapshots: vec![Confirmed::default()],
             dice,
@@ -105,7 +108,8 @@ impl World {
                 if from < head { self.deliver(client, upto) } else { Ok(()) }
             }
             72..82 => self.share_tab(client),
-            82..85 => self.request(),
+            82 => self.request(),
+            83..85 => self.job_writes(),
             85..88 => self.send_again(),
             88..90 => self.forge(),
             90 => self.expire(),
@@ -196,7 +200,7 @@ impl World {
     }
 
     /// Invariants 8 and 9: whatever is sent again, the first terminal outcome stands.
-    fn judge_receipt(&mut self, dot: Dot, receipt: &Receipt) -> Check {
+    pub(super) fn judge_receipt(&mut self, dot: Dot, receipt: &Receipt) -> Check {
         if receipt.dot != Some(dot) {
             return Err(format!("{dot} was answered as {:?}", receipt.dot));
         }
@@ -215,7 +219,7 @@ impl World {
         }
         if let Outcome::Rejected(rejection) = &receipt.outcome {
             self.clients.iter_mut().filter(|c| c.replica == dot.replica).for_each(|c| c.on_rejection(dot));
-            check_refusal(&self.truth, &self.server.shelf, dot, rejection)?;
+            check_rejection(&self.truth, &self.server.shelf, dot, rejection)?;
         }
         Ok(())
     }
@@ -322,9 +326,9 @@ impl World {
                 let decision =
                     script::decide(&self.clients[0], &conflict, true, value, |text| text.to_owned())?;
                 let mut mutations = vec![decision];
-                let decided = &mutations[0].record;
-                if !self.clients[0].confirmed.is_alive(decided) && mutations[0].action != Action::Restore {
-                    mutations.insert(0, script::mutation(decided, Action::Restore));
+                let decided = mutations[0].on_record().ok_or("a decision without a record")?;
+                if !self.clients[0].confirmed.is_alive(&decided.record) && decided.action != Action::Restore {
+                    mutations.insert(0, script::mutation(&decided.record, Action::Restore));
                 }
                 let made = self.write(0, mutations, Vec::new())?;
                 self.send(&made)?;

@@ -9,7 +9,7 @@ use crate::causality::Seq;
 use crate::change::Change;
 use crate::conflict::{Scope, ScopePart};
 use crate::ids::RecordId;
-use crate::operation::{Action, Mutation};
+use crate::operation::{Action, Mutation, RecordMutation};
 use crate::value::Value;
 
 /// A maximal writer.
@@ -75,10 +75,10 @@ impl<'a> Reference<'a> {
 
     /// Settles an accepted operation.
     pub(super) fn settle(&mut self, change: &Change) -> Result<(), String> {
-        change.mutations.iter().try_for_each(|mutation| self.apply(change, mutation))
+        change.mutations.iter().filter_map(Mutation::on_record).try_for_each(|m| self.apply(change, m))
     }
 
-    fn apply(&mut self, o: &Change, mutation: &Mutation) -> Result<(), String> {
+    fn apply(&mut self, o: &Change, mutation: &RecordMutation) -> Result<(), String> {
         let record = &mutation.record;
         match &mutation.action {
             Action::Create { .. } => self.create(o, record),
@@ -118,9 +118,6 @@ impl<'a> Reference<'a> {
                     _ => self.write(o, mutation, field, Value::Null),
                 }
             }
-            Action::Defer { .. } | Action::Assign { .. } | Action::Reopen { .. } | Action::Remind { .. } => {
-                Ok(())
-            }
         }
     }
 
@@ -133,7 +130,13 @@ impl<'a> Reference<'a> {
     }
 
     /// A write of a register: it stands beside the writers it did not know.
-    fn write(&mut self, o: &Change, mutation: &Mutation, field: &str, value: Value) -> Result<(), String> {
+    fn write(
+        &mut self,
+        o: &Change,
+        mutation: &RecordMutation,
+        field: &str,
+        value: Value,
+    ) -> Result<(), String> {
         let place: Place = (mutation.record.clone(), field.into());
         let mut rank = o.seq;
         let mut heads = Vec::new();
@@ -290,7 +293,7 @@ impl<'a> Reference<'a> {
     fn link(
         &mut self,
         o: &Change,
-        mutation: &Mutation,
+        mutation: &RecordMutation,
         field: &str,
         target: &RecordId,
     ) -> Result<(), String> {

@@ -2,29 +2,39 @@
 
 use super::Check;
 use super::server::Shelf;
-use super::truth::Truth;
+use super::truth::{Made, Truth};
 use crate::causality::{ReplicaNo, Seq};
 use crate::change::Change;
 use crate::ids::Dot;
-use crate::operation::{Action, Mutation, Rejection};
+use crate::operation::{Action, Mutation, RecordMutation, Rejection};
 use crate::refusal::Refusal;
 use crate::state::{Key, Row};
 
 /// Judges a rejection against what its author knew and the log up to where it settled.
-pub(super) fn check_refusal(truth: &Truth, shelf: &Shelf, dot: Dot, rejection: &Rejection) -> Check {
+pub(super) fn check_rejection(truth: &Truth, shelf: &Shelf, dot: Dot, rejection: &Rejection) -> Check {
     let (_, at_seq) = settled_at(shelf, dot)?;
-    let made = truth.of(&dot)?;
+    check_refusal(truth, shelf, truth.of(&dot)?, &rejection.refusal, at_seq)
+}
+
+/// The same of a refusal when the head was at a position.
+pub(super) fn check_refusal(
+    truth: &Truth,
+    shelf: &Shelf,
+    made: &Made,
+    refusal: &Refusal,
+    at_seq: Seq,
+) -> Check {
     let knew = |c: &&Change| made.known.contains(&c.dot);
     let before = || shelf.changes.iter().map(|c| &**c).take_while(|c| c.seq <= at_seq);
     let of = |record: &str, wanted: fn(&Action) -> bool, c: &Change| {
-        c.mutations.iter().any(|m: &Mutation| &*m.record == record && wanted(&m.action))
+        on_records(&c.mutations).any(|m| &*m.record == record && wanted(&m.action))
     };
     let creates = |a: &Action| matches!(a, Action::Create { .. });
     let deletes = |a: &Action| matches!(a, Action::Delete);
     let itself = |record: &str, wanted: fn(&Action) -> bool| {
-        made.operation.mutations.iter().any(|m| &*m.record == record && wanted(&m.action))
+        on_records(&made.operation.mutations).any(|m| &*m.record == record && wanted(&m.action))
     };
-    let just = match &rejection.refusal {
+    let just = match refusal {
         Refusal::RecordNotFound { record } => !before().any(|c| of(record, creates, c)),
         Refusal::RecordExists { record } => {
             before().filter(knew).any(|c| of(record, creates, c)) || itself(record, creates)
@@ -35,11 +45,15 @@ pub(super) fn check_refusal(truth: &Truth, shelf: &Shelf, dot: Dot, rejection: &
         Refusal::DependencyRejected { dot } => truth.rejected.contains(dot),
         // Decisions about conflicts that moved on.
         Refusal::ConflictChanged { .. } | Refusal::ConflictNotLive { .. } | Refusal::ConflictLive { .. } => {
-            made.operation.mutations.iter().any(|m| m.record.is_empty())
+            made.operation.mutations.iter().any(|m| matches!(m, Mutation::Conflict(_)))
         }
         _ => false,
     };
-    if just { Ok(()) } else { Err(format!("{dot} was rejected at {at_seq}: {:?}", rejection.refusal)) }
+    if just { Ok(()) } else { Err(format!("{} was refused at {at_seq}: {refusal:?}", made.dot)) }
+}
+
+fn on_records(mutations: &[Mutation]) -> impl Iterator<Item = &RecordMutation> {
+    mutations.iter().filter_map(Mutation::on_record)
 }
 
 /// The number of a rejected operation's replica, and the head when it settled.

@@ -8,7 +8,7 @@ use super::server::{EPOCH, SECRET, Shelf};
 use super::truth::Truth;
 use crate::causality::{ReplicaNo, Seq};
 use crate::ids::Dot;
-use crate::operation::{Action, Outcome};
+use crate::operation::{ConflictAction, ConflictMutation, Mutation, Outcome};
 use crate::sequencer::{self, Environment};
 use crate::state::{Key, Row, WorkspaceState};
 
@@ -98,8 +98,8 @@ fn settling_order(truth: &Truth, shelf: &Shelf) -> Result<Vec<(Option<Seq>, Dot)
 
 fn reminded(shelf: &Shelf, seq: u64) -> Option<crate::ids::ConflictId> {
     let change = shelf.change(seq)?;
-    change.mutations.iter().find_map(|m| match &m.action {
-        Action::Remind { conflict } => Some(*conflict),
+    change.mutations.iter().find_map(|m| match m {
+        Mutation::Conflict(ConflictMutation { conflict, action: ConflictAction::Remind }) => Some(*conflict),
         _ => None,
     })
 }

@@ -5,10 +5,11 @@ use rand::rngs::StdRng;
 
 use super::client::Client;
 use super::fold::Shown;
+use crate::causality::Seq;
 use crate::conflict::{ConflictKind, ConflictSummary, ScopePart};
 use crate::ids::{ConflictId, FieldId, RecordId};
 use crate::merge::text::Hunk;
-use crate::operation::{Action, Mutation};
+use crate::operation::{Action, ConflictAction, ConflictMutation, Mutation, RecordMutation};
 use crate::schema::{Collection, Field, FieldKind, OnClash, OnDominate, Provisional, Schema};
 use crate::value::Value;
 
@@ -86,18 +87,13 @@ impl Theme {
 
 /// A mutation from scratch.
 pub(super) fn mutation(record: &str, action: Action) -> Mutation {
-    Mutation {
-        collection: COLLECTION.into(),
-        record: record.into(),
-        action,
-        observed_seq: None,
-        resolves: None,
-    }
+    let (collection, record) = (COLLECTION.into(), record.into());
+    RecordMutation { collection, record, action, observed_seq: None, resolves: None }.into()
 }
 
 /// A mutation of a conflict itself.
-pub(super) fn on_conflict(action: Action) -> Mutation {
-    Mutation { collection: "".into(), record: "".into(), action, observed_seq: None, resolves: None }
+pub(super) fn on_conflict(conflict: ConflictId, action: ConflictAction) -> Mutation {
+    ConflictMutation { conflict, action }.into()
 }
 
 pub(super) fn set(record: &str, field: &str, value: i64) -> Mutation {
@@ -105,7 +101,13 @@ pub(super) fn set(record: &str, field: &str, value: i64) -> Mutation {
 }
 
 pub(super) fn create(record: &str) -> Mutation {
-    mutation(record, Action::Create { fields: Vec::new() })
+    create_in(COLLECTION, record)
+}
+
+pub(super) fn create_in(collection: &str, record: &str) -> Mutation {
+    let action = Action::Create { fields: Vec::new() };
+    let (collection, record) = (collection.into(), record.into());
+    RecordMutation { collection, record, action, observed_seq: None, resolves: None }.into()
 }
 
 /// What one client does next.
@@ -202,7 +204,10 @@ impl Script<'_> {
     /// Now and then a value was read some time before it is written.
     fn observing(&mut self, mutation: Mutation) -> Mutation {
         let observed = self.dice.random_bool(0.2).then(|| self.dice.random_range(0..=self.client.base_seq));
-        Mutation { observed_seq: observed, ..mutation }
+        match observed {
+            Some(observed) => observing(mutation, observed),
+            None => mutation,
+        }
     }
 
     fn set_action(&mut self) -> Action {
@@ -269,12 +274,12 @@ impl Script<'_> {
         let conflict = from[self.dice.random_range(0..from.len())].clone();
         let id = conflict.id;
         Ok(match self.dice.random_range(0..20) {
-            0 => on_conflict(Action::Assign { conflict: id, assignee: "somebody".into() }),
+            0 => on_conflict(id, ConflictAction::Assign { assignee: Some("somebody".into()) }),
             1..6 => {
                 let remind_at_ms = self.now_ms + self.dice.random_range(0..2_000);
-                on_conflict(Action::Defer { conflict: id, revision: conflict.revision, remind_at_ms })
+                on_conflict(id, ConflictAction::Defer { revision: conflict.revision, remind_at_ms })
             }
-            6 => on_conflict(Action::Reopen { conflict: id }),
+            6 => on_conflict(id, ConflictAction::Reopen),
             _ => self.decision(&conflict)?,
         })
     }
@@ -337,5 +342,16 @@ pub(super) fn decide(
 }
 
 pub(super) fn resolving(mutation: Mutation, conflict: ConflictId) -> Mutation {
-    Mutation { resolves: Some(conflict), ..mutation }
+    match mutation {
+        Mutation::Record(mutation) => RecordMutation { resolves: Some(conflict), ..mutation }.into(),
+        Mutation::Conflict(_) => mutation,
+    }
+}
+
+/// The mutation of somebody who had read the value at an earlier position.
+pub(super) fn observing(mutation: Mutation, observed: Seq) -> Mutation {
+    match mutation {
+        Mutation::Record(mutation) => RecordMutation { observed_seq: Some(observed), ..mutation }.into(),
+        Mutation::Conflict(_) => mutation,
+    }
 }

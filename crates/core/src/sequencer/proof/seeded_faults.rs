@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, admission, lifecycle, network};
+use super::{Check, admission, lifecycle, network, together};
 use crate::seeded_faults::{self, SeededFault};
 
 /// Seeds tried before a fault counts as unnoticed.
@@ -11,16 +11,16 @@ const SEEDS_MAX: u64 = 60;
 type Noticing = fn(u64) -> Check;
 
 /// Every fault, what notices it, and the first seed that does.
-const FAULTS: [(SeededFault, &str, Noticing, u64); 28] = [
+const FAULTS: [(SeededFault, &str, Noticing, u64); 32] = [
     (SeededFault::IgnoreExtras, "runs", random_run, 0),
     (SeededFault::ForgetOwnChain, "runs", random_run, 0),
     (SeededFault::NoHold, "runs", random_run, 2),
     (SeededFault::LastWriterOnly, "runs", random_run, 0),
     (SeededFault::NewcomerTakesOver, "runs", random_run, 0),
     (SeededFault::CloseUnseen, "runs", random_run, 0),
-    (SeededFault::ForgetShadows, "runs", random_run, 2),
+    (SeededFault::ForgetShadows, "runs", random_run, 1),
     (SeededFault::SecondLiveConflict, "runs", random_run, 0),
-    (SeededFault::RemoveWins, "runs", random_run, 3),
+    (SeededFault::RemoveWins, "runs", random_run, 1),
     (SeededFault::AssignForgetsIncrements, "runs", random_run, 2),
     (SeededFault::DeleteIgnoresEdits, "runs", random_run, 1),
     (SeededFault::EditIgnoresDelete, "runs", random_run, 0),
@@ -31,15 +31,19 @@ const FAULTS: [(SeededFault, &str, Noticing, u64); 28] = [
     (SeededFault::ReleaseOnlyFirst, "runs", random_run, 2),
     (SeededFault::ReminderStays, "reminders", reminders, 0),
     (SeededFault::SecondCreateForgotten, "runs", random_run, 1),
-    (SeededFault::DeleteIgnoresLinks, "runs", random_run, 3),
-    (SeededFault::LinkIgnoresDelete, "runs", random_run, 3),
+    (SeededFault::DeleteIgnoresLinks, "runs", random_run, 1),
+    (SeededFault::LinkIgnoresDelete, "runs", random_run, 1),
     (SeededFault::CycleUnnoticed, "circles", circles, 0),
-    (SeededFault::OpeningUnseen, "runs", random_run, 13),
+    (SeededFault::OpeningUnseen, "runs", random_run, 5),
     (SeededFault::HalfRejected, "runs", random_run, 0),
     (SeededFault::ObservedIgnored, "runs", random_run, 0),
     (SeededFault::ExtraBaseUnchecked, "bases", bases, 0),
     (SeededFault::ShownByPolicyNow, "runs", random_run, 0),
     (SeededFault::ReplicaNumberedTwice, "runs", random_run, 0),
+    (SeededFault::RequestsAsChain, "runs", random_run, 1),
+    (SeededFault::RequestBaseUnchecked, "own requests", own_requests, 0),
+    (SeededFault::BaseChainUnchecked, "rewound", rewound, 0),
+    (SeededFault::HalfOfCallStays, "together", together::check_random, 0),
 ];
 
 fn random_run(seed: u64) -> Check {
@@ -52,6 +56,14 @@ fn bases(_: u64) -> Check {
 
 fn circles(_: u64) -> Check {
     admission::check_circles()
+}
+
+fn own_requests(_: u64) -> Check {
+    together::check_own_requests()
+}
+
+fn rewound(_: u64) -> Check {
+    admission::check_rewound()
 }
 
 fn reminders(_: u64) -> Check {

@@ -1,6 +1,7 @@
 //! The sequencer under test, twice in step: with everything in memory, and over a shelf of written rows that it has
 //! to ask for everything. Both must say and write the same.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::hash::Secret;
 use crate::ids::{ConflictId, Dot, Epoch};
 use crate::operation::{Operation, Receipt};
 use crate::schema::Schema;
-use crate::sequencer::{self, Environment};
+use crate::sequencer::{self, Environment, Together};
 use crate::state::{Flush, Key, Need, Prefix, Row, WorkspaceHead, WorkspaceState};
 
 pub(super) const EPOCH: Epoch = 7;
@@ -65,6 +66,10 @@ impl Shelf {
                 state.learn_range(prefix, rows);
             }
             Need::ChangesUpTo(seq) => self.lend(state, seq)?,
+            Need::ChainAt(seq) => {
+                self.reads += 1;
+                state.learn_chain(seq, self.change(seq).map(|change| change.chain));
+            }
             Need::ChangeOf(replica_no, counter) => match self.settled_as.get(&(replica_no, counter)) {
                 Some(seq) => self.lend(state, *seq)?,
                 None => {
@@ -192,6 +197,20 @@ impl Server {
 
     pub(super) fn submit(&mut self, operation: &Operation) -> Result<(Receipt, Flush), String> {
         self.step(|state, env| sequencer::submit(state, operation, env))
+    }
+
+    pub(super) fn submit_together(
+        &mut self,
+        operations: &[Operation],
+    ) -> Result<(Vec<Receipt>, Flush), String> {
+        let begun = RefCell::new(None);
+        self.step(|state, env| {
+            let mut begun = begun.borrow_mut();
+            let call = begun.get_or_insert_with(|| Together::new(state, operations, env));
+            let receipts = call.resume(state)?;
+            *begun = None;
+            Ok(receipts)
+        })
     }
 
     pub(super) fn abandon(&mut self, dot: Dot) -> Result<(Result<Receipt, Counter>, Flush), String> {

@@ -61,10 +61,12 @@ fn splices<'c>(change: &'c Change, place: &Place) -> Option<&'c Vec<Splice>> {
 
 /// A replacement's hunks turn what the author saw into what it wanted.
 fn check_meant(mutations: &[Mutation], place: &Place, view: &str, hunks: &[SettledHunk]) -> Check {
-    let wanted = mutations.iter().filter(|m| m.record == place.0).find_map(|m| match &m.action {
-        Action::ReplaceText { text, .. } => Some(text.clone()),
-        _ => None,
-    });
+    let wanted = mutations.iter().filter_map(Mutation::on_record).filter(|m| m.record == place.0).find_map(
+        |m| match &m.action {
+            Action::ReplaceText { text, .. } => Some(text.clone()),
+            _ => None,
+        },
+    );
     let Some(wanted) = wanted else { return Ok(()) };
     let hunks: Vec<_> = hunks.iter().map(|h| h.hunk.clone()).collect();
     let mut text = view.to_owned();
@@ -114,7 +116,7 @@ fn is_held(
             return Ok(true);
         }
         for change in &shelf.changes {
-            let decides = change.mutations.iter().any(|m| m.resolves == Some(conflict.id));
+            let decides = change.mutations.iter().any(|m| m.resolves() == Some(conflict.id));
             if decides && truth.knows(change, author)? {
                 return Ok(true);
             }

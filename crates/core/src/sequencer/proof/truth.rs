@@ -9,7 +9,7 @@ use super::server::Shelf;
 use crate::causality::{Counter, Seq};
 use crate::change::Change;
 use crate::ids::{Dot, ReplicaId};
-use crate::operation::{Knowledge, Mutation, Operation};
+use crate::operation::{Knowledge, Operation, RecordMutation};
 
 /// An operation as its author made it.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(super) struct Made {
     pub known: BTreeSet<Dot>,
     /// The same as a full version vector.
     pub vector: BTreeMap<ReplicaId, Counter>,
+    /// Those of the operations known that the same caller without a replica made.
+    pub own_requests: BTreeSet<Dot>,
     /// The texts the author saw, of those it edited.
     pub seen_texts: BTreeMap<Place, String>,
 }
@@ -63,10 +65,16 @@ impl Truth {
 
     /// As [`Truth::knows`], where a mutation's value was read at an earlier position than its author's base: of the
     /// others' operations, only what was ordered by then or listed counts.
-    pub(super) fn knows_for(&self, o: &Change, mutation: &Mutation, w: &Change) -> Result<bool, String> {
+    pub(super) fn knows_for(
+        &self,
+        o: &Change,
+        mutation: &RecordMutation,
+        w: &Change,
+    ) -> Result<bool, String> {
         let Some(observed) = mutation.observed_seq else { return self.knows(o, w) };
         let made = self.of(&o.dot)?;
-        let own = o.dot.replica == w.dot.replica && !o.dot.replica.is_nil();
+        let chain = o.dot.replica == w.dot.replica && !o.dot.replica.is_nil();
+        let own = chain || made.own_requests.contains(&w.dot);
         Ok(self.knows(o, w)? && (o.dot == w.dot || own || w.seq <= observed || made.lists(&w.dot)))
     }
 

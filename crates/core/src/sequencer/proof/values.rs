@@ -12,7 +12,7 @@ use crate::causality::{ReplicaNo, SERVER_REPLICA_NO};
 use crate::change::Change;
 use crate::hash::{CHAIN_START, chain};
 use crate::limits::EXTRAS_MAX;
-use crate::operation::{Action, Mutation};
+use crate::operation::{Action, RecordMutation};
 use crate::schema::{Field, Provisional};
 use crate::sequencer::register::provisional;
 use crate::state::{CounterHead, Existence, FieldValue, Head, Key, Prefix, Row};
@@ -207,10 +207,11 @@ pub(super) fn check_counts(
     Ok(())
 }
 
-fn on<'c>(o: &'c Change, place: &Place) -> impl Iterator<Item = (usize, &'c Mutation)> {
+fn on<'c>(o: &'c Change, place: &Place) -> impl Iterator<Item = (usize, &'c RecordMutation)> {
     o.mutations
         .iter()
         .enumerate()
+        .filter_map(|(index, m)| Some((index, m.on_record()?)))
         .filter(move |(_, m)| m.record == place.0 && m.action.field() == Some(&place.1))
 }
 
@@ -250,7 +251,7 @@ pub(super) fn check_sets(truth: &Truth, shelf: &Shelf, state: &Confirmed) -> Che
     Ok(())
 }
 
-fn added(mutation: &Mutation) -> Vec<Value> {
+fn added(mutation: &RecordMutation) -> Vec<Value> {
     match &mutation.action {
         Action::AddElements { elements, .. } => elements.clone(),
         Action::Link { target, .. } => vec![Value::String(target.clone())],

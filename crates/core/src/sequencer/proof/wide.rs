@@ -36,7 +36,7 @@ fn cost(replicas: ReplicaNo) -> Result<(Vec<u64>, Vec<usize>), String> {
                 Err(need) => shelf.serve(&mut state, need)?,
             }
         };
-        ensure!(matches!(outcome, Outcome::Settled { .. }), "{:?}: {outcome:?}", operation.mutations);
+        ensure!(matches!(outcome, Outcome::Accepted { .. }), "{:?}: {outcome:?}", operation.mutations);
         reads.push(shelf.reads - before);
         let wrote = state.flush();
         shelf.take(&wrote)?;

@@ -147,6 +147,7 @@ pub(super) fn check_runs(seed: u64) -> Check {
             operation,
             known,
             vector,
+            own_requests: Default::default(),
             seen_texts: Default::default(),
         }));
     }
@@ -228,5 +229,6 @@ fn author_of(desk: &Desk, who: usize, counter: u64, base_seq: u64, extras: &[Dot
         _ => u32::MAX,
     };
     let extras = extras.iter().map(|e| Extra { replica_no: number(e), counter: e.counter }).collect();
-    Author { replica_no: number(&dot(who as u128 + 1, 1)), counter, base_seq, extras }
+    let replica_no = number(&dot(who as u128 + 1, 1));
+    Author { replica_no, counter, base_seq, extras, own_requests: Vec::new() }
 }

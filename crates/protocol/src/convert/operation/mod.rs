@@ -2,24 +2,54 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use prost::Message as _;
-
-use super::causality::{context_from_pb, dot_from_pb, timestamp_from_pb};
-use super::field::{LABEL_FORM, TIME_FORM, request_id_from_pb, violation};
-use super::mutation::mutation_from_pb;
-use crate::pb::{self, ErrorReason, operation::Identity as PbIdentity, operation::Knowledge as PbKnowledge};
-use crate::status::{Failure, FieldViolation};
 use syncline_core::causality::Seq;
 use syncline_core::hash::hash;
-use syncline_core::ids::{Dot, is_label};
+use syncline_core::ids::{Dot, is_label, is_request_id};
 use syncline_core::limits::{
-    DEPENDENCIES_MAX, MUTATIONS_PER_OPERATION_MAX, OPERATION_BYTES_MAX, OPERATIONS_PER_CALL_MAX,
+    AFTER_REQUESTS_MAX, DEPENDENCIES_MAX, MUTATIONS_PER_OPERATION_MAX, OPERATION_BYTES_MAX,
+    OPERATIONS_PER_CALL_MAX,
 };
 use syncline_core::operation::{Identity, Knowledge, Malformed, Mutation, Operation, Rejection};
 use syncline_core::refusal::Refusal;
 
-/// The operations of one call: all of them, or the reason why the call cannot be taken.
-pub fn operations_from_pb(operations: Vec<pb::Operation>) -> Result<Vec<Operation>, Failure> {
+use super::causality::{context_from_pb, dot_from_pb, timestamp_from_pb};
+use super::field::{LABEL_FORM, REQUEST_ID_FORM, TIME_FORM, request_id_from_pb, violation};
+use super::mutation::{has_action, mutation_from_pb};
+use crate::codec::decode;
+use crate::pb::{self, ErrorReason, operation::Identity as PbIdentity, operation::Knowledge as PbKnowledge};
+use crate::status::{Failure, FieldViolation};
+use crate::unknown_field::{FieldPath, Strict};
+
+/// Operations are looked at one by one: an unknown field in one of them is no reason to refuse the others.
+const STRICT: Strict = Strict { message: "syncline.v1.Operation", apart: &[] };
+
+/// An operation as it was received.
+struct Received {
+    operation: pb::Operation,
+    bytes: Bytes,
+    /// A field in it that this version of the protocol does not have.
+    unknown: Option<FieldPath>,
+}
+
+/// Why nothing can be recorded of an operation.
+enum Unusable {
+    Violations(Vec<FieldViolation>),
+    /// What is missing may be in a field that is not known.
+    UnknownField(String),
+}
+
+impl Received {
+    fn decode(bytes: Bytes) -> Result<Received, Failure> {
+        let operation: pb::Operation = decode(bytes.clone())?;
+        let unknown = STRICT.unknown_field(&operation, &bytes);
+        Ok(Received { operation, bytes, unknown })
+    }
+}
+
+/// The encoded operations of one call: all of them, or the reason why the call cannot be taken.
+pub fn operations_from_bytes(operations: Vec<Bytes>) -> Result<Vec<Operation>, Failure> {
     if operations.len() > OPERATIONS_PER_CALL_MAX {
         return Err(Failure::too_many_operations(operations.len()));
     }
@@ -28,21 +58,32 @@ pub fn operations_from_pb(operations: Vec<pb::Operation>) -> Result<Vec<Operatio
     if operations.is_empty() {
         violations.push(FieldViolation::new("operations", "a call needs at least one"));
     }
-    for (index, operation) in operations.into_iter().enumerate() {
-        match operation_from_pb(operation, index) {
+    for (index, bytes) in operations.into_iter().enumerate() {
+        match operation_from_received(Received::decode(bytes)?, index) {
             Ok(operation) => taken.push(operation),
-            Err(more) => violations.extend(more),
+            Err(Unusable::Violations(more)) => violations.extend(more),
+            Err(Unusable::UnknownField(path)) => return Err(Failure::unknown_field(&path)),
         }
     }
     if violations.is_empty() { Ok(taken) } else { Err(Failure::invalid_request(violations)) }
 }
 
-/// One operation, the `index`th of its call.
-///
+/// One operation, the `index`th of its call, as if it had been received.
+pub fn operation_from_pb(operation: pb::Operation, index: usize) -> Result<Operation, Vec<FieldViolation>> {
+    let bytes = operation.encode_to_vec().into();
+    operation_from_received(Received { operation, bytes, unknown: None }, index).map_err(|unusable| {
+        match unusable {
+            Unusable::Violations(violations) => violations,
+            Unusable::UnknownField(path) => vec![FieldViolation::new(path, "is not known")],
+        }
+    })
+}
+
 /// Without a usable identity and knowledge nothing can be recorded of an operation: that fails. Any other fault makes
 /// an operation whose `malformed` says what is wrong, with a hash of all that was sent, so that it settles as rejected
 /// under its identity and its replica's later operations go on.
-pub fn operation_from_pb(operation: pb::Operation, index: usize) -> Result<Operation, Vec<FieldViolation>> {
+fn operation_from_received(received: Received, index: usize) -> Result<Operation, Unusable> {
+    let Received { operation, bytes, unknown } = received;
     let pb::Operation {
         identity,
         knowledge,
@@ -52,40 +93,61 @@ pub fn operation_from_pb(operation: pb::Operation, index: usize) -> Result<Opera
         actor,
         client_time,
         await_records,
+        after_request_ids,
     } = &operation;
     let at = format!("operations[{index}]");
     let mut violations = Vec::new();
     let identity = identity_from_pb(identity.as_ref(), &at, &mut violations);
-    let knowledge = knowledge_from_pb(knowledge.as_ref(), &at, &mut violations);
+    let mut knowledge = knowledge_from_pb(knowledge.as_ref(), &at, &mut violations);
     let depends_on = dependencies_from_pb(depends_on, &at, &mut violations);
     if matches!((&identity, &knowledge), (Some(Identity::Dot(_)), Some(Knowledge::Latest))) {
         let why = "only an operation with a request id can know everything; one with a dot says what it knew";
         violations.push(violation(format!("{at}.latest"), why, ErrorReason::InvalidContext));
     }
+    if let Some(path) = &unknown
+        && !violations.is_empty()
+    {
+        if identity.is_none() {
+            return Err(Unusable::UnknownField(format!("{at}.{path}")));
+        }
+        // It is refused whatever its author knew.
+        knowledge = Some(Knowledge::Latest);
+        violations.clear();
+    }
     let (Some(identity), Some(knowledge), true) = (identity, knowledge, violations.is_empty()) else {
-        return Err(violations);
+        return Err(Unusable::Violations(violations));
     };
 
     let base_seq = match &knowledge {
         Knowledge::Context(context) => Some(context.base_seq),
         Knowledge::Latest => None,
     };
-    let content = check_size(&operation)
+    let content = check_size(bytes.len())
         .and_then(|()| check_labels(correlation_id, actor, client_time.as_ref()))
-        .map_err(|refusal| Rejection { refusal, mutation_index: None })
+        .and_then(|()| check_after(after_request_ids))
+        .map_err(|refusal| Rejection { refusal, mutation_index: None });
+    let content = check_known(unknown.as_ref(), mutations)
+        .and(content)
         .and_then(|()| mutations_from_pb(mutations, base_seq));
     let (mutations, malformed) = match content {
         Ok(mutations) => (mutations, None),
         Err(Rejection { refusal, mutation_index }) => {
-            let content_hash = hash(&operation.encode_to_vec());
+            // Another encoding of the same is the same, unless there is something in it that cannot be encoded here.
+            let content_hash =
+                if unknown.is_some() { hash(&bytes) } else { hash(&operation.encode_to_vec()) };
             (Vec::new(), Some(Malformed { refusal, mutation_index, content_hash }))
         }
+    };
+    let after_requests = match &malformed {
+        None => after_request_ids.iter().map(|id| id.as_str().into()).collect(),
+        Some(_) => Vec::new(),
     };
     Ok(Operation {
         identity,
         knowledge,
         mutations,
         depends_on,
+        after_requests,
         await_records: *await_records,
         // A label that breaks its form is not kept; the hash above stands for it.
         correlation_id: label_or_none(correlation_id),
@@ -143,8 +205,7 @@ fn dependencies_from_pb(dots: &[pb::Dot], at: &str, violations: &mut Vec<FieldVi
     taken
 }
 
-fn check_size(operation: &pb::Operation) -> Result<(), Refusal> {
-    let bytes = operation.encoded_len();
+fn check_size(bytes: usize) -> Result<(), Refusal> {
     if bytes > OPERATION_BYTES_MAX {
         return Err(Refusal::OperationTooLarge { bytes: bytes as u64, limit: OPERATION_BYTES_MAX as u64 });
     }
@@ -165,6 +226,29 @@ fn check_labels(
         return Err(invalid("client_time", TIME_FORM));
     }
     Ok(())
+}
+
+fn check_after(request_ids: &[String]) -> Result<(), Refusal> {
+    if request_ids.len() > AFTER_REQUESTS_MAX {
+        return Err(invalid("after_request_ids", &format!("at most {AFTER_REQUESTS_MAX}")));
+    }
+    match request_ids.iter().position(|id| !is_request_id(id)) {
+        Some(index) => Err(invalid(&format!("after_request_ids[{index}]"), REQUEST_ID_FORM)),
+        None => Ok(()),
+    }
+}
+
+/// A field that is not known here may be a condition that its author relies on. Where it takes the place of an action,
+/// that is what is wrong.
+fn check_known(unknown: Option<&FieldPath>, mutations: &[pb::Mutation]) -> Result<(), Rejection> {
+    let Some(path) = unknown else { return Ok(()) };
+    let mutation_index = path.index_in("mutations");
+    let mutation = mutation_index.and_then(|index| mutations.get(usize::try_from(index).ok()?));
+    let refusal = match mutation {
+        Some(mutation) if !has_action(mutation) => Refusal::UnknownAction,
+        _ => Refusal::UnknownField { field: path.to_string() },
+    };
+    Err(Rejection { refusal, mutation_index })
 }
 
 fn mutations_from_pb(mutations: &[pb::Mutation], base_seq: Option<Seq>) -> Result<Vec<Mutation>, Rejection> {

@@ -1,5 +1,6 @@
 use bytes::Bytes;
-use pb::mutation::Action as PbAction;
+use pb::conflict_mutation::Action as PbConflictAction;
+use pb::record_mutation::Action as PbAction;
 use prost_types::Timestamp;
 use tonic::Code;
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use crate::convert::value_to_pb;
 use syncline_core::ids::ConflictId;
 use syncline_core::limits::SEQ_MAX;
 use syncline_core::merge::text::Hunk;
-use syncline_core::operation::Action;
+use syncline_core::operation::{Action, ConflictAction, ConflictMutation};
 use syncline_core::value::Value;
 
 const REPLICA: &str = "6f2d0c3e-95b1-4c0a-8d2f-0123456789ab";
@@ -23,35 +24,48 @@ fn null() -> pb::Value {
     value_to_pb(&Value::Null)
 }
 
-fn on_record(action: PbAction) -> pb::Mutation {
-    pb::Mutation {
+fn on_n1(action: PbAction) -> pb::RecordMutation {
+    pb::RecordMutation {
         collection_id: "notes".into(),
         record_id: "n1".into(),
         action: Some(action),
         observed_seq: None,
-        resolves_conflict_id: String::new(),
+        resolves_conflict_id: None,
     }
 }
 
-fn on_conflict(action: PbAction) -> pb::Mutation {
-    pb::Mutation { collection_id: String::new(), record_id: String::new(), ..on_record(action) }
+fn on_record(action: PbAction) -> pb::Mutation {
+    on_n1(action).into()
+}
+
+fn on_conflict(conflict_id: &str, action: PbConflictAction) -> pb::Mutation {
+    pb::ConflictMutation { conflict_id: conflict_id.to_owned(), action: Some(action) }.into()
 }
 
 fn set(value: pb::Value) -> PbAction {
-    PbAction::Set(pb::SetField { field_id: "title".into(), value: Some(value) })
+    PbAction::SetField(pb::SetField { field_id: "title".into(), value: Some(value) })
 }
 
 fn with(mutations: Vec<pb::Mutation>) -> pb::Operation {
     pb::Operation {
         identity: Some(PbIdentity::Dot(dot(3))),
-        knowledge: Some(PbKnowledge::Context(pb::CausalContext { epoch: 1, base_seq: 10, extras: vec![] })),
+        knowledge: Some(PbKnowledge::Context(pb::CausalContext {
+            epoch: 1,
+            base_seq: 10,
+            ..Default::default()
+        })),
         mutations,
         correlation_id: "trace-1".into(),
         depends_on: vec![],
         actor: "ann".into(),
         client_time: Some(Timestamp { seconds: 5, nanos: 6_000_000 }),
         await_records: true,
+        after_request_ids: vec![],
     }
+}
+
+fn received(operations: Vec<pb::Operation>) -> Result<Vec<Operation>, Failure> {
+    operations_from_bytes(operations.iter().map(|o| o.encode_to_vec().into()).collect())
 }
 
 fn one(action: PbAction) -> pb::Operation {
@@ -91,13 +105,13 @@ fn a_whole_operation_is_taken() {
     let element = || vec![null()];
     let cases = [
         (
-            PbAction::Create(pb::CreateRecord { fields: [(name(), null())].into() }),
+            PbAction::CreateRecord(pb::CreateRecord { fields: [(name(), null())].into() }),
             Action::Create { fields: vec![(field.clone(), Value::Null)] },
         ),
-        (PbAction::Delete(pb::DeleteRecord {}), Action::Delete),
-        (PbAction::Restore(pb::RestoreRecord {}), Action::Restore),
+        (PbAction::DeleteRecord(pb::DeleteRecord {}), Action::Delete),
+        (PbAction::RestoreRecord(pb::RestoreRecord {}), Action::Restore),
         (
-            PbAction::Set(pb::SetField { field_id: name(), value: Some(null()) }),
+            PbAction::SetField(pb::SetField { field_id: name(), value: Some(null()) }),
             Action::Set { field: field.clone(), value: Value::Null },
         ),
         (
@@ -112,7 +126,7 @@ fn a_whole_operation_is_taken() {
             Action::ReplaceText { field: field.clone(), text: "t".into() },
         ),
         (
-            PbAction::Increment(pb::IncrementCounter { field_id: name(), by: -4 }),
+            PbAction::IncrementCounter(pb::IncrementCounter { field_id: name(), by: -4 }),
             Action::Increment { field: field.clone(), by: -4 },
         ),
         (
@@ -132,28 +146,35 @@ fn a_whole_operation_is_taken() {
             Action::ClearElements { field: field.clone() },
         ),
         (
-            PbAction::Link(pb::LinkRecord { field_id: name(), target_record_id: "t".into() }),
+            PbAction::LinkRecord(pb::LinkRecord { field_id: name(), target_record_id: "t".into() }),
             Action::Link { field: field.clone(), target: "t".into() },
         ),
         (
-            PbAction::Unlink(pb::UnlinkRecord { field_id: name(), target_record_id: "t".into() }),
+            PbAction::UnlinkRecord(pb::UnlinkRecord { field_id: name(), target_record_id: Some("t".into()) }),
             Action::Unlink { field: field.clone(), target: Some("t".into()) },
         ),
         (
-            PbAction::Unlink(pb::UnlinkRecord { field_id: name(), target_record_id: String::new() }),
+            PbAction::UnlinkRecord(pb::UnlinkRecord { field_id: name(), target_record_id: None }),
             Action::Unlink { field, target: None },
         ),
     ];
     let (sent, expected): (Vec<_>, Vec<_>) = cases.into_iter().unzip();
-    let mut mutations: Vec<_> = sent.into_iter().map(on_record).collect();
+    let mut mutations: Vec<_> = sent.into_iter().map(on_n1).collect();
     mutations[3].observed_seq = Some(10);
-    mutations[3].resolves_conflict_id = "c4-0".into();
-    let operation = taken(pb::Operation { depends_on: vec![dot(9)], ..with(mutations) });
+    mutations[3].resolves_conflict_id = Some("c4-0".into());
+    let mutations = mutations.into_iter().map(pb::Mutation::from).collect();
+    let operation = taken(pb::Operation {
+        depends_on: vec![dot(9)],
+        after_request_ids: vec!["job:1".into(), "job:2".into()],
+        ..with(mutations)
+    });
     assert_eq!(operation.malformed, None);
-    assert_eq!(operation.mutations[3].observed_seq, Some(10));
-    assert_eq!(operation.mutations[3].resolves, Some(conflict));
-    assert!(operation.mutations.iter().all(|m| &*m.collection == "notes" && &*m.record == "n1"));
-    assert_eq!(operation.mutations.into_iter().map(|m| m.action).collect::<Vec<_>>(), expected);
+    let mutations: Vec<_> = operation.mutations.iter().filter_map(Mutation::on_record).collect();
+    assert_eq!(mutations[3].observed_seq, Some(10));
+    assert_eq!(mutations[3].resolves, Some(conflict));
+    assert!(mutations.iter().all(|m| &*m.collection == "notes" && &*m.record == "n1"));
+    assert_eq!(mutations.iter().map(|m| m.action.clone()).collect::<Vec<_>>(), expected);
+    assert_eq!(operation.after_requests, ["job:1".into(), "job:2".into()]);
     assert_eq!(operation.depends_on[0].counter, 9);
     assert_eq!((&*operation.correlation_id, &*operation.actor), ("trace-1", "ann"));
     assert_eq!((operation.client_time_ms, operation.await_records), (Some(5_006), true));
@@ -161,23 +182,22 @@ fn a_whole_operation_is_taken() {
 
 #[test]
 fn actions_on_conflicts_are_taken() {
-    let id = || "c4-1".to_owned();
     let conflict = ConflictId { opened_seq: 4, index: 1 };
     let remind_time = Some(Timestamp { seconds: 9, nanos: 0 });
     let operation = taken(with(vec![
-        on_conflict(PbAction::DeferConflict(pb::DeferAction { conflict_id: id(), revision: 2, remind_time })),
-        on_conflict(PbAction::AssignConflict(pb::AssignAction { conflict_id: id(), assignee: "bob".into() })),
-        on_conflict(PbAction::ReopenConflict(pb::ReopenAction { conflict_id: id() })),
+        on_conflict("c4-1", PbConflictAction::Defer(pb::DeferConflict { revision: 2, remind_time })),
+        on_conflict("c4-1", PbConflictAction::Assign(pb::AssignConflict { assignee: Some("bob".into()) })),
+        on_conflict("c4-1", PbConflictAction::Assign(pb::AssignConflict { assignee: None })),
+        on_conflict("c4-1", PbConflictAction::Reopen(pb::ReopenConflict {})),
     ]));
-    let actions: Vec<_> = operation.mutations.into_iter().map(|m| m.action).collect();
-    assert_eq!(
-        actions,
-        [
-            Action::Defer { conflict, revision: 2, remind_at_ms: 9_000 },
-            Action::Assign { conflict, assignee: "bob".into() },
-            Action::Reopen { conflict },
-        ]
-    );
+    let expected = [
+        ConflictAction::Defer { revision: 2, remind_at_ms: 9_000 },
+        ConflictAction::Assign { assignee: Some("bob".into()) },
+        ConflictAction::Assign { assignee: None },
+        ConflictAction::Reopen,
+    ]
+    .map(|action| Mutation::Conflict(ConflictMutation { conflict, action }));
+    assert_eq!(operation.mutations, expected);
 }
 
 #[test]
@@ -186,7 +206,7 @@ fn callers_without_a_replica_may_know_everything() {
         taken(pb::Operation {
             identity: Some(PbIdentity::RequestId("job:1".into())),
             knowledge: Some(PbKnowledge::Latest(pb::Latest {})),
-            ..with(vec![pb::Mutation { observed_seq: Some(seq), ..on_record(set(null())) }])
+            ..with(vec![pb::RecordMutation { observed_seq: Some(seq), ..on_n1(set(null())) }.into()])
         })
     };
     let beyond = observing(SEQ_MAX + 1).malformed.expect("no position");
@@ -204,7 +224,12 @@ fn without_a_usable_identity_the_call_fails() {
         identity(Some(PbIdentity::Dot(pb::Dot { replica_id: replica_id.to_owned(), counter })))
     };
     let extras = |extras| pb::Operation {
-        knowledge: Some(PbKnowledge::Context(pb::CausalContext { epoch: 1, base_seq: 10, extras })),
+        knowledge: Some(PbKnowledge::Context(pb::CausalContext {
+            epoch: 1,
+            base_seq: 10,
+            extras,
+            ..Default::default()
+        })),
         ..fine.clone()
     };
     let needs = |depends_on| pb::Operation { depends_on, ..fine.clone() };
@@ -241,13 +266,13 @@ fn without_a_usable_identity_the_call_fails() {
 #[test]
 fn a_call_is_taken_whole_or_not_at_all() {
     let fine = one(set(null()));
-    assert_eq!(operations_from_pb(vec![fine.clone(); 1_000]).expect("1,000").len(), 1_000);
-    let failure = operations_from_pb(vec![fine.clone(); 1_001]).expect_err("1,001");
+    assert_eq!(received(vec![fine.clone(); 1_000]).expect("1,000").len(), 1_000);
+    let failure = received(vec![fine.clone(); 1_001]).expect_err("1,001");
     assert_eq!((failure.code(), failure.reason()), (Code::InvalidArgument, ErrorReason::TooManyOperations));
-    let failure = operations_from_pb(vec![]).expect_err("none");
+    let failure = received(vec![]).expect_err("none");
     assert_eq!(failure.violations()[0].field, "operations");
     let bad = pb::Operation { identity: None, ..fine.clone() };
-    let failure = operations_from_pb(vec![fine, bad.clone(), bad]).expect_err("two bad ones");
+    let failure = received(vec![fine, bad.clone(), bad]).expect_err("two bad ones");
     let fields: Vec<_> = failure.violations().iter().map(|v| v.field.as_str()).collect();
     assert_eq!(fields, ["operations[1]", "operations[2]"]);
 }
@@ -257,11 +282,12 @@ fn bad_values_are_refused() {
     let nan = pb::Value { kind: Some(pb::value::Kind::DoubleValue(f64::NAN)) };
     let add = |elements| PbAction::AddElements(pb::AddElements { field_id: "f".into(), elements });
     let remove = |elements| PbAction::RemoveElements(pb::RemoveElements { field_id: "f".into(), elements });
-    let create = |value| PbAction::Create(pb::CreateRecord { fields: [("f".to_owned(), value)].into() });
+    let create =
+        |value| PbAction::CreateRecord(pb::CreateRecord { fields: [("f".to_owned(), value)].into() });
     let invalid = [
         set(nan.clone()),
         set(pb::Value { kind: None }),
-        PbAction::Set(pb::SetField { field_id: "f".into(), value: None }),
+        PbAction::SetField(pb::SetField { field_id: "f".into(), value: None }),
         add(vec![nested(1)]),
         add(vec![nan.clone()]),
         remove(vec![nested(1)]),
@@ -269,7 +295,7 @@ fn bad_values_are_refused() {
     ];
     for action in invalid {
         let (refusal, index) =
-            refused(with(vec![on_record(PbAction::Delete(pb::DeleteRecord {})), on_record(action)]));
+            refused(with(vec![on_record(PbAction::DeleteRecord(pb::DeleteRecord {})), on_record(action)]));
         assert!(matches!(refusal, Refusal::InvalidValue { .. }), "{refusal:?}");
         assert_eq!(index, Some(1));
     }
@@ -281,13 +307,65 @@ fn bad_values_are_refused() {
 
 #[test]
 fn an_absent_action_is_unknown() {
-    let nothing = pb::Mutation { action: None, ..on_record(set(null())) };
-    assert_eq!(refused(with(vec![nothing])), (Refusal::UnknownAction, Some(0)));
+    let no_action = pb::RecordMutation { action: None, ..on_n1(set(null())) };
+    for nothing in [no_action.into(), pb::ConflictMutation::default().into(), pb::Mutation::default()] {
+        assert_eq!(refused(with(vec![nothing])), (Refusal::UnknownAction, Some(0)));
+    }
     // What a newer client's action looks like here: a field this server does not know.
-    let mut bytes = with(vec![]).encode_to_vec();
-    bytes.extend([0x2a, 4, 0xf2, 0x06, 1, b'x']);
-    let newer = pb::Operation::decode(Bytes::from(bytes)).expect("decodes");
-    assert_eq!(refused(newer), (Refusal::UnknownAction, Some(0)));
+    for newer in [&[0x2a, 4, 0xf2, 0x06, 1, b'x'][..], &[0x2a, 6, 0x0a, 4, 0xf2, 0x06, 1, b'x']] {
+        let bytes = [&with(vec![]).encode_to_vec(), newer].concat();
+        assert_eq!(refused_bytes(&bytes), (Refusal::UnknownAction, Some(0)));
+    }
+}
+
+fn refused_bytes(bytes: &[u8]) -> (Refusal, Option<u32>) {
+    let operation =
+        operations_from_bytes(vec![Bytes::copy_from_slice(bytes)]).expect("a usable one").remove(0);
+    let malformed = operation.malformed.expect("malformed");
+    assert_eq!(malformed.content_hash, hash(bytes), "what cannot be encoded here counts as well");
+    (malformed.refusal, malformed.mutation_index)
+}
+
+/// Appends a field of this number that holds these bytes.
+fn append(message: &mut Vec<u8>, field: u32, content: &[u8]) {
+    prost::encoding::encode_key(field, prost::encoding::WireType::LengthDelimited, message);
+    prost::encoding::encode_varint(content.len() as u64, message);
+    message.extend(content);
+}
+
+#[test]
+fn an_operation_with_a_field_of_a_newer_protocol_is_refused_alone() {
+    let unknown = |path: &str| Refusal::UnknownField { field: path.to_owned() };
+    // A precondition of the whole operation.
+    let mut newer = one(set(null())).encode_to_vec();
+    append(&mut newer, 77, b"x");
+    assert_eq!(refused_bytes(&newer), (unknown("77"), None));
+    // Of one of its mutations.
+    let mut mutation = on_n1(set(null())).encode_to_vec();
+    append(&mut mutation, 99, b"");
+    let mut outer = Vec::new();
+    append(&mut outer, 1, &mutation);
+    let mut of_mutation = one(set(null())).encode_to_vec();
+    append(&mut of_mutation, 5, &outer);
+    assert_eq!(refused_bytes(&of_mutation), (unknown("mutations[1].record.99"), Some(1)));
+    // What its author knew, said in a way that is not known here.
+    let knowledge = pb::Operation { knowledge: None, ..one(set(null())) };
+    let mut of_knowledge = knowledge.encode_to_vec();
+    append(&mut of_knowledge, 13, b"x");
+    assert_eq!(refused_bytes(&of_knowledge), (unknown("13"), None));
+    // Its neighbours are not concerned.
+    let fine = Bytes::from(one(set(null())).encode_to_vec());
+    let call = vec![fine.clone(), newer.clone().into(), fine];
+    let taken = operations_from_bytes(call).expect("three usable ones");
+    let refused: Vec<bool> = taken.iter().map(|o| o.malformed.is_some()).collect();
+    assert_eq!(refused, [false, true, false]);
+    // Without an identity that is known nothing can be recorded, and the call fails for that reason.
+    let nobody = pb::Operation { identity: None, ..one(set(null())) };
+    let mut of_identity = nobody.encode_to_vec();
+    append(&mut of_identity, 13, b"x");
+    let failure = operations_from_bytes(vec![newer.into(), of_identity.into()]).expect_err("nobody's");
+    assert_eq!(failure.reason(), ErrorReason::UnknownField);
+    assert_eq!(failure.metadata()["field"], "operations[1].13");
 }
 
 #[test]
@@ -303,11 +381,12 @@ fn large_operations_are_refused() {
 
 #[test]
 fn earlier_readings_have_their_place() {
-    let observed = |action, seq| with(vec![pb::Mutation { observed_seq: Some(seq), ..on_record(action) }]);
+    let observed =
+        |action, seq| with(vec![pb::RecordMutation { observed_seq: Some(seq), ..on_n1(action) }.into()]);
     let assign = PbAction::AssignCounter(pb::AssignCounter { field_id: "f".into(), value: 1 });
     assert_eq!(taken(observed(assign, 0)).malformed, None);
-    let increment = PbAction::Increment(pb::IncrementCounter { field_id: "f".into(), by: 1 });
-    let delete = PbAction::Delete(pb::DeleteRecord {});
+    let increment = PbAction::IncrementCounter(pb::IncrementCounter { field_id: "f".into(), by: 1 });
+    let delete = PbAction::DeleteRecord(pb::DeleteRecord {});
     for operation in [observed(increment, 1), observed(delete, 1), observed(set(null()), 11)] {
         let (refusal, index) = refused(operation);
         assert!(matches!(refusal, Refusal::InvalidContext { .. }), "{refusal:?}");
@@ -317,8 +396,8 @@ fn earlier_readings_have_their_place() {
 
 #[test]
 fn what_breaks_its_form_is_named() {
-    let fine = on_record(set(null()));
-    let many = |count| with(vec![fine.clone(); count]);
+    let fine = on_n1(set(null()));
+    let many = |count| with(vec![fine.clone().into(); count]);
     let elements = |count| {
         one(PbAction::AddElements(pb::AddElements { field_id: "f".into(), elements: vec![null(); count] }))
     };
@@ -330,16 +409,23 @@ fn what_breaks_its_form_is_named() {
     assert_eq!(taken(elements(100)).malformed, None);
     assert_eq!(taken(hunks(1_000)).malformed, None);
     let fields = (0..501).map(|i| (format!("f{i}"), null())).collect();
-    let defer = |conflict_id: &str, remind_time| {
-        PbAction::DeferConflict(pb::DeferAction { conflict_id: conflict_id.into(), revision: 1, remind_time })
-    };
+    let defer = |remind_time| PbConflictAction::Defer(pb::DeferConflict { revision: 1, remind_time });
     let now = Some(Timestamp { seconds: 1, nanos: 0 });
     let far = Some(Timestamp { seconds: i64::MAX, nanos: 0 });
-    let reopen = |id: &str| PbAction::ReopenConflict(pb::ReopenAction { conflict_id: id.into() });
-    let field =
-        |field_id: &str| one(PbAction::Set(pb::SetField { field_id: field_id.into(), value: Some(null()) }));
+    let reopen = |id: &str| on_conflict(id, PbConflictAction::Reopen(pb::ReopenConflict {}));
+    let assign = |assignee: &str| {
+        let assignee = Some(assignee.to_owned());
+        on_conflict("c1-0", PbConflictAction::Assign(pb::AssignConflict { assignee }))
+    };
+    let after = |ids: Vec<&str>| pb::Operation {
+        after_request_ids: ids.into_iter().map(str::to_owned).collect(),
+        ..many(1)
+    };
+    let field = |field_id: &str| {
+        one(PbAction::SetField(pb::SetField { field_id: field_id.into(), value: Some(null()) }))
+    };
     let link = |target: &str| {
-        one(PbAction::Link(pb::LinkRecord { field_id: "f".into(), target_record_id: target.into() }))
+        one(PbAction::LinkRecord(pb::LinkRecord { field_id: "f".into(), target_record_id: target.into() }))
     };
     let long = "x".repeat(129);
     let cases = [
@@ -350,42 +436,48 @@ fn what_breaks_its_form_is_named() {
         (pb::Operation { actor: long.clone(), ..many(1) }, "actor"),
         (pb::Operation { client_time: far, ..many(1) }, "client_time"),
         (
-            with(vec![pb::Mutation { collection_id: "a b".into(), ..fine.clone() }]),
-            "mutations[0].collection_id",
+            with(vec![pb::RecordMutation { collection_id: "a b".into(), ..fine.clone() }.into()]),
+            "mutations[0].record.collection_id",
         ),
-        (with(vec![pb::Mutation { record_id: String::new(), ..fine.clone() }]), "mutations[0].record_id"),
         (
-            with(vec![pb::Mutation { resolves_conflict_id: "c01-0".into(), ..fine }]),
-            "mutations[0].resolves_conflict_id",
+            with(vec![pb::RecordMutation { record_id: String::new(), ..fine.clone() }.into()]),
+            "mutations[0].record.record_id",
         ),
-        (field(""), "mutations[0].set.field_id"),
-        (field("ü"), "mutations[0].set.field_id"),
-        (field(&"x".repeat(65)), "mutations[0].set.field_id"),
-        (link(""), "mutations[0].link.target_record_id"),
-        (elements(0), "mutations[0].add_elements.elements"),
-        (elements(101), "mutations[0].add_elements.elements"),
-        (hunks(1_001), "mutations[0].edit_text.hunks"),
-        (one(PbAction::Create(pb::CreateRecord { fields })), "mutations[0].create.fields"),
         (
-            one(PbAction::Create(pb::CreateRecord { fields: [("a b".to_owned(), null())].into() })),
-            "mutations[0].create.fields",
+            with(vec![
+                pb::RecordMutation { resolves_conflict_id: Some("c01-0".into()), ..fine.clone() }.into(),
+            ]),
+            "mutations[0].record.resolves_conflict_id",
         ),
-        (one(reopen("c1-0")), "mutations[0].collection_id"),
         (
-            with(vec![pb::Mutation { record_id: "r".into(), ..on_conflict(reopen("c1-0")) }]),
-            "mutations[0].record_id",
+            with(vec![
+                pb::RecordMutation { resolves_conflict_id: Some(String::new()), ..fine.clone() }.into(),
+            ]),
+            "mutations[0].record.resolves_conflict_id",
         ),
-        (with(vec![on_conflict(reopen("nonsense"))]), "mutations[0].reopen_conflict.conflict_id"),
-        (with(vec![on_conflict(defer("c1-0", None))]), "mutations[0].defer_conflict.remind_time"),
-        (with(vec![on_conflict(defer("c1-0", far))]), "mutations[0].defer_conflict.remind_time"),
-        (with(vec![on_conflict(defer("", now))]), "mutations[0].defer_conflict.conflict_id"),
+        (after(vec!["job"; 33]), "after_request_ids"),
+        (after(vec!["job", "a b"]), "after_request_ids[1]"),
+        (field(""), "mutations[0].record.set_field.field_id"),
+        (field("ü"), "mutations[0].record.set_field.field_id"),
+        (field(&"x".repeat(65)), "mutations[0].record.set_field.field_id"),
+        (link(""), "mutations[0].record.link_record.target_record_id"),
+        (elements(0), "mutations[0].record.add_elements.elements"),
+        (elements(101), "mutations[0].record.add_elements.elements"),
+        (hunks(1_001), "mutations[0].record.edit_text.hunks"),
         (
-            with(vec![on_conflict(PbAction::AssignConflict(pb::AssignAction {
-                conflict_id: "c1-0".into(),
-                assignee: long,
-            }))]),
-            "mutations[0].assign_conflict.assignee",
+            one(PbAction::CreateRecord(pb::CreateRecord { fields })),
+            "mutations[0].record.create_record.fields",
         ),
+        (
+            one(PbAction::CreateRecord(pb::CreateRecord { fields: [("a b".to_owned(), null())].into() })),
+            "mutations[0].record.create_record.fields",
+        ),
+        (with(vec![reopen("nonsense")]), "mutations[0].conflict.conflict_id"),
+        (with(vec![on_conflict("c1-0", defer(None))]), "mutations[0].conflict.defer.remind_time"),
+        (with(vec![on_conflict("c1-0", defer(far))]), "mutations[0].conflict.defer.remind_time"),
+        (with(vec![on_conflict("", defer(now))]), "mutations[0].conflict.conflict_id"),
+        (with(vec![assign(&long)]), "mutations[0].conflict.assign.assignee"),
+        (with(vec![assign("")]), "mutations[0].conflict.assign.assignee"),
     ];
     for (operation, field) in cases {
         assert_eq!(invalid_field(operation), field);

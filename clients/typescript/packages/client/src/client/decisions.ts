@@ -1,16 +1,21 @@
 import type { Decision } from '../api.js';
-import type { Alternative, ConflictDetail } from '../domain/conflict.js';
+import type { Alternative, ConflictDetail, ConflictSummary } from '../domain/conflict.js';
 import { exactOf } from '../domain/exact.js';
+import type { FieldId } from '../domain/ids.js';
 import type { Mutation } from '../domain/operation.js';
 import { diff } from '../domain/text/diff.js';
 import type { ExactValue, WritableValue } from '../domain/value.js';
 import { SynclineError } from '../errors.js';
 import type { Replica } from '../replica/replica.js';
+import { tooNew } from '../replica/stage.js';
 
 /** The mutation that carries out a decision on a conflict: the same the server makes for callers without a replica. */
 export function decisionMutation(replica: Replica, detail: ConflictDetail, decision: Decision): Mutation {
   const { summary } = detail;
   const chosen = decision.type === 'alternative' ? alternativeAt(detail, decision.seq) : undefined;
+  if (summary.fieldIds.length > 1 || chosen?.opaque === true) {
+    throw tooNew('only a newer version of this program can decide this: it concerns what this one cannot show');
+  }
   const on = { collectionId: summary.collectionId, recordId: summary.recordId };
   const resolves = { resolvesConflictId: summary.conflictId };
   switch (summary.kind) {
@@ -19,13 +24,21 @@ export function decisionMutation(replica: Replica, detail: ConflictDetail, decis
     case 'text_overlap':
       return { ...on, action: textAction(replica, detail, decision, chosen), ...resolves };
     case 'edit_delete': {
-      const deletes = decision.type === 'delete' || chosen?.action === 'delete';
+      const deletes = decision.type === 'delete' || chosen?.action === 'delete_record';
       if (!deletes && decision.type !== 'keep' && chosen === undefined) throw unfit('delete the record, or keep it');
       return { ...on, action: { type: deletes ? 'delete' : 'restore' }, ...resolves };
     }
     case 'relationship':
       return { ...relationship(replica, detail, decision, chosen), ...resolves };
+    case 'unknown':
+      throw tooNew('only a newer version of this program knows how to decide this conflict');
   }
+}
+
+/** The field that a conflict is about. */
+function fieldOf({ fieldIds }: ConflictSummary): FieldId {
+  const [fieldId = ''] = fieldIds;
+  return fieldId;
 }
 
 function alternativeAt(detail: ConflictDetail, seq: number): Alternative {
@@ -40,7 +53,8 @@ function registerAction(
   decision: Decision,
   chosen: Alternative | undefined,
 ): Mutation['action'] {
-  const { recordId, fieldId } = summary;
+  const { recordId } = summary;
+  const fieldId = fieldOf(summary);
   const shown = replica.view(recordId)?.fields[fieldId] ?? null;
   let value: WritableValue;
   if (chosen !== undefined) value = chosen.value ?? null;
@@ -72,7 +86,8 @@ function textAction(
   decision: Decision,
   chosen: Alternative | undefined,
 ): Mutation['action'] {
-  const { recordId, fieldId } = detail.summary;
+  const { recordId } = detail.summary;
+  const fieldId = fieldOf(detail.summary);
   const shown = replica.view(recordId)?.fields[fieldId];
   const now = typeof shown === 'string' ? shown : '';
   let text = now;
@@ -123,11 +138,13 @@ function relationship(
   decision: Decision,
   chosen: Alternative | undefined,
 ): Omit<Mutation, 'resolvesConflictId'> {
-  const { recordId, fieldId, collectionId, targetRecordId } = summary;
+  const { recordId, collectionId, targetRecordId = '' } = summary;
+  const fieldId = fieldOf(summary);
   const record = replica.view(recordId);
   const target = replica.view(targetRecordId);
   const onTarget = { recordId: targetRecordId, collectionId: target?.collection ?? '' };
-  if (decision.type === 'delete' || chosen?.action === 'delete') return { ...onTarget, action: { type: 'delete' } };
+  if (decision.type === 'delete' || chosen?.action === 'delete_record')
+    return { ...onTarget, action: { type: 'delete' } };
   const keeps = decision.type === 'keep' || chosen !== undefined;
   if (!keeps && decision.type !== 'unlink') throw unfit('delete the target, remove the link, or keep both');
   // Where one end is gone already, keeping means to keep the other end, or to give up the link.

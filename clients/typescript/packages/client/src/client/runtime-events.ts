@@ -16,6 +16,8 @@ export interface RuntimeEvents {
   notSaved(dots: readonly Dot[], error: SynclineError): void;
   conflictEvent(effect: ConflictEffect, own: boolean): void;
   restarted(cause: RestartCause, rebased: readonly PendingOperation[], count: number): void;
+  /** The server said something that this version does not know. */
+  updateNeeded(): void;
   /** The rejected operations as stored. */
   rejectedLoaded(rows: readonly RejectedRow[]): void;
   connectionChanged(snapshot: ConnectionSnapshot): void;

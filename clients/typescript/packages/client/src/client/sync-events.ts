@@ -39,6 +39,9 @@ export function relayedSyncEvents({ term, tabs, events, replicaId }: RelayParts)
     events.emit('restarted', cause, rebased, count);
     if (current()) tabs.post({ type: 'reload', term, cause });
   });
+  sync.on('updateNeeded', () => {
+    events.emit('updateNeeded');
+  });
   sync.on('fenced', () => {
     tabs.resign();
   });

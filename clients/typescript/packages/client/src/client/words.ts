@@ -1,5 +1,5 @@
 import { valueOf } from '../domain/exact.js';
-import type { Mutation, Operation } from '../domain/operation.js';
+import type { Mutation, Operation, Refusal } from '../domain/operation.js';
 import type { Value } from '../domain/value.js';
 import type { RejectedItem } from '../api.js';
 import type { RejectedRow } from '../store/store.js';
@@ -42,7 +42,8 @@ export function operationInWords({ mutations }: Operation): string {
 
 /** A rejected operation as applications see it. */
 export function rejectedItem(row: RejectedRow): RejectedItem {
-  const { operation, refusal, mutationIndex } = row;
+  const { operation, mutationIndex } = row;
+  const refusal = understood(row.refusal);
   return {
     dot: operation.dot,
     correlationId: operation.correlationId,
@@ -63,6 +64,13 @@ export function rejectedItem(row: RejectedRow): RejectedItem {
       };
     }),
   };
+}
+
+/** A server that does not know what it was told is older than this program: that is what its author has to hear. */
+function understood(refusal: Refusal): Refusal {
+  const older = refusal.reason === 'UNKNOWN_FIELD' || refusal.reason === 'UNKNOWN_ACTION';
+  if (!older) return refusal;
+  return { ...refusal, message: `the server is older than this program and cannot do this yet: ${refusal.message}` };
 }
 
 /** What was to be written. */

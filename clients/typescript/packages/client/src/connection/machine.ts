@@ -197,7 +197,7 @@ function failed(model: ConnectionModel, event: Failed, nowMs: number, random: nu
   }
   const failures = model.failures + 1;
   const probing = model.phase.type === 'connecting' && model.phase.probing;
-  const final = event.kind === 'forbidden' || event.kind === 'not_found';
+  const final = event.kind === 'forbidden' || event.kind === 'not_found' || event.kind === 'outdated';
   const breakerOpen = final || probing || failures >= BREAKER_FAILURES;
   const waitMs = breakerOpen ? BREAKER_OPEN_MS : backoffMs(failures, random);
   return {
@@ -228,5 +228,6 @@ const REASONS: Readonly<Record<FailureKind, ConnectionReason>> = {
   forbidden: 'forbidden',
   not_found: 'unknown_workspace',
   refused: 'protocol',
+  outdated: 'update_needed',
   fault: 'protocol',
 };

@@ -20,7 +20,7 @@ export interface ConnectionEvents {
 
 /** What the rest of the client contributes to the snapshot. */
 export type ConnectionInput = Pick<SummaryInput, 'queueMoving' | 'trouble'> &
-  Pick<ConnectionSnapshot, 'feed' | 'queue' | 'storage' | 'snapshot'>;
+  Pick<ConnectionSnapshot, 'feed' | 'queue' | 'storage' | 'snapshot' | 'server'>;
 
 /** Drives the machine with the clock, the life of the page and whatever the feed and the beats report. */
 export class ConnectionManager {
@@ -144,6 +144,7 @@ export class ConnectionManager {
       breaker: breakerOf(this.model),
       role,
       storage: input.storage,
+      ...(input.server && { server: input.server }),
     };
   }
 

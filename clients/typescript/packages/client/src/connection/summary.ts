@@ -5,6 +5,10 @@ import { LOSS_POOR, ROUND_TRIP_POOR_MS } from './quality.js';
 /** The one word: SPEC.md, §9. The first that applies. */
 export const summarize: Summarize = (input) => {
   const { phase } = input;
+  // Trying again will not help before the program is updated: the wire is not what is wrong.
+  if (input.reason === 'update_needed' && (phase.type === 'waiting' || phase.type === 'connecting')) {
+    return { state: 'degraded', reason: input.reason };
+  }
   switch (phase.type) {
     case 'down':
       return { state: 'offline', ...(phase.reason === 'closed' ? {} : { reason: phase.reason }) };

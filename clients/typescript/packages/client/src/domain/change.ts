@@ -23,12 +23,15 @@ export type Effect = {
   readonly fieldId: FieldId;
 } & (
   | { readonly type: 'record_created' | 'record_deleted' | 'record_restored' }
-  /** A register, or a to-one field, whose value is then its target's id or null. */
   | { readonly type: 'register_changed'; readonly value: ExactValue }
   | { readonly type: 'text_changed'; readonly splices: readonly Splice[]; readonly hunks: readonly SettledHunk[] }
   | { readonly type: 'counter_changed'; readonly value: bigint }
-  /** A set, or a to-many field, whose elements are then target ids. */
   | { readonly type: 'set_changed'; readonly added: readonly ExactValue[]; readonly removed: readonly ExactValue[] }
+  /** Links are given as they are stored, also to deleted records. */
+  | { readonly type: 'link_changed'; readonly target: RecordId | null }
+  | { readonly type: 'links_changed'; readonly added: readonly RecordId[]; readonly removed: readonly RecordId[] }
+  /** Something of a newer version happened to the field: the bytes of the effect, which are kept. */
+  | { readonly type: 'opaque'; readonly bytes: Uint8Array }
   | { readonly type: 'conflict_changed'; readonly event: ConflictEventKind; readonly conflict: ConflictSummary }
 );
 
@@ -46,9 +49,22 @@ export interface Change {
   readonly chain: Uint8Array;
 }
 
-/** One message of a feed. `wire/` leaves frames of unknown content out. */
+/** What a server is and can do. */
+export interface ServerInfo {
+  /** The version of the program, for people. */
+  readonly version: string;
+  /** Names of the protocol's Feature without their prefix, such as `FEED_SNAPSHOT`; numbers of newer ones. */
+  readonly features: readonly string[];
+  /** Limits by name, such as `operation_bytes`. */
+  readonly limits: Readonly<Record<string, number>>;
+}
+
+/** Where a feed starts: after a cursor, or with all records as they are now. */
+export type FeedOrigin = Cursor | 'snapshot';
+
+/** One message of a feed. `wire/` leaves frames of unknown content out that say they may be. */
 export type Frame = { readonly cursor: Cursor } & (
-  | { readonly type: 'opened'; readonly headSeq: Seq; readonly schemaVersion: number }
+  | { readonly type: 'opened'; readonly headSeq: Seq; readonly schemaVersion: number; readonly server?: ServerInfo }
   | {
       readonly type: 'changes';
       readonly fromSeqExclusive: Seq;
@@ -59,7 +75,17 @@ export type Frame = { readonly cursor: Cursor } & (
     }
   | { readonly type: 'checkpoint'; readonly headSeq: Seq }
   | { readonly type: 'reset'; readonly reason: ResetReason }
-  | { readonly type: 'go_away'; readonly reason: 'draining' | 'max_age' | 'slow_consumer' }
+  | {
+      readonly type: 'go_away';
+      readonly reason: 'draining' | 'max_age' | 'slow_consumer' | 'credentials_expired' | 'moved';
+    }
+  /** Records are going to be loaded; `fromScratch`: they are all there is. The position does not move until it is over. */
+  | { readonly type: 'loading_begun'; readonly fromScratch: boolean; readonly estimatedCount: number }
+  | ({ readonly type: 'records_entered'; readonly loadedCount: number } & Loaded)
+  | { readonly type: 'records_left'; readonly recordIds: readonly RecordId[] }
+  | { readonly type: 'loading_finished'; readonly completeFromSeq: Seq }
+  /** Content that this client does not know and must not go on without. */
+  | { readonly type: 'unknown' }
 );
 
 export type ChangesFrame = Extract<Frame, { type: 'changes' }>;
@@ -78,17 +104,13 @@ export interface ConfirmedRecord {
   readonly fields: ReadonlyMap<FieldId, ConfirmedField>;
 }
 
+/** Whole records and live conflicts, as far as they were read. */
+export interface Loaded {
+  readonly records: readonly ConfirmedRecord[];
+  readonly conflicts: readonly ConflictSummary[];
+}
+
 export interface ConfirmedField {
   readonly state: FieldState;
   readonly lastSeq: Seq;
-}
-
-/** A part of a snapshot. */
-export interface SnapshotChunk {
-  readonly cursor: Cursor;
-  readonly records: readonly ConfirmedRecord[];
-  readonly conflicts: readonly ConflictSummary[];
-  readonly complete: boolean;
-  readonly sentCount: number;
-  readonly estimatedCount: number;
 }

@@ -2,12 +2,36 @@ import type { CausalContext, CollectionId, ConflictId, Dot, FieldId, RecordId, S
 import type { Hunk } from './operation.js';
 import type { Value } from './value.js';
 
-export type ConflictKind = 'register' | 'text_overlap' | 'edit_delete' | 'relationship';
+/** `unknown`: a newer version of this program can decide it. */
+export type ConflictKind = 'register' | 'text_overlap' | 'edit_delete' | 'relationship' | 'unknown';
 /** `open` and `deferred` are live. */
 export type ConflictStatus = 'open' | 'deferred' | 'resolved' | 'obsolete' | 'superseded';
 export type ConflictEventKind = 'opened' | 'changed' | 'deferred' | 'reminded' | 'assigned' | 'closed' | 'reopened';
 
-/** A conflict as the feed and snapshots give it: enough for an inbox, also offline. */
+/** Why a conflict closed: somebody decided, its sides came to one value, its record went, a write took their place, a rule. */
+export type CloseReason = 'resolved' | 'converged' | 'deleted' | 'superseded' | 'policy';
+
+/** What a mutation does, for display; `unknown` for something newer. */
+export type MutationKind =
+  | 'create_record'
+  | 'delete_record'
+  | 'restore_record'
+  | 'set_field'
+  | 'edit_text'
+  | 'replace_text'
+  | 'increment_counter'
+  | 'assign_counter'
+  | 'add_elements'
+  | 'remove_elements'
+  | 'clear_elements'
+  | 'link_record'
+  | 'unlink_record'
+  | 'defer_conflict'
+  | 'assign_conflict'
+  | 'reopen_conflict'
+  | 'unknown';
+
+/** A conflict as the feed gives it: enough for an inbox, also offline. */
 export interface ConflictSummary {
   readonly conflictId: ConflictId;
   readonly kind: ConflictKind;
@@ -16,19 +40,21 @@ export interface ConflictSummary {
   readonly revision: number;
   readonly collectionId: CollectionId;
   readonly recordId: RecordId;
-  /** Empty for a conflict of the whole record. */
-  readonly fieldId: FieldId;
+  /** The fields in conflict; none for a conflict of the whole record. Several when the fields stay together. */
+  readonly fieldIds: readonly FieldId[];
   /** For a relationship conflict: the deleted target. */
-  readonly targetRecordId: RecordId;
+  readonly targetRecordId?: RecordId;
   readonly openedSeq: Seq;
   readonly closedSeq?: Seq;
-  readonly assignee: string;
+  /** Who should decide; absent for nobody. */
+  readonly assignee?: string;
   readonly remindAtMs?: number;
   readonly deferCount: number;
-  readonly parentConflictId: ConflictId;
+  /** The earlier, closed conflict that this one follows. */
+  readonly parentConflictId?: ConflictId;
   readonly alternativeCount: number;
-  /** resolved, converged, deleted, superseded, policy; empty while live. */
-  readonly closeReason: string;
+  /** Absent while it is live. */
+  readonly closeReason?: CloseReason;
 }
 
 /** One side of a conflict. */
@@ -41,10 +67,14 @@ export interface Alternative {
   readonly context: CausalContext;
   /** What it offers; absent for a delete. */
   readonly value?: Value;
+  /** What it offers needs a newer version of this program to be shown. */
+  readonly opaque?: true;
+  /** What it offers for each of fields that stay together. */
+  readonly values?: Readonly<Record<FieldId, Value>>;
   readonly state: 'head' | 'shadow' | 'suppressed';
   readonly hunk?: Hunk;
   readonly replacedText: string;
-  readonly action: string;
+  readonly action: MutationKind;
   readonly siblings: readonly string[];
   readonly provisional: boolean;
   readonly correlationId: string;
@@ -56,6 +86,8 @@ export interface RecordPicture {
   readonly recordId: RecordId;
   readonly deleted: boolean;
   readonly fields: Readonly<Record<FieldId, Value>>;
+  /** Fields that need a newer version of this program; they show null. */
+  readonly opaque: readonly FieldId[];
 }
 
 export interface ConflictEvent {

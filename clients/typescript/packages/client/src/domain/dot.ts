@@ -1,10 +1,15 @@
-import type { Dot, DotKey, FieldId, RecordId, ReplicaId } from './ids.js';
+import type { CausalContext, Cursor, Dot, DotKey, FieldId, RecordId, ReplicaId } from './ids.js';
 
 /** The server's own replica, under which it writes for callers without one: it implies no order of its operations. */
 export const SERVER_REPLICA: ReplicaId = '00000000-0000-0000-0000-000000000000';
 
 export function dotKey(dot: Dot): DotKey {
   return `${dot.replicaId}:${dot.counter}`;
+}
+
+/** What somebody knows who has everything up to a cursor. */
+export function contextAt({ epoch, seqInclusive, chain }: Cursor): CausalContext {
+  return { epoch, baseSeq: seqInclusive, extras: [], ...(chain.length > 0 && { baseChain: chain }) };
 }
 
 export function sameDot(a: Dot, b: Dot): boolean {

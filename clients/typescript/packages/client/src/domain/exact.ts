@@ -1,4 +1,5 @@
 import { Problem } from './problem.js';
+import { Timestamp } from './timestamp.js';
 import type { Double, ExactValue, Value, ValueKey, WritableValue } from './value.js';
 
 /** Nesting of a value that the server accepts. */
@@ -44,7 +45,7 @@ function exactDouble(value: number): ExactValue {
   return { kind: 'double', value };
 }
 
-function exact(value: Value, depth: number): ExactValue {
+function exact(value: Value | Date, depth: number): ExactValue {
   if (depth > VALUE_DEPTH_MAX) throw new Problem('value', `a value is nested more than ${VALUE_DEPTH_MAX} levels deep`);
   switch (typeof value) {
     case 'boolean':
@@ -65,15 +66,25 @@ function exact(value: Value, depth: number): ExactValue {
   }
 }
 
-function exactObject(value: NonNullable<Value> & object, depth: number): ExactValue {
+function exactObject(value: (NonNullable<Value> & object) | Date, depth: number): ExactValue {
   if (value instanceof Uint8Array) return { kind: 'bytes', value: value.slice() };
+  if (value instanceof Timestamp || value instanceof Date) return exactTime(value);
   if (Array.isArray(value)) return { kind: 'list', values: value.map((item: Value) => exact(item, depth + 1)) };
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== null && prototype !== Object.prototype) {
-    throw new Problem('value', 'only plain objects, arrays and byte arrays can be written');
+    throw new Problem('value', 'only plain objects, arrays, byte arrays and times can be written');
   }
   const entries = Object.entries(value as { readonly [name: string]: Value });
   return { kind: 'map', entries: new Map(entries.map(([name, item]) => [wellFormed(name), exact(item, depth + 1)])) };
+}
+
+function exactTime(value: Timestamp | Date): ExactValue {
+  try {
+    const { seconds, nanos } = value instanceof Date ? Timestamp.from(value) : value;
+    return { kind: 'timestamp', seconds, nanos };
+  } catch {
+    throw new Problem('value', 'a time is not between the years 1 and 9999');
+  }
 }
 
 /** What an application reads. */
@@ -83,6 +94,8 @@ export function valueOf(value: ExactValue): Value {
       return null;
     case 'int':
       return numberOf(value.value);
+    case 'timestamp':
+      return new Timestamp(value.seconds, value.nanos);
     case 'list':
       return value.values.map(valueOf);
     case 'map':
@@ -108,7 +121,10 @@ export function keyOf(value: ExactValue): ValueKey {
     case 'int':
       return `i${value.value}`;
     case 'double':
-      return `d${Object.is(value.value, -0) ? '-0' : value.value}`;
+      // A double that is whole is the same number as the whole number.
+      return Number.isInteger(value.value) ? `i${BigInt(value.value)}` : `d${value.value}`;
+    case 'timestamp':
+      return `t${value.seconds}.${value.nanos}`;
     case 'string':
       return `s${value.value.length}:${value.value}`;
     case 'bytes':
@@ -126,9 +142,9 @@ export function keyOf(value: ExactValue): ValueKey {
   }
 }
 
-/** Whether two exact values are equal: same kind, same content. */
+/** Whether two exact values are equal: same kind and content, or the same number of whatever kind. */
 export function sameExact(a: ExactValue, b: ExactValue): boolean {
-  return a === b || (a.kind === b.kind && keyOf(a) === keyOf(b));
+  return a === b || keyOf(a) === keyOf(b);
 }
 
 /** The exact form of a string. */

@@ -1,16 +1,19 @@
 import type { ConfirmedField, ConfirmedRecord, Effect } from './change.js';
-import { EXACT_NULL, exactString, keyOf } from './exact.js';
+import { EXACT_NULL, keyOf } from './exact.js';
 import type { CollectionId, FieldId, RecordId, Seq } from './ids.js';
 import { Problem } from './problem.js';
 import type { Schema } from './schema.js';
 import { applySplices } from './text/splice.js';
-import type { ExactValue, FieldKind, FieldState } from './value.js';
+import type { FieldState, KnownKind } from './value.js';
+
+/** Effects of a newer version that are kept of one field. Whoever knows them reads the field anew, should there be more. */
+const PARTS_MAX = 64;
 
 /** A field's kind as far as it is known. */
-export type KindOf = (collectionId: CollectionId, fieldId: FieldId) => FieldKind | undefined;
+export type KindOf = (collectionId: CollectionId, fieldId: FieldId) => KnownKind | undefined;
 
 /** What a field shows that nobody wrote. */
-export function emptyState(kind: FieldKind): FieldState {
+export function emptyState(kind: KnownKind): FieldState {
   switch (kind) {
     case 'register':
       return { kind, value: EXACT_NULL };
@@ -24,30 +27,9 @@ export function emptyState(kind: FieldKind): FieldState {
       return { kind, target: null };
     case 'to_many':
       return { kind, targets: new Set() };
+    case 'opaque':
+      return { kind, parts: [] };
   }
-}
-
-/**
- * A state in the kind its field is known to have. Effects do not tell registers from to-one links, nor sets from
- * to-many links, so that a field folded before its schema was read may have to be read again.
- */
-export function asKind(state: FieldState, kind: FieldKind | undefined): FieldState {
-  if (state.kind === 'register' && kind === 'to_one') {
-    return { kind, target: state.value.kind === 'string' ? state.value.value : null };
-  }
-  if (state.kind === 'set' && kind === 'to_many') {
-    const targets = [...state.elements.values()].flatMap((element) =>
-      element.kind === 'string' ? [element.value] : [],
-    );
-    return { kind, targets: new Set(targets) };
-  }
-  return state;
-}
-
-/** Whether a field of one kind can be one of the other, as far as effects tell. */
-export function compatibleKinds(state: FieldKind, kind: FieldKind): boolean {
-  const coarse = (k: FieldKind): FieldKind => (k === 'to_one' ? 'register' : k === 'to_many' ? 'set' : k);
-  return coarse(state) === coarse(kind);
 }
 
 /** The kind a schema declares. */
@@ -55,17 +37,12 @@ export function declaredKind(
   schema: Schema | undefined,
   collectionId: CollectionId,
   fieldId: FieldId,
-): FieldKind | undefined {
+): KnownKind | undefined {
   return schema?.collections.get(collectionId)?.get(fieldId)?.kind;
 }
 
 /** Folds one effect on a record. Throws a {@link Problem} when it does not fit. */
-export function foldEffect(
-  record: ConfirmedRecord | undefined,
-  effect: Effect,
-  seq: Seq,
-  kindOf: KindOf,
-): ConfirmedRecord {
+export function foldEffect(record: ConfirmedRecord | undefined, effect: Effect, seq: Seq): ConfirmedRecord {
   if (effect.type === 'record_created') {
     if (record !== undefined) throw new Problem('effect', `record ${effect.recordId} is created twice`);
     return newRecord(effect.recordId, effect.collectionId, seq);
@@ -81,11 +58,12 @@ export function foldEffect(
     case 'register_changed':
     case 'text_changed':
     case 'counter_changed':
-    case 'set_changed': {
-      const before = record.fields.get(effect.fieldId);
-      const kind = kindOf(record.collectionId, effect.fieldId);
+    case 'set_changed':
+    case 'link_changed':
+    case 'links_changed':
+    case 'opaque': {
       const fields = new Map(record.fields);
-      fields.set(effect.fieldId, { state: foldField(before, effect, kind), lastSeq: seq });
+      fields.set(effect.fieldId, { state: foldField(record.fields.get(effect.fieldId), effect), lastSeq: seq });
       return { ...record, fields, lastSeq: seq };
     }
   }
@@ -96,60 +74,63 @@ function newRecord(recordId: RecordId, collectionId: CollectionId, seq: Seq): Co
 }
 
 type FieldEffect = Effect & {
-  readonly type: 'register_changed' | 'text_changed' | 'counter_changed' | 'set_changed';
+  readonly type:
+    | 'register_changed'
+    | 'text_changed'
+    | 'counter_changed'
+    | 'set_changed'
+    | 'link_changed'
+    | 'links_changed'
+    | 'opaque';
 };
 
-function foldField(before: ConfirmedField | undefined, effect: FieldEffect, kind: FieldKind | undefined): FieldState {
+function foldField(before: ConfirmedField | undefined, effect: FieldEffect): FieldState {
   const state = before?.state;
   switch (effect.type) {
+    // These say all of a field's state, whatever it was before.
     case 'register_changed':
-      if (state?.kind === 'to_one' || kind === 'to_one') return { kind: 'to_one', target: targetOf(effect.value) };
-      expectKind(state, 'register', effect);
-      return { kind: 'register', value: effect.value };
-    case 'text_changed': {
-      expectKind(state, 'text', effect);
-      return { kind: 'text', text: applySplices(state?.kind === 'text' ? state.text : '', effect.splices) };
-    }
+      return inPlaceOf(state, { kind: 'register', value: effect.value }, effect);
     case 'counter_changed':
-      expectKind(state, 'counter', effect);
-      return { kind: 'counter', value: effect.value };
-    case 'set_changed':
-      if (state?.kind === 'to_many' || kind === 'to_many') return foldTargets(state, effect);
-      expectKind(state, 'set', effect);
-      return foldElements(state, effect);
+      return inPlaceOf(state, { kind: 'counter', value: effect.value }, effect);
+    case 'link_changed':
+      return inPlaceOf(state, { kind: 'to_one', target: effect.target }, effect);
+    case 'opaque':
+      return {
+        kind: 'opaque',
+        parts: [...(state?.kind === 'opaque' ? state.parts : []), effect.bytes].slice(-PARTS_MAX),
+      };
+    // These go on from what was there.
+    case 'text_changed': {
+      if (state?.kind === 'opaque') return state;
+      const { text } = stateOf(state, { kind: 'text', text: '' }, effect);
+      return { kind: 'text', text: applySplices(text, effect.splices) };
+    }
+    case 'set_changed': {
+      if (state?.kind === 'opaque') return state;
+      const elements = new Map(stateOf(state, { kind: 'set', elements: new Map() }, effect).elements);
+      for (const element of effect.removed) elements.delete(keyOf(element));
+      for (const element of effect.added) elements.set(keyOf(element), element);
+      return { kind: 'set', elements };
+    }
+    case 'links_changed': {
+      if (state?.kind === 'opaque') return state;
+      const targets = new Set(stateOf(state, { kind: 'to_many', targets: new Set() }, effect).targets);
+      for (const target of effect.removed) targets.delete(target);
+      for (const target of effect.added) targets.add(target);
+      return { kind: 'to_many', targets };
+    }
   }
 }
 
-function expectKind(state: FieldState | undefined, kind: FieldKind, effect: FieldEffect): void {
-  if (state !== undefined && state.kind !== kind) {
-    throw new Problem('effect', `field ${effect.recordId}/${effect.fieldId} is a ${state.kind}, not a ${kind}`);
-  }
+/** A whole new state; an opaque field is one that this client knows again. */
+function inPlaceOf(before: FieldState | undefined, now: FieldState, effect: FieldEffect): FieldState {
+  if (before?.kind !== 'opaque') stateOf(before, now, effect);
+  return now;
 }
 
-function targetOf(value: ExactValue): RecordId | null {
-  return value.kind === 'string' && value.value !== '' ? value.value : null;
-}
-
-type SetEffect = Effect & { readonly type: 'set_changed' };
-
-function foldElements(state: FieldState | undefined, effect: SetEffect): FieldState {
-  const elements = new Map(state?.kind === 'set' ? state.elements : []);
-  for (const element of effect.removed) elements.delete(keyOf(element));
-  for (const element of effect.added) elements.set(keyOf(element), element);
-  return { kind: 'set', elements };
-}
-
-function foldTargets(state: FieldState | undefined, effect: SetEffect): FieldState {
-  const targets = new Set(state?.kind === 'to_many' ? state.targets : []);
-  const strings = (values: readonly ExactValue[]): readonly RecordId[] =>
-    values.flatMap((value) => (value.kind === 'string' ? [value.value] : []));
-  if (state?.kind === 'set') for (const target of strings([...state.elements.values()])) targets.add(target);
-  for (const target of strings(effect.removed)) targets.delete(target);
-  for (const target of strings(effect.added)) targets.add(target);
-  return { kind: 'to_many', targets };
-}
-
-/** A link as the protocol has it in effects. */
-export function exactTarget(target: RecordId | null): ExactValue {
-  return target === null ? EXACT_NULL : exactString(target);
+/** The state before, which is of the same kind; the empty one when there is none. */
+function stateOf<S extends FieldState>(before: FieldState | undefined, empty: S, effect: FieldEffect): S {
+  if (before === undefined) return empty;
+  if (before.kind === empty.kind) return before as S;
+  throw new Problem('effect', `field ${effect.recordId}/${effect.fieldId} is a ${before.kind}, not a ${empty.kind}`);
 }

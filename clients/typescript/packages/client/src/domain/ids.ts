@@ -37,13 +37,17 @@ export interface CausalContext {
   readonly baseSeq: Seq;
   /** Known before they were seen in the order. Empty except after a replica change (SPEC.md, Forks). */
   readonly extras: readonly Dot[];
+  /** The hash chain at the base: by it the server tells a history that is gone. Absent when it is not known. */
+  readonly baseChain?: Uint8Array;
 }
 
-/** Where a feed resumes. */
+/** Where a feed resumes. Only what is named here may be looked at. */
 export interface Cursor {
   readonly workspaceId: string;
   readonly epoch: Epoch;
   readonly seqInclusive: Seq;
   /** Hash chain at that position; empty when not known. */
   readonly chain: Uint8Array;
+  /** Whatever else the server put into it, encoded: it is sent back as it came. */
+  readonly more?: Uint8Array;
 }

@@ -71,7 +71,14 @@ export type ServerOutcome =
   | { readonly type: 'conflicted'; readonly seq: Seq; readonly conflictIds: readonly ConflictId[] }
   | { readonly type: 'held'; readonly missing: Dot | RecordId; readonly expectedCounter: number }
   | { readonly type: 'rejected'; readonly refusal: Refusal; readonly mutationIndex?: number }
-  | { readonly type: 'not_settled'; readonly refusal: Refusal; readonly expectedCounter: number };
+  | {
+      readonly type: 'not_settled';
+      readonly refusal: Refusal;
+      readonly expectedCounter: number;
+      readonly mutationIndex?: number;
+    }
+  /** A newer server said something this client does not know: the operation is kept. */
+  | { readonly type: 'unknown' };
 
 /** One receipt of Submit, GetReceipts or AbandonCounter. */
 export interface ServerReceipt {

@@ -1,3 +1,4 @@
+import { Timestamp } from './timestamp.js';
 import type { Value } from './value.js';
 
 /** Compares by Unicode code points, as every client and the server can. */
@@ -16,7 +17,7 @@ function rank(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }
 
-/** null < booleans < numbers < strings < everything else, which is all equal. */
+/** null < booleans < numbers < strings < times < everything else, which is all equal. */
 export function compareValues(a: Value | undefined, b: Value | undefined): number {
   const left = classOf(a);
   const right = classOf(b);
@@ -24,6 +25,7 @@ export function compareValues(a: Value | undefined, b: Value | undefined): numbe
   if (typeof a === 'string' && typeof b === 'string') return compareStrings(a, b);
   if (isNumber(a) && isNumber(b)) return a < b ? -1 : a > b ? 1 : 0;
   if (typeof a === 'boolean' && typeof b === 'boolean') return Number(a) - Number(b);
+  if (a instanceof Timestamp && b instanceof Timestamp) return a.seconds - b.seconds || a.nanos - b.nanos;
   return 0;
 }
 
@@ -44,7 +46,7 @@ function classOf(value: Value | undefined): number {
     case 'string':
       return 3;
     default:
-      return value === null ? 0 : 4;
+      return value === null ? 0 : value instanceof Timestamp ? 4 : 5;
   }
 }
 
@@ -54,6 +56,9 @@ export function sameValue(a: Value | undefined, b: Value | undefined): boolean {
   if ((a ?? null) === null || (b ?? null) === null) return (a ?? null) === (b ?? null);
   if (isNumber(a) && isNumber(b)) return a == b;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (a instanceof Timestamp || b instanceof Timestamp) {
+    return a instanceof Timestamp && b instanceof Timestamp && a.seconds === b.seconds && a.nanos === b.nanos;
+  }
   if (a instanceof Uint8Array || b instanceof Uint8Array) {
     if (!(a instanceof Uint8Array && b instanceof Uint8Array) || a.length !== b.length) return false;
     return a.every((byte, index) => byte === b[index]);

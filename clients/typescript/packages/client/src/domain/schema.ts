@@ -1,9 +1,10 @@
 import type { CollectionId, FieldId } from './ids.js';
-import type { FieldKind } from './value.js';
+import type { KnownKind } from './value.js';
 
 /** A field's kind and policies. */
 export interface FieldSchema {
-  readonly kind: FieldKind;
+  /** `opaque`: a kind that a newer version of this program knows. */
+  readonly kind: KnownKind;
   readonly provisional: 'incumbent' | 'latest' | 'min' | 'max';
   readonly onClash: 'open' | 'settle';
   readonly onDominate: 'keep' | 'supersede';

@@ -1,19 +1,21 @@
-import type { AbandonCounterRequestSchema, AbandonCounterResponseSchema, GetReceiptsRequestSchema, GetReceiptsResponseSchema, SubmitRequestSchema, SubmitResponseSchema } from "./syncline/v1/operation_service_pb.js";
-import type { AddElementsSchema, AppliedSchema, AssignActionSchema, AssignCounterSchema, ClearElementsSchema, ConflictedSchema, ConflictRemainingSchema, CreateRecordSchema, DeferActionSchema, DeleteRecordSchema, DuplicateSchema, EditTextSchema, HeldSchema, IncrementCounterSchema, LinkRecordSchema, MergedSchema, MutationSchema, NotSettledSchema, OperationSchema, ReceiptSchema, RejectedSchema, RemoveElementsSchema, ReopenActionSchema, ReplaceTextSchema, RestoreRecordSchema, SetFieldSchema, TextHunkSchema, UnlinkRecordSchema } from "./syncline/v1/operation_pb.js";
-import type { AlternativeSchema, ClashingPairSchema, ConflictEventSchema, ConflictSummarySchema } from "./syncline/v1/conflict_pb.js";
-import type { AssignConflictRequestSchema, AssignConflictResponseSchema, DeferConflictRequestSchema, DeferConflictResponseSchema, DeleteInsteadSchema, GetConflictRequestSchema, GetConflictResponseSchema, GetConflictStatisticsRequestSchema, GetConflictStatisticsResponseSchema, KeepCurrentSchema, KindCountSchema, LinkedRecordSchema, ListConflictEventsRequestSchema, ListConflictEventsResponseSchema, ListConflictsRequestSchema, ListConflictsResponseSchema, ReopenConflictRequestSchema, ReopenConflictResponseSchema, ResolveConflictRequestSchema, ResolveConflictResponseSchema, StatusCountSchema, UnlinkInsteadSchema } from "./syncline/v1/conflict_service_pb.js";
+import type { AbandonCounterRequestSchema, AbandonCounterResponseSchema, GetReceiptsRequestSchema, GetReceiptsResponseSchema, OutcomeCountsSchema, SubmitRequestSchema, SubmitResponseSchema } from "./syncline/v1/operation_service_pb.js";
+import type { AddElementsSchema, AppliedSchema, AssignConflictSchema, AssignCounterSchema, ClearElementsSchema, ConflictedSchema, ConflictMutationSchema, ConflictRemainingSchema, CreateRecordSchema, DeferConflictSchema, DeleteRecordSchema, DuplicateSchema, EditTextSchema, HeldSchema, IncrementCounterSchema, LinkRecordSchema, MergedSchema, MutationSchema, NotSettledSchema, OperationSchema, ReceiptSchema, RecordMutationSchema, RejectedSchema, RemoveElementsSchema, ReopenConflictSchema, ReplaceTextSchema, RestoreRecordSchema, SetFieldSchema, TextHunkSchema, UnlinkRecordSchema } from "./syncline/v1/operation_pb.js";
+import type { AlternativeSchema, ClashingPairSchema, ConflictEventSchema, ConflictSchema } from "./syncline/v1/conflict_pb.js";
+import type { AssignConflictRequestSchema, AssignConflictResponseSchema, CloseReasonCountSchema, DeferConflictRequestSchema, DeferConflictResponseSchema, DeleteInsteadSchema, GetConflictRequestSchema, GetConflictResponseSchema, GetConflictStatisticsRequestSchema, GetConflictStatisticsResponseSchema, KeepCurrentSchema, KindCountSchema, LinkedRecordSchema, ListConflictEventsRequestSchema, ListConflictEventsResponseSchema, ListConflictsRequestSchema, ListConflictsResponseSchema, ReopenConflictRequestSchema, ReopenConflictResponseSchema, ResolveConflictRequestSchema, ResolveConflictResponseSchema, StatusCountSchema, UnlinkInsteadSchema, ValuesByFieldSchema } from "./syncline/v1/conflict_service_pb.js";
 import type { BeatRequestSchema, BeatResponseSchema, DisconnectRequestSchema, DisconnectResponseSchema, KeepAliveRequestSchema, KeepAliveResponseSchema, ListConnectionsRequestSchema, ListConnectionsResponseSchema } from "./syncline/v1/connection_service_pb.js";
-import type { CandidateSchema, ElementListSchema, FieldStateSchema, RecordIdListSchema, RecordSchema } from "./syncline/v1/record_pb.js";
+import type { CandidateSchema, ElementListSchema, FieldStateSchema, LinkStateSchema, RecordIdListSchema, RecordSchema } from "./syncline/v1/record_pb.js";
 import type { CausalContextSchema, CursorSchema, DotSchema, LatestSchema } from "./syncline/v1/causality_pb.js";
-import type { ChangesSchema, CheckpointSchema, FeedAcknowledgeSchema, FeedFilterSchema, FeedOpenedSchema, FeedPauseSchema, FeedResetSchema, FeedResumeSchema, FeedStartSchema, FrameSchema, GoAwaySchema, RecordSnapshotSchema, SnapshotRequestSchema, SnapshotResponseSchema, SubscribeRequestSchema, SubscribeResponseSchema, WatchRequestSchema, WatchResponseSchema } from "./syncline/v1/change_service_pb.js";
-import type { ChangeSchema, ConflictChangedSchema, CounterChangedSchema, EffectSchema, RecordCreatedSchema, RecordDeletedSchema, RecordRestoredSchema, RegisterChangedSchema, SetChangedSchema, SettledHunkSchema, TextChangedSchema, TextSpliceSchema } from "./syncline/v1/change_pb.js";
+import type { ChangesSchema, CheckpointSchema, FeedAcknowledgeSchema, FeedFailedSchema, FeedFilterSchema, FeedOpenedSchema, FeedPauseSchema, FeedResumeSchema, FeedStartSchema, FeedStopSchema, FrameSchema, FromBeginningSchema, FromHeadSchema, FromSnapshotSchema, GoAwaySchema, HistoryResetSchema, LoadingBegunSchema, LoadingFinishedSchema, RecordLeftSchema, RecordsEnteredSchema, RecordsLeftSchema, RecordSnapshotSchema, SnapshotRequestSchema, SnapshotResponseSchema, SubscribeRequestSchema, SubscribeResponseSchema, WatchRequestSchema, WatchResponseSchema } from "./syncline/v1/change_service_pb.js";
+import type { ChangeSchema, ConflictChangedSchema, CounterChangedSchema, EffectSchema, LinkChangedSchema, LinksChangedSchema, RecordCreatedSchema, RecordDeletedSchema, RecordEffectSchema, RecordRestoredSchema, RegisterChangedSchema, SetChangedSchema, SettledHunkSchema, TextChangedSchema, TextSpliceSchema } from "./syncline/v1/change_pb.js";
 import type { CollectionSchemaSchema, FieldSchemaSchema, SchemaSchema, WorkspaceSchema } from "./syncline/v1/workspace_pb.js";
+import type { ComparisonSchema, FieldPresentSchema, FilterListSchema, FilterSchema } from "./syncline/v1/filter_pb.js";
 import type { ConnectionSchema, ConnectionStartSchema, HeartbeatSchema, LinkQualitySchema, ServerStateSchema } from "./syncline/v1/connection_pb.js";
-import type { CreateWorkspaceRequestSchema, CreateWorkspaceResponseSchema, GetHeadRequestSchema, GetHeadResponseSchema, GetSchemaRequestSchema, GetSchemaResponseSchema, GetVersionVectorRequestSchema, GetVersionVectorResponseSchema, GetWorkspaceRequestSchema, GetWorkspaceResponseSchema, ListWorkspacesRequestSchema, ListWorkspacesResponseSchema, UpdateSchemaRequestSchema, UpdateSchemaResponseSchema, VersionVectorEntrySchema } from "./syncline/v1/workspace_service_pb.js";
-import type { FieldFilterSchema, GetRecordRequestSchema, GetRecordResponseSchema, ListRecordHistoryRequestSchema, ListRecordHistoryResponseSchema, ListRecordsRequestSchema, ListRecordsResponseSchema } from "./syncline/v1/record_service_pb.js";
+import type { CreateWorkspaceRequestSchema, CreateWorkspaceResponseSchema, GetHeadRequestSchema, GetHeadResponseSchema, GetSchemaRequestSchema, GetSchemaResponseSchema, GetVersionVectorRequestSchema, GetVersionVectorResponseSchema, GetWorkspaceRequestSchema, GetWorkspaceResponseSchema, ListWorkspacesRequestSchema, ListWorkspacesResponseSchema, SchemaDifferenceSchema, UpdateSchemaRequestSchema, UpdateSchemaResponseSchema, VersionVectorEntrySchema } from "./syncline/v1/workspace_service_pb.js";
+import type { DurationSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
+import type { GetRecordRequestSchema, GetRecordResponseSchema, ListRecordHistoryRequestSchema, ListRecordHistoryResponseSchema, ListRecordsRequestSchema, ListRecordsResponseSchema } from "./syncline/v1/record_service_pb.js";
+import type { GetServerInfoRequestSchema, GetServerInfoResponseSchema } from "./syncline/v1/server_service_pb.js";
+import type { LimitSchema, ServerInfoSchema } from "./syncline/v1/server_info_pb.js";
 import type { ListValueSchema, MapValueSchema, NullSchema, ValueSchema } from "./syncline/v1/value_pb.js";
-import type { NoopRequestSchema, NoopResponseSchema } from "./syncline/v1/diagnostics_service_pb.js";
-import type { TimestampSchema } from "@bufbuild/protobuf/wkt";
 
 // @generated by scripts/protoc-gen-tables.mjs from ../../proto/syncline/v1; do not edit, run: npm run gen
 /* eslint-disable */
@@ -49,10 +51,12 @@ export const alternativeTable: Table<typeof AlternativeSchema> = /* @__PURE__ */
   state: [8, 'int32'],
   hunk: [9, () => textHunkTable],
   replacedText: [10, 'string'],
-  action: [11, 'string'],
+  action: [11, 'int32'],
   siblings: [12, 'string', 'list'],
   provisional: [13, 'bool'],
   correlationId: [14, 'string'],
+  values: [15, () => valueTable, 'map'],
+  author: [16, 'string'],
 });
 
 /** Table of syncline.v1.Applied. */
@@ -60,17 +64,11 @@ export const appliedTable: Table<typeof AppliedSchema> = /* @__PURE__ */ new Tab
   seq: [1, 'uint64'],
 });
 
-/** Table of syncline.v1.AssignAction. */
-export const assignActionTable: Table<typeof AssignActionSchema> = /* @__PURE__ */ new Table({
-  conflictId: [1, 'string'],
-  assignee: [2, 'string'],
-});
-
 /** Table of syncline.v1.AssignConflictRequest. */
 export const assignConflictRequestTable: Table<typeof AssignConflictRequestSchema> = /* @__PURE__ */ new Table({
   workspaceId: [1, 'string'],
   conflictId: [2, 'string'],
-  assignee: [3, 'string'],
+  assignee: [3, 'string', 'optional'],
   requestId: [4, 'string'],
   actor: [5, 'string'],
 });
@@ -78,7 +76,12 @@ export const assignConflictRequestTable: Table<typeof AssignConflictRequestSchem
 /** Table of syncline.v1.AssignConflictResponse. */
 export const assignConflictResponseTable: Table<typeof AssignConflictResponseSchema> = /* @__PURE__ */ new Table({
   receipt: [1, () => receiptTable],
-  conflict: [2, () => conflictSummaryTable],
+  conflict: [2, () => conflictTable],
+});
+
+/** Table of syncline.v1.AssignConflict. */
+export const assignConflictTable: Table<typeof AssignConflictSchema> = /* @__PURE__ */ new Table({
+  assignee: [1, 'string', 'optional'],
 });
 
 /** Table of syncline.v1.AssignCounter. */
@@ -89,16 +92,17 @@ export const assignCounterTable: Table<typeof AssignCounterSchema> = /* @__PURE_
 
 /** Table of syncline.v1.BeatRequest. */
 export const beatRequestTable: Table<typeof BeatRequestSchema> = /* @__PURE__ */ new Table({
-  connectionId: [1, 'string'],
-  start: [2, () => connectionStartTable],
-  beat: [3, () => heartbeatTable],
-  measuredRoundTripUs: [4, 'uint64'],
+  workspaceId: [1, 'string'],
+  'connection.connectionId': [2, 'string'],
+  'connection.start': [3, () => connectionStartTable],
+  heartbeat: [4, () => heartbeatTable],
+  measuredRoundTripUs: [5, 'uint64'],
 });
 
 /** Table of syncline.v1.BeatResponse. */
 export const beatResponseTable: Table<typeof BeatResponseSchema> = /* @__PURE__ */ new Table({
   connectionId: [1, 'string'],
-  beat: [2, () => heartbeatTable],
+  heartbeat: [2, () => heartbeatTable],
   server: [3, () => serverStateTable],
 });
 
@@ -108,6 +112,7 @@ export const candidateTable: Table<typeof CandidateSchema> = /* @__PURE__ */ new
   dot: [2, () => dotTable],
   seq: [3, 'uint64'],
   commitTime: [4, () => timestampTable],
+  author: [5, 'string'],
 });
 
 /** Table of syncline.v1.CausalContext. */
@@ -115,6 +120,7 @@ export const causalContextTable: Table<typeof CausalContextSchema> = /* @__PURE_
   epoch: [1, 'fixed64'],
   baseSeq: [2, 'uint64'],
   extras: [3, () => dotTable, 'list'],
+  baseChain: [4, 'bytes'],
 });
 
 /** Table of syncline.v1.Changes. */
@@ -141,6 +147,7 @@ export const changeTable: Table<typeof ChangeSchema> = /* @__PURE__ */ new Table
   chain: [11, 'bytes'],
   outcome: [12, 'int32'],
   hashSalt: [13, 'bytes'],
+  author: [14, 'string'],
 });
 
 /** Table of syncline.v1.Checkpoint. */
@@ -159,15 +166,28 @@ export const clearElementsTable: Table<typeof ClearElementsSchema> = /* @__PURE_
   fieldId: [1, 'string'],
 });
 
+/** Table of syncline.v1.CloseReasonCount. */
+export const closeReasonCountTable: Table<typeof CloseReasonCountSchema> = /* @__PURE__ */ new Table({
+  closeReason: [1, 'int32'],
+  count: [2, 'uint64'],
+});
+
 /** Table of syncline.v1.CollectionSchema. */
 export const collectionSchemaTable: Table<typeof CollectionSchemaSchema> = /* @__PURE__ */ new Table({
   fields: [1, () => fieldSchemaTable, 'map'],
 });
 
+/** Table of syncline.v1.Comparison. */
+export const comparisonTable: Table<typeof ComparisonSchema> = /* @__PURE__ */ new Table({
+  fieldId: [1, 'string'],
+  op: [2, 'int32'],
+  values: [3, () => valueTable, 'list'],
+});
+
 /** Table of syncline.v1.ConflictChanged. */
 export const conflictChangedTable: Table<typeof ConflictChangedSchema> = /* @__PURE__ */ new Table({
   event: [1, 'int32'],
-  conflict: [2, () => conflictSummaryTable],
+  conflict: [2, () => conflictTable],
 });
 
 /** Table of syncline.v1.Conflicted. */
@@ -186,6 +206,15 @@ export const conflictEventTable: Table<typeof ConflictEventSchema> = /* @__PURE_
   revision: [6, 'uint64'],
   status: [7, 'int32'],
   detail: [8, 'string'],
+  author: [9, 'string'],
+});
+
+/** Table of syncline.v1.ConflictMutation. */
+export const conflictMutationTable: Table<typeof ConflictMutationSchema> = /* @__PURE__ */ new Table({
+  conflictId: [1, 'string'],
+  'action.defer': [2, () => deferConflictTable],
+  'action.assign': [3, () => assignConflictTable],
+  'action.reopen': [4, () => reopenConflictTable],
 });
 
 /** Table of syncline.v1.ConflictRemaining. */
@@ -194,24 +223,24 @@ export const conflictRemainingTable: Table<typeof ConflictRemainingSchema> = /* 
   unseenSeqs: [2, 'uint64', 'list'],
 });
 
-/** Table of syncline.v1.ConflictSummary. */
-export const conflictSummaryTable: Table<typeof ConflictSummarySchema> = /* @__PURE__ */ new Table({
+/** Table of syncline.v1.Conflict. */
+export const conflictTable: Table<typeof ConflictSchema> = /* @__PURE__ */ new Table({
   conflictId: [1, 'string'],
   kind: [2, 'int32'],
   status: [3, 'int32'],
   revision: [4, 'uint64'],
   collectionId: [5, 'string'],
   recordId: [6, 'string'],
-  fieldId: [7, 'string'],
-  targetRecordId: [8, 'string'],
+  fieldIds: [7, 'string', 'list'],
+  targetRecordId: [8, 'string', 'optional'],
   openedSeq: [9, 'uint64'],
   closedSeq: [10, 'uint64', 'optional'],
-  assignee: [11, 'string'],
+  assignee: [11, 'string', 'optional'],
   remindTime: [12, () => timestampTable],
   deferCount: [13, 'uint32'],
-  parentConflictId: [14, 'string'],
+  parentConflictId: [14, 'string', 'optional'],
   alternativeCount: [15, 'uint32'],
-  closeReason: [16, 'string'],
+  closeReason: [16, 'int32'],
 });
 
 /** Table of syncline.v1.ConnectionStart. */
@@ -229,11 +258,12 @@ export const connectionTable: Table<typeof ConnectionSchema> = /* @__PURE__ */ n
   clientName: [3, 'string'],
   actor: [4, 'string'],
   connectTime: [5, () => timestampTable],
-  lastBeatTime: [6, () => timestampTable],
+  lastHeartbeatTime: [6, () => timestampTable],
   leaseExpireTime: [7, () => timestampTable],
   seq: [8, 'uint64'],
   quality: [9, () => linkQualityTable],
   transport: [10, 'int32'],
+  author: [11, 'string'],
 });
 
 /** Table of syncline.v1.CounterChanged. */
@@ -264,13 +294,8 @@ export const cursorTable: Table<typeof CursorSchema> = /* @__PURE__ */ new Table
   epoch: [2, 'fixed64'],
   seqInclusive: [3, 'uint64'],
   chain: [4, 'bytes'],
-});
-
-/** Table of syncline.v1.DeferAction. */
-export const deferActionTable: Table<typeof DeferActionSchema> = /* @__PURE__ */ new Table({
-  conflictId: [1, 'string'],
-  revision: [2, 'uint64'],
-  remindTime: [3, () => timestampTable],
+  selection: [5, 'bytes'],
+  loading: [6, 'bytes'],
 });
 
 /** Table of syncline.v1.DeferConflictRequest. */
@@ -286,7 +311,13 @@ export const deferConflictRequestTable: Table<typeof DeferConflictRequestSchema>
 /** Table of syncline.v1.DeferConflictResponse. */
 export const deferConflictResponseTable: Table<typeof DeferConflictResponseSchema> = /* @__PURE__ */ new Table({
   receipt: [1, () => receiptTable],
-  conflict: [2, () => conflictSummaryTable],
+  conflict: [2, () => conflictTable],
+});
+
+/** Table of syncline.v1.DeferConflict. */
+export const deferConflictTable: Table<typeof DeferConflictSchema> = /* @__PURE__ */ new Table({
+  revision: [1, 'uint64'],
+  remindTime: [2, () => timestampTable],
 });
 
 /** Table of syncline.v1.DeleteInstead. */
@@ -299,7 +330,8 @@ export const deleteRecordTable: Table<typeof DeleteRecordSchema> = /* @__PURE__ 
 
 /** Table of syncline.v1.DisconnectRequest. */
 export const disconnectRequestTable: Table<typeof DisconnectRequestSchema> = /* @__PURE__ */ new Table({
-  connectionId: [1, 'string'],
+  workspaceId: [1, 'string'],
+  connectionId: [2, 'string'],
 });
 
 /** Table of syncline.v1.DisconnectResponse. */
@@ -317,6 +349,12 @@ export const duplicateTable: Table<typeof DuplicateSchema> = /* @__PURE__ */ new
   stored: [1, () => receiptTable],
 });
 
+/** Table of google.protobuf.Duration. */
+export const durationTable: Table<typeof DurationSchema> = /* @__PURE__ */ new Table({
+  seconds: [1, 'int64'],
+  nanos: [2, 'int32'],
+});
+
 /** Table of syncline.v1.EditText. */
 export const editTextTable: Table<typeof EditTextSchema> = /* @__PURE__ */ new Table({
   fieldId: [1, 'string'],
@@ -325,17 +363,8 @@ export const editTextTable: Table<typeof EditTextSchema> = /* @__PURE__ */ new T
 
 /** Table of syncline.v1.Effect. */
 export const effectTable: Table<typeof EffectSchema> = /* @__PURE__ */ new Table({
-  collectionId: [1, 'string'],
-  recordId: [2, 'string'],
-  fieldId: [3, 'string'],
-  'effect.recordCreated': [4, () => recordCreatedTable],
-  'effect.recordDeleted': [5, () => recordDeletedTable],
-  'effect.recordRestored': [6, () => recordRestoredTable],
-  'effect.registerChanged': [7, () => registerChangedTable],
-  'effect.textChanged': [8, () => textChangedTable],
-  'effect.counterChanged': [9, () => counterChangedTable],
-  'effect.setChanged': [10, () => setChangedTable],
-  'effect.conflictChanged': [11, () => conflictChangedTable],
+  'effect.record': [1, () => recordEffectTable],
+  'effect.conflictChanged': [2, () => conflictChangedTable],
 });
 
 /** Table of syncline.v1.ElementList. */
@@ -348,6 +377,15 @@ export const feedAcknowledgeTable: Table<typeof FeedAcknowledgeSchema> = /* @__P
   seqInclusive: [1, 'uint64'],
 });
 
+/** Table of syncline.v1.FeedFailed. */
+export const feedFailedTable: Table<typeof FeedFailedSchema> = /* @__PURE__ */ new Table({
+  reason: [1, 'int32'],
+  message: [2, 'string'],
+  metadata: [3, 'string', 'map'],
+  violations: [4, 'string', 'map'],
+  retryDelay: [5, () => durationTable],
+});
+
 /** Table of syncline.v1.FeedFilter. */
 export const feedFilterTable: Table<typeof FeedFilterSchema> = /* @__PURE__ */ new Table({
   collectionIds: [1, 'string', 'list'],
@@ -357,15 +395,12 @@ export const feedFilterTable: Table<typeof FeedFilterSchema> = /* @__PURE__ */ n
 export const feedOpenedTable: Table<typeof FeedOpenedSchema> = /* @__PURE__ */ new Table({
   headSeq: [1, 'uint64'],
   schemaVersion: [2, 'uint64'],
+  horizonSeq: [3, 'uint64'],
+  server: [4, () => serverInfoTable],
 });
 
 /** Table of syncline.v1.FeedPause. */
 export const feedPauseTable: Table<typeof FeedPauseSchema> = /* @__PURE__ */ new Table({
-});
-
-/** Table of syncline.v1.FeedReset. */
-export const feedResetTable: Table<typeof FeedResetSchema> = /* @__PURE__ */ new Table({
-  reason: [1, 'int32'],
 });
 
 /** Table of syncline.v1.FeedResume. */
@@ -375,18 +410,22 @@ export const feedResumeTable: Table<typeof FeedResumeSchema> = /* @__PURE__ */ n
 /** Table of syncline.v1.FeedStart. */
 export const feedStartTable: Table<typeof FeedStartSchema> = /* @__PURE__ */ new Table({
   workspaceId: [1, 'string'],
-  cursor: [2, () => cursorTable],
-  filter: [3, () => feedFilterTable],
-  clientName: [4, 'string'],
+  'origin.cursor': [2, () => cursorTable],
+  'origin.beginning': [3, () => fromBeginningTable],
+  'origin.head': [4, () => fromHeadTable],
+  'origin.snapshot': [5, () => fromSnapshotTable],
+  filter: [6, () => feedFilterTable],
+  clientName: [7, 'string'],
+  understands: [8, 'int32', 'list'],
 });
 
-/** Table of syncline.v1.FieldFilter. */
-export const fieldFilterTable: Table<typeof FieldFilterSchema> = /* @__PURE__ */ new Table({
+/** Table of syncline.v1.FeedStop. */
+export const feedStopTable: Table<typeof FeedStopSchema> = /* @__PURE__ */ new Table({
+});
+
+/** Table of syncline.v1.FieldPresent. */
+export const fieldPresentTable: Table<typeof FieldPresentSchema> = /* @__PURE__ */ new Table({
   fieldId: [1, 'string'],
-  'condition.equals': [2, () => valueTable],
-  'condition.notEquals': [3, () => valueTable],
-  'condition.contains': [4, () => valueTable],
-  'condition.containsText': [5, 'string'],
 });
 
 /** Table of syncline.v1.FieldSchema. */
@@ -403,10 +442,24 @@ export const fieldStateTable: Table<typeof FieldStateSchema> = /* @__PURE__ */ n
   'state.text': [2, 'string'],
   'state.counter': [3, 'sint64'],
   'state.elements': [4, () => elementListTable],
-  'state.targetRecordId': [5, 'string'],
-  'state.targetRecordIds': [6, () => recordIdListTable],
+  'state.link': [5, () => linkStateTable],
+  'state.links': [6, () => recordIdListTable],
   lastSeq: [10, 'uint64'],
   candidates: [11, () => candidateTable, 'list'],
+});
+
+/** Table of syncline.v1.FilterList. */
+export const filterListTable: Table<typeof FilterListSchema> = /* @__PURE__ */ new Table({
+  filters: [1, () => filterTable, 'list'],
+});
+
+/** Table of syncline.v1.Filter. */
+export const filterTable: Table<typeof FilterSchema> = /* @__PURE__ */ new Table({
+  'node.allOf': [1, () => filterListTable],
+  'node.anyOf': [2, () => filterListTable],
+  'node.negationOf': [3, () => filterTable],
+  'node.comparison': [4, () => comparisonTable],
+  'node.present': [5, () => fieldPresentTable],
 });
 
 /** Table of syncline.v1.Frame. */
@@ -414,20 +467,40 @@ export const frameTable: Table<typeof FrameSchema> = /* @__PURE__ */ new Table({
   'content.opened': [1, () => feedOpenedTable],
   'content.changes': [2, () => changesTable],
   'content.checkpoint': [3, () => checkpointTable],
-  'content.reset': [4, () => feedResetTable],
+  'content.historyReset': [4, () => historyResetTable],
   'content.goAway': [5, () => goAwayTable],
+  'content.loadingBegun': [6, () => loadingBegunTable],
+  'content.recordsEntered': [7, () => recordsEnteredTable],
+  'content.recordsLeft': [8, () => recordsLeftTable],
+  'content.loadingFinished': [9, () => loadingFinishedTable],
+  'content.feedFailed': [20, () => feedFailedTable],
   cursor: [10, () => cursorTable],
+  ignorable: [11, 'bool'],
+  subscriptionId: [12, 'uint32'],
+});
+
+/** Table of syncline.v1.FromBeginning. */
+export const fromBeginningTable: Table<typeof FromBeginningSchema> = /* @__PURE__ */ new Table({
+});
+
+/** Table of syncline.v1.FromHead. */
+export const fromHeadTable: Table<typeof FromHeadSchema> = /* @__PURE__ */ new Table({
+});
+
+/** Table of syncline.v1.FromSnapshot. */
+export const fromSnapshotTable: Table<typeof FromSnapshotSchema> = /* @__PURE__ */ new Table({
 });
 
 /** Table of syncline.v1.GetConflictRequest. */
 export const getConflictRequestTable: Table<typeof GetConflictRequestSchema> = /* @__PURE__ */ new Table({
   workspaceId: [1, 'string'],
   conflictId: [2, 'string'],
+  atLeast: [3, () => cursorTable],
 });
 
 /** Table of syncline.v1.GetConflictResponse. */
 export const getConflictResponseTable: Table<typeof GetConflictResponseSchema> = /* @__PURE__ */ new Table({
-  conflict: [1, () => conflictSummaryTable],
+  conflict: [1, () => conflictTable],
   rule: [2, 'string'],
   reason: [3, 'string'],
   baseValue: [4, () => valueTable],
@@ -452,7 +525,7 @@ export const getConflictStatisticsResponseTable: Table<typeof GetConflictStatist
   totalCount: [1, 'uint64'],
   byStatus: [2, () => statusCountTable, 'list'],
   byKind: [3, () => kindCountTable, 'list'],
-  byCloseReason: [4, 'uint64', 'map'],
+  byCloseReason: [4, () => closeReasonCountTable, 'list'],
   medianOpenMs: [5, 'uint64'],
   deferredEverCount: [6, 'uint64'],
 });
@@ -483,6 +556,7 @@ export const getReceiptsResponseTable: Table<typeof GetReceiptsResponseSchema> =
 export const getRecordRequestTable: Table<typeof GetRecordRequestSchema> = /* @__PURE__ */ new Table({
   workspaceId: [1, 'string'],
   recordId: [2, 'string'],
+  atLeast: [3, () => cursorTable],
 });
 
 /** Table of syncline.v1.GetRecordResponse. */
@@ -500,6 +574,15 @@ export const getSchemaRequestTable: Table<typeof GetSchemaRequestSchema> = /* @_
 export const getSchemaResponseTable: Table<typeof GetSchemaResponseSchema> = /* @__PURE__ */ new Table({
   schema: [1, () => schemaTable],
   schemaVersion: [2, 'uint64'],
+});
+
+/** Table of syncline.v1.GetServerInfoRequest. */
+export const getServerInfoRequestTable: Table<typeof GetServerInfoRequestSchema> = /* @__PURE__ */ new Table({
+});
+
+/** Table of syncline.v1.GetServerInfoResponse. */
+export const getServerInfoResponseTable: Table<typeof GetServerInfoResponseSchema> = /* @__PURE__ */ new Table({
+  server: [1, () => serverInfoTable],
 });
 
 /** Table of syncline.v1.GetVersionVectorRequest. */
@@ -529,12 +612,13 @@ export const getWorkspaceResponseTable: Table<typeof GetWorkspaceResponseSchema>
 /** Table of syncline.v1.GoAway. */
 export const goAwayTable: Table<typeof GoAwaySchema> = /* @__PURE__ */ new Table({
   reason: [1, 'int32'],
+  address: [2, 'string'],
 });
 
 /** Table of syncline.v1.Heartbeat. */
 export const heartbeatTable: Table<typeof HeartbeatSchema> = /* @__PURE__ */ new Table({
-  beatId: [1, 'uint64'],
-  echoBeatId: [2, 'uint64'],
+  heartbeatId: [1, 'uint64'],
+  echoHeartbeatId: [2, 'uint64'],
   echoDelayUs: [3, 'uint64'],
   seq: [4, 'uint64'],
 });
@@ -546,6 +630,11 @@ export const heldTable: Table<typeof HeldSchema> = /* @__PURE__ */ new Table({
   expectedCounter: [3, 'uint64'],
 });
 
+/** Table of syncline.v1.HistoryReset. */
+export const historyResetTable: Table<typeof HistoryResetSchema> = /* @__PURE__ */ new Table({
+  reason: [1, 'int32'],
+});
+
 /** Table of syncline.v1.IncrementCounter. */
 export const incrementCounterTable: Table<typeof IncrementCounterSchema> = /* @__PURE__ */ new Table({
   fieldId: [1, 'string'],
@@ -554,16 +643,16 @@ export const incrementCounterTable: Table<typeof IncrementCounterSchema> = /* @_
 
 /** Table of syncline.v1.KeepAliveRequest. */
 export const keepAliveRequestTable: Table<typeof KeepAliveRequestSchema> = /* @__PURE__ */ new Table({
-  start: [1, () => connectionStartTable],
-  beat: [2, () => heartbeatTable],
+  'message.start': [1, () => connectionStartTable],
+  'message.heartbeat': [2, () => heartbeatTable],
 });
 
 /** Table of syncline.v1.KeepAliveResponse. */
 export const keepAliveResponseTable: Table<typeof KeepAliveResponseSchema> = /* @__PURE__ */ new Table({
   connectionId: [1, 'string'],
-  beat: [2, () => heartbeatTable],
+  heartbeat: [2, () => heartbeatTable],
   server: [3, () => serverStateTable],
-  draining: [4, 'bool'],
+  end: [4, 'int32'],
 });
 
 /** Table of syncline.v1.KeepCurrent. */
@@ -578,6 +667,17 @@ export const kindCountTable: Table<typeof KindCountSchema> = /* @__PURE__ */ new
 
 /** Table of syncline.v1.Latest. */
 export const latestTable: Table<typeof LatestSchema> = /* @__PURE__ */ new Table({
+});
+
+/** Table of syncline.v1.Limit. */
+export const limitTable: Table<typeof LimitSchema> = /* @__PURE__ */ new Table({
+  name: [1, 'string'],
+  value: [2, 'uint64'],
+});
+
+/** Table of syncline.v1.LinkChanged. */
+export const linkChangedTable: Table<typeof LinkChangedSchema> = /* @__PURE__ */ new Table({
+  targetRecordId: [1, 'string', 'optional'],
 });
 
 /** Table of syncline.v1.LinkedRecord. */
@@ -601,10 +701,21 @@ export const linkRecordTable: Table<typeof LinkRecordSchema> = /* @__PURE__ */ n
   targetRecordId: [2, 'string'],
 });
 
+/** Table of syncline.v1.LinksChanged. */
+export const linksChangedTable: Table<typeof LinksChangedSchema> = /* @__PURE__ */ new Table({
+  addedRecordIds: [1, 'string', 'list'],
+  removedRecordIds: [2, 'string', 'list'],
+});
+
+/** Table of syncline.v1.LinkState. */
+export const linkStateTable: Table<typeof LinkStateSchema> = /* @__PURE__ */ new Table({
+  targetRecordId: [1, 'string', 'optional'],
+});
+
 /** Table of syncline.v1.ListConflictEventsRequest. */
 export const listConflictEventsRequestTable: Table<typeof ListConflictEventsRequestSchema> = /* @__PURE__ */ new Table({
   workspaceId: [1, 'string'],
-  conflictId: [2, 'string'],
+  conflictId: [2, 'string', 'optional'],
   pageSize: [3, 'uint32'],
   pageToken: [4, 'string'],
 });
@@ -620,16 +731,17 @@ export const listConflictsRequestTable: Table<typeof ListConflictsRequestSchema>
   workspaceId: [1, 'string'],
   statuses: [2, 'int32', 'list'],
   kind: [3, 'int32'],
-  collectionId: [4, 'string'],
-  recordId: [5, 'string'],
-  assignee: [6, 'string'],
+  collectionId: [4, 'string', 'optional'],
+  recordId: [5, 'string', 'optional'],
+  assignee: [6, 'string', 'optional'],
   pageSize: [7, 'uint32'],
   pageToken: [8, 'string'],
+  atLeast: [9, () => cursorTable],
 });
 
 /** Table of syncline.v1.ListConflictsResponse. */
 export const listConflictsResponseTable: Table<typeof ListConflictsResponseSchema> = /* @__PURE__ */ new Table({
-  conflicts: [1, () => conflictSummaryTable, 'list'],
+  conflicts: [1, () => conflictTable, 'list'],
   nextPageToken: [2, 'string'],
 });
 
@@ -652,6 +764,7 @@ export const listRecordHistoryRequestTable: Table<typeof ListRecordHistoryReques
   recordId: [2, 'string'],
   pageSize: [3, 'uint32'],
   pageToken: [4, 'string'],
+  atLeast: [5, () => cursorTable],
 });
 
 /** Table of syncline.v1.ListRecordHistoryResponse. */
@@ -664,10 +777,11 @@ export const listRecordHistoryResponseTable: Table<typeof ListRecordHistoryRespo
 export const listRecordsRequestTable: Table<typeof ListRecordsRequestSchema> = /* @__PURE__ */ new Table({
   workspaceId: [1, 'string'],
   collectionId: [2, 'string'],
-  filters: [3, () => fieldFilterTable, 'list'],
+  filter: [3, () => filterTable],
   pageSize: [4, 'uint32'],
   pageToken: [5, 'string'],
   includeDeleted: [6, 'bool'],
+  atLeast: [7, () => cursorTable],
 });
 
 /** Table of syncline.v1.ListRecordsResponse. */
@@ -694,6 +808,19 @@ export const listWorkspacesResponseTable: Table<typeof ListWorkspacesResponseSch
   nextPageToken: [2, 'string'],
 });
 
+/** Table of syncline.v1.LoadingBegun. */
+export const loadingBegunTable: Table<typeof LoadingBegunSchema> = /* @__PURE__ */ new Table({
+  fromScratch: [1, 'bool'],
+  estimatedCount: [2, 'uint64'],
+  filterCount: [3, 'uint32'],
+});
+
+/** Table of syncline.v1.LoadingFinished. */
+export const loadingFinishedTable: Table<typeof LoadingFinishedSchema> = /* @__PURE__ */ new Table({
+  loadedCount: [1, 'uint64'],
+  completeFromSeq: [2, 'uint64'],
+});
+
 /** Table of syncline.v1.MapValue. */
 export const mapValueTable: Table<typeof MapValueSchema> = /* @__PURE__ */ new Table({
   entries: [1, () => valueTable, 'map'],
@@ -706,36 +833,8 @@ export const mergedTable: Table<typeof MergedSchema> = /* @__PURE__ */ new Table
 
 /** Table of syncline.v1.Mutation. */
 export const mutationTable: Table<typeof MutationSchema> = /* @__PURE__ */ new Table({
-  collectionId: [1, 'string'],
-  recordId: [2, 'string'],
-  'action.create': [3, () => createRecordTable],
-  'action.delete': [4, () => deleteRecordTable],
-  'action.restore': [5, () => restoreRecordTable],
-  'action.set': [6, () => setFieldTable],
-  'action.editText': [7, () => editTextTable],
-  'action.replaceText': [8, () => replaceTextTable],
-  'action.increment': [9, () => incrementCounterTable],
-  'action.assignCounter': [10, () => assignCounterTable],
-  'action.addElements': [11, () => addElementsTable],
-  'action.removeElements': [12, () => removeElementsTable],
-  'action.clearElements': [13, () => clearElementsTable],
-  'action.link': [14, () => linkRecordTable],
-  'action.unlink': [15, () => unlinkRecordTable],
-  'action.deferConflict': [16, () => deferActionTable],
-  'action.assignConflict': [17, () => assignActionTable],
-  'action.reopenConflict': [18, () => reopenActionTable],
-  observedSeq: [20, 'uint64', 'optional'],
-  resolvesConflictId: [21, 'string'],
-});
-
-/** Table of syncline.v1.NoopRequest. */
-export const noopRequestTable: Table<typeof NoopRequestSchema> = /* @__PURE__ */ new Table({
-  submit: [1, () => submitRequestTable],
-});
-
-/** Table of syncline.v1.NoopResponse. */
-export const noopResponseTable: Table<typeof NoopResponseSchema> = /* @__PURE__ */ new Table({
-  operationCount: [1, 'uint32'],
+  'mutation.record': [1, () => recordMutationTable],
+  'mutation.conflict': [2, () => conflictMutationTable],
 });
 
 /** Table of syncline.v1.NotSettled. */
@@ -744,6 +843,7 @@ export const notSettledTable: Table<typeof NotSettledSchema> = /* @__PURE__ */ n
   message: [2, 'string'],
   metadata: [3, 'string', 'map'],
   expectedCounter: [4, 'uint64'],
+  mutationIndex: [5, 'uint32', 'optional'],
 });
 
 /** Table of syncline.v1.Null. */
@@ -762,6 +862,18 @@ export const operationTable: Table<typeof OperationSchema> = /* @__PURE__ */ new
   actor: [8, 'string'],
   clientTime: [9, () => timestampTable],
   awaitRecords: [10, 'bool'],
+  afterRequestIds: [11, 'string', 'list'],
+});
+
+/** Table of syncline.v1.OutcomeCounts. */
+export const outcomeCountsTable: Table<typeof OutcomeCountsSchema> = /* @__PURE__ */ new Table({
+  appliedCount: [1, 'uint32'],
+  mergedCount: [2, 'uint32'],
+  conflictedCount: [3, 'uint32'],
+  heldCount: [4, 'uint32'],
+  rejectedCount: [5, 'uint32'],
+  notSettledCount: [6, 'uint32'],
+  duplicateCount: [7, 'uint32'],
 });
 
 /** Table of syncline.v1.Receipt. */
@@ -787,13 +899,69 @@ export const recordCreatedTable: Table<typeof RecordCreatedSchema> = /* @__PURE_
 export const recordDeletedTable: Table<typeof RecordDeletedSchema> = /* @__PURE__ */ new Table({
 });
 
+/** Table of syncline.v1.RecordEffect. */
+export const recordEffectTable: Table<typeof RecordEffectSchema> = /* @__PURE__ */ new Table({
+  collectionId: [1, 'string'],
+  recordId: [2, 'string'],
+  fieldId: [3, 'string', 'optional'],
+  'effect.recordCreated': [4, () => recordCreatedTable],
+  'effect.recordDeleted': [5, () => recordDeletedTable],
+  'effect.recordRestored': [6, () => recordRestoredTable],
+  'effect.registerChanged': [7, () => registerChangedTable],
+  'effect.textChanged': [8, () => textChangedTable],
+  'effect.counterChanged': [9, () => counterChangedTable],
+  'effect.setChanged': [10, () => setChangedTable],
+  'effect.linkChanged': [11, () => linkChangedTable],
+  'effect.linksChanged': [12, () => linksChangedTable],
+});
+
 /** Table of syncline.v1.RecordIdList. */
 export const recordIdListTable: Table<typeof RecordIdListSchema> = /* @__PURE__ */ new Table({
   recordIds: [1, 'string', 'list'],
 });
 
+/** Table of syncline.v1.RecordLeft. */
+export const recordLeftTable: Table<typeof RecordLeftSchema> = /* @__PURE__ */ new Table({
+  collectionId: [1, 'string'],
+  recordId: [2, 'string'],
+  reason: [3, 'int32'],
+});
+
+/** Table of syncline.v1.RecordMutation. */
+export const recordMutationTable: Table<typeof RecordMutationSchema> = /* @__PURE__ */ new Table({
+  collectionId: [1, 'string'],
+  recordId: [2, 'string'],
+  'action.createRecord': [3, () => createRecordTable],
+  'action.deleteRecord': [4, () => deleteRecordTable],
+  'action.restoreRecord': [5, () => restoreRecordTable],
+  'action.setField': [6, () => setFieldTable],
+  'action.editText': [7, () => editTextTable],
+  'action.replaceText': [8, () => replaceTextTable],
+  'action.incrementCounter': [9, () => incrementCounterTable],
+  'action.assignCounter': [10, () => assignCounterTable],
+  'action.addElements': [11, () => addElementsTable],
+  'action.removeElements': [12, () => removeElementsTable],
+  'action.clearElements': [13, () => clearElementsTable],
+  'action.linkRecord': [14, () => linkRecordTable],
+  'action.unlinkRecord': [15, () => unlinkRecordTable],
+  observedSeq: [20, 'uint64', 'optional'],
+  resolvesConflictId: [21, 'string', 'optional'],
+});
+
 /** Table of syncline.v1.RecordRestored. */
 export const recordRestoredTable: Table<typeof RecordRestoredSchema> = /* @__PURE__ */ new Table({
+});
+
+/** Table of syncline.v1.RecordsEntered. */
+export const recordsEnteredTable: Table<typeof RecordsEnteredSchema> = /* @__PURE__ */ new Table({
+  records: [1, () => recordSnapshotTable, 'list'],
+  conflicts: [2, () => conflictTable, 'list'],
+  loadedCount: [3, 'uint64'],
+});
+
+/** Table of syncline.v1.RecordsLeft. */
+export const recordsLeftTable: Table<typeof RecordsLeftSchema> = /* @__PURE__ */ new Table({
+  records: [1, () => recordLeftTable, 'list'],
 });
 
 /** Table of syncline.v1.RecordSnapshot. */
@@ -811,6 +979,7 @@ export const recordTable: Table<typeof RecordSchema> = /* @__PURE__ */ new Table
   createdSeq: [5, 'uint64'],
   lastSeq: [6, 'uint64'],
   liveConflictIds: [7, 'string', 'list'],
+  deletedTargetRecordIds: [8, 'string', 'list'],
 });
 
 /** Table of syncline.v1.RegisterChanged. */
@@ -832,11 +1001,6 @@ export const removeElementsTable: Table<typeof RemoveElementsSchema> = /* @__PUR
   elements: [2, () => valueTable, 'list'],
 });
 
-/** Table of syncline.v1.ReopenAction. */
-export const reopenActionTable: Table<typeof ReopenActionSchema> = /* @__PURE__ */ new Table({
-  conflictId: [1, 'string'],
-});
-
 /** Table of syncline.v1.ReopenConflictRequest. */
 export const reopenConflictRequestTable: Table<typeof ReopenConflictRequestSchema> = /* @__PURE__ */ new Table({
   workspaceId: [1, 'string'],
@@ -848,7 +1012,11 @@ export const reopenConflictRequestTable: Table<typeof ReopenConflictRequestSchem
 /** Table of syncline.v1.ReopenConflictResponse. */
 export const reopenConflictResponseTable: Table<typeof ReopenConflictResponseSchema> = /* @__PURE__ */ new Table({
   receipt: [1, () => receiptTable],
-  conflict: [2, () => conflictSummaryTable],
+  conflict: [2, () => conflictTable],
+});
+
+/** Table of syncline.v1.ReopenConflict. */
+export const reopenConflictTable: Table<typeof ReopenConflictSchema> = /* @__PURE__ */ new Table({
 });
 
 /** Table of syncline.v1.ReplaceText. */
@@ -868,32 +1036,49 @@ export const resolveConflictRequestTable: Table<typeof ResolveConflictRequestSch
   'decision.value': [7, () => valueTable],
   'decision.text': [8, 'string'],
   'decision.keepCurrent': [9, () => keepCurrentTable],
-  'decision.delete': [10, () => deleteInsteadTable],
-  'decision.unlink': [11, () => unlinkInsteadTable],
+  'decision.deleteRecord': [10, () => deleteInsteadTable],
+  'decision.unlinkRecord': [11, () => unlinkInsteadTable],
+  'decision.values': [13, () => valuesByFieldTable],
   context: [12, () => causalContextTable],
 });
 
 /** Table of syncline.v1.ResolveConflictResponse. */
 export const resolveConflictResponseTable: Table<typeof ResolveConflictResponseSchema> = /* @__PURE__ */ new Table({
   receipt: [1, () => receiptTable],
-  conflict: [2, () => conflictSummaryTable],
+  conflict: [2, () => conflictTable],
 });
 
 /** Table of syncline.v1.RestoreRecord. */
 export const restoreRecordTable: Table<typeof RestoreRecordSchema> = /* @__PURE__ */ new Table({
 });
 
+/** Table of syncline.v1.SchemaDifference. */
+export const schemaDifferenceTable: Table<typeof SchemaDifferenceSchema> = /* @__PURE__ */ new Table({
+  collectionId: [1, 'string', 'optional'],
+  fieldId: [2, 'string', 'optional'],
+  aspect: [3, 'int32'],
+  before: [4, 'string'],
+  after: [5, 'string'],
+});
+
 /** Table of syncline.v1.Schema. */
 export const schemaTable: Table<typeof SchemaSchema> = /* @__PURE__ */ new Table({
-  strict: [1, 'bool'],
+  strict: [1, 'bool', 'optional'],
   collections: [2, () => collectionSchemaTable, 'map'],
+});
+
+/** Table of syncline.v1.ServerInfo. */
+export const serverInfoTable: Table<typeof ServerInfoSchema> = /* @__PURE__ */ new Table({
+  version: [1, 'string'],
+  features: [2, 'int32', 'list'],
+  limits: [3, () => limitTable, 'list'],
 });
 
 /** Table of syncline.v1.ServerState. */
 export const serverStateTable: Table<typeof ServerStateSchema> = /* @__PURE__ */ new Table({
   headSeq: [1, 'uint64'],
   epoch: [2, 'fixed64'],
-  beatIntervalMs: [3, 'uint64'],
+  heartbeatIntervalMs: [3, 'uint64'],
   leaseMs: [4, 'uint64'],
   serverTime: [5, () => timestampTable],
   quality: [6, () => linkQualityTable],
@@ -921,13 +1106,14 @@ export const settledHunkTable: Table<typeof SettledHunkSchema> = /* @__PURE__ */
 export const snapshotRequestTable: Table<typeof SnapshotRequestSchema> = /* @__PURE__ */ new Table({
   workspaceId: [1, 'string'],
   filter: [2, () => feedFilterTable],
+  atLeast: [3, () => cursorTable],
 });
 
 /** Table of syncline.v1.SnapshotResponse. */
 export const snapshotResponseTable: Table<typeof SnapshotResponseSchema> = /* @__PURE__ */ new Table({
   cursor: [1, () => cursorTable],
   records: [2, () => recordSnapshotTable, 'list'],
-  conflicts: [3, () => conflictSummaryTable, 'list'],
+  conflicts: [3, () => conflictTable, 'list'],
   complete: [4, 'bool'],
   sentCount: [5, 'uint64'],
   estimatedCount: [6, 'uint64'],
@@ -943,21 +1129,26 @@ export const statusCountTable: Table<typeof StatusCountSchema> = /* @__PURE__ */
 export const submitRequestTable: Table<typeof SubmitRequestSchema> = /* @__PURE__ */ new Table({
   workspaceId: [1, 'string'],
   operations: [2, () => operationTable, 'list'],
+  allOrNothing: [3, 'bool'],
+  understands: [4, 'int32', 'list'],
 });
 
 /** Table of syncline.v1.SubmitResponse. */
 export const submitResponseTable: Table<typeof SubmitResponseSchema> = /* @__PURE__ */ new Table({
   receipts: [1, () => receiptTable, 'list'],
   headSeq: [2, 'uint64'],
+  counts: [3, () => outcomeCountsTable],
 });
 
 /** Table of syncline.v1.SubscribeRequest. */
 export const subscribeRequestTable: Table<typeof SubscribeRequestSchema> = /* @__PURE__ */ new Table({
-  'message.start': [1, () => feedStartTable],
-  'message.acknowledge': [2, () => feedAcknowledgeTable],
-  'message.pause': [3, () => feedPauseTable],
-  'message.resume': [4, () => feedResumeTable],
-  'message.filter': [5, () => feedFilterTable],
+  subscriptionId: [1, 'uint32'],
+  'message.start': [2, () => feedStartTable],
+  'message.acknowledge': [3, () => feedAcknowledgeTable],
+  'message.pause': [4, () => feedPauseTable],
+  'message.resume': [5, () => feedResumeTable],
+  'message.filter': [6, () => feedFilterTable],
+  'message.stop': [7, () => feedStopTable],
 });
 
 /** Table of syncline.v1.SubscribeResponse. */
@@ -981,8 +1172,8 @@ export const textHunkTable: Table<typeof TextHunkSchema> = /* @__PURE__ */ new T
 /** Table of syncline.v1.TextSplice. */
 export const textSpliceTable: Table<typeof TextSpliceSchema> = /* @__PURE__ */ new Table({
   'step.retainCount': [1, 'uint32'],
-  'step.insert': [2, 'string'],
-  'step.delete': [3, 'string'],
+  'step.insertedText': [2, 'string'],
+  'step.deletedText': [3, 'string'],
 });
 
 /** Table of google.protobuf.Timestamp. */
@@ -998,19 +1189,27 @@ export const unlinkInsteadTable: Table<typeof UnlinkInsteadSchema> = /* @__PURE_
 /** Table of syncline.v1.UnlinkRecord. */
 export const unlinkRecordTable: Table<typeof UnlinkRecordSchema> = /* @__PURE__ */ new Table({
   fieldId: [1, 'string'],
-  targetRecordId: [2, 'string'],
+  targetRecordId: [2, 'string', 'optional'],
 });
 
 /** Table of syncline.v1.UpdateSchemaRequest. */
 export const updateSchemaRequestTable: Table<typeof UpdateSchemaRequestSchema> = /* @__PURE__ */ new Table({
   workspaceId: [1, 'string'],
   schema: [2, () => schemaTable],
+  schemaVersion: [3, 'uint64'],
+  validateOnly: [4, 'bool'],
 });
 
 /** Table of syncline.v1.UpdateSchemaResponse. */
 export const updateSchemaResponseTable: Table<typeof UpdateSchemaResponseSchema> = /* @__PURE__ */ new Table({
   schema: [1, () => schemaTable],
   schemaVersion: [2, 'uint64'],
+  differences: [3, () => schemaDifferenceTable, 'list'],
+});
+
+/** Table of syncline.v1.ValuesByField. */
+export const valuesByFieldTable: Table<typeof ValuesByFieldSchema> = /* @__PURE__ */ new Table({
+  values: [1, () => valueTable, 'map'],
 });
 
 /** Table of syncline.v1.Value. */
@@ -1178,13 +1377,6 @@ export const operationServiceAbandonCounter: Method<typeof AbandonCounterRequest
   response: abandonCounterResponseTable,
 };
 
-/** syncline.v1.DiagnosticsService.Noop. */
-export const diagnosticsServiceNoop: Method<typeof NoopRequestSchema, typeof NoopResponseSchema> = {
-  path: 'syncline.v1.DiagnosticsService/Noop',
-  request: noopRequestTable,
-  response: noopResponseTable,
-};
-
 /** syncline.v1.RecordService.GetRecord. */
 export const recordServiceGetRecord: Method<typeof GetRecordRequestSchema, typeof GetRecordResponseSchema> = {
   path: 'syncline.v1.RecordService/GetRecord',
@@ -1204,6 +1396,13 @@ export const recordServiceListRecordHistory: Method<typeof ListRecordHistoryRequ
   path: 'syncline.v1.RecordService/ListRecordHistory',
   request: listRecordHistoryRequestTable,
   response: listRecordHistoryResponseTable,
+};
+
+/** syncline.v1.ServerService.GetServerInfo. */
+export const serverServiceGetServerInfo: Method<typeof GetServerInfoRequestSchema, typeof GetServerInfoResponseSchema> = {
+  path: 'syncline.v1.ServerService/GetServerInfo',
+  request: getServerInfoRequestTable,
+  response: getServerInfoResponseTable,
 };
 
 /** syncline.v1.WorkspaceService.CreateWorkspace. */

@@ -1,5 +1,6 @@
 import type { Condition, OrderBy, Query, RecordView, Where } from '../api.js';
 import { compareStrings, compareValues, isNumber, sameValue } from '../domain/order.js';
+import { Timestamp } from '../domain/timestamp.js';
 import type { Value } from '../domain/value.js';
 import { SynclineError } from '../errors.js';
 
@@ -62,9 +63,12 @@ function conditionOf(condition: Condition): Predicate {
   }
 }
 
-/** Numbers with numbers and strings with strings; anything else does not hold. */
+/** Numbers with numbers, strings with strings and times with times; anything else does not hold. */
 function ordered(value: Value | undefined, bound: Value, fits: (order: number) => boolean): boolean {
-  const comparable = isNumber(value) ? isNumber(bound) : typeof value === 'string' && typeof bound === 'string';
+  const comparable =
+    (isNumber(value) && isNumber(bound)) ||
+    (typeof value === 'string' && typeof bound === 'string') ||
+    (value instanceof Timestamp && bound instanceof Timestamp);
   return comparable && fits(compareValues(value, bound));
 }
 
@@ -86,7 +90,9 @@ export function comparatorOf(orderBy: readonly OrderBy[] = []): Comparator {
 
 /** Equal for equal queries. */
 export function queryKey(query: Query): string {
-  return JSON.stringify(query, (_name, value: unknown) => {
+  return JSON.stringify(query, function (this: Readonly<Record<string, unknown>>, name, value: unknown) {
+    // A time is text already, which a string could be, too.
+    if (this[name] instanceof Timestamp) return { time: value };
     if (typeof value === 'bigint') return { bigint: `${value}` };
     return value instanceof Uint8Array ? { bytes: [...value] } : value;
   });

@@ -1,7 +1,19 @@
 import type { RecordView, SyncMark } from '../api.js';
 import type { ChangesFrame, ConfirmedRecord } from '../domain/change.js';
 import type { ConflictSummary } from '../domain/conflict.js';
-import type { CollectionId, ConflictId, Cursor, Dot, Epoch, FieldId, RecordId, ReplicaId, Seq } from '../domain/ids.js';
+import { contextAt } from '../domain/dot.js';
+import type {
+  CausalContext,
+  CollectionId,
+  ConflictId,
+  Cursor,
+  Dot,
+  Epoch,
+  FieldId,
+  RecordId,
+  ReplicaId,
+  Seq,
+} from '../domain/ids.js';
 import type { Mutation, Operation, ServerReceipt } from '../domain/operation.js';
 import type { Schema } from '../domain/schema.js';
 import { schemaOf, type SchemaDefinition } from '../schema.js';
@@ -205,7 +217,7 @@ export class ReplicaCore implements Replica {
     }
     const operation: Operation = {
       dot: { replicaId: this.id, counter: this.counter },
-      context: { epoch: this.epoch, baseSeq: this.position, extras: this.forkExtra ? [this.forkExtra.dot] : [] },
+      context: this.context(),
       mutations: draft.mutations,
       correlationId: draft.correlationId,
       dependsOn: dependenciesOf(draft.mutations, this.state),
@@ -233,6 +245,11 @@ export class ReplicaCore implements Replica {
     }
     this.state.push(pending, stage.touched(), change);
     return { pending, view: change };
+  }
+
+  /** Everything up to the position, and nothing else. */
+  private context(): CausalContext {
+    return { ...contextAt(this.cursor), extras: this.forkExtra ? [this.forkExtra.dot] : [] };
   }
 
   /** Whether positions in a text may be sent; otherwise an edit replaces it. */
@@ -271,9 +288,7 @@ export class ReplicaCore implements Replica {
         cursor: state.cursor,
         record: (id) => state.records.get(id),
         conflict: (id) => state.conflicts.get(id),
-        kindOf: state.kindOf,
         nextChain: this.nextChain,
-        partial: false,
       },
       frame,
     );
@@ -344,7 +359,7 @@ export class ReplicaCore implements Replica {
     row?: PendingRow,
   ): { readonly view: ViewChange; readonly rejected?: RejectedRow } {
     const { type } = receipt.outcome;
-    const settles = type !== 'held' && type !== 'not_settled';
+    const settles = type !== 'held' && type !== 'not_settled' && type !== 'unknown';
     if (settles && receipt.dot.replicaId === this.id)
       this.lastSettled = Math.max(this.lastSettled, receipt.dot.counter);
     return this.outcomes.take(receipt, nowMs, this.slotId, row);
@@ -359,8 +374,9 @@ export class ReplicaCore implements Replica {
 
   // --- Recovery -------------------------------------------------------------------------------------------------------
 
-  beginSnapshot(): SnapshotBuilder {
-    return new Snapshot(this.state.kindOf, this.nextChain, () => this.state.schema);
+  beginSnapshot(cursor: Cursor, from: 'scratch' | 'here'): SnapshotBuilder {
+    const base = from === 'here' ? this.state : undefined;
+    return new Snapshot(cursor, base, this.nextChain, () => this.state.schema);
   }
 
   adopt(snapshot: WholeSnapshot): ViewChange {

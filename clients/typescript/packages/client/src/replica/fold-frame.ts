@@ -1,7 +1,7 @@
 import type { Change, ChangesFrame, ConfirmedRecord, Effect } from '../domain/change.js';
 import type { ConflictSummary } from '../domain/conflict.js';
-import { type KindOf, foldEffect } from '../domain/fold.js';
-import type { ConflictId, Cursor, RecordId, Seq } from '../domain/ids.js';
+import { foldEffect } from '../domain/fold.js';
+import type { ConflictId, Cursor, RecordId } from '../domain/ids.js';
 import { Problem } from '../domain/problem.js';
 import type { TextTailRow } from '../store/store.js';
 import type { NextChain } from './replica.js';
@@ -14,16 +14,7 @@ export interface FoldBase {
   readonly cursor: Cursor | undefined;
   readonly record: (id: RecordId) => ConfirmedRecord | undefined;
   readonly conflict: (id: ConflictId) => ConflictSummary | undefined;
-  readonly kindOf: KindOf;
   readonly nextChain: NextChain;
-  /** A snapshot is still being collected: records that are not there yet will come with later chunks. */
-  readonly partial: boolean;
-}
-
-/** An effect on a record that has not come yet. */
-export interface LateEffect {
-  readonly seq: Seq;
-  readonly effect: Effect;
 }
 
 /** What a frame does; nothing is done yet. */
@@ -33,8 +24,6 @@ export interface Folded {
   readonly records: ReadonlyMap<RecordId, ConfirmedRecord>;
   readonly conflicts: ReadonlyMap<ConflictId, ConflictSummary>;
   readonly tail: readonly TextTailRow[];
-  /** Only while a snapshot is collected: to be folded when their records come, unless those have them. */
-  readonly late: readonly LateEffect[];
 }
 
 /** Why a frame is not taken in. */
@@ -67,7 +56,6 @@ class Folding {
   private readonly records = new Map<RecordId, ConfirmedRecord>();
   private readonly conflicts = new Map<ConflictId, ConflictSummary>();
   private readonly tail: TextTailRow[] = [];
-  private readonly late: LateEffect[] = [];
 
   constructor(private readonly base: FoldBase) {}
 
@@ -86,8 +74,8 @@ class Folding {
       throw new Problem('effect', `a frame to ${frame.toSeqInclusive} ends with change ${seq}`);
     }
     const cursor: Cursor = { ...frame.cursor, seqInclusive: seq, chain };
-    const { records, conflicts, tail, late } = this;
-    return { type: 'folded', cursor, records, conflicts, tail, late };
+    const { records, conflicts, tail } = this;
+    return { type: 'folded', cursor, records, conflicts, tail };
   }
 
   private checkChain(before: Uint8Array, change: Change): void {
@@ -103,11 +91,7 @@ class Folding {
     }
     const before = this.records.get(effect.recordId) ?? this.base.record(effect.recordId);
     if (before !== undefined && change.seq <= before.asOfSeq) return;
-    if (before === undefined && this.base.partial && effect.type !== 'record_created') {
-      this.late.push({ seq: change.seq, effect });
-      return;
-    }
-    const after = foldEffect(before, effect, change.seq, this.base.kindOf);
+    const after = foldEffect(before, effect, change.seq);
     this.records.set(effect.recordId, after);
     if (effect.type === 'text_changed') this.tail.push(tailRow(change, effect));
   }

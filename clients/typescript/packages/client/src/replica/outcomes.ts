@@ -24,7 +24,9 @@ export class Outcomes {
     const change = noChange();
     const { outcome, dot } = receipt;
     const pending = this.state.queue.get(dot);
-    if (outcome.type === 'held' || outcome.type === 'not_settled') return { view: change };
+    if (outcome.type === 'held' || outcome.type === 'not_settled' || outcome.type === 'unknown') {
+      return { view: change };
+    }
     if (outcome.type !== 'rejected') {
       if (pending !== undefined) this.accept(pending, outcome.seq, change);
       return { view: change };

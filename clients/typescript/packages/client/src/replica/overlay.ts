@@ -1,10 +1,10 @@
 import type { ConfirmedRecord } from '../domain/change.js';
-import { asKind, emptyState, type KindOf } from '../domain/fold.js';
-import { EXACT_NULL, exactString, keyOf } from '../domain/exact.js';
+import { emptyState, type KindOf } from '../domain/fold.js';
+import { keyOf } from '../domain/exact.js';
 import type { CollectionId, FieldId, RecordId } from '../domain/ids.js';
 import type { Action, Mutation, Operation } from '../domain/operation.js';
 import { applyHunks } from '../domain/text/hunk.js';
-import type { ExactValue, FieldKind, FieldState } from '../domain/value.js';
+import type { ExactValue, FieldState, KnownKind } from '../domain/value.js';
 
 /** A record with own mutations on top. Its fields are replaced, never changed in place. */
 export interface OverlayRecord {
@@ -91,7 +91,7 @@ export function applyOwn(
   if (!('fieldId' in action)) return record;
   const kind = kindOf(mutation.collectionId, action.fieldId);
   const before = record.fields.get(action.fieldId);
-  const state = applyToField(before && asKind(before, kind), action, kind, texts);
+  const state = applyToField(before, action, kind, texts);
   if (state === undefined) return record;
   revive(record);
   record.fields.set(action.fieldId, state);
@@ -107,7 +107,7 @@ function touchText(record: OverlayRecord, fieldId: FieldId): void {
   if (!record.fields.has(fieldId)) record.fields.set(fieldId, emptyState('text'));
 }
 
-function initialState(kind: FieldKind, value: ExactValue): FieldState {
+function initialState(kind: KnownKind, value: ExactValue): FieldState {
   if (kind === 'text' && value.kind === 'string') return { kind, text: value.value };
   if (kind === 'counter' && value.kind === 'int') return { kind, value: value.value };
   if (kind === 'to_one' && value.kind === 'string') return { kind, target: value.value };
@@ -120,7 +120,7 @@ type FieldAction = Extract<Action, { readonly fieldId: FieldId }>;
 function applyToField(
   state: FieldState | undefined,
   action: FieldAction,
-  kind: FieldKind | undefined,
+  kind: KnownKind | undefined,
   texts: 'apply' | 'leave',
 ): FieldState | undefined {
   switch (action.type) {
@@ -143,8 +143,10 @@ function applyToField(
       if (state && state.kind !== 'set') return undefined;
       const elements = new Map(state?.elements);
       for (const element of action.elements) {
-        if (action.type === 'add_elements') elements.set(keyOf(element), element);
-        else elements.delete(keyOf(element));
+        const key = keyOf(element);
+        // An equal element stays as it was first added.
+        if (action.type === 'remove_elements') elements.delete(key);
+        else if (!elements.has(key)) elements.set(key, element);
       }
       return { kind: 'set', elements };
     }
@@ -160,16 +162,11 @@ function applyToField(
 function applyLink(
   state: FieldState | undefined,
   action: Extract<Action, { readonly type: 'link' | 'unlink' }>,
-  kind: FieldKind | undefined,
+  kind: KnownKind | undefined,
 ): FieldState | undefined {
   const target = action.targetRecordId;
   const shape = state?.kind ?? kind ?? 'to_many';
   if (shape === 'to_one') return { kind: 'to_one', target: action.type === 'link' ? target : null };
-  // A field whose kind nobody told yet is folded as a register or set of ids.
-  if (shape === 'register') {
-    const value = action.type === 'link' && target !== null ? exactString(target) : EXACT_NULL;
-    return { kind: 'register', value };
-  }
   if (shape === 'to_many') {
     const targets = new Set(state?.kind === 'to_many' ? state.targets : []);
     if (action.type === 'link' && target !== null) targets.add(target);

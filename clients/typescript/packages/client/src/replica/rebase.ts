@@ -1,4 +1,4 @@
-import { dotKey, fieldKey, sameDot } from '../domain/dot.js';
+import { contextAt, dotKey, fieldKey, sameDot } from '../domain/dot.js';
 import { declaredKind } from '../domain/fold.js';
 import type { CausalContext, Dot, ReplicaId } from '../domain/ids.js';
 import type { Hunk, Mutation, Operation, Refusal } from '../domain/operation.js';
@@ -129,7 +129,7 @@ function rewound(
   const target = new Map(snapshot.records);
   const kindOf = (collection: string, field: string): ReturnType<typeof state.kindOf> =>
     declaredKind(snapshot.meta.schema, collection, field) ?? state.kindOf(collection, field);
-  const context: CausalContext = { epoch: cursor.epoch, baseSeq: cursor.seqInclusive, extras: [] };
+  const context = contextAt(cursor);
   const numbering = new Numbering(replicaId);
   const operations: PendingOperation[] = [];
   const rebasedDots: Dot[] = [];

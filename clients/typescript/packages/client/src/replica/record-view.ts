@@ -10,6 +10,8 @@ export interface ViewSource {
   readonly collectionId: CollectionId;
   readonly deleted: boolean;
   readonly fields: Iterable<readonly [FieldId, FieldState]>;
+  /** Those of them that are opaque. */
+  readonly opaque: readonly FieldId[];
   readonly seq: Seq;
   readonly sync: SyncMark;
   readonly fieldSync: Readonly<Record<FieldId, SyncMark>>;
@@ -37,11 +39,13 @@ export function recordView(source: ViewSource, before: RecordView | undefined, i
   }
   const sameFields = before !== undefined && same && Object.keys(before.fields).length === count;
   const sameSync = before !== undefined && sameMarks(before.fieldSync, source.fieldSync);
+  const sameOpaque = before !== undefined && sameList(before.opaque, source.opaque);
   const sameConflicts = before !== undefined && sameList(before.conflictIds, source.conflictIds);
   if (
     sameFields &&
     sameSync &&
     sameConflicts &&
+    sameOpaque &&
     before.deleted === source.deleted &&
     before.seq === source.seq &&
     before.sync === source.sync &&
@@ -54,6 +58,7 @@ export function recordView(source: ViewSource, before: RecordView | undefined, i
     collection: source.collectionId,
     deleted: source.deleted,
     fields: sameFields ? before.fields : fields,
+    opaque: sameOpaque ? before.opaque : source.opaque,
     seq: source.seq,
     sync: source.sync,
     fieldSync: sameSync ? before.fieldSync : source.fieldSync,
@@ -78,6 +83,8 @@ export function fieldValue(state: FieldState, isShown: IsShown): Value {
       return state.target !== null && isShown(state.target) ? state.target : null;
     case 'to_many':
       return [...state.targets].filter(isShown).sort(compareStrings);
+    case 'opaque':
+      return null;
   }
 }
 

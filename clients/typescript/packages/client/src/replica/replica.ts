@@ -1,11 +1,11 @@
 import type { SchemaDefinition } from '../schema.js';
 import type { RecordView, SyncMark } from '../api.js';
-import type { ChangesFrame, ConfirmedRecord, SnapshotChunk } from '../domain/change.js';
+import type { ChangesFrame, ConfirmedRecord, Loaded } from '../domain/change.js';
 import type { ConflictSummary } from '../domain/conflict.js';
 import type { CollectionId, ConflictId, Cursor, Dot, Epoch, FieldId, RecordId, ReplicaId, Seq } from '../domain/ids.js';
 import type { Mutation, Operation, ServerReceipt } from '../domain/operation.js';
 import type { Schema } from '../domain/schema.js';
-import type { FieldKind, FieldState } from '../domain/value.js';
+import type { FieldState, KnownKind } from '../domain/value.js';
 import type {
   FrameWrites,
   PendingRow,
@@ -148,8 +148,11 @@ export interface Replica {
   cancelFrom(counter: number, nowMs: number): { readonly view: ViewChange; readonly rejected: readonly RejectedRow[] };
 
   // Recovery
-  /** Collects a snapshot aside; what is shown stays. */
-  beginSnapshot(): SnapshotBuilder;
+  /**
+   * Collects another copy of the confirmed state aside; what is shown stays. `from` says what it starts with: nothing, or
+   * what is here, when only records that come and go are loaded.
+   */
+  beginSnapshot(cursor: Cursor, from: 'scratch' | 'here'): SnapshotBuilder;
   /**
    * Replaces confirmed state by a snapshot that is whole and puts the pending operations on top. Same epoch only.
    */
@@ -180,7 +183,7 @@ export interface Staging {
   field(id: RecordId, field: FieldId): FieldState | undefined;
   /** The collection of a record that exists; throws INVALID_MUTATION otherwise. */
   collectionOf(id: RecordId): CollectionId;
-  kindOf(collection: CollectionId, field: FieldId): FieldKind | undefined;
+  kindOf(collection: CollectionId, field: FieldId): KnownKind | undefined;
   /** Checks a mutation and puts it on top; throws and changes nothing when it does not fit. */
   apply(mutation: Mutation): void;
 }
@@ -194,18 +197,24 @@ export type CreateReplica = (
   program?: SchemaDefinition,
 ) => Replica;
 
-/** Collects chunks and the frames after them until no record is ahead of the position. */
+/** Collects what a feed loads, and the frames after it until no record is ahead of the position. */
 export interface SnapshotBuilder {
-  /** Rows as they are to be kept. */
-  add(chunk: SnapshotChunk): {
-    readonly records: readonly ConfirmedRecord[];
-    readonly conflicts: readonly ConflictSummary[];
-  };
-  /** Frames from the first chunk's cursor on; a record skips changes up to its `asOfSeq`. */
+  /** Resumes the feed: of the latest frame. */
+  readonly cursor: Cursor;
+  /**
+   * Whether the store has the copy, too: rows are kept as they come. Otherwise all of it is to be kept when it is whole.
+   */
+  readonly stored: boolean;
+  /** Whole records, which take the place of what there is of them. Rows as they are to be kept. */
+  enter(cursor: Cursor, loaded: Loaded): Loaded;
+  /** Records that are not part of the feed any more; their conflicts go with them. */
+  leave(cursor: Cursor, recordIds: readonly RecordId[]): void;
+  /** Everything was loaded. It is the state of one moment from this position on. */
+  finish(cursor: Cursor, completeFromSeq: Seq): void;
+  /** Frames after loading; a record skips changes up to its `asOfSeq`. */
   applyFrame(frame: ChangesFrame): FrameVerdict;
-  /** Complete, and the position is at least the last chunk's. Undefined before. */
+  /** Loaded, and the position is where it is the state of one moment. Undefined before. */
   whole(): WholeSnapshot | undefined;
-  readonly cursor: Cursor | undefined;
 }
 
 export interface WholeSnapshot {

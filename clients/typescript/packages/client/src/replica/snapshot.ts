@@ -1,103 +1,85 @@
-import type { ChangesFrame, ConfirmedField, ConfirmedRecord, SnapshotChunk } from '../domain/change.js';
+import type { ChangesFrame, ConfirmedRecord, Loaded } from '../domain/change.js';
 import type { ConflictSummary } from '../domain/conflict.js';
-import { type KindOf, asKind, foldEffect } from '../domain/fold.js';
-import type { ConflictId, Cursor, FieldId, RecordId, Seq } from '../domain/ids.js';
+import type { ConflictId, Cursor, RecordId, Seq } from '../domain/ids.js';
 import type { Schema } from '../domain/schema.js';
-import { type LateEffect, foldFrame, isLive } from './fold-frame.js';
+import { foldFrame, isLive } from './fold-frame.js';
 import type { FrameVerdict, NextChain, SnapshotBuilder, WholeSnapshot } from './replica.js';
 import { STORE_LAYOUT, noChange } from './state.js';
 
+/** What a copy starts with. */
+export interface SnapshotBase {
+  readonly records: ReadonlyMap<RecordId, ConfirmedRecord>;
+  readonly conflicts: ReadonlyMap<ConflictId, ConflictSummary>;
+}
+
 /** Another copy of the confirmed state in the making. */
 export class Snapshot implements SnapshotBuilder {
-  private readonly records = new Map<RecordId, ConfirmedRecord>();
-  /** Closed ones stay until the end: an older picture in a later chunk must not bring them back. */
-  private readonly conflicts = new Map<ConflictId, ConflictSummary>();
-  private readonly late = new Map<RecordId, LateEffect[]>();
-  private position: Cursor | undefined;
-  private lastChunkSeq: Seq = 0;
-  private complete = false;
+  private readonly records: Map<RecordId, ConfirmedRecord>;
+  /** Closed ones stay until the end: an older picture that comes later must not bring them back. */
+  private readonly conflicts: Map<ConflictId, ConflictSummary>;
+  private completeFromSeq: Seq | undefined;
+  stored: boolean;
 
   constructor(
-    private readonly kindOf: KindOf,
+    private position: Cursor,
+    base: SnapshotBase | undefined,
     private readonly nextChain: NextChain,
     private readonly schema: () => Schema | undefined,
-  ) {}
+  ) {
+    this.records = new Map(base?.records);
+    this.conflicts = new Map(base?.conflicts);
+    this.stored = base === undefined;
+  }
 
-  get cursor(): Cursor | undefined {
+  get cursor(): Cursor {
     return this.position;
   }
 
-  add(chunk: SnapshotChunk): {
-    readonly records: readonly ConfirmedRecord[];
-    readonly conflicts: readonly ConflictSummary[];
-  } {
-    this.position ??= chunk.cursor;
-    this.lastChunkSeq = Math.max(this.lastChunkSeq, chunk.cursor.seqInclusive);
-    this.complete ||= chunk.complete;
-    const records: ConfirmedRecord[] = [];
-    for (const given of chunk.records) {
-      const known = this.records.get(given.recordId);
-      // The feed may be further than the chunk.
-      if (known !== undefined && known.lastSeq > given.asOfSeq) continue;
-      const record = this.caughtUp(this.withKinds(given));
-      this.records.set(record.recordId, record);
-      records.push(record);
-    }
-    const conflicts: ConflictSummary[] = [];
-    for (const conflict of chunk.conflicts) {
+  enter(cursor: Cursor, loaded: Loaded): Loaded {
+    this.position = cursor;
+    for (const record of loaded.records) this.records.set(record.recordId, record);
+    const conflicts = loaded.conflicts.filter((conflict) => {
       const known = this.conflicts.get(conflict.conflictId);
-      if (known !== undefined && known.revision > conflict.revision) continue;
-      this.conflicts.set(conflict.conflictId, conflict);
-      conflicts.push(conflict);
-    }
-    return { records, conflicts };
+      return known === undefined || known.revision <= conflict.revision;
+    });
+    for (const conflict of conflicts) this.conflicts.set(conflict.conflictId, conflict);
+    return { records: loaded.records, conflicts };
   }
 
-  /** The feed was ahead of this chunk: what it did to the record before it came is folded now. */
-  private caughtUp(record: ConfirmedRecord): ConfirmedRecord {
-    const late = this.late.get(record.recordId) ?? [];
-    this.late.delete(record.recordId);
-    return late
-      .filter(({ seq }) => seq > record.asOfSeq)
-      .reduce((now, { seq, effect }) => foldEffect(now, effect, seq, this.kindOf), record);
+  leave(cursor: Cursor, recordIds: readonly RecordId[]): void {
+    this.position = cursor;
+    // Rows that were kept already are not taken out one by one: the store gets all of it at the end.
+    this.stored = false;
+    const left = new Set(recordIds);
+    for (const id of left) this.records.delete(id);
+    for (const [id, conflict] of this.conflicts) if (left.has(conflict.recordId)) this.conflicts.delete(id);
   }
 
-  private withKinds(record: ConfirmedRecord): ConfirmedRecord {
-    let fields: Map<FieldId, ConfirmedField> | undefined;
-    for (const [fieldId, field] of record.fields) {
-      const state = asKind(field.state, this.kindOf(record.collectionId, fieldId));
-      if (state !== field.state) (fields ??= new Map(record.fields)).set(fieldId, { ...field, state });
-    }
-    return fields === undefined ? record : { ...record, fields };
+  finish(cursor: Cursor, completeFromSeq: Seq): void {
+    this.position = cursor;
+    this.completeFromSeq = completeFromSeq;
   }
 
   applyFrame(frame: ChangesFrame): FrameVerdict {
-    if (this.position === undefined) return { type: 'gap', expectedSeq: 0, gotSeq: frame.fromSeqExclusive };
     const before = this.position.seqInclusive;
+    // While a feed loads its position does not move.
+    if (this.completeFromSeq === undefined) return { type: 'gap', expectedSeq: before, gotSeq: frame.toSeqInclusive };
     const folded = foldFrame(
       {
         cursor: this.position,
         record: (id) => this.records.get(id),
         conflict: (id) => this.conflicts.get(id),
-        kindOf: this.kindOf,
         nextChain: this.nextChain,
-        partial: !this.complete,
       },
       frame,
     );
     if (folded.type !== 'folded') return folded;
     for (const [id, record] of folded.records) this.records.set(id, record);
     for (const [id, conflict] of folded.conflicts) this.conflicts.set(id, conflict);
-    for (const effect of folded.late) {
-      const id = effect.effect.recordId;
-      const late = this.late.get(id);
-      if (late === undefined) this.late.set(id, [effect]);
-      else late.push(effect);
-    }
     this.position = folded.cursor;
     const writes = {
       fromSeqExclusive: before,
-      meta: this.meta(folded.cursor),
+      meta: this.meta(),
       records: [...folded.records.values()],
       conflicts: [...folded.conflicts.values()],
       textTail: [],
@@ -108,17 +90,18 @@ export class Snapshot implements SnapshotBuilder {
   }
 
   whole(): WholeSnapshot | undefined {
-    const cursor = this.position;
-    if (!this.complete || cursor === undefined || cursor.seqInclusive < this.lastChunkSeq) return undefined;
+    const { completeFromSeq } = this;
+    if (completeFromSeq === undefined || this.position.seqInclusive < completeFromSeq) return undefined;
     return {
-      meta: this.meta(cursor),
+      meta: this.meta(),
       records: this.records,
       conflicts: new Map([...this.conflicts].filter(([, conflict]) => isLive(conflict))),
       textTail: [],
     };
   }
 
-  private meta(cursor: Cursor): WholeSnapshot['meta'] {
+  private meta(): WholeSnapshot['meta'] {
+    const cursor = this.position;
     const schema = this.schema();
     const meta = {
       layout: STORE_LAYOUT,

@@ -1,11 +1,10 @@
 import type { RecordView } from '../api.js';
-import { asKind, compatibleKinds } from '../domain/fold.js';
 import { isInt64 } from '../domain/exact.js';
 import { isId } from '../domain/dot.js';
 import type { CollectionId, FieldId, RecordId } from '../domain/ids.js';
 import type { Action, Mutation } from '../domain/operation.js';
 import { Problem } from '../domain/problem.js';
-import type { FieldKind, FieldState } from '../domain/value.js';
+import type { FieldKind, FieldState, KnownKind } from '../domain/value.js';
 import { SynclineError } from '../errors.js';
 import { ELEMENTS_PER_MUTATION_MAX, TEXT_BYTES_MAX, TEXT_HUNKS_MAX } from '../limits.js';
 import { type OverlayRecord, applyOwn } from './overlay.js';
@@ -57,16 +56,14 @@ export class Stage {
 
   /** A field as staged; undefined when nobody set it. */
   field(id: RecordId, fieldId: FieldId): FieldState | undefined {
-    const record = this.state(id);
-    const state = record?.fields.get(fieldId);
-    return state && record && asKind(state, this.kindOf(record.collectionId, fieldId));
+    return this.state(id)?.fields.get(fieldId);
   }
 
   collectionOf(id: RecordId): CollectionId {
     return this.existing(id).collectionId;
   }
 
-  readonly kindOf = (collectionId: CollectionId, fieldId: FieldId): FieldKind | undefined =>
+  readonly kindOf = (collectionId: CollectionId, fieldId: FieldId): KnownKind | undefined =>
     this.replica.kindOf(collectionId, fieldId) ?? this.kinds.get(`${collectionId}.${fieldId}`);
 
   isShown(id: RecordId): boolean {
@@ -113,9 +110,9 @@ export class Stage {
     this.checkCollection(mutation);
     const { recordId, collectionId } = mutation;
     if (this.existing(recordId).deleted) throw misfit(`record ${recordId} is deleted`);
-    const kind = this.kind(collectionId, action.fieldId, action.type, KINDS[action.type] ?? []);
     const state = this.field(recordId, action.fieldId);
-    if (state !== undefined && !compatibleKinds(state.kind, kind)) {
+    const kind = this.kind(collectionId, action.fieldId, action.type, KINDS[action.type] ?? [], state?.kind);
+    if (state !== undefined && state.kind !== kind) {
       throw misfit(`${collectionId}.${action.fieldId} is a ${state.kind}, not a ${kind}`);
     }
     switch (action.type) {
@@ -181,11 +178,20 @@ export class Stage {
     }
   }
 
-  /** The field's kind, which must be among those; the first of them when nobody declared it. */
-  kind(collectionId: CollectionId, fieldId: FieldId, action: string, fits: readonly FieldKind[]): FieldKind {
+  /** The field's kind, which must be among those; the first of them when nobody declared it, and it has no state. */
+  private kind(
+    collectionId: CollectionId,
+    fieldId: FieldId,
+    action: string,
+    fits: readonly FieldKind[],
+    present?: KnownKind,
+  ): FieldKind {
     if (!isId(fieldId)) throw argument(`"${fieldId}" cannot be the id of a field`);
     this.checkDeclared(collectionId, fieldId);
-    const known = this.kindOf(collectionId, fieldId);
+    const known = this.kindOf(collectionId, fieldId) ?? present;
+    if (known === 'opaque' || present === 'opaque') {
+      throw tooNew(`${collectionId}.${fieldId} holds something that a newer version of this program wrote: update it`);
+    }
     if (known !== undefined) {
       if (fits.includes(known)) return known;
       throw misfit(`${collectionId}.${fieldId} is a ${known}, which takes no ${action}`);
@@ -241,6 +247,11 @@ export function misfit(message: string): SynclineError {
 
 export function argument(message: string): SynclineError {
   return new SynclineError('INVALID_ARGUMENT', message);
+}
+
+/** Only a newer version of this program can do it. */
+export function tooNew(message: string): SynclineError {
+  return new SynclineError('NEEDS_NEWER_VERSION', message);
 }
 
 export function tooLarge(message: string): SynclineError {

@@ -2,7 +2,7 @@ import type { RecordView, SyncMark } from '../api.js';
 import type { ConfirmedRecord } from '../domain/change.js';
 import type { ConflictSummary } from '../domain/conflict.js';
 import { dotKey } from '../domain/dot.js';
-import { asKind, type KindOf, declaredKind, emptyState } from '../domain/fold.js';
+import { type KindOf, declaredKind, emptyState } from '../domain/fold.js';
 import type { CollectionId, ConflictId, Cursor, FieldId, RecordId, Seq } from '../domain/ids.js';
 import type { Mutation } from '../domain/operation.js';
 import type { Schema } from '../domain/schema.js';
@@ -18,7 +18,7 @@ import type { TextShown } from './text-view.js';
 import { Texts } from './texts.js';
 
 /** Layout of the stored rows. */
-export const STORE_LAYOUT = 2;
+export const STORE_LAYOUT = 3;
 
 /** What a call changed, while it is being collected. */
 export interface Changing {
@@ -117,35 +117,13 @@ export class ReplicaState {
     this.conflicts = conflicts;
     this.texts.reset(tail, meta?.textTailFromSeq ?? 0);
     this.indexConflicts();
-    this.readKinds();
     this.showAll();
   }
 
-  /** A newer schema: links may have been folded as registers and sets. */
+  /** A newer schema: what is shown of empty and of opaque fields depends on it. */
   useSchema(schema: Schema): void {
     this.schema = schema;
-    this.readKinds();
     this.showAll();
-  }
-
-  private readKinds(): void {
-    const links = new Map<CollectionId, readonly (readonly [FieldId, FieldKind])[]>();
-    for (const [collection, fields] of this.schema?.collections ?? []) {
-      const found = [...fields].flatMap(([id, { kind }]) =>
-        kind === 'to_one' || kind === 'to_many' ? [[id, kind] as const] : [],
-      );
-      if (found.length > 0) links.set(collection, found);
-    }
-    for (const [id, record] of this.records) {
-      for (const [fieldId, kind] of links.get(record.collectionId) ?? []) {
-        const field = record.fields.get(fieldId);
-        if (field === undefined) continue;
-        const state = asKind(field.state, kind);
-        if (state === field.state) continue;
-        const now = this.records.get(id) ?? record;
-        this.records.set(id, { ...now, fields: new Map(now.fields).set(fieldId, { ...field, state }) });
-      }
-    }
   }
 
   private showAll(): void {
@@ -298,13 +276,16 @@ export class ReplicaState {
   ): RecordView | undefined {
     const shown = overlay ?? confirmed;
     if (shown === undefined) return undefined;
-    const marks = this.marks(id);
+    const fields = [...this.shownFields(shown.collectionId, overlay?.fields ?? (confirmed ? states(confirmed) : []))];
+    const opaque = fields.flatMap(([fieldId, state]) => (state.kind === 'opaque' ? [fieldId] : []));
+    const marks = this.marks(id, opaque);
     return recordView(
       {
         recordId: id,
         collectionId: shown.collectionId,
         deleted: shown.deleted,
-        fields: this.withEmpty(shown.collectionId, overlay?.fields ?? (confirmed ? states(confirmed) : [])),
+        fields,
+        opaque,
         seq: confirmed?.lastSeq ?? 0,
         ...marks,
         conflictIds: (this.conflictsOf.get(id) ?? []).map((conflict) => conflict.conflictId),
@@ -314,20 +295,17 @@ export class ReplicaState {
     );
   }
 
-  /** The fields of a record, and the empty ones that the schema of the program has. */
-  private *withEmpty(
+  /** The fields of a record, those of unknown kinds as such, and the empty ones that the schema of the program has. */
+  private *shownFields(
     collectionId: CollectionId,
     fields: Iterable<readonly [FieldId, FieldState]>,
   ): Iterable<readonly [FieldId, FieldState]> {
-    const declared = this.program?.collections.get(collectionId);
-    if (declared === undefined) {
-      yield* fields;
-      return;
-    }
+    const server = this.schema?.collections.get(collectionId);
+    const declared = this.program?.collections.get(collectionId) ?? [];
     const present = new Set<FieldId>();
     for (const field of fields) {
       present.add(field[0]);
-      yield field;
+      yield server?.get(field[0])?.kind === 'opaque' ? [field[0], emptyState('opaque')] : field;
     }
     for (const [fieldId, { kind }] of declared) {
       if (!present.has(fieldId)) yield [fieldId, emptyState(this.kindOf(collectionId, fieldId) ?? kind)];
@@ -346,11 +324,15 @@ export class ReplicaState {
     return this.index.linkedFrom(target, collection, field);
   }
 
-  private marks(id: RecordId): { readonly sync: SyncMark; readonly fieldSync: Readonly<Record<FieldId, SyncMark>> } {
+  private marks(
+    id: RecordId,
+    opaque: readonly FieldId[],
+  ): { readonly sync: SyncMark; readonly fieldSync: Readonly<Record<FieldId, SyncMark>> } {
     const conflicts = this.conflictsOf.get(id) ?? [];
-    let sync: SyncMark = conflicts.length > 0 ? 'conflict' : 'synced';
+    let sync: SyncMark = conflicts.length > 0 ? 'conflict' : opaque.length > 0 ? 'opaque' : 'synced';
     const fieldSync: Record<FieldId, SyncMark> = {};
-    for (const { fieldId } of conflicts) if (fieldId !== '') fieldSync[fieldId] = 'conflict';
+    for (const fieldId of opaque) fieldSync[fieldId] = 'opaque';
+    for (const { fieldIds } of conflicts) for (const fieldId of fieldIds) fieldSync[fieldId] = 'conflict';
     if (!this.queue.isTouched(id)) return { sync, fieldSync };
     for (const pending of this.queue.touching(id)) {
       if (pending.cancelled || pending.doomed) continue;

@@ -246,7 +246,7 @@ class Inverse {
         return;
       default:
     }
-    if (record.deleted) {
+    if (record.deleted || record.fields.get(action.fieldId)?.kind === 'opaque') {
       this.skipped.add(fieldKey(recordId, action.fieldId));
       return;
     }

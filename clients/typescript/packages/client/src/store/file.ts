@@ -93,6 +93,9 @@ class FileTables extends MemoryTables {
     if (layout !== undefined && layout > LAYOUT) {
       throw new StoreError('newer_layout', `the store has layout ${layout}; this version knows ${LAYOUT}`);
     }
+    if (layout !== undefined && layout < LAYOUT) {
+      throw new StoreError('failed', `the folder has layout ${layout}, from before the first release: use another one`);
+    }
     if (writes !== undefined) this.apply(writes);
   }
 

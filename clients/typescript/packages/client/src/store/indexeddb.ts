@@ -12,15 +12,19 @@ import {
   type WriteMode,
 } from './tables.js';
 
-/** Version of the database; DESIGN.md lists its object stores. */
-const DATABASE_VERSION = 1;
+/**
+ * Version of the database; DESIGN.md lists its object stores. The first one had rows of a protocol that no server speaks any
+ * more, from before anything was released: they are dropped.
+ */
+const DATABASE_VERSION = 2;
 
 /** Opens the store of one workspace in this browser, and makes it when there is none. */
 export async function openIndexedDbStore(name: string, nowMs: () => number = Date.now): Promise<Store> {
   if (typeof indexedDB === 'undefined') throw new StoreError('denied', 'there is no IndexedDB here');
   try {
     const database = await openDatabase(name, DATABASE_VERSION, (db) => {
-      for (const table of TABLES) if (!db.objectStoreNames.contains(table)) db.createObjectStore(table);
+      for (const name of [...db.objectStoreNames]) db.deleteObjectStore(name);
+      for (const table of TABLES) db.createObjectStore(table);
     });
     // A newer version of the application wants to open it: it may, and this one finds its store closed.
     database.onversionchange = () => {

@@ -19,7 +19,7 @@ import { StoreError } from './store-error.js';
 import type { RecordRow, TableName, TableTransaction, Tables } from './tables.js';
 
 /** The newest layout this code knows. */
-export const LAYOUT = 2;
+export const LAYOUT = 3;
 
 /** Records of a snapshot that are one row. Fewer are rows of their own, as are those of frames. */
 const TOGETHER_MIN = 16;

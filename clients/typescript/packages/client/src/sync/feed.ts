@@ -1,5 +1,6 @@
-import type { ChangesFrame, Frame, SnapshotChunk } from '../domain/change.js';
-import type { Cursor, Seq } from '../domain/ids.js';
+import type { ConnectionSnapshot } from '../api.js';
+import type { ChangesFrame, Frame, ServerInfo } from '../domain/change.js';
+import type { Seq } from '../domain/ids.js';
 import type { Emitter } from '../events.js';
 import type { FrameVerdict, Replica, SnapshotBuilder, WholeSnapshot } from '../replica/replica.js';
 import type { Store } from '../store/store.js';
@@ -13,11 +14,14 @@ export interface FeedEvents {
   heard(): void;
   headIs(seq: Seq): void;
   schemaIs(version: number): void;
+  serverIs(server: ServerInfo): void;
   applied(frame: ChangesFrame, verdict: Extract<FrameVerdict, { type: 'applied' }>): void;
-  /** A snapshot was adopted; from here on the feed is followed and queues may be sent. */
+  /** What was loaded was adopted; from here on the feed is followed and queues may be sent. */
   following(): void;
-  /** How far a snapshot is; undefined when none is under way. */
-  snapshot(progress: Pick<SnapshotChunk, 'sentCount' | 'estimatedCount'> | undefined): void;
+  /** How far loading is; undefined when it is over. */
+  snapshot(progress: ConnectionSnapshot['snapshot']): void;
+  /** The server sent something that this version does not know and must not go on without. */
+  updateNeeded(): void;
   /** What came cannot be true. */
   broken(detail: string): void;
   /** The server's history is not the one of this client any more. */
@@ -29,19 +33,24 @@ export interface FeedEvents {
 
 /** What a feed asks for and waits for. */
 export interface FeedHost {
-  /** A snapshot is whole: keep it and show it. `rewound`: of another history. */
+  /** What was loaded is whole: keep it and show it. `rewound`: of another history. */
   adopt(snapshot: WholeSnapshot, rewound: boolean): Promise<void>;
   /** Waits while what is shown is too far ahead of what is kept. */
   room(): Promise<void>;
 }
 
+type LoadingFrame = Extract<Frame, { type: 'loading_begun' | 'records_entered' | 'records_left' | 'loading_finished' }>;
+
 /** What became of an attempt. */
 type Ending = 'again' | { readonly failed: TransportError };
 
-/** Follows the feed, and takes snapshots where there is nothing to follow from (SPEC.md, §5 and §6). */
+/** Follows the feed, and loads everything where there is nothing to follow from (SPEC.md, §5 and §6). */
 export class FeedReader {
   /** What the next attempt begins with. */
   private mode: 'follow' | 'snapshot' | 'rewound';
+  /** What is being loaded. It outlives a feed that was cut: the next one goes on from its cursor. */
+  private aside: SnapshotBuilder | undefined;
+  private progress = { received: 0, estimated: 0 };
   /** Attempts in a row that ended by a frame that does not fit, or by a slow consumer, without one that did. */
   private misfits = 0;
   private previous: Promise<void> = Promise.resolve();
@@ -65,6 +74,7 @@ export class FeedReader {
   /** The history is another one: the next attempt takes its snapshot. */
   rewind(): void {
     this.mode = 'rewound';
+    this.aside = undefined;
   }
 
   /** One attempt, from opening to the end. An attempt that was called off may still be adopting its snapshot. */
@@ -82,6 +92,8 @@ export class FeedReader {
       if (ending === 'again') this.events.emit('wentAway');
       else this.events.emit('failed', ending.failed);
     } catch (error) {
+      // What the store did not take is not aside either.
+      if (!(error instanceof TransportError)) this.aside = undefined;
       if (!signal.aborted) this.events.emit('failed', failureOf(error));
     } finally {
       if (!signal.aborted) this.events.emit('snapshot', undefined);
@@ -89,21 +101,16 @@ export class FeedReader {
   }
 
   private async attempt(signal: AbortSignal): Promise<Ending> {
-    let aside: SnapshotBuilder | undefined;
-    if (this.mode !== 'follow') {
-      aside = await this.takeSnapshot(signal);
-      if (signal.aborted) return 'again';
-      if (await this.adoptIfWhole(aside)) aside = undefined;
-    }
-    const from: Cursor = aside?.cursor ?? this.replica.cursor;
-    const session = await this.transport.openFeed(from, signal);
+    const origin = this.aside?.cursor ?? (this.mode === 'follow' ? this.replica.cursor : 'snapshot');
+    if (this.aside !== undefined || origin === 'snapshot')
+      this.loaded({ received: this.aside ? this.progress.received : 0 });
+    const session = await this.transport.openFeed(origin, signal);
     try {
       for await (const frame of session.frames) {
         if (signal.aborted) return 'again';
-        const ending = await this.take(frame, aside, signal);
+        const ending = await this.take(frame, signal);
         if (ending !== undefined) return ending;
-        if (aside !== undefined && (await this.adoptIfWhole(aside))) aside = undefined;
-        if (frame.type === 'changes' && aside === undefined) session.acknowledge(this.replica.position);
+        if (frame.type === 'changes' && this.aside === undefined) session.acknowledge(this.replica.position);
         await this.host.room();
       }
     } finally {
@@ -112,63 +119,92 @@ export class FeedReader {
     return 'again';
   }
 
-  private async takeSnapshot(signal: AbortSignal): Promise<SnapshotBuilder> {
-    const builder = this.replica.beginSnapshot();
-    await this.store.beginSnapshot(this.term);
-    this.events.emit('snapshot', { sentCount: 0, estimatedCount: 0 });
-    let first = true;
-    for await (const chunk of this.transport.snapshot(signal)) {
-      if (signal.aborted) break;
-      if (first) this.events.emit('opened');
-      else this.events.emit('heard');
-      first = false;
-      this.events.emit('headIs', chunk.cursor.seqInclusive);
-      const { records, conflicts } = builder.add(chunk);
-      await this.store.addToSnapshot(this.term, records, conflicts);
-      this.events.emit('snapshot', chunk);
-    }
-    return builder;
-  }
-
-  private async adoptIfWhole(builder: SnapshotBuilder): Promise<boolean> {
-    const whole = builder.whole();
-    if (whole === undefined) return false;
-    await this.host.adopt(whole, this.mode === 'rewound');
-    this.mode = 'follow';
-    this.events.emit('snapshot', undefined);
-    this.events.emit('following');
-    return true;
+  private loaded(progress: Partial<FeedReader['progress']>): void {
+    this.progress = { ...this.progress, ...progress };
+    this.events.emit('snapshot', this.progress);
   }
 
   /** One frame; what the attempt ends with, when it does. */
-  private async take(
-    frame: Frame,
-    aside: SnapshotBuilder | undefined,
-    signal: AbortSignal,
-  ): Promise<Ending | undefined> {
+  private async take(frame: Frame, signal: AbortSignal): Promise<Ending | undefined> {
     if (frame.type === 'opened') this.events.emit('opened');
     else this.events.emit('heard');
     switch (frame.type) {
       case 'opened':
         this.events.emit('headIs', frame.headSeq);
         this.events.emit('schemaIs', frame.schemaVersion);
+        if (frame.server !== undefined) this.events.emit('serverIs', frame.server);
         return undefined;
       case 'changes':
         this.slow = 0;
         this.events.emit('headIs', frame.headSeq);
         this.events.emit('schemaIs', frame.schemaVersion);
-        return aside === undefined ? this.changes(frame) : this.changesAside(frame, aside, signal);
+        return this.aside === undefined ? this.changes(frame) : this.changesAside(frame, this.aside, signal);
       case 'checkpoint': {
         this.events.emit('headIs', frame.headSeq);
-        const position = aside === undefined ? this.replica.position : aside.cursor?.seqInclusive;
+        const position = this.aside?.cursor.seqInclusive ?? this.replica.position;
         return frame.cursor.seqInclusive === position ? undefined : this.misfit();
       }
+      case 'loading_begun':
+      case 'records_entered':
+      case 'records_left':
+      case 'loading_finished':
+        return this.load(frame, signal);
       case 'reset':
         return this.reset(frame.reason);
       case 'go_away':
-        this.slow = frame.reason === 'slow_consumer' ? this.slow + 1 : 0;
-        return this.slow > 1 ? { failed: new TransportError('unavailable', 'this client reads too slowly') } : 'again';
+        return this.goAway(frame.reason);
+      case 'unknown':
+        this.events.emit('updateNeeded');
+        return { failed: new TransportError('outdated', 'the server sent something that a newer version knows') };
     }
+  }
+
+  private async load(frame: LoadingFrame, signal: AbortSignal): Promise<Ending | undefined> {
+    if (frame.type === 'loading_begun') return this.begin(frame);
+    const { aside, store, term } = this;
+    if (aside === undefined) return this.misfit();
+    switch (frame.type) {
+      case 'records_entered': {
+        const { records, conflicts } = aside.enter(frame.cursor, frame);
+        if (aside.stored) await store.addToSnapshot(term, records, conflicts);
+        this.loaded({ received: frame.loadedCount });
+        return signal.aborted ? 'again' : undefined;
+      }
+      case 'records_left':
+        aside.leave(frame.cursor, frame.recordIds);
+        return undefined;
+      case 'loading_finished':
+        aside.finish(frame.cursor, frame.completeFromSeq);
+        await this.adoptIfWhole(aside);
+        return undefined;
+    }
+  }
+
+  /** A feed that resumes goes on with what is aside, unless it says that this is worth nothing. */
+  private async begin(frame: Extract<Frame, { type: 'loading_begun' }>): Promise<Ending | undefined> {
+    this.events.emit('headIs', frame.cursor.seqInclusive);
+    if (frame.fromScratch || this.aside === undefined) {
+      if (!frame.fromScratch && this.mode !== 'follow') return this.misfit();
+      this.aside = this.replica.beginSnapshot(frame.cursor, frame.fromScratch ? 'scratch' : 'here');
+      if (this.aside.stored) await this.store.beginSnapshot(this.term);
+      this.loaded({ received: 0 });
+    }
+    this.loaded({ estimated: frame.estimatedCount });
+    return undefined;
+  }
+
+  private async adoptIfWhole(builder: SnapshotBuilder): Promise<void> {
+    const whole = builder.whole();
+    if (whole === undefined) return;
+    if (!builder.stored) {
+      await this.store.beginSnapshot(this.term);
+      await this.store.addToSnapshot(this.term, [...whole.records.values()], [...whole.conflicts.values()]);
+    }
+    await this.host.adopt(whole, this.mode === 'rewound');
+    this.aside = undefined;
+    this.mode = 'follow';
+    this.events.emit('snapshot', undefined);
+    this.events.emit('following');
   }
 
   private changes(frame: ChangesFrame): Ending | undefined {
@@ -195,8 +231,10 @@ export class FeedReader {
     const verdict = aside.applyFrame(frame);
     switch (verdict.type) {
       case 'applied':
-        await this.store.addToSnapshot(this.term, verdict.writes.records, verdict.writes.conflicts);
-        return signal.aborted ? 'again' : undefined;
+        if (aside.stored) await this.store.addToSnapshot(this.term, verdict.writes.records, verdict.writes.conflicts);
+        if (signal.aborted) return 'again';
+        await this.adoptIfWhole(aside);
+        return undefined;
       case 'repeat':
         return undefined;
       case 'gap':
@@ -220,7 +258,7 @@ export class FeedReader {
   private reset(reason: Extract<Frame, { type: 'reset' }>['reason']): Ending {
     switch (reason) {
       case 'compacted':
-        this.mode = 'snapshot';
+        if (this.mode === 'follow') this.mode = 'snapshot';
         return this.misfit();
       case 'wrong_epoch':
       case 'future_cursor':
@@ -232,8 +270,17 @@ export class FeedReader {
     }
   }
 
-  /** The first time at once; again in a row with a back-off. */
+  private goAway(reason: Extract<Frame, { type: 'go_away' }>['reason']): Ending {
+    this.slow = reason === 'slow_consumer' ? this.slow + 1 : 0;
+    if (this.slow > 1) return { failed: new TransportError('unavailable', 'this client reads too slowly') };
+    if (reason === 'moved') return { failed: new TransportError('unavailable', 'the workspace is served elsewhere') };
+    if (reason === 'credentials_expired') this.transport.refreshCredentials();
+    return 'again';
+  }
+
+  /** The first time at once; again in a row with a back-off. What was being loaded is begun again. */
   private misfit(): Ending {
+    this.aside = undefined;
     this.misfits += 1;
     return this.misfits > 1 ? { failed: new TransportError('fault', 'the feed does not fit what is here') } : 'again';
   }

@@ -157,8 +157,11 @@ export class History {
     const { store, platform } = this.parts;
     const { slotId } = slot.slot;
     const theirs = missing.filter((row) => row.slotId === slotId);
-    // Operations of the new history were rebased before an interruption: they stay as they are.
-    const old = slot.pending.filter((row) => row.operation.context.epoch !== snapshot.meta.cursor.epoch);
+    // Operations of the new history were rebased before an interruption: they stay as they are. Of a history that was
+    // rewound within its epoch all are made again, since nothing tells them apart.
+    const { epoch } = snapshot.meta.cursor;
+    const within = epoch === this.parts.replica.epoch;
+    const old = slot.pending.filter((row) => within || row.operation.context.epoch !== epoch);
     if (old.length === 0 && theirs.length === 0) return 0;
     const other = this.parts.createReplica();
     other.load(await store.load(), slot);

@@ -30,6 +30,7 @@ export class Leader implements Sync {
   private headSeq: Seq = 0;
   private readonly schema: SchemaWatch;
   private progress: ConnectionSnapshot['snapshot'];
+  private server: ConnectionSnapshot['server'];
   private stoppedSending = false;
   private pausedNow: boolean;
   private offlineNow: boolean;
@@ -181,6 +182,7 @@ export class Leader implements Sync {
         queue: { pending: pending.length + others.length, paused: this.pausedNow },
         queueMoving: this.settlement.moving,
         storage: this.parts.storage(),
+        ...(this.server && { server: this.server }),
         ...(this.over.trouble && { trouble: this.over.trouble }),
       },
       'leader',
@@ -238,9 +240,16 @@ export class Leader implements Sync {
       following: () => {
         this.reconnected();
       },
-      snapshot: (chunk) => {
-        this.progress = chunk && { received: chunk.sentCount, estimated: chunk.estimatedCount };
+      snapshot: (progress) => {
+        this.progress = progress;
         this.parts.events.emit('connectionChanged');
+      },
+      serverIs: (server) => {
+        this.server = server;
+        this.parts.events.emit('connectionChanged');
+      },
+      updateNeeded: () => {
+        this.parts.events.emit('updateNeeded');
       },
       broken: () => {
         this.over.trouble = 'protocol';
@@ -328,6 +337,12 @@ export class Leader implements Sync {
       },
       forked: (slotId) => {
         void this.over.forked(slotId).catch(() => undefined);
+      },
+      outdated: () => {
+        this.stoppedSending = true;
+        this.over.trouble = 'update_needed';
+        this.parts.events.emit('updateNeeded');
+        this.parts.events.emit('connectionChanged');
       },
       stopped: (failure) => {
         this.sendingRefused(failure);

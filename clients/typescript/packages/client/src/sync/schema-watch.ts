@@ -12,7 +12,7 @@ export class SchemaWatch {
     private readonly keep: (schema: Schema) => void,
   ) {}
 
-  /** Effects on links are told from those on registers by the schema: it comes before the first of them. */
+  /** What is written before the first feed is checked against the kinds of fields: they come before it. */
   async readFirst(signal: AbortSignal): Promise<void> {
     if (this.parts.replica.schema !== undefined) return;
     try {

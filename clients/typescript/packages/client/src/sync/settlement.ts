@@ -103,7 +103,7 @@ export class Settlement {
       if (outcome.type === 'rejected') {
         const row = this.reject(receipt);
         if (row !== undefined) (this.isOwn(receipt.dot) ? own : others).push(row);
-      } else if (outcome.type !== 'held' && outcome.type !== 'not_settled') {
+      } else if ('seq' in outcome) {
         accepted.push({
           dot: receipt.dot,
           seq: outcome.seq,

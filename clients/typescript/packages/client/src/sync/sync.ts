@@ -32,6 +32,8 @@ export interface SyncEvents {
   connectionChanged(): void;
   /** Something of the queues may have changed. */
   queueChanged(): void;
+  /** The server said something that this version does not know. */
+  updateNeeded(): void;
   /** Another leader writes. */
   fenced(): void;
 }

@@ -35,6 +35,8 @@ export interface UploadEvents {
   historyDoubted(slotId: SlotId, receipt: ServerReceipt): void;
   /** Another installation used this replica. */
   forked(slotId: SlotId): void;
+  /** An answer of a newer version: the operation is kept, and nothing more is sent before a reconnect. */
+  outdated(slotId: SlotId): void;
   /** The server refuses calls as a whole; they are tried again after a reconnect. */
   stopped(failure: TransportError): void;
   /** The status of operations changed. */
@@ -174,12 +176,12 @@ export class Uploader {
   private async answered(batch: readonly UploadItem[], receipts: readonly ServerReceipt[]): Promise<boolean> {
     // All of them are handed on before anything is decided: a receipt may take its successors out of the queue.
     const answers = receipts.filter(({ dot, outcome }) => {
-      const settles = outcome.type !== 'held' && outcome.type !== 'not_settled';
+      const settles = outcome.type !== 'held' && outcome.type !== 'not_settled' && outcome.type !== 'unknown';
       if (settles) this.statuses.delete(dot.counter);
       return settles;
     });
     this.events.emit('receipts', this.slotId, answers);
-    const open = receipts.find(({ outcome }) => outcome.type === 'held' || outcome.type === 'not_settled');
+    const open = receipts.find((receipt) => !answers.includes(receipt));
     if (open === undefined) {
       this.heldRetryMs = 0;
       return true;
@@ -187,17 +189,24 @@ export class Uploader {
     for (const { dot, outcome } of receipts) {
       if (outcome.type === 'held') this.statuses.set(dot.counter, 'held');
       if (outcome.type === 'not_settled') this.statuses.delete(dot.counter);
+      if (outcome.type === 'unknown') this.statuses.set(dot.counter, 'unknown');
     }
     this.events.emit('changed');
     const { outcome } = open;
     if (outcome.type === 'held') return this.held(open.dot.replicaId, outcome.missing, outcome.expectedCounter, batch);
+    if (outcome.type === 'unknown') {
+      this.events.emit('outdated', this.slotId);
+      return false;
+    }
     if (outcome.type !== 'not_settled') return true;
     switch (outcome.refusal.reason) {
       case 'CONTEXT_AHEAD':
       case 'WRONG_EPOCH':
+      case 'HISTORY_REWOUND':
         this.events.emit('historyDoubted', this.slotId, open);
         return false;
       case 'REPLICA_FORKED':
+      case 'REPLICA_NOT_YOURS':
         this.events.emit('forked', this.slotId);
         return false;
       default:
@@ -256,6 +265,7 @@ export class Uploader {
       case 'unauthenticated':
       case 'forbidden':
       case 'not_found':
+      case 'outdated':
         this.events.emit('stopped', failure);
         return false;
     }

@@ -1,11 +1,10 @@
-import type { Frame, SnapshotChunk } from '../domain/change.js';
+import type { FeedOrigin, Frame } from '../domain/change.js';
 import type { ConflictDetail } from '../domain/conflict.js';
 import type { ConflictId, Cursor, Dot, ReplicaId, Seq } from '../domain/ids.js';
 import type { ServerReceipt } from '../domain/operation.js';
 import type { Schema } from '../domain/schema.js';
 import type { FeedStart, Frame as WireFrame } from '../gen/syncline/v1/change_service_pb.js';
 import {
-  changeServiceSnapshot,
   conflictServiceGetConflict,
   connectionServiceListConnections,
   operationServiceAbandonCounter,
@@ -16,9 +15,9 @@ import {
   workspaceServiceGetSchema,
 } from '../gen/tables.js';
 import { CALL_TIMEOUT_MS } from '../limits.js';
-import { frameFromWire, snapshotChunkFromWire } from '../wire/change.js';
+import { frameFromWire, originToWire, UNDERSTANDS } from '../wire/change.js';
 import { encoded } from '../wire/codec.js';
-import { cursorFromWire, cursorToWire, dotToWire, millisecondsOf, present, safeNumber } from '../wire/numbers.js';
+import { cursorFromWire, dotToWire, millisecondsOf, present, safeNumber } from '../wire/numbers.js';
 import { receiptFromWire } from '../wire/operation.js';
 import { schemaFromWire } from '../wire/schema.js';
 import type { Clock } from '../platform.js';
@@ -26,7 +25,6 @@ import type { BeatParts } from './beats.js';
 import type { Caller, CallOptions } from './caller.js';
 import type { Credentials } from './credentials.js';
 import { failureOfCall } from './failures.js';
-import { once } from './grpc.js';
 import type { BeatSession, FeedSession, PresenceRow, Transport } from './transport.js';
 import { TransportError } from './transport-error.js';
 
@@ -49,9 +47,7 @@ export interface TransportParts extends TransportOptions {
 }
 
 /** The fields of FeedStart. */
-export type FeedStartInit = Pick<FeedStart, 'workspaceId' | 'clientName'> & {
-  cursor?: ReturnType<typeof cursorToWire>;
-};
+export type FeedStartInit = Pick<FeedStart, 'workspaceId' | 'clientName' | 'origin' | 'understands'>;
 
 /** Connections in one page of the list of presence (server). */
 const PRESENCE_PAGE = 1_000;
@@ -60,26 +56,8 @@ const PRESENCE_PAGE = 1_000;
 export abstract class BaseTransport implements Transport {
   constructor(protected readonly parts: TransportParts) {}
 
-  abstract openFeed(cursor: Cursor | undefined, signal: AbortSignal): Promise<FeedSession>;
+  abstract openFeed(origin: FeedOrigin, signal: AbortSignal): Promise<FeedSession>;
   abstract startBeats(replicaId: ReplicaId | '', position: () => Seq, signal: AbortSignal): Promise<BeatSession>;
-
-  async *snapshot(signal: AbortSignal): AsyncIterable<SnapshotChunk> {
-    let complete = false;
-    try {
-      const chunks = this.parts.caller.stream(
-        changeServiceSnapshot,
-        once({ workspaceId: this.parts.workspace }),
-        signal,
-      );
-      for await (const chunk of chunks) {
-        complete = chunk.complete;
-        yield snapshotChunkFromWire(chunk);
-      }
-    } catch (error) {
-      throw failureOfCall(error, signal);
-    }
-    if (!complete) throw new TransportError('unreachable', 'the snapshot broke off');
-  }
 
   submit(
     operations: readonly Uint8Array[],
@@ -90,6 +68,7 @@ export abstract class BaseTransport implements Transport {
       const request = {
         workspaceId: this.parts.workspace,
         operations: operations.map((bytes) => encoded(operationTable, bytes)),
+        understands: [...UNDERSTANDS],
       };
       const response = await this.parts.caller.unary(operationServiceSubmit, request, options);
       if (response.receipts.length !== operations.length) {
@@ -198,13 +177,13 @@ export abstract class BaseTransport implements Transport {
     return { caller: this.parts.caller, clock, workspaceId: workspace, replicaId, clientName, actor, position };
   }
 
-  protected feedStart(cursor: Cursor | undefined): FeedStartInit {
+  protected feedStart(origin: FeedOrigin): FeedStartInit {
     const { workspace, clientName } = this.parts;
-    return { workspaceId: workspace, clientName, ...(cursor === undefined ? {} : { cursor: cursorToWire(cursor) }) };
+    return { workspaceId: workspace, clientName, origin: originToWire(origin), understands: [...UNDERSTANDS] };
   }
 }
 
-/** Frames of a feed: without those of unknown content, up to the last one. */
+/** Frames of a feed, up to the last one; without those that this client does not know and may go on without. */
 export async function* framesOf(
   responses: AsyncIterable<{ readonly frame?: WireFrame | undefined }>,
   signal: AbortSignal,

@@ -31,7 +31,7 @@ export function startOf(parts: BeatParts): {
 /** What the server told with a beat. */
 export function reportOf(server: ServerState | undefined, roundTripMs?: number): BeatReport {
   const state = present(server, 'the state of the server');
-  const beatIntervalMs = safeNumber(state.beatIntervalMs) || BEAT_INTERVAL_MS;
+  const beatIntervalMs = safeNumber(state.heartbeatIntervalMs) || BEAT_INTERVAL_MS;
   return {
     ...(roundTripMs === undefined ? {} : { roundTripMs }),
     headSeq: safeNumber(state.headSeq),

@@ -10,8 +10,8 @@ const KIND_OF_REASON: Readonly<Record<string, FailureKind>> = {
   SHUTTING_DOWN: 'unavailable',
   STORE_UNAVAILABLE: 'unavailable',
   DEADLINE: 'deadline',
-  MESSAGE_TOO_LARGE: 'refused',
-  TOO_MANY_OPERATIONS: 'refused',
+  NOT_CAUGHT_UP: 'unavailable',
+  QUOTA_EXCEEDED: 'overloaded',
 };
 
 /** Canonical codes of gRPC. */
@@ -67,7 +67,8 @@ function kindOf(code: number, reason: string | undefined): FailureKind {
     case CODE.notFound:
       return reason === undefined ? 'unreachable' : 'not_found';
     case CODE.resourceExhausted:
-      return 'overloaded';
+      // Sizes; what comes without a reason was said by the network between, and that is load.
+      return reason === undefined ? 'overloaded' : 'refused';
     case CODE.unavailable:
       return reason === undefined ? 'unreachable' : 'unavailable';
     case CODE.invalidArgument:

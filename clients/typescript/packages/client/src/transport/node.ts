@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { createNodeHttpClient, Http2SessionManager } from '@connectrpc/connect-node';
-import type { Cursor, ReplicaId, Seq } from '../domain/ids.js';
+import type { FeedOrigin } from '../domain/change.js';
+import type { ReplicaId, Seq } from '../domain/ids.js';
 import type { SubscribeRequestSchema } from '../gen/syncline/v1/change_service_pb.js';
 import { changeServiceSubscribe } from '../gen/tables.js';
 import { BaseTransport, framesOf, type TransportOptions } from './base.js';
@@ -43,11 +44,11 @@ async function* plainBytes(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
 }
 
 class NodeTransport extends BaseTransport {
-  openFeed(cursor: Cursor | undefined, signal: AbortSignal): Promise<FeedSession> {
+  openFeed(origin: FeedOrigin, signal: AbortSignal): Promise<FeedSession> {
     const ended = new AbortController();
     const both = AbortSignal.any([signal, ended.signal]);
     const said = new Pushed<MessageInitShape<typeof SubscribeRequestSchema>>();
-    said.push({ message: { case: 'start', value: this.feedStart(cursor) } });
+    said.push({ message: { case: 'start', value: this.feedStart(origin) } });
     return Promise.resolve({
       frames: framesOf(this.parts.caller.stream(changeServiceSubscribe, said, both), both),
       acknowledge: (seq) => {

@@ -1,5 +1,10 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { KeepAliveRequestSchema, KeepAliveResponse } from '../gen/syncline/v1/connection_service_pb.js';
+import {
+  ConnectionEnd,
+  type KeepAliveRequestSchema,
+  type KeepAliveResponse,
+} from '../gen/syncline/v1/connection_service_pb.js';
+import type { HeartbeatSchema } from '../gen/syncline/v1/connection_pb.js';
 import { connectionServiceKeepAlive } from '../gen/tables.js';
 import { BEAT_INTERVAL_MS } from '../limits.js';
 import { reportOf, startOf, type BeatParts } from './beats.js';
@@ -32,7 +37,8 @@ export class StreamBeats implements BeatSession {
 
   /** Opens the stream; resolves with the server's first beat. */
   async open(): Promise<void> {
-    this.ask(true);
+    this.said.push({ message: { case: 'start', value: startOf(this.parts) } });
+    this.ask();
     const stream = this.parts.caller.stream(connectionServiceKeepAlive, this.said, this.signal);
     const answers = stream[Symbol.asyncIterator]();
     try {
@@ -48,7 +54,7 @@ export class StreamBeats implements BeatSession {
 
   beat(): void {
     if (this.over) return;
-    this.ask(false);
+    this.ask();
     this.schedule();
   }
 
@@ -63,7 +69,7 @@ export class StreamBeats implements BeatSession {
         const answer = await answers.next();
         if (answer.done === true) throw new TransportError('unreachable', 'the stream of beats ended');
         this.hear(answer.value);
-        if (answer.value.draining) {
+        if (answer.value.end !== ConnectionEnd.UNSPECIFIED) {
           this.end();
           return;
         }
@@ -78,28 +84,33 @@ export class StreamBeats implements BeatSession {
   private hear(message: KeepAliveResponse): void {
     this.connectionId = message.connectionId;
     const nowMs = this.parts.clock.monotonicMs();
-    const { beat } = message;
+    const { heartbeat, end } = message;
     let roundTripMs: number | undefined;
-    if (beat !== undefined && this.asked !== undefined && beat.echoBeatId === this.asked.id) {
-      roundTripMs = Math.max(0, nowMs - this.asked.atMs - Number(beat.echoDelayUs) / 1000);
+    if (heartbeat !== undefined && this.asked !== undefined && heartbeat.echoHeartbeatId === this.asked.id) {
+      roundTripMs = Math.max(0, nowMs - this.asked.atMs - Number(heartbeat.echoDelayUs) / 1000);
       this.asked = undefined;
     }
     const report = reportOf(message.server, roundTripMs);
     this.intervalMs = report.beatIntervalMs;
     this.reports.push(report);
     // One echo for each beat of the server, for its own measurement. It answers none of those.
-    if (beat !== undefined && beat.beatId > this.echoed && !message.draining) {
-      this.echoed = beat.beatId;
-      this.said.push({ beat: { beatId: this.nextId(), echoBeatId: beat.beatId, seq: this.seq() } });
+    const ends = end !== ConnectionEnd.UNSPECIFIED;
+    if (heartbeat !== undefined && heartbeat.heartbeatId > this.echoed && !ends) {
+      this.echoed = heartbeat.heartbeatId;
+      this.say({ heartbeatId: this.nextId(), echoHeartbeatId: heartbeat.heartbeatId, seq: this.seq() });
     }
   }
 
   /** A beat that the server answers at once, since it echoes nothing. */
-  private ask(opens: boolean): void {
+  private ask(): void {
     if (this.asked !== undefined) this.reports.push('lost');
     const id = this.nextId();
     this.asked = { id, atMs: this.parts.clock.monotonicMs() };
-    this.said.push({ ...(opens && { start: startOf(this.parts) }), beat: { beatId: id, seq: this.seq() } });
+    this.say({ heartbeatId: id, seq: this.seq() });
+  }
+
+  private say(heartbeat: MessageInitShape<typeof HeartbeatSchema>): void {
+    this.said.push({ message: { case: 'heartbeat', value: heartbeat } });
   }
 
   private nextId(): bigint {

@@ -1,4 +1,4 @@
-import type { Frame, SnapshotChunk } from '../domain/change.js';
+import type { FeedOrigin, Frame } from '../domain/change.js';
 import type { ConflictDetail } from '../domain/conflict.js';
 import type { ConflictId, Cursor, Dot, Epoch, ReplicaId, Seq } from '../domain/ids.js';
 import type { Refusal, ServerReceipt } from '../domain/operation.js';
@@ -12,13 +12,15 @@ export type FailureKind =
   | 'deadline'
   /** The server cannot at the moment (stopping, store down). */
   | 'unavailable'
-  /** The server sheds load; `retryAfterMs` when it says. */
+  /** The server sheds load, or a quota is used up; `retryAfterMs` when it says. */
   | 'overloaded'
   | 'unauthenticated'
   | 'forbidden'
   | 'not_found'
   /** The server refused the call for what it says; sending it again will not help. */
   | 'refused'
+  /** What came is of a newer version than this program: it has to be updated. */
+  | 'outdated'
   /** What came cannot be understood, or a fault of the server. */
   | 'fault';
 
@@ -80,9 +82,7 @@ export interface FeedSession {
  * a scripted one for tests.
  */
 export interface Transport {
-  /** Cursor absent: from the beginning of the history. */
-  openFeed(cursor: Cursor | undefined, signal: AbortSignal): Promise<FeedSession>;
-  snapshot(signal: AbortSignal): AsyncIterable<SnapshotChunk>;
+  openFeed(origin: FeedOrigin, signal: AbortSignal): Promise<FeedSession>;
   /** One receipt per operation, in order. `operations` are encoded Operation messages. */
   submit(
     operations: readonly Uint8Array[],

@@ -37,7 +37,7 @@ export class UnaryBeats implements BeatSession {
     if (this.over) return;
     this.end();
     if (this.connectionId === '') return;
-    const request = { connectionId: this.connectionId };
+    const request = { workspaceId: this.parts.workspaceId, connectionId: this.connectionId };
     // Nobody waits for it: the lease ends by itself.
     const options = { signal: new AbortController().signal, timeoutMs: CALL_TIMEOUT_MS };
     await this.parts.caller.unary(connectionServiceDisconnect, request, options).catch(() => undefined);
@@ -75,6 +75,7 @@ export class UnaryBeats implements BeatSession {
       case 'unauthenticated':
       case 'forbidden':
       case 'refused':
+      case 'outdated':
       case 'fault':
         this.over = true;
         this.reports.fail(failure);
@@ -92,16 +93,19 @@ export class UnaryBeats implements BeatSession {
   private async call(): Promise<BeatReport> {
     this.beatId += 1n;
     const sentAtMs = this.parts.clock.monotonicMs();
-    const beat = { beatId: this.beatId, seq: BigInt(this.parts.position()) };
-    const opens = this.connectionId === '';
+    const heartbeat = { heartbeatId: this.beatId, seq: BigInt(this.parts.position()) };
+    const { connectionId } = this;
     try {
       const response = await this.parts.caller.unary(
         connectionServiceBeat,
         {
-          beat,
-          connectionId: this.connectionId,
+          workspaceId: this.parts.workspaceId,
+          connection:
+            connectionId === ''
+              ? { case: 'start', value: startOf(this.parts) }
+              : { case: 'connectionId', value: connectionId },
+          heartbeat,
           measuredRoundTripUs: BigInt(Math.round(this.roundTripMs * 1000)),
-          ...(opens && { start: startOf(this.parts) }),
         },
         { signal: this.signal, timeoutMs: CALL_TIMEOUT_MS },
       );

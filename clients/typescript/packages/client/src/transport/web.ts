@@ -1,4 +1,5 @@
-import type { Cursor, ReplicaId, Seq } from '../domain/ids.js';
+import type { FeedOrigin } from '../domain/change.js';
+import type { ReplicaId, Seq } from '../domain/ids.js';
 import { changeServiceWatch } from '../gen/tables.js';
 import { BaseTransport, framesOf, type TransportOptions } from './base.js';
 import { Credentials } from './credentials.js';
@@ -16,10 +17,10 @@ export function createWebTransport(options: TransportOptions): Transport {
 }
 
 class WebTransport extends BaseTransport {
-  openFeed(cursor: Cursor | undefined, signal: AbortSignal): Promise<FeedSession> {
+  openFeed(origin: FeedOrigin, signal: AbortSignal): Promise<FeedSession> {
     const ended = new AbortController();
     const both = AbortSignal.any([signal, ended.signal]);
-    const responses = this.parts.caller.stream(changeServiceWatch, once({ start: this.feedStart(cursor) }), both);
+    const responses = this.parts.caller.stream(changeServiceWatch, once({ start: this.feedStart(origin) }), both);
     return Promise.resolve({
       frames: framesOf(responses, both),
       acknowledge: () => undefined,

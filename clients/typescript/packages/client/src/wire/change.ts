@@ -4,16 +4,19 @@ import type {
   ConfirmedRecord,
   Effect,
   Frame,
+  FeedOrigin,
+  ServerInfo,
   SettledHunk,
-  SnapshotChunk,
   Splice,
 } from '../domain/change.js';
+import type { Cursor } from '../domain/ids.js';
 import type { FieldState } from '../domain/value.js';
 import { keyOf } from '../domain/exact.js';
 import {
   ChangeOutcome,
   type Change as WireChange,
   type Effect as WireEffect,
+  type RecordEffect,
   type SettledHunk as WireSettledHunk,
   type TextSplice,
 } from '../gen/syncline/v1/change_pb.js';
@@ -21,14 +24,18 @@ import {
   GoAwayReason,
   ResetReason,
   type Frame as WireFrame,
+  type FeedStart,
   type RecordSnapshot,
-  type SnapshotResponse,
 } from '../gen/syncline/v1/change_service_pb.js';
 import type { FieldState as WireFieldState } from '../gen/syncline/v1/record_pb.js';
+import { Feature, type ServerInfo as WireServerInfo } from '../gen/syncline/v1/server_info_pb.js';
+import { fieldStateTable, recordEffectTable } from '../gen/tables.js';
+import { encode } from './codec.js';
 import { conflictEventKind, summaryFromWire } from './conflict-summary.js';
 import {
   contextFromWire,
   cursorFromWire,
+  cursorToWire,
   dotFromWire,
   millisecondsOf,
   optionalSeq,
@@ -37,38 +44,94 @@ import {
 } from './numbers.js';
 import { hunkFromWire } from './operation.js';
 import { valueFromWire } from './value.js';
-import { WireError } from './wire-error.js';
+import { UnknownContent, unlessUnknown, WireError } from './wire-error.js';
 
-/** One frame; undefined for content this client does not know. */
+/** What this client can take in beyond the first version of the protocol. */
+export const UNDERSTANDS: readonly Feature[] = [Feature.FEED_SNAPSHOT];
+
+/** Where a feed starts. */
+export function originToWire(origin: FeedOrigin): FeedStart['origin'] {
+  return origin === 'snapshot'
+    ? { case: 'snapshot', value: {} as never }
+    : { case: 'cursor', value: cursorToWire(origin) };
+}
+
+/** Of a frame that says no place. */
+const NOWHERE: Cursor = { workspaceId: '', epoch: '0', seqInclusive: 0, chain: new Uint8Array() };
+
+/** One frame; undefined for content that this client does not know and may go on without. */
 export function frameFromWire(frame: WireFrame): Frame | undefined {
-  const { content } = frame;
-  if (content.case === undefined) return undefined;
-  const cursor = cursorFromWire(frame.cursor);
+  const { ignorable } = frame;
+  const known = unlessUnknown(() => knownFrame(frame, ignorable));
+  if (known !== undefined || ignorable) return known;
+  return { type: 'unknown', cursor: frame.cursor === undefined ? NOWHERE : cursorFromWire(frame.cursor) };
+}
+
+function knownFrame({ content, cursor: at }: WireFrame, ignorable: boolean): Frame {
+  if (content.case === undefined) throw new UnknownContent('a frame of content this client does not know');
+  const cursor = cursorFromWire(at);
   switch (content.case) {
-    case 'opened':
+    case 'opened': {
+      const { headSeq, schemaVersion, server } = content.value;
       return {
         cursor,
         type: 'opened',
-        headSeq: safeNumber(content.value.headSeq),
-        schemaVersion: safeNumber(content.value.schemaVersion),
+        headSeq: safeNumber(headSeq),
+        schemaVersion: safeNumber(schemaVersion),
+        ...(server && { server: serverInfoFromWire(server) }),
       };
+    }
     case 'changes':
       return {
         cursor,
         type: 'changes',
         fromSeqExclusive: safeNumber(content.value.fromSeqExclusive),
         toSeqInclusive: safeNumber(content.value.toSeqInclusive),
-        changes: content.value.changes.map(changeFromWire),
+        changes: content.value.changes.map((change) => changeFromWire(change, ignorable)),
         headSeq: safeNumber(content.value.headSeq),
         schemaVersion: safeNumber(content.value.schemaVersion),
       };
     case 'checkpoint':
       return { cursor, type: 'checkpoint', headSeq: safeNumber(content.value.headSeq) };
-    case 'reset':
+    case 'historyReset':
       return { cursor, type: 'reset', reason: resetReason(content.value.reason) };
     case 'goAway':
       return { cursor, type: 'go_away', reason: goAwayReason(content.value.reason) };
+    case 'loadingBegun': {
+      const { fromScratch, estimatedCount } = content.value;
+      return { cursor, type: 'loading_begun', fromScratch, estimatedCount: safeNumber(estimatedCount) };
+    }
+    case 'recordsEntered': {
+      const { records, conflicts, loadedCount } = content.value;
+      return {
+        cursor,
+        type: 'records_entered',
+        records: records.map(recordFromWire),
+        conflicts: conflicts.map(summaryFromWire),
+        loadedCount: safeNumber(loadedCount),
+      };
+    }
+    case 'recordsLeft':
+      // Whatever the reason: it is not part of the feed any more.
+      return { cursor, type: 'records_left', recordIds: content.value.records.map(({ recordId }) => recordId) };
+    case 'loadingFinished':
+      return { cursor, type: 'loading_finished', completeFromSeq: safeNumber(content.value.completeFromSeq) };
+    case 'feedFailed':
+      // Said of one feed among several of a stream; here it is the only one.
+      throw new WireError(content.value.message);
   }
+}
+
+/** Names of the features by their numbers; as text, since an enum would name each of them twice. */
+const FEATURES = 'UNSPECIFIED SUBSCRIPTIONS FEED_SNAPSHOT ALL_OR_NOTHING VIEWS RULES TEXT_REGIONS REVERT'.split(' ');
+
+/** What a server says of itself; features this client does not know keep their numbers. */
+export function serverInfoFromWire({ version, features, limits }: WireServerInfo): ServerInfo {
+  return {
+    version,
+    features: features.map((feature) => FEATURES[feature] ?? `FEATURE_${feature}`),
+    limits: Object.fromEntries(limits.map(({ name, value }) => [name, Number(value)])),
+  };
 }
 
 function resetReason(reason: ResetReason): Extract<Frame, { type: 'reset' }>['reason'] {
@@ -82,7 +145,7 @@ function resetReason(reason: ResetReason): Extract<Frame, { type: 'reset' }>['re
     case ResetReason.FORBIDDEN:
       return 'forbidden';
     default:
-      throw new WireError(`a reset for a reason this client does not know: ${reason}`);
+      throw new UnknownContent(`a reset for a reason this client does not know: ${reason}`);
   }
 }
 
@@ -92,13 +155,18 @@ function goAwayReason(reason: GoAwayReason): Extract<Frame, { type: 'go_away' }>
       return 'max_age';
     case GoAwayReason.SLOW_CONSUMER:
       return 'slow_consumer';
+    case GoAwayReason.CREDENTIALS_EXPIRED:
+      return 'credentials_expired';
+    case GoAwayReason.MOVED:
+      return 'moved';
     default:
       // A newer reason is still a reason to go on elsewhere.
       return 'draining';
   }
 }
 
-function changeFromWire(change: WireChange): Change {
+/** `ignorable`: an effect that this client does not know may be left out. */
+function changeFromWire(change: WireChange, ignorable: boolean): Change {
   return {
     seq: safeNumber(change.seq),
     dot: dotFromWire(change.dot),
@@ -106,29 +174,49 @@ function changeFromWire(change: WireChange): Change {
     correlationId: change.correlationId,
     actor: change.actor,
     commitTimeMs: millisecondsOf(change.commitTime) ?? 0,
-    effects: change.effects.map(effectFromWire),
-    outcome: outcomeOf(change.outcome),
+    effects: change.effects.flatMap((effect) =>
+      ignorable ? (unlessUnknown(() => effectFromWire(effect)) ?? []) : [effectFromWire(effect)],
+    ),
+    outcome: OUTCOMES[change.outcome] ?? 'merged',
     operationHash: change.operationHash,
     chain: change.chain,
   };
 }
 
-function outcomeOf(outcome: ChangeOutcome): Change['outcome'] {
-  switch (outcome) {
-    case ChangeOutcome.APPLIED:
-      return 'applied';
-    case ChangeOutcome.MERGED:
-      return 'merged';
-    case ChangeOutcome.CONFLICTED:
-      return 'conflicted';
-    default:
-      throw new WireError(`an outcome this client does not know: ${outcome}`);
+/** What is newer is not simply applied. */
+const OUTCOMES: Readonly<Partial<Record<ChangeOutcome, Change['outcome']>>> = {
+  [ChangeOutcome.APPLIED]: 'applied',
+  [ChangeOutcome.MERGED]: 'merged',
+  [ChangeOutcome.CONFLICTED]: 'conflicted',
+};
+
+function effectFromWire({ effect }: WireEffect): Effect {
+  switch (effect.case) {
+    case 'record':
+      return recordEffectFromWire(effect.value);
+    case 'conflictChanged': {
+      const conflict = summaryFromWire(present(effect.value.conflict, 'a conflict'));
+      const { collectionId, recordId, fieldIds } = conflict;
+      const at = { collectionId, recordId, fieldId: fieldIds[0] ?? '' };
+      return { ...at, type: 'conflict_changed', event: conflictEventKind(effect.value.event), conflict };
+    }
+    case undefined:
+      // An effect that is left out would make this state nobody's.
+      throw new UnknownContent('an effect this client does not know');
   }
 }
 
-function effectFromWire(effect: WireEffect): Effect {
-  const at = { collectionId: effect.collectionId, recordId: effect.recordId, fieldId: effect.fieldId };
-  const what = effect.effect;
+function recordEffectFromWire(message: RecordEffect): Effect {
+  const known = unlessUnknown(() => knownRecordEffect(message));
+  if (known !== undefined) return known;
+  const { collectionId, recordId, fieldId } = message;
+  // Of a whole record nothing would be left that could be shown.
+  if (fieldId === undefined) throw new UnknownContent('an effect on a record this client does not know');
+  return { collectionId, recordId, fieldId, type: 'opaque', bytes: encode(recordEffectTable, message) };
+}
+
+function knownRecordEffect({ collectionId, recordId, fieldId = '', effect: what }: RecordEffect): Effect {
+  const at = { collectionId, recordId, fieldId };
   switch (what.case) {
     case 'recordCreated':
       return { ...at, type: 'record_created' };
@@ -154,16 +242,12 @@ function effectFromWire(effect: WireEffect): Effect {
         added: what.value.added.map(valueFromWire),
         removed: what.value.removed.map(valueFromWire),
       };
-    case 'conflictChanged':
-      return {
-        ...at,
-        type: 'conflict_changed',
-        event: conflictEventKind(what.value.event),
-        conflict: summaryFromWire(present(what.value.conflict, 'a conflict')),
-      };
+    case 'linkChanged':
+      return { ...at, type: 'link_changed', target: what.value.targetRecordId ?? null };
+    case 'linksChanged':
+      return { ...at, type: 'links_changed', added: what.value.addedRecordIds, removed: what.value.removedRecordIds };
     case undefined:
-      // An effect that is left out would make this state nobody's.
-      throw new WireError('an effect this client does not know');
+      throw new UnknownContent('an effect on a field this client does not know');
   }
 }
 
@@ -171,12 +255,12 @@ function spliceFromWire({ step }: TextSplice): Splice {
   switch (step.case) {
     case 'retainCount':
       return { type: 'retain', count: step.value };
-    case 'insert':
+    case 'insertedText':
       return { type: 'insert', text: step.value };
-    case 'delete':
+    case 'deletedText':
       return { type: 'delete', text: step.value };
     case undefined:
-      throw new WireError('a splice this client does not know');
+      throw new UnknownContent('a splice this client does not know');
   }
 }
 
@@ -185,18 +269,6 @@ function settledHunkFromWire(settled: WireSettledHunk): SettledHunk {
   return {
     hunk: hunkFromWire(present(settled.hunk, 'a hunk')),
     ...(suppressedBySeq === undefined ? {} : { suppressedBySeq }),
-  };
-}
-
-/** A part of a snapshot. */
-export function snapshotChunkFromWire(chunk: SnapshotResponse): SnapshotChunk {
-  return {
-    cursor: cursorFromWire(chunk.cursor),
-    records: chunk.records.map(recordFromWire),
-    conflicts: chunk.conflicts.map(summaryFromWire),
-    complete: chunk.complete,
-    sentCount: safeNumber(chunk.sentCount),
-    estimatedCount: safeNumber(chunk.estimatedCount),
   };
 }
 
@@ -218,7 +290,12 @@ function recordFromWire(snapshot: RecordSnapshot): ConfirmedRecord {
 }
 
 /** A field's state as it stands. */
-export function fieldStateFromWire({ state }: WireFieldState): FieldState {
+export function fieldStateFromWire(message: WireFieldState): FieldState {
+  const known = unlessUnknown(() => knownFieldState(message));
+  return known ?? { kind: 'opaque', parts: [encode(fieldStateTable, message)] };
+}
+
+function knownFieldState({ state }: WireFieldState): FieldState {
   switch (state.case) {
     case 'registerValue':
       return { kind: 'register', value: valueFromWire(state.value) };
@@ -230,11 +307,11 @@ export function fieldStateFromWire({ state }: WireFieldState): FieldState {
       const elements = state.value.values.map(valueFromWire);
       return { kind: 'set', elements: new Map(elements.map((element) => [keyOf(element), element])) };
     }
-    case 'targetRecordId':
-      return { kind: 'to_one', target: state.value === '' ? null : state.value };
-    case 'targetRecordIds':
+    case 'link':
+      return { kind: 'to_one', target: state.value.targetRecordId ?? null };
+    case 'links':
       return { kind: 'to_many', targets: new Set(state.value.recordIds) };
     case undefined:
-      throw new WireError('a field of a kind this client does not know');
+      throw new UnknownContent('a field of a kind this client does not know');
   }
 }

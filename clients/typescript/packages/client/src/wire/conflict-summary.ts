@@ -1,12 +1,18 @@
-import type { ConflictEventKind, ConflictKind, ConflictStatus, ConflictSummary } from '../domain/conflict.js';
+import type {
+  CloseReason,
+  ConflictEventKind,
+  ConflictKind,
+  ConflictStatus,
+  ConflictSummary,
+} from '../domain/conflict.js';
 import {
+  CloseReason as WireCloseReason,
   ConflictEventKind as WireEventKind,
   ConflictKind as WireKind,
   ConflictStatus as WireStatus,
-  type ConflictSummary as WireSummary,
+  type Conflict as WireConflict,
 } from '../gen/syncline/v1/conflict_pb.js';
 import { millisecondsOf, optionalSeq, safeNumber } from './numbers.js';
-import { WireError } from './wire-error.js';
 
 const KINDS: Readonly<Partial<Record<WireKind, ConflictKind>>> = {
   [WireKind.REGISTER]: 'register',
@@ -33,39 +39,47 @@ const EVENTS: Readonly<Partial<Record<WireEventKind, ConflictEventKind>>> = {
   [WireEventKind.REOPENED]: 'reopened',
 };
 
-function known<T>(value: T | undefined, what: string, wire: number): T {
-  if (value === undefined) throw new WireError(`${what} this client does not know: ${wire}`);
-  return value;
+const CLOSE_REASONS: Readonly<Partial<Record<WireCloseReason, CloseReason>>> = {
+  [WireCloseReason.RESOLVED]: 'resolved',
+  [WireCloseReason.CONVERGED]: 'converged',
+  [WireCloseReason.DELETED]: 'deleted',
+  [WireCloseReason.SUPERSEDED]: 'superseded',
+  [WireCloseReason.POLICY]: 'policy',
+};
+
+/** Where a conflict stands. A status this client does not know is live until it is said to have closed. */
+export function conflictStatus(status: WireStatus, closedSeq?: bigint): ConflictStatus {
+  return STATUSES[status] ?? (closedSeq === undefined ? 'open' : 'obsolete');
 }
 
-export function conflictStatus(status: WireStatus): ConflictStatus {
-  return known(STATUSES[status], 'a status of a conflict', status);
-}
-
+/** What happened to a conflict; something newer is a change. */
 export function conflictEventKind(kind: WireEventKind): ConflictEventKind {
-  return known(EVENTS[kind], 'an event of a conflict', kind);
+  return EVENTS[kind] ?? 'changed';
 }
 
-/** A conflict as feed and snapshot give it. */
-export function summaryFromWire(summary: WireSummary): ConflictSummary {
-  const closedSeq = optionalSeq(summary.closedSeq);
-  const remindAtMs = millisecondsOf(summary.remindTime);
+/** A conflict as the feed gives it. */
+export function summaryFromWire(conflict: WireConflict): ConflictSummary {
+  const { conflictId, collectionId, recordId, fieldIds, deferCount, alternativeCount } = conflict;
+  const { targetRecordId, assignee, parentConflictId } = conflict;
+  const closedSeq = optionalSeq(conflict.closedSeq);
+  const remindAtMs = millisecondsOf(conflict.remindTime);
+  const closeReason = CLOSE_REASONS[conflict.closeReason];
   return {
-    conflictId: summary.conflictId,
-    kind: known(KINDS[summary.kind], 'a kind of conflict', summary.kind),
-    status: conflictStatus(summary.status),
-    revision: safeNumber(summary.revision),
-    collectionId: summary.collectionId,
-    recordId: summary.recordId,
-    fieldId: summary.fieldId,
-    targetRecordId: summary.targetRecordId,
-    openedSeq: safeNumber(summary.openedSeq),
+    conflictId,
+    kind: KINDS[conflict.kind] ?? 'unknown',
+    status: conflictStatus(conflict.status, conflict.closedSeq),
+    revision: safeNumber(conflict.revision),
+    collectionId,
+    recordId,
+    fieldIds,
+    ...(targetRecordId === undefined ? {} : { targetRecordId }),
+    openedSeq: safeNumber(conflict.openedSeq),
     ...(closedSeq === undefined ? {} : { closedSeq }),
-    assignee: summary.assignee,
+    ...(assignee === undefined ? {} : { assignee }),
     ...(remindAtMs === undefined ? {} : { remindAtMs }),
-    deferCount: summary.deferCount,
-    parentConflictId: summary.parentConflictId,
-    alternativeCount: summary.alternativeCount,
-    closeReason: summary.closeReason,
+    deferCount,
+    ...(parentConflictId === undefined ? {} : { parentConflictId }),
+    alternativeCount,
+    ...(closeReason && { closeReason }),
   };
 }

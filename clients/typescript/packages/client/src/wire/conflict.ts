@@ -1,5 +1,6 @@
-import type { Alternative, ConflictDetail, ConflictEvent, RecordPicture } from '../domain/conflict.js';
+import type { Alternative, ConflictDetail, ConflictEvent, MutationKind, RecordPicture } from '../domain/conflict.js';
 import type { ExactValue, FieldState, Value } from '../domain/value.js';
+import type { MutationKind as WireKind } from '../gen/syncline/v1/conflict_pb.js';
 import {
   AlternativeState,
   type Alternative as WireAlternative,
@@ -7,12 +8,13 @@ import {
 } from '../gen/syncline/v1/conflict_pb.js';
 import type { GetConflictResponse } from '../gen/syncline/v1/conflict_service_pb.js';
 import type { Record as WireRecord } from '../gen/syncline/v1/record_pb.js';
+import type { Value as WireValue } from '../gen/syncline/v1/value_pb.js';
 import { fieldStateFromWire } from './change.js';
 import { conflictEventKind, conflictStatus, summaryFromWire } from './conflict-summary.js';
 import { contextFromWire, dotFromWire, millisecondsOf, present, safeNumber } from './numbers.js';
 import { hunkFromWire } from './operation.js';
 import { valueFromWire } from './value.js';
-import { WireError } from './wire-error.js';
+import { unlessUnknown } from './wire-error.js';
 import { valueOf } from '../domain/exact.js';
 
 /** Everything about a conflict. */
@@ -21,7 +23,7 @@ export function conflictDetailFromWire(response: GetConflictResponse): ConflictD
     summary: summaryFromWire(present(response.conflict, 'a conflict')),
     rule: response.rule,
     reason: response.reason,
-    baseValue: response.baseValue === undefined ? null : valueOf(valueFromWire(response.baseValue)),
+    baseValue: shownValue(response.baseValue) ?? null,
     baseExact: response.baseExact,
     alternatives: response.alternatives.map(alternativeFromWire),
     record: pictureOf(response.record),
@@ -35,9 +37,28 @@ export function conflictDetailFromWire(response: GetConflictResponse): ConflictD
   };
 }
 
+/** A value for people; undefined when there is none, or only a newer version could show it. */
+function shownValue(value: WireValue | undefined): Value | undefined {
+  const exact = value && unlessUnknown(() => valueFromWire(value));
+  return exact && valueOf(exact);
+}
+
+/** Names of the kinds by their numbers; as text, since an enum would name each of them twice. */
+const KINDS = (
+  'unknown create_record delete_record restore_record set_field edit_text replace_text increment_counter ' +
+  'assign_counter add_elements remove_elements clear_elements link_record unlink_record defer_conflict ' +
+  'assign_conflict reopen_conflict'
+).split(' ') as MutationKind[];
+
+export function mutationKind(kind: WireKind): MutationKind {
+  return KINDS[kind] ?? 'unknown';
+}
+
 function alternativeFromWire(alternative: WireAlternative): Alternative {
   const clientTimeMs = millisecondsOf(alternative.clientTime);
   const commitTimeMs = millisecondsOf(alternative.commitTime);
+  const value = shownValue(alternative.value);
+  const values = Object.entries(alternative.values).map(([id, one]) => [id, shownValue(one) ?? null] as const);
   return {
     seq: safeNumber(alternative.seq),
     dot: dotFromWire(alternative.dot),
@@ -45,11 +66,13 @@ function alternativeFromWire(alternative: WireAlternative): Alternative {
     ...(clientTimeMs === undefined ? {} : { clientTimeMs }),
     ...(commitTimeMs === undefined ? {} : { commitTimeMs }),
     context: contextFromWire(alternative.context),
-    ...(alternative.value === undefined ? {} : { value: valueOf(valueFromWire(alternative.value)) }),
+    ...(value !== undefined && { value }),
+    ...(alternative.value !== undefined && value === undefined && { opaque: true }),
+    ...(values.length > 0 && { values: Object.fromEntries(values) }),
     state: alternativeState(alternative.state),
     ...(alternative.hunk === undefined ? {} : { hunk: hunkFromWire(alternative.hunk) }),
     replacedText: alternative.replacedText,
-    action: alternative.action,
+    action: mutationKind(alternative.action),
     siblings: alternative.siblings,
     provisional: alternative.provisional,
     correlationId: alternative.correlationId,
@@ -65,7 +88,8 @@ function alternativeState(state: AlternativeState): Alternative['state'] {
     case AlternativeState.SUPPRESSED:
       return 'suppressed';
     default:
-      throw new WireError(`a state of an alternative this client does not know: ${state}`);
+      // Something newer is offered all the same.
+      return 'head';
   }
 }
 
@@ -84,10 +108,15 @@ function eventFromWire(event: WireEvent): ConflictEvent {
 
 /** A record as the server read it; an absent one has no id. */
 function pictureOf(record: WireRecord | undefined): RecordPicture {
-  if (record === undefined) return { collectionId: '', recordId: '', deleted: false, fields: {} };
+  if (record === undefined) return { collectionId: '', recordId: '', deleted: false, fields: {}, opaque: [] };
   const fields: Record<string, Value> = {};
-  for (const [fieldId, field] of Object.entries(record.fields)) fields[fieldId] = plainField(fieldStateFromWire(field));
-  return { collectionId: record.collectionId, recordId: record.recordId, deleted: record.deleted, fields };
+  const opaque: string[] = [];
+  for (const [fieldId, field] of Object.entries(record.fields)) {
+    const state = fieldStateFromWire(field);
+    if (state.kind === 'opaque') opaque.push(fieldId);
+    fields[fieldId] = plainField(state);
+  }
+  return { collectionId: record.collectionId, recordId: record.recordId, deleted: record.deleted, fields, opaque };
 }
 
 function plainField(state: FieldState): Value {
@@ -104,5 +133,7 @@ function plainField(state: FieldState): Value {
       return state.target;
     case 'to_many':
       return [...state.targets];
+    case 'opaque':
+      return null;
   }
 }

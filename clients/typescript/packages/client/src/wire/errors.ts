@@ -1,4 +1,5 @@
-import type { AnySchema, DurationSchema } from '@bufbuild/protobuf/wkt';
+import type { AnySchema } from '@bufbuild/protobuf/wkt';
+import { durationTable } from '../gen/tables.js';
 import { decode, Table } from './codec.js';
 
 /** What the details of a failed call say. */
@@ -18,10 +19,6 @@ export interface StatusDetail {
 
 // The messages of google.rpc that a status is made of, as far as they are read: they are not part of the protocol's files.
 const anyTable: Table<typeof AnySchema> = /* @__PURE__ */ new Table({ typeUrl: [1, 'string'], value: [2, 'bytes'] });
-const durationTable: Table<typeof DurationSchema> = /* @__PURE__ */ new Table({
-  seconds: [1, 'int64'],
-  nanos: [2, 'int32'],
-});
 const statusTable = /* @__PURE__ */ new Table({ details: [3, () => anyTable, 'list'] });
 const errorInfoTable = /* @__PURE__ */ new Table({ reason: [1, 'string'], metadata: [3, 'string', 'map'] });
 const retryInfoTable = /* @__PURE__ */ new Table({ retryDelay: [1, () => durationTable] });

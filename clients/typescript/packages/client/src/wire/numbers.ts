@@ -4,7 +4,9 @@ import type {
   CausalContext as WireContext,
   Dot as WireDot,
 } from '../gen/syncline/v1/causality_pb.js';
+import { cursorTable } from '../gen/tables.js';
 import type { CausalContext, Cursor, Dot, Epoch, Seq } from '../domain/ids.js';
+import { decode, encode } from './codec.js';
 import { WireError } from './wire-error.js';
 
 /** A position, count or revision of 64 bits as a number; nothing real is beyond 2^53 - 1. */
@@ -59,21 +61,39 @@ export function contextFromWire(context: WireContext | undefined): CausalContext
     epoch: epochFromWire(context.epoch),
     baseSeq: safeNumber(context.baseSeq),
     extras: context.extras.map(dotFromWire),
+    ...(context.baseChain.length > 0 && { baseChain: context.baseChain }),
+  };
+}
+
+export function contextToWire({ epoch, baseSeq, extras, baseChain }: CausalContext): {
+  epoch: bigint;
+  baseSeq: bigint;
+  extras: { replicaId: string; counter: bigint }[];
+  baseChain?: Uint8Array;
+} {
+  return {
+    epoch: epochToWire(epoch),
+    baseSeq: BigInt(baseSeq),
+    extras: extras.map(dotToWire),
+    ...(baseChain && { baseChain }),
   };
 }
 
 export function cursorFromWire(cursor: WireCursor | undefined): Cursor {
-  const { workspaceId, epoch, seqInclusive, chain } = present(cursor, 'a cursor');
-  return { workspaceId, epoch: epochFromWire(epoch), seqInclusive: safeNumber(seqInclusive), chain };
+  const { workspaceId, epoch, seqInclusive, chain, selection, loading, $unknown } = present(cursor, 'a cursor');
+  const more = encode(cursorTable, { selection, loading, ...($unknown && { $unknown }) });
+  return {
+    workspaceId,
+    epoch: epochFromWire(epoch),
+    seqInclusive: safeNumber(seqInclusive),
+    chain,
+    ...(more.length > 0 && { more }),
+  };
 }
 
-export function cursorToWire(cursor: Cursor): {
-  workspaceId: string;
-  epoch: bigint;
-  seqInclusive: bigint;
-  chain: Uint8Array;
-} {
+export function cursorToWire(cursor: Cursor): WireCursor {
   return {
+    ...decode(cursorTable, cursor.more ?? new Uint8Array()),
     workspaceId: cursor.workspaceId,
     epoch: epochToWire(cursor.epoch),
     seqInclusive: BigInt(cursor.seqInclusive),

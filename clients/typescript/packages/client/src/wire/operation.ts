@@ -1,20 +1,23 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ErrorReason } from '../gen/syncline/v1/error_pb.js';
 import type {
+  ConflictMutation,
+  ConflictMutationSchema,
   Mutation as WireMutation,
   MutationSchema,
   OperationSchema,
   Receipt as WireReceipt,
+  RecordMutation,
+  RecordMutationSchema,
   TextHunk,
 } from '../gen/syncline/v1/operation_pb.js';
 import type { Action, Hunk, Mutation, Operation, ServerOutcome, ServerReceipt } from '../domain/operation.js';
 import {
   contextFromWire,
+  contextToWire,
   dotFromWire,
   dotToWire,
-  epochToWire,
   millisecondsOf,
-  optionalSeq,
   safeNumber,
   timestampFromMs,
 } from './numbers.js';
@@ -28,14 +31,7 @@ export function encodeOperation(operation: Operation): Uint8Array {
   const { context } = operation;
   const message: MessageInitShape<typeof OperationSchema> = {
     identity: { case: 'dot', value: dotToWire(operation.dot) },
-    knowledge: {
-      case: 'context',
-      value: {
-        epoch: epochToWire(context.epoch),
-        baseSeq: BigInt(context.baseSeq),
-        extras: context.extras.map(dotToWire),
-      },
-    },
+    knowledge: { case: 'context', value: contextToWire(context) },
     mutations: operation.mutations.map(mutationToWire),
     correlationId: operation.correlationId,
     dependsOn: operation.dependsOn.map(dotToWire),
@@ -62,34 +58,56 @@ export function decodeOperation(bytes: Uint8Array): Operation {
   };
 }
 
-type WireAction = NonNullable<MessageInitShape<typeof MutationSchema>['action']>;
+type WireMutationInit = MessageInitShape<typeof MutationSchema>;
+type RecordAction = NonNullable<MessageInitShape<typeof RecordMutationSchema>['action']>;
+type OnConflict = Extract<Action, { readonly conflictId: string }>;
 
-function mutationToWire(mutation: Mutation): MessageInitShape<typeof MutationSchema> {
-  return {
-    collectionId: mutation.collectionId,
-    recordId: mutation.recordId,
-    action: actionToWire(mutation.action),
-    ...(mutation.observedSeq === undefined ? {} : { observedSeq: BigInt(mutation.observedSeq) }),
-    ...(mutation.resolvesConflictId === undefined ? {} : { resolvesConflictId: mutation.resolvesConflictId }),
+function mutationToWire(mutation: Mutation): WireMutationInit {
+  const { collectionId, recordId, action, observedSeq, resolvesConflictId } = mutation;
+  if ('conflictId' in action) return { mutation: { case: 'conflict', value: onConflictToWire(action) } };
+  const value = {
+    collectionId,
+    recordId,
+    action: actionToWire(action),
+    ...(observedSeq === undefined ? {} : { observedSeq: BigInt(observedSeq) }),
+    ...(resolvesConflictId === undefined ? {} : { resolvesConflictId }),
   };
+  return { mutation: { case: 'record', value } };
 }
 
-function actionToWire(action: Action): WireAction {
+function onConflictToWire(action: OnConflict): MessageInitShape<typeof ConflictMutationSchema> {
+  const { conflictId } = action;
+  switch (action.type) {
+    case 'defer_conflict': {
+      const value = { revision: BigInt(action.revision), remindTime: timestampFromMs(action.remindAtMs) };
+      return { conflictId, action: { case: 'defer', value } };
+    }
+    case 'assign_conflict':
+      return {
+        conflictId,
+        action: { case: 'assign', value: action.assignee === '' ? {} : { assignee: action.assignee } },
+      };
+    case 'reopen_conflict':
+      return { conflictId, action: { case: 'reopen', value: {} } };
+  }
+}
+
+function actionToWire(action: Exclude<Action, OnConflict>): RecordAction {
   switch (action.type) {
     case 'create':
-      return { case: 'create', value: { fields: entriesToWire(action.fields) } };
+      return { case: 'createRecord', value: { fields: entriesToWire(action.fields) } };
     case 'delete':
-      return { case: 'delete', value: {} };
+      return { case: 'deleteRecord', value: {} };
     case 'restore':
-      return { case: 'restore', value: {} };
+      return { case: 'restoreRecord', value: {} };
     case 'set':
-      return { case: 'set', value: { fieldId: action.fieldId, value: valueToWire(action.value) } };
+      return { case: 'setField', value: { fieldId: action.fieldId, value: valueToWire(action.value) } };
     case 'edit_text':
       return { case: 'editText', value: { fieldId: action.fieldId, hunks: action.hunks.map((hunk) => ({ ...hunk })) } };
     case 'replace_text':
       return { case: 'replaceText', value: { fieldId: action.fieldId, text: action.text } };
     case 'increment':
-      return { case: 'increment', value: { fieldId: action.fieldId, by: action.by } };
+      return { case: 'incrementCounter', value: { fieldId: action.fieldId, by: action.by } };
     case 'assign_counter':
       return { case: 'assignCounter', value: { fieldId: action.fieldId, value: action.value } };
     case 'add_elements':
@@ -99,53 +117,68 @@ function actionToWire(action: Action): WireAction {
     case 'clear_elements':
       return { case: 'clearElements', value: { fieldId: action.fieldId } };
     case 'link':
-      return { case: 'link', value: { fieldId: action.fieldId, targetRecordId: action.targetRecordId } };
-    case 'unlink':
-      return { case: 'unlink', value: { fieldId: action.fieldId, targetRecordId: action.targetRecordId ?? '' } };
-    case 'defer_conflict':
-      return {
-        case: 'deferConflict',
-        value: {
-          conflictId: action.conflictId,
-          revision: BigInt(action.revision),
-          remindTime: timestampFromMs(action.remindAtMs),
-        },
-      };
-    case 'assign_conflict':
-      return { case: 'assignConflict', value: { conflictId: action.conflictId, assignee: action.assignee } };
-    case 'reopen_conflict':
-      return { case: 'reopenConflict', value: { conflictId: action.conflictId } };
+      return { case: 'linkRecord', value: { fieldId: action.fieldId, targetRecordId: action.targetRecordId } };
+    case 'unlink': {
+      const { fieldId, targetRecordId } = action;
+      return { case: 'unlinkRecord', value: { fieldId, ...(targetRecordId !== null && { targetRecordId }) } };
+    }
   }
 }
 
-function mutationFromWire(mutation: WireMutation): Mutation {
-  const observedSeq = optionalSeq(mutation.observedSeq);
-  return {
-    collectionId: mutation.collectionId,
-    recordId: mutation.recordId,
-    action: actionFromWire(mutation.action),
-    ...(observedSeq === undefined ? {} : { observedSeq }),
-    ...(mutation.resolvesConflictId === '' ? {} : { resolvesConflictId: mutation.resolvesConflictId }),
-  };
+function mutationFromWire({ mutation }: WireMutation): Mutation {
+  switch (mutation.case) {
+    case 'record': {
+      const { collectionId, recordId, action, observedSeq, resolvesConflictId } = mutation.value;
+      return {
+        collectionId,
+        recordId,
+        action: actionFromWire(action),
+        ...(observedSeq === undefined ? {} : { observedSeq: safeNumber(observedSeq) }),
+        ...(resolvesConflictId === undefined ? {} : { resolvesConflictId }),
+      };
+    }
+    case 'conflict':
+      return { collectionId: '', recordId: '', action: onConflictFromWire(mutation.value) };
+    case undefined:
+      throw new WireError('a mutation of nothing');
+  }
 }
 
-function actionFromWire(action: WireMutation['action']): Action {
+function onConflictFromWire({ conflictId, action }: ConflictMutation): OnConflict {
   switch (action.case) {
-    case 'create': {
+    case 'defer':
+      return {
+        type: 'defer_conflict',
+        conflictId,
+        revision: safeNumber(action.value.revision),
+        remindAtMs: millisecondsOf(action.value.remindTime) ?? 0,
+      };
+    case 'assign':
+      return { type: 'assign_conflict', conflictId, assignee: action.value.assignee ?? '' };
+    case 'reopen':
+      return { type: 'reopen_conflict', conflictId };
+    case undefined:
+      throw new WireError('a mutation without an action');
+  }
+}
+
+function actionFromWire(action: RecordMutation['action']): Action {
+  switch (action.case) {
+    case 'createRecord': {
       const fields = Object.entries(action.value.fields).map(([id, value]) => [id, valueFromWire(value)] as const);
       return { type: 'create', fields: new Map(fields) };
     }
-    case 'delete':
+    case 'deleteRecord':
       return { type: 'delete' };
-    case 'restore':
+    case 'restoreRecord':
       return { type: 'restore' };
-    case 'set':
+    case 'setField':
       return { type: 'set', fieldId: action.value.fieldId, value: valueFromWire(action.value.value) };
     case 'editText':
       return { type: 'edit_text', fieldId: action.value.fieldId, hunks: action.value.hunks.map(hunkFromWire) };
     case 'replaceText':
       return { type: 'replace_text', fieldId: action.value.fieldId, text: action.value.text };
-    case 'increment':
+    case 'incrementCounter':
       return { type: 'increment', fieldId: action.value.fieldId, by: action.value.by };
     case 'assignCounter':
       return { type: 'assign_counter', fieldId: action.value.fieldId, value: action.value.value };
@@ -163,23 +196,12 @@ function actionFromWire(action: WireMutation['action']): Action {
       };
     case 'clearElements':
       return { type: 'clear_elements', fieldId: action.value.fieldId };
-    case 'link':
+    case 'linkRecord':
       return { type: 'link', fieldId: action.value.fieldId, targetRecordId: action.value.targetRecordId };
-    case 'unlink': {
-      const target = action.value.targetRecordId;
-      return { type: 'unlink', fieldId: action.value.fieldId, targetRecordId: target === '' ? null : target };
+    case 'unlinkRecord': {
+      const { fieldId, targetRecordId } = action.value;
+      return { type: 'unlink', fieldId, targetRecordId: targetRecordId ?? null };
     }
-    case 'deferConflict':
-      return {
-        type: 'defer_conflict',
-        conflictId: action.value.conflictId,
-        revision: safeNumber(action.value.revision),
-        remindAtMs: millisecondsOf(action.value.remindTime) ?? 0,
-      };
-    case 'assignConflict':
-      return { type: 'assign_conflict', conflictId: action.value.conflictId, assignee: action.value.assignee };
-    case 'reopenConflict':
-      return { type: 'reopen_conflict', conflictId: action.value.conflictId };
     case undefined:
       throw new WireError('a mutation without an action');
   }
@@ -194,13 +216,15 @@ export function hunkFromWire(hunk: TextHunk): Hunk {
 const REASONS = (
   'UNSPECIFIED MALFORMED_MESSAGE MESSAGE_TOO_LARGE INVALID_REQUEST UNKNOWN_WORKSPACE WORKSPACE_EXISTS ' +
   'TOO_MANY_OPERATIONS OPERATION_TOO_LARGE INVALID_VALUE VALUE_TOO_DEEP UNKNOWN_ACTION ' +
-  'UNKNOWN_COLLECTION UNKNOWN_FIELD KIND_MISMATCH UNKNOWN_FIELD_KIND SCHEMA_CONFLICT CONTEXT_AHEAD ' +
+  'UNDECLARED_COLLECTION UNDECLARED_FIELD KIND_MISMATCH UNKNOWN_FIELD_KIND SCHEMA_CONFLICT CONTEXT_AHEAD ' +
   'WRONG_EPOCH INVALID_CONTEXT REPLICA_FORKED REQUEST_ID_REUSED HOLD_QUOTA CAUSALITY_CYCLE ABANDONED ' +
   'COUNTER_NOT_NEXT DEPENDENCY_REJECTED RECORD_NOT_FOUND RECORD_EXISTS RECORD_DELETED ' +
   'COLLECTION_MISMATCH INVALID_TEXT_EDIT POSITION_OUT_OF_BOUNDS TEXT_TOO_LARGE COUNTER_OUT_OF_RANGE ' +
   'SET_TOO_LARGE CONFLICT_NOT_FOUND CONFLICT_CHANGED CONFLICT_NOT_LIVE CONFLICT_LIVE CURSOR_MISMATCH ' +
   'INVALID_PAGE_TOKEN UNKNOWN_ENUM_VALUE STREAM_PROTOCOL OVERLOADED SHUTTING_DOWN STORE_UNAVAILABLE ' +
-  'UNKNOWN_METHOD INTERNAL DEADLINE UNKNOWN_CONNECTION'
+  'UNKNOWN_METHOD INTERNAL DEADLINE UNKNOWN_CONNECTION UNKNOWN_FIELD HISTORY_REWOUND NOT_ALL_SETTLED ' +
+  'SCHEMA_CHANGED NOT_CAUGHT_UP UNAUTHENTICATED PERMISSION_DENIED QUOTA_EXCEEDED REPLICA_NOT_YOURS ' +
+  'EFFECT_TOO_LARGE VIEW_TOO_LARGE'
 ).split(' ');
 
 /** A reason's name without its prefix; a number for one this client does not know. */
@@ -249,14 +273,15 @@ function outcomeFromWire(outcome: WireReceipt['outcome'], stored = false): Serve
       return outcomeFromWire(inner.outcome, true);
     }
     case 'notSettled': {
-      const { reason, message, metadata, expectedCounter } = outcome.value;
+      const { reason, message, metadata, expectedCounter, mutationIndex } = outcome.value;
       return {
         type: 'not_settled',
         refusal: { reason: reasonName(reason), message, metadata },
         expectedCounter: safeNumber(expectedCounter),
+        ...(mutationIndex === undefined ? {} : { mutationIndex }),
       };
     }
     case undefined:
-      throw new WireError('a receipt without an outcome this client knows');
+      return { type: 'unknown' };
   }
 }

@@ -1,5 +1,5 @@
 import { nextChain } from './chain.js';
-import { frameFromWire, snapshotChunkFromWire } from './change.js';
+import { frameFromWire } from './change.js';
 import { conflictDetailFromWire } from './conflict.js';
 import { decodeOperation, encodeOperation, receiptFromWire } from './operation.js';
 import { schemaFromWire } from './schema.js';
@@ -10,7 +10,6 @@ export const wire: Wire = {
   encodeOperation,
   decodeOperation,
   frame: frameFromWire,
-  snapshotChunk: snapshotChunkFromWire,
   receipt: receiptFromWire,
   conflictDetail: conflictDetailFromWire,
   schema: schemaFromWire,

@@ -1,5 +1,5 @@
 import type { FieldSchema, Schema } from '../domain/schema.js';
-import type { FieldKind } from '../domain/value.js';
+import type { KnownKind } from '../domain/value.js';
 import {
   ClashRule,
   DominateRule,
@@ -10,7 +10,7 @@ import {
 import type { GetSchemaResponse } from '../gen/syncline/v1/workspace_service_pb.js';
 import { safeNumber } from './numbers.js';
 
-const KINDS: Readonly<Partial<Record<WireKind, FieldKind>>> = {
+const KINDS: Readonly<Partial<Record<WireKind, KnownKind>>> = {
   [WireKind.REGISTER]: 'register',
   [WireKind.TEXT]: 'text',
   [WireKind.COUNTER]: 'counter',
@@ -25,21 +25,20 @@ const PROVISIONAL: Readonly<Partial<Record<ProvisionalRule, FieldSchema['provisi
   [ProvisionalRule.MAX]: 'max',
 };
 
-/** A workspace's schema. A field of a kind this client does not know is left out: it cannot be shown or written. */
+/** A workspace's schema. A field of a kind this client does not know is opaque: it is neither shown nor written. */
 export function schemaFromWire(response: GetSchemaResponse): Schema {
   const collections = new Map<string, ReadonlyMap<string, FieldSchema>>();
   for (const [collectionId, collection] of Object.entries(response.schema?.collections ?? {})) {
     const fields = new Map<string, FieldSchema>();
     for (const [fieldId, field] of Object.entries(collection.fields)) {
-      const kind = KINDS[field.kind];
-      if (kind !== undefined) fields.set(fieldId, fieldFromWire(kind, field));
+      fields.set(fieldId, fieldFromWire(KINDS[field.kind] ?? 'opaque', field));
     }
     collections.set(collectionId, fields);
   }
   return { version: safeNumber(response.schemaVersion), strict: response.schema?.strict ?? false, collections };
 }
 
-function fieldFromWire(kind: FieldKind, field: WireFieldSchema): FieldSchema {
+function fieldFromWire(kind: KnownKind, field: WireFieldSchema): FieldSchema {
   return {
     kind,
     provisional: PROVISIONAL[field.provisional] ?? 'incumbent',

@@ -1,12 +1,14 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ExactValue } from '../domain/value.js';
 import type { Value as WireValue, ValueSchema } from '../gen/syncline/v1/value_pb.js';
-import { present } from './numbers.js';
-import { WireError } from './wire-error.js';
+import { present, safeNumber } from './numbers.js';
+import { hasUnknown } from './codec.js';
+import { UnknownContent, WireError } from './wire-error.js';
 
-/** A value of the protocol as the domain has it. */
+/** A value of the protocol as the domain has it; throws {@link UnknownContent} for one of a newer version. */
 export function valueFromWire(value: WireValue | undefined): ExactValue {
-  const { kind } = present(value, 'a value');
+  const message = present(value, 'a value');
+  const { kind } = message;
   switch (kind.case) {
     case 'nullValue':
       return { kind: 'null' };
@@ -28,10 +30,10 @@ export function valueFromWire(value: WireValue | undefined): ExactValue {
         entries: new Map(Object.entries(kind.value.entries).map(([name, entry]) => [name, valueFromWire(entry)])),
       };
     case 'timestampValue':
-      // The server takes times already; this client cannot show them yet.
-      throw new WireError('a time as a value, which this client does not know yet');
+      return { kind: 'timestamp', seconds: safeNumber(kind.value.seconds), nanos: kind.value.nanos };
     case undefined:
-      throw new WireError('a value of no kind this client knows');
+      if (hasUnknown(message)) throw new UnknownContent('a value of a kind this client does not know');
+      throw new WireError('a value without a kind');
   }
 }
 
@@ -50,6 +52,8 @@ export function valueToWire(value: ExactValue): MessageInitShape<typeof ValueSch
       return { kind: { case: 'stringValue', value: value.value } };
     case 'bytes':
       return { kind: { case: 'bytesValue', value: value.value } };
+    case 'timestamp':
+      return { kind: { case: 'timestampValue', value: { seconds: BigInt(value.seconds), nanos: value.nanos } } };
     case 'list':
       return { kind: { case: 'listValue', value: { values: value.values.map(valueToWire) } } };
     case 'map':

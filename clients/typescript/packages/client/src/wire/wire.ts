@@ -1,8 +1,8 @@
-import type { Frame, SnapshotChunk } from '../domain/change.js';
+import type { Frame } from '../domain/change.js';
 import type { ConflictDetail } from '../domain/conflict.js';
 import type { Operation, ServerReceipt } from '../domain/operation.js';
 import type { Schema } from '../domain/schema.js';
-import type { SnapshotResponse, Frame as WireFrame } from '../gen/syncline/v1/change_service_pb.js';
+import type { Frame as WireFrame } from '../gen/syncline/v1/change_service_pb.js';
 import type { GetConflictResponse } from '../gen/syncline/v1/conflict_service_pb.js';
 import type { Receipt as WireReceipt } from '../gen/syncline/v1/operation_pb.js';
 import type { GetSchemaResponse } from '../gen/syncline/v1/workspace_service_pb.js';
@@ -16,9 +16,8 @@ export interface Wire {
   encodeOperation(operation: Operation): Uint8Array;
   /** The operation of stored bytes. */
   decodeOperation(bytes: Uint8Array): Operation;
-  /** Undefined for content this client does not know. */
+  /** Undefined for content this client does not know and may go on without. */
   frame(frame: WireFrame): Frame | undefined;
-  snapshotChunk(chunk: SnapshotResponse): SnapshotChunk;
   receipt(receipt: WireReceipt): ServerReceipt;
   conflictDetail(response: GetConflictResponse): ConflictDetail;
   schema(response: GetSchemaResponse): Schema;

@@ -1,5 +1,13 @@
-import type { Change, ConfirmedField, ConfirmedRecord, Effect, Frame, SnapshotChunk } from '../../src/domain/change.js';
-import { dotKey } from '../../src/domain/dot.js';
+import type {
+  Change,
+  ConfirmedField,
+  ConfirmedRecord,
+  Effect,
+  FeedOrigin,
+  Frame,
+  ServerInfo,
+} from '../../src/domain/change.js';
+import { contextAt, dotKey } from '../../src/domain/dot.js';
 import type { Cursor, Dot, Epoch, Seq } from '../../src/domain/ids.js';
 import type { Mutation, Operation, ServerOutcome, ServerReceipt } from '../../src/domain/operation.js';
 import type { Schema } from '../../src/domain/schema.js';
@@ -31,6 +39,12 @@ export class FakeServer {
   beforeOpen: () => void = () => undefined;
   /** Frames as they are delivered. */
   deliver: (frame: Frame) => readonly Frame[] = (frame) => [frame];
+  /** What a feed without a cursor loads, and what one brings that was cut meanwhile. */
+  loading: (origin: FeedOrigin) => readonly Frame[] = () => this.loadingFrames();
+  /** What the server says of itself. */
+  info: ServerInfo = { version: '9.9.9', features: ['FEED_SNAPSHOT'], limits: { operation_bytes: 262_144 } };
+  /** Where feeds started. */
+  readonly origins: FeedOrigin[] = [];
   schemaNow: Schema = { version: 1, strict: false, collections: new Map() };
   opened = 0;
   snapshots = 0;
@@ -44,7 +58,7 @@ export class FakeServer {
   write(dot: Dot, mutations: readonly Mutation[]): void {
     this.settle({
       dot,
-      context: { epoch: this.epoch, baseSeq: this.head, extras: [] },
+      context: contextAt(this.cursorAt(this.head)),
       mutations,
       correlationId: '',
       dependsOn: [],
@@ -91,8 +105,7 @@ export class FakeServer {
 
   transport(): Transport {
     return {
-      openFeed: (cursor, signal) => Promise.resolve().then(() => this.openFeed(cursor, signal)),
-      snapshot: () => this.snapshot(),
+      openFeed: (origin, signal) => Promise.resolve().then(() => this.openFeed(origin, signal)),
       submit: async (operations) => {
         const decoded = operations.map(decodeOperation);
         this.beforeSubmit();
@@ -120,25 +133,27 @@ export class FakeServer {
     };
   }
 
-  private openFeed(cursor: Cursor | undefined, signal: AbortSignal): FeedSession {
+  private openFeed(origin: FeedOrigin, signal: AbortSignal): FeedSession {
     this.opened += 1;
+    this.origins.push(origin);
     this.beforeOpen();
     const frames = new Pushed<Frame>();
     signal.addEventListener('abort', () => {
       frames.fail(signal.reason);
     });
-    const from = cursor?.seqInclusive ?? 0;
-    const wrong = cursor !== undefined && cursor.epoch !== this.epoch;
+    const cursor = origin === 'snapshot' ? this.cursorAt(this.head) : origin;
+    const from = cursor.seqInclusive;
+    const wrong = cursor.epoch !== this.epoch;
     if (wrong || from > this.head) {
-      frames.push({
-        type: 'reset',
-        cursor: cursor ?? this.cursorAt(0),
-        reason: wrong ? 'wrong_epoch' : 'future_cursor',
-      });
+      frames.push({ type: 'reset', cursor, reason: wrong ? 'wrong_epoch' : 'future_cursor' });
       frames.end();
     } else {
       const { version: schemaVersion } = this.schemaNow;
-      frames.push({ type: 'opened', cursor: this.cursorAt(from), headSeq: this.head, schemaVersion });
+      const { info: server } = this;
+      frames.push({ type: 'opened', cursor: this.cursorAt(from), headSeq: this.head, schemaVersion, server });
+      if (origin === 'snapshot') this.snapshots += 1;
+      if (origin === 'snapshot' || cursor.more !== undefined)
+        for (const frame of this.loading(origin)) frames.push(frame);
       if (from < this.head) for (const frame of this.deliver(this.frame(from, this.head))) frames.push(frame);
       this.feeds.add(frames);
     }
@@ -152,19 +167,16 @@ export class FakeServer {
     };
   }
 
-  private async *snapshot(): AsyncIterable<SnapshotChunk> {
-    this.beforeOpen();
-    this.snapshots += 1;
-    await Promise.resolve();
+  /** Everything there is, in one part. */
+  loadingFrames(): readonly Frame[] {
+    const cursor = this.cursorAt(this.head);
     const records = this.fold();
-    yield {
-      cursor: this.cursorAt(this.head),
-      records,
-      conflicts: [],
-      complete: true,
-      sentCount: records.length,
-      estimatedCount: records.length,
-    };
+    const { length } = records;
+    return [
+      { type: 'loading_begun', cursor, fromScratch: true, estimatedCount: length },
+      { type: 'records_entered', cursor, records, conflicts: [], loadedCount: length },
+      { type: 'loading_finished', cursor, completeFromSeq: this.head },
+    ];
   }
 
   private beats(): BeatSession {
@@ -209,7 +221,8 @@ export class FakeServer {
 
   private settle(operation: Operation): ServerReceipt {
     const seq = this.head + 1;
-    const operationHash = new Uint8Array(16).fill(seq % 251);
+    // Another operation at the same place has another hash.
+    const operationHash = new Uint8Array(16).fill((seq + operation.dot.counter * 31) % 251);
     const previous = this.cursorAt(this.head).chain;
     const effects = operation.mutations.flatMap((mutation) => this.effectsOf(mutation));
     this.log.push({
@@ -257,7 +270,7 @@ export class FakeServer {
     }
   }
 
-  private fold(): readonly ConfirmedRecord[] {
+  fold(): readonly ConfirmedRecord[] {
     const records = new Map<string, ConfirmedRecord & { fields: Map<string, ConfirmedField> }>();
     for (const { seq, effects } of this.log) {
       for (const effect of effects) {

@@ -332,8 +332,10 @@ async function expectServerSays(
   signal: AbortSignal,
   truth: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  for await (const chunk of witness.snapshot(signal)) {
-    for (const record of chunk.records) {
+  const feed = await witness.openFeed('snapshot', signal);
+  for await (const frame of feed.frames) {
+    if (frame.type === 'loading_finished') break;
+    for (const record of frame.type === 'records_entered' ? frame.records : []) {
       const title = record.fields.get('title')?.state;
       const text = record.fields.get('text')?.state;
       const shown = truth[record.recordId];
@@ -348,6 +350,7 @@ async function expectServerSays(
       if (text?.kind === 'text') expectSame(fields['text'], text.text, `the text of ${record.recordId}`);
     }
   }
+  feed.close();
 }
 
 /** What the whole history settled. */
@@ -357,7 +360,8 @@ async function correlationIds(
 ): Promise<ReadonlyMap<string, number>> {
   const times = new Map<string, number>();
   const { signal } = new AbortController();
-  const feed = await witness.openFeed(undefined, signal);
+  const { workspaceId, epoch } = await witness.head(signal);
+  const feed = await witness.openFeed({ workspaceId, epoch, seqInclusive: 0, chain: new Uint8Array(16) }, signal);
   for await (const frame of feed.frames) {
     if (frame.type === 'changes') {
       for (const { correlationId } of frame.changes) times.set(correlationId, (times.get(correlationId) ?? 0) + 1);

@@ -93,7 +93,7 @@ describe('random runs', () => {
         run.settle();
         const { server } = run;
         if (server.head === 0) return;
-        // Chunks are read one after the other while the history goes on.
+        // Parts are read one after the other while the history goes on; the feed's own position stays where it began.
         const first = a % (server.head + 1);
         const second = first + (b % (server.head - first + 1));
         const at = (seq: number): ReplicaCore => {
@@ -101,27 +101,26 @@ describe('random runs', () => {
           client.receive(seq);
           return client.replica;
         };
-        const chunk = (seq: number, ids: readonly string[], complete: boolean) => ({
-          cursor: server.cursor(seq),
+        const part = (seq: number, ids: readonly string[], conflicts: boolean) => ({
           records: [...at(seq).state.records.values()]
             .filter((record) => ids.includes(record.recordId))
             .map((record) => ({ ...record, asOfSeq: seq })),
-          conflicts: complete ? [...at(seq).state.conflicts.values()] : [],
-          complete,
-          sentCount: 0,
-          estimatedCount: 0,
+          conflicts: conflicts ? [...at(seq).state.conflicts.values()] : [],
         });
         const replica = new ReplicaCore('w', encode, nextChain);
         replica.load({ records: [], conflicts: [], textTail: [] }, emptySlot('new'));
         replica.setSchema(SCHEMA);
-        const builder = replica.beginSnapshot();
-        builder.add(chunk(first, ['r0', 'r1'], false));
-        // The feed may be ahead of the last chunk, or behind.
-        if (second > first && b % 2 === 0) builder.applyFrame(server.frame(first, second));
-        builder.add(chunk(second, ['r2', 'r3'], true));
-        expect(builder.whole() === undefined).toBe(second > first && b % 2 === 1);
-        const { seqInclusive } = builder.cursor ?? server.cursor(0);
-        if (seqInclusive < server.head) builder.applyFrame(server.frame(seqInclusive, server.head));
+        const cursor = server.cursor(first);
+        const builder = replica.beginSnapshot(cursor, 'scratch');
+        builder.enter(cursor, part(first, ['r0', 'r1'], false));
+        expect(builder.applyFrame(server.frame(first, second)).type).toBe('gap');
+        builder.enter(cursor, part(second, ['r2', 'r3'], true));
+        expect(builder.whole()).toBeUndefined();
+        builder.finish(cursor, second);
+        expect(builder.whole() === undefined).toBe(second > first);
+        if (first < second) expect(builder.applyFrame(server.frame(first, second)).type).toBe('applied');
+        expect(builder.whole()).toBeDefined();
+        if (second < server.head) builder.applyFrame(server.frame(second, server.head));
         const whole = builder.whole();
         if (whole === undefined) throw new Error('the snapshot is not whole');
         expect(replica.whole).toBe(false);

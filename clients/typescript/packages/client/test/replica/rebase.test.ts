@@ -33,15 +33,11 @@ function settle(): void {
 function snapshotOf(from: TestServer): WholeSnapshot {
   const client = new TestClient('reader', from);
   client.receive();
-  const builder = client.replica.beginSnapshot();
-  builder.add({
-    cursor: from.cursor(from.head),
-    records: [...client.replica.state.records.values()].map((record) => ({ ...record, asOfSeq: from.head })),
-    conflicts: [],
-    complete: true,
-    sentCount: 1,
-    estimatedCount: 1,
-  });
+  const cursor = from.cursor(from.head);
+  const builder = client.replica.beginSnapshot(cursor, 'scratch');
+  const records = [...client.replica.state.records.values()].map((record) => ({ ...record, asOfSeq: from.head }));
+  builder.enter(cursor, { records, conflicts: [] });
+  builder.finish(cursor, from.head);
   const whole = builder.whole();
   if (whole === undefined) throw new Error('not whole');
   return whole;
@@ -186,7 +182,7 @@ describe('a snapshot under pending edits', () => {
 });
 
 describe('a snapshot that is being collected', () => {
-  it('folds what the feed did to a record before its chunk came, and not what the chunk has', () => {
+  it('folds what the feed does to a record after it was read, and not what was read of it', () => {
     b.mutate((tx) => {
       tx.editText('c', 'body', [{ position: 0, deleteCount: 0, insert: '1' }]);
     });
@@ -199,12 +195,13 @@ describe('a snapshot that is being collected', () => {
       client.receive(seq);
       return [...client.replica.state.records.values()].map((record) => ({ ...record, asOfSeq: seq }));
     };
-    for (const chunkSeq of [1, 2, 3]) {
-      const builder = a.replica.beginSnapshot();
-      const chunk = { conflicts: [], sentCount: 0, estimatedCount: 0 };
-      builder.add({ ...chunk, cursor: server.cursor(1), records: [], complete: false });
+    for (const readSeq of [1, 2, 3]) {
+      const cursor = server.cursor(1);
+      const builder = a.replica.beginSnapshot(cursor, 'scratch');
+      builder.enter(cursor, { records: at(readSeq), conflicts: [] });
+      builder.finish(cursor, readSeq);
+      expect(builder.whole() === undefined).toBe(readSeq > 1);
       expect(builder.applyFrame(server.frame(1, 3))).toMatchObject({ type: 'applied' });
-      builder.add({ ...chunk, cursor: server.cursor(chunkSeq), records: at(chunkSeq), complete: true });
       const whole = builder.whole();
       expect(whole?.meta.cursor).toEqual(server.cursor(3));
       expect(whole?.records.get('c')?.fields.get('body')?.state).toEqual({ kind: 'text', text: '21hello world' });
@@ -323,7 +320,7 @@ describe('a fork', () => {
     expect(made.operations.map(({ operation }) => [operation.dot, operation.context])).toEqual(
       [1, 2].map((counter) => [
         { replicaId: 'a2', counter },
-        { epoch: '7', baseSeq: 1, extras: [{ replicaId: 'a', counter: 2 }] },
+        { epoch: '7', baseSeq: 1, extras: [{ replicaId: 'a', counter: 2 }], baseChain: server.cursor(1).chain },
       ]),
     );
     a.outbox.length = 0;

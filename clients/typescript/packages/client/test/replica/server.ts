@@ -249,12 +249,11 @@ export class TestServer {
         break;
       case 'clear_elements': {
         const all = [...field.elements.values()].map((e) => e.value);
-        effects.push({
-          ...about(action.fieldId),
-          type: 'set_changed',
-          added: [],
-          removed: this.remove(field, all, author, seq),
-        });
+        const removed = this.remove(field, all, author, seq);
+        if (field.kind === 'to_many') {
+          const targets = removed.flatMap((value) => (value.kind === 'string' ? [value.value] : []));
+          effects.push({ ...about(action.fieldId), type: 'links_changed', added: [], removed: targets });
+        } else effects.push({ ...about(action.fieldId), type: 'set_changed', added: [], removed });
         break;
       }
       case 'link':
@@ -263,21 +262,18 @@ export class TestServer {
         if (action.type === 'link' && !this.records.has(target.value)) throw new Refused('RECORD_NOT_FOUND');
         if (field.kind === 'to_one') {
           this.write(field, author, seq, action.type === 'link' ? target : { kind: 'null' });
-          effects.push({ ...about(action.fieldId), type: 'register_changed', value: shown(field) });
+          const now = shown(field);
+          effects.push({
+            ...about(action.fieldId),
+            type: 'link_changed',
+            target: now.kind === 'string' ? now.value : null,
+          });
         } else if (action.type === 'link') {
-          effects.push({
-            ...about(action.fieldId),
-            type: 'set_changed',
-            added: this.add(field, [target], stamp),
-            removed: [],
-          });
+          const added = this.add(field, [target], stamp).map(() => target.value);
+          effects.push({ ...about(action.fieldId), type: 'links_changed', added, removed: [] });
         } else {
-          effects.push({
-            ...about(action.fieldId),
-            type: 'set_changed',
-            added: [],
-            removed: this.remove(field, [target], author, seq),
-          });
+          const removed = this.remove(field, [target], author, seq).map(() => target.value);
+          effects.push({ ...about(action.fieldId), type: 'links_changed', added: [], removed });
         }
       }
     }
@@ -295,7 +291,8 @@ export class TestServer {
     let field = fields.get(id);
     if (field === undefined) {
       const kinds = [...this.schema.collections.values()].flatMap((c) => [...c]);
-      const kind = kinds.find(([name]) => name === id)?.[1].kind ?? 'register';
+      const declared = kinds.find(([name]) => name === id)?.[1].kind;
+      const kind = declared === undefined || declared === 'opaque' ? 'register' : declared;
       field = { kind, heads: [], value: 0n, increments: [], elements: new Map(), window: TextWindow.over('', 0) };
       fields.set(id, field);
     }
@@ -348,14 +345,10 @@ export class TestServer {
       revision: 1,
       collectionId,
       recordId,
-      fieldId,
-      targetRecordId: '',
+      fieldIds: [fieldId],
       openedSeq: seq,
-      assignee: '',
       deferCount: 0,
-      parentConflictId: '',
       alternativeCount: 2,
-      closeReason: '',
     };
   }
 }

@@ -128,15 +128,10 @@ describe('undo', () => {
     });
     b.sendAll();
     b.receive();
-    const chunk = {
-      conflicts: [],
-      complete: true,
-      sentCount: 0,
-      estimatedCount: 0,
-      cursor: server.cursor(server.head),
-    };
-    const builder = a.replica.beginSnapshot();
-    builder.add({ ...chunk, records: [...b.replica.state.records.values()] });
+    const cursor = server.cursor(server.head);
+    const builder = a.replica.beginSnapshot(cursor, 'scratch');
+    builder.enter(cursor, { records: [...b.replica.state.records.values()], conflicts: [] });
+    builder.finish(cursor, server.head);
     const whole = builder.whole();
     if (whole === undefined) throw new Error('not whole');
     a.replica.adopt(whole);

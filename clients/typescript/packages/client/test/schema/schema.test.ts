@@ -1,11 +1,13 @@
 import { fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Notice, Syncline } from '../../src/api.js';
+import type { FieldSchema } from '../../src/domain/schema.js';
 import type { Action } from '../../src/domain/operation.js';
 import { collectMutations } from '../../src/replica/transaction.js';
 import { createReplica } from '../../src/replica/core.js';
 import { createLiveQueries } from '../../src/query/live-queries.js';
 import { SchemaSchema } from '../../src/gen/syncline/v1/workspace_pb.js';
+import type { Timestamp } from '../../src/index.js';
 import { counter, defineSchema, register, schemaJson, set, text, toMany, toOne } from '../../src/index.js';
 import { schemaDifferences, schemaOf } from '../../src/schema.js';
 import { SynclineError } from '../../src/errors.js';
@@ -200,6 +202,37 @@ describe('a schema in the program', () => {
       onClash: 'CLASH_RULE_SETTLE',
       onDominate: 'DOMINATE_RULE_SUPERSEDE',
     });
+  });
+
+  it('says what the program says and nothing else: the rest stays as the server has it', () => {
+    const silent = defineSchema({ collections: { cards: { title: register<string>() } } });
+    expect(schemaJson(silent)).toEqual({
+      collections: { cards: { fields: { title: { kind: 'FIELD_KIND_REGISTER' } } } },
+    });
+    expect(schemaOf(silent).strict).toBe(false);
+    const explicit = defineSchema({
+      strict: false,
+      collections: { cards: { title: register<Timestamp>({ provisional: 'incumbent', onClash: 'open' }) } },
+    });
+    expect(schemaJson(explicit)).toEqual({
+      strict: false,
+      collections: {
+        cards: {
+          fields: {
+            title: {
+              kind: 'FIELD_KIND_REGISTER',
+              provisional: 'PROVISIONAL_RULE_INCUMBENT',
+              onClash: 'CLASH_RULE_OPEN',
+            },
+          },
+        },
+      },
+    });
+    const opaque = { ...schemaOf(silent).collections.get('cards')?.get('title'), kind: 'opaque' } as FieldSchema;
+    const server = { ...schemaOf(silent), collections: new Map([['cards', new Map([['title', opaque]])]]) };
+    expect(schemaDifferences(silent, server)).toEqual([
+      'cards.title is of a newer kind on the server and a register in the program',
+    ]);
   });
 
   it('is refused with ids that no collection or field can have, and with links to nowhere', () => {

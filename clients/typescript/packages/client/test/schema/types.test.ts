@@ -8,6 +8,7 @@ import {
   text,
   toMany,
   toOne,
+  Timestamp,
   type FieldsOf,
   type Id,
   type RecordOf,
@@ -233,9 +234,21 @@ describe('a program without a schema', () => {
         each.link('x', 'assignee', 'y');
         each.add('x', 'tags', 'a', 1, null);
         each.increment('x', 'votes');
-        // @ts-expect-error that is no value
         each.set('x', 'title', new Date());
+        // @ts-expect-error that is no value
+        each.set('x', 'title', /x/);
       });
+      const times = defineSchema({ collections: { cards: { due: register<Timestamp>(), seen: set<Timestamp>() } } });
+      const timed = createSyncline({ schema: times, url: '', workspace: '', actor: '' });
+      expectTypeOf(timed.record<'cards'>('c').getSnapshot()?.fields.due).toEqualTypeOf<Timestamp | null | undefined>();
+      timed.mutate((each) => {
+        each.set('c', 'due', new Date());
+        each.set('c', 'due', new Timestamp(1));
+        each.add('c', 'seen', new Date());
+        // @ts-expect-error a time is no text
+        each.set('c', 'due', '2026-03-01T00:00:00Z');
+      });
+      timed.query({ collection: 'cards', where: { field: 'due', op: 'lt', value: new Timestamp(1) } });
     });
   });
 });

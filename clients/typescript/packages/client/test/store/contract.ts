@@ -59,6 +59,8 @@ export function record(recordId: string, lastSeq: number): ConfirmedRecord {
       ['n', { lastSeq, state: { kind: 'counter', value: -5n } }],
       ['s', { lastSeq, state: { kind: 'set', elements: new Map([['i1', { kind: 'int', value: 1n }]]) } }],
       ['l', { lastSeq, state: { kind: 'to_many', targets: new Set(['x']) } }],
+      ['t', { lastSeq, state: { kind: 'register', value: { kind: 'timestamp', seconds: -1, nanos: 5 } } }],
+      ['o', { lastSeq, state: { kind: 'opaque', parts: [Uint8Array.of(1, 2), Uint8Array.of(3)] } }],
     ]),
   };
 }
@@ -71,14 +73,10 @@ export function conflict(conflictId: string, status: ConflictSummary['status'], 
     revision,
     collectionId: 'c',
     recordId: 'x',
-    fieldId: 'v',
-    targetRecordId: '',
+    fieldIds: ['v'],
     openedSeq: 1,
-    assignee: '',
     deferCount: 0,
-    parentConflictId: '',
     alternativeCount: 2,
-    closeReason: '',
   };
 }
 

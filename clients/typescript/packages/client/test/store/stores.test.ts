@@ -1,4 +1,5 @@
 import { appendFile, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import 'fake-indexeddb/auto';
@@ -10,6 +11,11 @@ import { openMemoryStore } from '../../src/store/memory.js';
 import { NOW_MS, frame, operation, record, slotRow, storeContract } from './contract.js';
 
 const now = (): number => NOW_MS;
+
+/** As the file store has it before each line. */
+function checksumOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
 
 storeContract('memory', () => ({
   open: () => Promise.resolve(openMemoryStore(now)),
@@ -91,6 +97,19 @@ describe('the file store', () => {
       await (await openFileStore(folder, now)).close();
       await writeFile(join(folder, 'lock'), String(process.ppid));
       await expect(openFileStore(folder, now)).rejects.toMatchObject({ code: 'failed' });
+    });
+  });
+
+  it('refuses what was kept before the first release, and leaves it as it is', async () => {
+    await inFolder(async (folder) => {
+      await (await openFileStore(folder, now)).close();
+      const log = join(folder, 'log.jsonl');
+      const text = (await readFile(log, 'utf8')).trimEnd().replace(/^\S+ /, '').replace('"layout":3', '"layout":2');
+      expect(text).toContain('"layout":2');
+      await writeFile(log, `${checksumOf(text)} ${text}\n`);
+      const before = await readFile(log, 'utf8');
+      await expect(openFileStore(folder, now)).rejects.toMatchObject({ code: 'failed' });
+      expect(await readFile(log, 'utf8')).toBe(before);
     });
   });
 

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Notice, Syncline, SynclineOptions } from '../../src/api.js';
+import type { Frame } from '../../src/domain/change.js';
+import type { Operation } from '../../src/domain/operation.js';
 import { nodePlatform } from '../../src/platform/node.js';
 import { openMemoryStore } from '../../src/store/memory.js';
 import type { Store } from '../../src/store/store.js';
@@ -408,7 +410,240 @@ describe('bad days', () => {
   });
 });
 
+describe('a server that is newer', () => {
+  it('§5: a frame of unknown content stops the feed, says that an update is needed, and loses nothing', async () => {
+    await bench.open();
+    await bench.create('a').settled;
+    bench.server.say({ type: 'unknown', cursor: bench.server.cursorAt(1) });
+    await bench.clock.advance(500);
+    expect(bench.state).toBe('degraded update_needed');
+    expect(bench.notices).toEqual([{ type: 'update_needed' }]);
+    const made = bench.create('b');
+    await settle();
+    expect(bench.client.queue.getSnapshot().pending).toBe(1);
+    expect(bench.client.record('b').getSnapshot()).toBeDefined();
+    const { opened } = bench.server;
+    await bench.clock.advance(59_000);
+    // It is looked at again now and then, and told once.
+    expect(bench.server.opened).toBe(opened);
+    await bench.clock.advance(2_000);
+    expect(bench.server.opened).toBe(opened + 1);
+    await made.settled;
+    await bench.clock.advance(500);
+    expect([bench.state, bench.notices.length]).toEqual(['online', 1]);
+  });
+
+  it('§4: an unknown outcome keeps the operation, sends nothing more, and tells', async () => {
+    await bench.open();
+    await bench.create('a').settled;
+    let newer = true;
+    bench.server.judge = () => (newer ? { type: 'unknown' } : undefined);
+    const made = bench.count();
+    bench.create('b');
+    await settle();
+    const calls = bench.server.submitted.length;
+    await bench.clock.advance(5_000);
+    expect(bench.server.submitted.length).toBe(calls);
+    expect(bench.state).toBe('degraded update_needed');
+    expect(bench.notices).toEqual([{ type: 'update_needed' }]);
+    expect([bench.client.queue.getSnapshot().pending, bench.client.rejected.getSnapshot(), bench.likes]).toEqual([
+      2,
+      [],
+      1,
+    ]);
+    newer = false;
+    bench.server.cut();
+    await bench.clock.advance(3_000);
+    await made.settled;
+    await bench.client.queue.drained();
+    expect([bench.state, bench.likes]).toEqual(['online', 1]);
+  });
+
+  it('a server that is older refuses what it does not know: kept, and said in words', async () => {
+    await bench.open();
+    bench.server.judge = () => ({
+      type: 'rejected',
+      refusal: { reason: 'UNKNOWN_FIELD', message: 'it has a field 77', metadata: { field: '77' } },
+    });
+    await expect(bench.create('a').settled).rejects.toMatchObject({ refusal: { reason: 'UNKNOWN_FIELD' } });
+    const [item] = bench.client.rejected.getSnapshot();
+    expect(item?.refusal.message).toMatch(/^the server is older than this program/);
+    expect(item?.mutations[0]?.content).toEqual({ title: 'a' });
+  });
+
+  it('says what the server is', async () => {
+    await bench.open();
+    expect(bench.client.connection.getSnapshot().server).toEqual(bench.server.info);
+  });
+});
+
+describe('loading', () => {
+  const rows = () => ['a', 'b', 'c'].map((id) => bench.client.record(id).getSnapshot()?.fields['title']);
+
+  /** Parts of what there is, each resumable where it ends. */
+  function parts(upTo: number): readonly Frame[] {
+    const at = (loaded: number) => ({ ...bench.server.cursorAt(3), more: Uint8Array.of(loaded) });
+    const records = bench.server.fold();
+    return [
+      { type: 'loading_begun', cursor: at(0), fromScratch: true, estimatedCount: 3 } as const,
+      ...records.slice(0, upTo).map((record, index): Frame => ({
+        type: 'records_entered',
+        cursor: at(index + 1),
+        records: [record],
+        conflicts: [],
+        loadedCount: index + 1,
+      })),
+    ];
+  }
+
+  function three(): void {
+    for (const [index, id] of ['a', 'b', 'c'].entries()) {
+      bench.server.write({ replicaId: ELSE, counter: index + 1 }, [create(id)]);
+    }
+  }
+
+  it('§6: shows how far it is, shows nothing before it is whole, and goes on where it was cut', async () => {
+    three();
+    bench.server.loading = () => parts(2);
+    await bench.open();
+    await bench.clock.advance(500);
+    expect(bench.client.connection.getSnapshot().snapshot).toEqual({ received: 2, estimated: 3 });
+    expect([rows(), bench.client.connection.getSnapshot().feed.caughtUp]).toEqual([
+      [undefined, undefined, undefined],
+      false,
+    ]);
+    // Somebody goes on writing: the feed says so when it has loaded.
+    bench.server.deliver = () => [];
+    bench.server.write({ replicaId: ELSE, counter: 4 }, [set('a', 'newer')]);
+    bench.server.deliver = (frame) => [frame];
+    const last = bench.server.fold()[2];
+    bench.server.loading = (origin) => {
+      expect(origin).toMatchObject({ seqInclusive: 3, more: Uint8Array.of(2) });
+      const cursor = bench.server.cursorAt(3);
+      return [
+        { type: 'loading_begun', cursor, fromScratch: false, estimatedCount: 3 },
+        { type: 'records_entered', cursor, records: last ? [last] : [], conflicts: [], loadedCount: 3 },
+        { type: 'loading_finished', cursor, completeFromSeq: 4 },
+      ];
+    };
+    bench.server.cut();
+    await bench.clock.advance(2_500);
+    expect(bench.server.origins.length).toBe(2);
+    expect(rows()).toEqual(['newer', 'b', 'c']);
+    const { feed, snapshot } = bench.client.connection.getSnapshot();
+    expect([feed.position, snapshot, bench.state]).toEqual([4, undefined, 'online']);
+    // What was loaded is kept.
+    await bench.client.close();
+    await bench.open({ startOffline: true });
+    expect(rows()).toEqual(['newer', 'b', 'c']);
+  });
+
+  it('a part that fits nothing begins it again', async () => {
+    three();
+    let first = true;
+    bench.server.loading = () => {
+      const frames = first ? parts(3).slice(1) : bench.server.loadingFrames();
+      first = false;
+      return frames;
+    };
+    await bench.open();
+    await bench.clock.advance(500);
+    expect(bench.server.origins).toEqual(['snapshot', 'snapshot']);
+    expect([rows(), bench.state]).toEqual([['a', 'b', 'c'], 'online']);
+  });
+
+  it('changes while it loads do not fit: the position does not move until it is over', async () => {
+    three();
+    let first = true;
+    bench.server.loading = () => {
+      const frames = first ? [...parts(1), bench.server.frame(2, 3)] : bench.server.loadingFrames();
+      first = false;
+      return frames;
+    };
+    await bench.open();
+    await bench.clock.advance(3_000);
+    expect(bench.server.origins).toEqual(['snapshot', 'snapshot']);
+    expect(rows()).toEqual(['a', 'b', 'c']);
+  });
+
+  it('records that enter and leave a feed that is followed come and go at once, and stay so', async () => {
+    three();
+    await bench.open();
+    await bench.create('mine').settled;
+    const cursor = bench.server.cursorAt(4);
+    const [a] = bench.server.fold();
+    if (a === undefined) throw new Error('no record');
+    const title = { state: { kind: 'register', value: { kind: 'string', value: 'entered' } }, lastSeq: 4 } as const;
+    const entered = { ...a, fields: new Map([['title', title]]), asOfSeq: 5 };
+    bench.server.say({ type: 'loading_begun', cursor, fromScratch: false, estimatedCount: 1 });
+    bench.server.say({ type: 'records_entered', cursor, records: [entered], conflicts: [], loadedCount: 1 });
+    bench.server.say({ type: 'records_left', cursor, recordIds: ['b'] });
+    bench.server.say({ type: 'loading_finished', cursor, completeFromSeq: 5 });
+    await settle();
+    expect(rows()).toEqual(['a', 'b', 'c']);
+    // Up to there what was loaded contains it.
+    bench.server.write({ replicaId: ELSE, counter: 4 }, [set('a', 'older')]);
+    await settle();
+    expect(rows()).toEqual(['entered', undefined, 'c']);
+    bench.server.write({ replicaId: ELSE, counter: 5 }, [set('a', 'later')]);
+    await settle();
+    expect(rows()).toEqual(['later', undefined, 'c']);
+    expect(bench.client.record('mine').getSnapshot()?.sync).toBe('synced');
+    await bench.client.close();
+    await bench.open({ startOffline: true });
+    expect(rows()).toEqual(['later', undefined, 'c']);
+  });
+});
+
+describe('contexts', () => {
+  it('O3: say the chain at their base; §7: a history that was rewound within its epoch is told by it', async () => {
+    await bench.open();
+    await bench.create('a').settled;
+    await bench.count().settled;
+    expect(bench.server.log.at(-1)?.context).toEqual({
+      epoch: '7',
+      baseSeq: 1,
+      extras: [],
+      baseChain: bench.server.cursorAt(1).chain,
+    });
+    // Another change took the place of the last one, and nobody noticed but the server.
+    bench.server.deliver = () => [];
+    const [lost] = bench.server.log.splice(1);
+    if (lost !== undefined) bench.server.receipts.delete(`${lost.dot.replicaId}:${lost.dot.counter}`);
+    bench.server.write({ replicaId: ELSE, counter: 1 }, [create('b')]);
+    bench.server.deliver = (frame) => [frame];
+    const refusal = { reason: 'HISTORY_REWOUND', message: '', metadata: { base_seq: '2' } };
+    const gone = ({ context }: Operation) =>
+      context.baseSeq === 2 &&
+      context.baseChain?.some((byte, i) => byte !== bench.server.cursorAt(2).chain[i]) === true;
+    bench.server.judge = (operation) =>
+      gone(operation) ? { type: 'not_settled', refusal, expectedCounter: 3, mutationIndex: 0 } : undefined;
+    bench.create('c');
+    await bench.clock.advance(20_000);
+    await bench.client.queue.drained();
+    const titles = ['a', 'b', 'c'].map((id) => bench.client.record(id).getSnapshot()?.fields['title']);
+    expect([titles, bench.likes, bench.state]).toEqual([['a', 'b', 'c'], 1, 'online']);
+    expect(bench.notices).toEqual([{ type: 'history_rewound', rebased: 2 }]);
+  });
+
+  it('credentials that expired on a stream are asked for again, and the feed goes on', async () => {
+    let asked = 0;
+    const inner = bench.server.transport.bind(bench.server);
+    bench.server.transport = () => ({ ...inner(), refreshCredentials: () => void asked++ });
+    await bench.open();
+    const { opened } = bench.server;
+    bench.server.say({ type: 'go_away', cursor: bench.server.cursorAt(0), reason: 'credentials_expired' });
+    await settle();
+    expect([asked, bench.server.opened, bench.state]).toEqual([1, opened + 1, 'online']);
+  });
+});
+
 function create(recordId: string): Parameters<FakeServer['write']>[1][number] {
   const fields = new Map([['title', { kind: 'string', value: recordId } as const]]);
   return { collectionId: 'cards', recordId, action: { type: 'create', fields } };
+}
+
+function set(recordId: string, title: string): Parameters<FakeServer['write']>[1][number] {
+  const value = { kind: 'string', value: title } as const;
+  return { collectionId: 'cards', recordId, action: { type: 'set', fieldId: 'title', value } };
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { randomUUID } from 'node:crypto';
+import type { Frame } from '../../src/domain/change.js';
 import type { Operation } from '../../src/domain/operation.js';
 import { createNodeTransport } from '../../src/transport/node.js';
 import { createWebTransport } from '../../src/transport/web.js';
@@ -88,10 +89,20 @@ describe.skipIf(!serverAvailable()).each([
       signal,
     );
     expect(asked.map((receipt) => receipt.outcome.type)).toEqual(['applied', 'not_settled']);
-    const chunks = [];
-    for await (const chunk of transport.snapshot(signal)) chunks.push(chunk);
-    expect(chunks.at(-1)?.complete).toBe(true);
-    expect(chunks.flatMap((chunk) => chunk.records).map((record) => record.recordId)).toContain('card-1');
+    const loaded: Frame[] = [];
+    const loading = await transport.openFeed('snapshot', signal);
+    for await (const frame of loading.frames) {
+      loaded.push(frame);
+      if (frame.type === 'loading_finished') break;
+    }
+    loading.close();
+    expect(loaded[0]).toMatchObject({
+      type: 'opened',
+      server: { features: expect.arrayContaining(['FEED_SNAPSHOT']) },
+    });
+    expect(loaded[1]).toMatchObject({ type: 'loading_begun', fromScratch: true });
+    const entered = loaded.flatMap((frame) => (frame.type === 'records_entered' ? frame.records : []));
+    expect(entered.map((record) => record.recordId)).toContain('card-1');
     expect((await transport.schema(signal)).collections.get('cards')?.get('title')?.kind).toBe('register');
   });
 
@@ -122,7 +133,7 @@ describe.skipIf(!serverAvailable()).each([
   });
 
   it('tells a killed server from the end of a feed', async () => {
-    const feed = await transport.openFeed(undefined, signal);
+    const feed = await transport.openFeed('snapshot', signal);
     const frames = feed.frames[Symbol.asyncIterator]();
     await frames.next();
     await server.kill();

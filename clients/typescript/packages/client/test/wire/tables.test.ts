@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as causality from '../../src/gen/syncline/v1/causality_pb.js';
 import { ErrorReason } from '../../src/gen/syncline/v1/error_pb.js';
-import type { EffectSchema } from '../../src/gen/syncline/v1/change_pb.js';
+import type { RecordEffectSchema } from '../../src/gen/syncline/v1/change_pb.js';
 import * as tables from '../../src/gen/tables.js';
 import { decode, encode, encoded, hasUnknown, Table } from '../../src/wire/codec.js';
 import { callDetails, statusDetails } from '../../src/wire/errors.js';
@@ -95,7 +95,7 @@ describe('the generated tables', () => {
   it('are there for every message', () => {
     expect(messages.size).toBeGreaterThan(50);
     const named = Object.entries(tables).filter(([, each]) => each instanceof Table);
-    expect(named.map(([name]) => name).sort()).toEqual([...messages.keys(), 'timestampTable'].sort());
+    expect(named.map(([name]) => name).sort()).toEqual([...messages.keys(), 'timestampTable', 'durationTable'].sort());
   });
 
   it.each([...messages])('%s reads and writes what the library does', (name, desc) => {
@@ -136,14 +136,17 @@ describe('messages', () => {
   });
 
   it('tells an unset oneof from one with a member it does not know', () => {
-    const unset = decode(tables.effectTable, encode(tables.effectTable, { recordId: 'r' }));
+    const unset = decode(tables.recordEffectTable, encode(tables.recordEffectTable, { recordId: 'r' }));
     expect(unset.effect.case).toBeUndefined();
     expect(hasUnknown(unset)).toBe(false);
 
-    const newer = new Table<typeof EffectSchema>({ recordId: [2, 'string'], 'effect.linkChanged': [99, 'string'] });
+    const newer = new Table<typeof RecordEffectSchema>({
+      recordId: [2, 'string'],
+      'effect.listChanged': [99, 'string'],
+    });
     const later = decode(
-      tables.effectTable,
-      encode(newer, { recordId: 'r', effect: { case: 'linkChanged', value: 'x' } } as never),
+      tables.recordEffectTable,
+      encode(newer, { recordId: 'r', effect: { case: 'listChanged', value: 'x' } } as never),
     );
     expect(later.effect.case).toBeUndefined();
     expect(hasUnknown(later)).toBe(true);

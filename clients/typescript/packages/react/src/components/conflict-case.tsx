@@ -1,4 +1,4 @@
-import type { Alternative, ConflictDetail, ConflictItem, Decision, RecordView } from '@syncline/client';
+import type { Alternative, ConflictDetail, ConflictItem, Decision, MutationKind, RecordView } from '@syncline/client';
 import type { ReactElement } from 'react';
 import { useId, useState } from 'react';
 import { useConflicts } from '../hooks/use-conflicts.js';
@@ -7,7 +7,7 @@ import { DecisionEditor, canWrite } from './decision-editor.js';
 import { DiffView } from './diff-view.js';
 import { LaterControls } from './later-controls.js';
 import { problemWords, useConflictDetail } from './use-conflict-detail.js';
-import { clashWords, fieldWords, kindWords, timeWords, valueWords } from './words.js';
+import { clashWords, fieldsWords, kindWords, NEWER_WORDS, timeWords, valueWords } from './words.js';
 
 interface CaseProps {
   readonly item: ConflictItem;
@@ -35,7 +35,7 @@ export function ConflictCase({ item, assignees, titleOf }: CaseProps): ReactElem
   return (
     <article className="syncline-case" aria-labelledby={headingId} aria-busy={loading}>
       <h3 id={headingId}>
-        {fieldWords(summary.fieldId)} of “{record ? titleOf(record) : summary.recordId}”
+        {fieldsWords(summary.fieldIds)} of “{record ? titleOf(record) : summary.recordId}”
       </h3>
       <p className="syncline-case-reason">
         {detail
@@ -103,11 +103,13 @@ function Sides(props: {
   readonly decide: (decision: Decision) => void;
 }): ReactElement {
   const { detail, record, busy, decide } = props;
-  const { kind, fieldId } = detail.summary;
+  const { kind, fieldIds } = detail.summary;
+  const [fieldId = ''] = fieldIds;
   const isText = kind === 'text_overlap';
   const current = record?.fields[fieldId];
   const [writing, setWriting] = useState(false);
-  const choosable = kind === 'register' || isText;
+  const newer = kind === 'unknown' || fieldIds.length > 1 || record?.opaque.includes(fieldId) === true;
+  const choosable = (kind === 'register' || isText) && !newer;
   return (
     <>
       <ol className="syncline-sides" aria-label="Sides">
@@ -117,7 +119,7 @@ function Sides(props: {
             side={side}
             current={isText && typeof current === 'string' ? current : undefined}
             busy={busy}
-            {...(choosable && (side.state !== 'head') === isText
+            {...(choosable && side.opaque !== true && (side.state !== 'head') === isText
               ? {
                   use: () => {
                     decide({ type: 'alternative', seq: side.seq });
@@ -131,7 +133,8 @@ function Sides(props: {
         <button
           type="button"
           className="syncline-button"
-          disabled={busy}
+          disabled={busy || newer}
+          title={newer ? NEWER_WORDS : undefined}
           onClick={() => {
             decide({ type: 'keep' });
           }}
@@ -196,6 +199,7 @@ const KEEP: Readonly<Record<ConflictDetail['summary']['kind'], string>> = {
   text_overlap: 'Keep what is shown',
   edit_delete: 'Keep the record',
   relationship: 'Keep both',
+  unknown: NEWER_WORDS,
 };
 
 function Side(props: {
@@ -213,11 +217,7 @@ function Side(props: {
         <span>{timeWords(side.clientTimeMs ?? side.commitTimeMs)}</span>
         {side.provisional ? <span className="syncline-tag">shown now</span> : null}
       </header>
-      {side.hunk ? (
-        <TextSide side={side} current={current} />
-      ) : (
-        <p className="syncline-value">{side.value === undefined ? actionWords(side.action) : valueWords(side.value)}</p>
-      )}
+      {side.hunk ? <TextSide side={side} current={current} /> : <p className="syncline-value">{offerWords(side)}</p>}
       {side.siblings.length === 0 ? null : (
         <p className="syncline-case-reason">In the same change: {side.siblings.join('; ')}</p>
       )}
@@ -257,8 +257,28 @@ function TextSide({
   );
 }
 
-function actionWords(action: string): string {
-  if (action === 'delete') return 'Deleted the record';
-  if (action === 'link') return 'Linked to it';
-  return fieldWords(action);
+/** What a side offers. */
+function offerWords({ opaque, value, action }: Alternative): string {
+  if (opaque) return NEWER_WORDS;
+  return value === undefined ? ACTION_WORDS[action] : valueWords(value);
 }
+
+const ACTION_WORDS: Readonly<Record<MutationKind, string>> = {
+  create_record: 'Created the record',
+  delete_record: 'Deleted the record',
+  restore_record: 'Brought the record back',
+  set_field: 'Set it',
+  edit_text: 'Edited the text',
+  replace_text: 'Replaced the text',
+  increment_counter: 'Added to it',
+  assign_counter: 'Set it',
+  add_elements: 'Added to it',
+  remove_elements: 'Removed from it',
+  clear_elements: 'Emptied it',
+  link_record: 'Linked to it',
+  unlink_record: 'Removed the link',
+  defer_conflict: 'Put it aside',
+  assign_conflict: 'Gave it to somebody',
+  reopen_conflict: 'Opened it again',
+  unknown: NEWER_WORDS,
+};

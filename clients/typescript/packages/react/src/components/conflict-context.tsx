@@ -1,6 +1,6 @@
 import type { ConflictDetail, RecordPicture, RecordView } from '@syncline/client';
 import type { ReactElement } from 'react';
-import { fieldWords, timeWords, valueWords } from './words.js';
+import { fieldWords, NEWER_WORDS, timeWords, valueWords } from './words.js';
 
 /** The record as it is now, what it is linked with, and what happened to the conflict so far. */
 export function ConflictContext(props: {
@@ -20,12 +20,14 @@ export function ConflictContext(props: {
       <div className="syncline-context-body">
         <dl>
           {Object.entries(record.fields).map(([field, value]) => (
-            <div key={field} data-disputed={field === summary.fieldId ? 'true' : undefined}>
+            <div key={field} data-disputed={summary.fieldIds.includes(field) ? 'true' : undefined}>
               <dt>{fieldWords(field)}</dt>
               <dd>
                 {links.has(field)
                   ? (Array.isArray(value) ? value : [value]).map((id) => nameOf(String(id))).join(', ')
-                  : valueWords(value)}
+                  : record.opaque.includes(field)
+                    ? NEWER_WORDS
+                    : valueWords(value)}
               </dd>
             </div>
           ))}
@@ -71,6 +73,7 @@ function viewOf(picture: RecordPicture): RecordView {
     collection: picture.collectionId,
     deleted: picture.deleted,
     fields: picture.fields,
+    opaque: picture.opaque,
     seq: 0,
     sync: 'synced',
     fieldSync: {},

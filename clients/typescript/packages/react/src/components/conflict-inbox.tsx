@@ -4,7 +4,7 @@ import { useEffect, useId, useRef, useState } from 'react';
 import type { ConflictInboxProps } from '../api.js';
 import { useConflicts } from '../hooks/use-conflicts.js';
 import { ConflictCase } from './conflict-case.js';
-import { fieldWords, kindWords, timeWords } from './words.js';
+import { fieldsWords, kindWords, timeWords } from './words.js';
 
 /** A record's name, else its title, else its id. */
 export function defaultTitleOf(record: Pick<RecordView, 'id' | 'fields'>): string {
@@ -88,9 +88,9 @@ function Group(props: {
             >
               <strong>{record ? titleOf(record) : summary.recordId}</strong>
               <span>
-                {fieldWords(summary.fieldId)} · {kindWords(summary.kind)}
+                {fieldsWords(summary.fieldIds)} · {kindWords(summary.kind)}
               </span>
-              {summary.assignee === '' ? null : <span>for {summary.assignee}</span>}
+              {summary.assignee === undefined ? null : <span>for {summary.assignee}</span>}
               {summary.remindAtMs === undefined ? null : <span>reminds {timeWords(summary.remindAtMs)}</span>}
               {deciding === undefined ? null : <span className="syncline-deciding">deciding…</span>}
             </button>

@@ -29,8 +29,8 @@ export function LaterControls(props: {
   const momentId = useId();
   const whoId = useId();
   const at = choice === 'own' ? new Date(moment) : TIMES[Number(choice)]?.[1](new Date());
-  const people =
-    assignees.includes(summary.assignee) || summary.assignee === '' ? assignees : [summary.assignee, ...assignees];
+  const { assignee } = summary;
+  const people = assignee === undefined || assignees.includes(assignee) ? assignees : [assignee, ...assignees];
   return (
     <div className="syncline-later">
       {summary.status === 'deferred' ? (
@@ -88,7 +88,7 @@ export function LaterControls(props: {
           <label htmlFor={whoId}>Should decide</label>
           <select
             id={whoId}
-            value={summary.assignee}
+            value={assignee ?? ''}
             disabled={disabled}
             onChange={(event) => {
               assign(event.target.value);

@@ -2,7 +2,7 @@ import type { Notice } from '@syncline/client';
 import type { ReactElement } from 'react';
 import { useEffect } from 'react';
 import { useNotices } from '../hooks/use-notices.js';
-import { count, fieldWords, refusalWords } from './words.js';
+import { count, fieldsWords, refusalWords } from './words.js';
 
 /** How long a notice stays that needs nobody to act. */
 const PASSING_MS = 8_000;
@@ -55,9 +55,11 @@ function noticeWords(notice: Notice): string {
         ? 'A change was taken back. What you wrote is kept under “Changes without effect”.'
         : `A change was undone: ${refusalWords(notice.item.refusal)} What you wrote is kept under “Changes without effect”.`;
     case 'conflict':
-      return `${notice.own ? 'Your change' : 'A change'} clashed with another (${fieldWords(notice.conflict.fieldId)}). Both are kept; decide in the inbox.`;
+      return `${notice.own ? 'Your change' : 'A change'} clashed with another (${fieldsWords(notice.conflict.fieldIds)}). Both are kept; decide in the inbox.`;
     case 'reminder':
-      return `A conflict that was put aside waits for a decision (${fieldWords(notice.conflict.fieldId)}).`;
+      return `A conflict that was put aside waits for a decision (${fieldsWords(notice.conflict.fieldIds)}).`;
+    case 'update_needed':
+      return 'The server is newer than this application. Reload or update it to go on syncing; your changes are kept here.';
     case 'history_rewound':
       return `The server was restored. ${count(notice.rebased, 'change')} of yours sent again.`;
     case 'replica_changed':

@@ -2,11 +2,13 @@ import type { SyncMark as Mark } from '@syncline/client';
 import type { ReactElement } from 'react';
 import type { SyncMarkProps } from '../api.js';
 import { useRecord } from '../hooks/use-record.js';
+import { NEWER_WORDS } from './words.js';
 
 const WORDS: Readonly<Record<Exclude<Mark, 'synced'>, string>> = {
   unsaved: 'Not saved yet',
   pending: 'Waits to be sent',
   conflict: 'Has a conflict to decide',
+  opaque: NEWER_WORDS,
 };
 
 /** A subtle mark beside a record or one of its fields; nothing when it is synced. */

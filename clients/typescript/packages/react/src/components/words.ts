@@ -1,3 +1,4 @@
+import { Timestamp } from '@syncline/client';
 import type { ConflictSummary, ConnectionReason, ConnectionSnapshot, Refusal, Value } from '@syncline/client';
 
 const number = new Intl.NumberFormat('en');
@@ -23,6 +24,7 @@ const REASONS: Readonly<Record<ConnectionReason, string>> = {
   unknown_workspace: 'The server does not know this workspace.',
   protocol: 'The server sent something that cannot be true. Everything is being read again.',
   history_rewound: 'The server was restored to an earlier state. Your own changes are being put back.',
+  update_needed: 'An update is needed: the server is newer than this application. Your own changes are kept here.',
   storage_full: 'This device is full: your latest changes are not saved. Keep this page open.',
   storage_memory: 'This browser keeps nothing: changes are lost when the page closes.',
   paused: 'Sending is paused.',
@@ -49,8 +51,10 @@ const REFUSALS: Readonly<Record<string, string>> = {
   RECORD_DELETED: 'Somebody deleted the record.',
   RECORD_EXISTS: 'There is a record with this name already.',
   DEPENDENCY_REJECTED: 'It builds on a change that was refused.',
-  UNKNOWN_COLLECTION: 'The workspace has no such collection any more.',
-  UNKNOWN_FIELD: 'The workspace has no such field any more.',
+  UNDECLARED_COLLECTION: 'The workspace has no such collection any more.',
+  UNDECLARED_FIELD: 'The workspace has no such field any more.',
+  UNKNOWN_FIELD: 'The server is older than this application and cannot do this yet.',
+  UNKNOWN_ACTION: 'The server is older than this application and cannot do this yet.',
   KIND_MISMATCH: 'The field holds something else now.',
   TEXT_TOO_LARGE: 'The text would be too long.',
   SET_TOO_LARGE: 'The list would be too long.',
@@ -74,6 +78,7 @@ const KINDS: Readonly<Record<ConflictSummary['kind'], string>> = {
   text_overlap: 'Overlapping edits',
   edit_delete: 'Edited and deleted',
   relationship: 'Linked and deleted',
+  unknown: 'Something newer',
 };
 
 /** What clashed, in two words. */
@@ -84,6 +89,7 @@ const WHAT_HAPPENED: Readonly<Record<ConflictSummary['kind'], string>> = {
   text_overlap: 'changed the same part of it',
   edit_delete: 'edited and deleted it',
   relationship: 'linked to a record and deleted it',
+  unknown: 'changed it',
 };
 
 /** Who clashed and how, such as `Ada and Grace set it without having seen each other’s change.` */
@@ -99,11 +105,20 @@ export function fieldWords(field: string): string {
   return spaced === '' ? 'Record' : spaced.charAt(0).toUpperCase() + spaced.slice(1);
 }
 
+/** Several fields, or the whole record. */
+export function fieldsWords(fields: readonly string[]): string {
+  return fields.length === 0 ? fieldWords('') : fields.map(fieldWords).join(', ');
+}
+
+/** What stands in the place of what this version cannot show. */
+export const NEWER_WORDS = 'Needs a newer version';
+
 /** A value in one line. */
 export function valueWords(value: Value | undefined): string {
   if (value === undefined || value === null) return 'nothing';
   if (typeof value === 'string') return value === '' ? 'empty' : value;
   if (value instanceof Uint8Array) return count(value.length, 'byte');
+  if (value instanceof Timestamp) return timeWords(value.toDate().getTime());
   if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map((one: Value) => valueWords(one)).join(', ');
   if (typeof value === 'object')
     return JSON.stringify(value, (_key, one: unknown) => (typeof one === 'bigint' ? String(one) : one));

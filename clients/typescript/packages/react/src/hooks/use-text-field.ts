@@ -2,6 +2,7 @@ import { useLayoutEffect, useMemo, useState } from 'react';
 import type { TextFieldBinding, UseTextField } from '../api.js';
 import { useSyncline } from '../provider.js';
 import { TextEditor, textOf } from '../text/text-editor.js';
+import { NEWER_WORDS } from '../components/words.js';
 import { useObservable } from './use-observable.js';
 
 /** Binds a text to an input or textarea: spread `props` on it. */
@@ -41,7 +42,7 @@ export const useTextField: UseTextField = (id, field) => {
   const value = draft ?? textOf(view, field);
   return useMemo(
     () => ({
-      props: { ...handlers, value },
+      props: { ...handlers, value, ...(view?.opaque.includes(field) === true && NEWER) },
       mark: view?.fieldSync[field] ?? 'synced',
       conflictIds: view?.conflictIds ?? NONE,
     }),
@@ -50,3 +51,5 @@ export const useTextField: UseTextField = (id, field) => {
 };
 
 const NONE: readonly string[] = [];
+/** What such a text says is kept, and neither shown nor written. */
+const NEWER = { readOnly: true, placeholder: NEWER_WORDS } as const;

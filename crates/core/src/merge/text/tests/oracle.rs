@@ -27,7 +27,11 @@ fn random_author(rng: &mut StdRng, counters: &mut [u64], base: Seq, head: Seq) -
             (counter > 0 && rng.random_bool(0.3)).then_some(Extra { replica_no: other, counter })
         })
         .collect();
-    Author { replica_no, counter: counters[replica_no as usize], base_seq, extras }
+    // A caller without a replica knows some of those that the server wrote before, in any choice.
+    let counter = counters[replica_no as usize];
+    let earlier = if replica_no == SERVER_REPLICA_NO { 1..counter } else { 0..0 };
+    let own_requests = earlier.filter(|_| rng.random_bool(0.4)).collect();
+    Author { replica_no, counter, base_seq, extras, own_requests }
 }
 
 /// One random history through both; every observable thing must agree.

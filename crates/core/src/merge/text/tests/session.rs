@@ -112,6 +112,7 @@ impl Client {
             counter: self.counter + 1,
             base_seq: self.base_seq,
             extras: self.extras.clone(),
+            own_requests: Vec::new(),
         }
     }
 

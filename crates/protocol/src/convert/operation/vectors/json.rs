@@ -3,7 +3,10 @@
 use prost_types::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
-use crate::pb::{self, mutation::Action, operation::Identity, operation::Knowledge, value::Kind};
+use crate::pb::conflict_mutation::Action as ConflictAction;
+use crate::pb::mutation::Mutation;
+use crate::pb::record_mutation::Action;
+use crate::pb::{self, operation::Identity, operation::Knowledge, value::Kind};
 
 /// An object without what is absent.
 fn object<const N: usize>(fields: [(&str, Option<Json>); N]) -> Json {
@@ -38,6 +41,7 @@ pub fn operation(operation: &pb::Operation) -> Json {
         actor,
         client_time,
         await_records,
+        after_request_ids,
     } = operation;
     let (mut own, mut request, mut known, mut latest) = (None, None, None, None);
     match identity {
@@ -47,10 +51,13 @@ pub fn operation(operation: &pb::Operation) -> Json {
     }
     match knowledge {
         Some(Knowledge::Context(context)) => {
-            let pb::CausalContext { epoch, base_seq, extras } = context;
-            let fields =
-                [("epoch", long(*epoch)), ("baseSeq", long(*base_seq)), ("extras", list(extras, dot))];
-            known = Some(object(fields));
+            let pb::CausalContext { epoch, base_seq, extras, base_chain } = context;
+            known = Some(object([
+                ("epoch", long(*epoch)),
+                ("baseSeq", long(*base_seq)),
+                ("extras", list(extras, dot)),
+                ("baseChain", (!base_chain.is_empty()).then(|| json!(base64(base_chain)))),
+            ]));
         }
         Some(Knowledge::Latest(pb::Latest {})) => latest = Some(json!({})),
         None => {}
@@ -66,6 +73,7 @@ pub fn operation(operation: &pb::Operation) -> Json {
         ("actor", text(actor)),
         ("clientTime", client_time.as_ref().map(time)),
         ("awaitRecords", await_records.then(|| json!(true))),
+        ("afterRequestIds", list(after_request_ids, |id| json!(id))),
     ])
 }
 
@@ -74,7 +82,31 @@ fn dot(dot: &pb::Dot) -> Json {
 }
 
 fn mutation(mutation: &pb::Mutation) -> Json {
-    let pb::Mutation { collection_id, record_id, action: done, observed_seq, resolves_conflict_id } =
+    match &mutation.mutation {
+        Some(Mutation::Record(mutation)) => object([("record", Some(record_mutation(mutation)))]),
+        Some(Mutation::Conflict(mutation)) => object([("conflict", Some(conflict_mutation(mutation)))]),
+        None => json!({}),
+    }
+}
+
+fn conflict_mutation(mutation: &pb::ConflictMutation) -> Json {
+    let pb::ConflictMutation { conflict_id, action } = mutation;
+    let (name, content) = match action {
+        Some(ConflictAction::Defer(pb::DeferConflict { revision, remind_time })) => {
+            let remind = ("remindTime", remind_time.as_ref().map(time));
+            ("defer", Some(object([("revision", long(*revision)), remind])))
+        }
+        Some(ConflictAction::Assign(pb::AssignConflict { assignee })) => {
+            ("assign", Some(object([("assignee", assignee.as_ref().map(|name| json!(name)))])))
+        }
+        Some(ConflictAction::Reopen(pb::ReopenConflict {})) => ("reopen", Some(json!({}))),
+        None => ("none", None),
+    };
+    object([("conflictId", text(conflict_id)), (name, content)])
+}
+
+fn record_mutation(mutation: &pb::RecordMutation) -> Json {
+    let pb::RecordMutation { collection_id, record_id, action: done, observed_seq, resolves_conflict_id } =
         mutation;
     let (name, content) = match done {
         Some(done) => action(done),
@@ -85,20 +117,20 @@ fn mutation(mutation: &pb::Mutation) -> Json {
         ("recordId", text(record_id)),
         (name, content),
         ("observedSeq", observed_seq.map(|seq| json!(seq.to_string()))),
-        ("resolvesConflictId", text(resolves_conflict_id)),
+        ("resolvesConflictId", resolves_conflict_id.as_ref().map(|id| json!(id))),
     ])
 }
 
 fn action(action: &Action) -> (&'static str, Option<Json>) {
     let (name, content) = match action {
-        Action::Create(pb::CreateRecord { fields }) => {
+        Action::CreateRecord(pb::CreateRecord { fields }) => {
             let fields: Map<String, Json> = fields.iter().map(|(id, v)| (id.clone(), value(v))).collect();
-            ("create", object([("fields", (!fields.is_empty()).then_some(Json::Object(fields)))]))
+            ("createRecord", object([("fields", (!fields.is_empty()).then_some(Json::Object(fields)))]))
         }
-        Action::Delete(_) => ("delete", json!({})),
-        Action::Restore(_) => ("restore", json!({})),
-        Action::Set(set) => {
-            ("set", object([("fieldId", text(&set.field_id)), ("value", set.value.as_ref().map(value))]))
+        Action::DeleteRecord(_) => ("deleteRecord", json!({})),
+        Action::RestoreRecord(_) => ("restoreRecord", json!({})),
+        Action::SetField(set) => {
+            ("setField", object([("fieldId", text(&set.field_id)), ("value", set.value.as_ref().map(value))]))
         }
         Action::EditText(edit) => {
             let hunk = |h: &pb::TextHunk| {
@@ -110,8 +142,8 @@ fn action(action: &Action) -> (&'static str, Option<Json>) {
         Action::ReplaceText(new) => {
             ("replaceText", object([("fieldId", text(&new.field_id)), ("text", text(&new.text))]))
         }
-        Action::Increment(add) => {
-            ("increment", object([("fieldId", text(&add.field_id)), ("by", long(add.by))]))
+        Action::IncrementCounter(add) => {
+            ("incrementCounter", object([("fieldId", text(&add.field_id)), ("by", long(add.by))]))
         }
         Action::AssignCounter(new) => {
             ("assignCounter", object([("fieldId", text(&new.field_id)), ("value", long(new.value))]))
@@ -125,25 +157,13 @@ fn action(action: &Action) -> (&'static str, Option<Json>) {
             ("removeElements", object([("fieldId", text(&remove.field_id)), elements]))
         }
         Action::ClearElements(clear) => ("clearElements", object([("fieldId", text(&clear.field_id))])),
-        Action::Link(link) => {
+        Action::LinkRecord(link) => {
             let target = ("targetRecordId", text(&link.target_record_id));
-            ("link", object([("fieldId", text(&link.field_id)), target]))
+            ("linkRecord", object([("fieldId", text(&link.field_id)), target]))
         }
-        Action::Unlink(link) => {
-            let target = ("targetRecordId", text(&link.target_record_id));
-            ("unlink", object([("fieldId", text(&link.field_id)), target]))
-        }
-        Action::DeferConflict(defer) => {
-            let remind = ("remindTime", defer.remind_time.as_ref().map(time));
-            let revision = ("revision", long(defer.revision));
-            ("deferConflict", object([("conflictId", text(&defer.conflict_id)), revision, remind]))
-        }
-        Action::AssignConflict(assign) => {
-            let assignee = ("assignee", text(&assign.assignee));
-            ("assignConflict", object([("conflictId", text(&assign.conflict_id)), assignee]))
-        }
-        Action::ReopenConflict(reopen) => {
-            ("reopenConflict", object([("conflictId", text(&reopen.conflict_id))]))
+        Action::UnlinkRecord(link) => {
+            let target = ("targetRecordId", link.target_record_id.as_ref().map(|id| json!(id)));
+            ("unlinkRecord", object([("fieldId", text(&link.field_id)), target]))
         }
     };
     (name, Some(content))

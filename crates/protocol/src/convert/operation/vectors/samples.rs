@@ -2,7 +2,9 @@
 
 use prost_types::Timestamp;
 
-use crate::pb::{self, mutation::Action, operation::Identity, operation::Knowledge, value::Kind};
+use crate::pb::conflict_mutation::Action as ConflictAction;
+use crate::pb::record_mutation::Action;
+use crate::pb::{self, operation::Identity, operation::Knowledge, value::Kind};
 
 const REPLICA: &str = "6f2d0c3e-95b1-4c0a-8d2f-0123456789ab";
 const OTHER: &str = "ffffffff-ffff-4fff-bfff-ffffffffffff";
@@ -40,35 +42,44 @@ fn null() -> pb::Value {
     value(Kind::NullValue(pb::Null {}))
 }
 
-fn on_record(action: Action) -> pb::Mutation {
-    pb::Mutation {
+fn on_card(action: Action) -> pb::RecordMutation {
+    pb::RecordMutation {
         collection_id: "cards".to_owned(),
         record_id: "card-1".to_owned(),
         action: Some(action),
         observed_seq: None,
-        resolves_conflict_id: String::new(),
+        resolves_conflict_id: None,
     }
 }
 
-fn on_conflict(action: Action) -> pb::Mutation {
-    pb::Mutation { collection_id: String::new(), record_id: String::new(), ..on_record(action) }
+fn on_record(action: Action) -> pb::Mutation {
+    on_card(action).into()
+}
+
+fn on_conflict(action: ConflictAction) -> pb::Mutation {
+    pb::ConflictMutation { conflict_id: "c12-3".to_owned(), action: Some(action) }.into()
 }
 
 fn set(new: pb::Value) -> Action {
-    Action::Set(pb::SetField { field_id: "title".to_owned(), value: Some(new) })
+    Action::SetField(pb::SetField { field_id: "title".to_owned(), value: Some(new) })
 }
 
 fn plain(mutations: Vec<pb::Mutation>) -> pb::Operation {
     pb::Operation {
         identity: Some(Identity::Dot(dot(REPLICA, 3))),
-        knowledge: Some(Knowledge::Context(pb::CausalContext { epoch: 1, base_seq: 10, extras: vec![] })),
+        knowledge: Some(Knowledge::Context(context(1, 10))),
         mutations,
         correlation_id: String::new(),
         depends_on: vec![],
         actor: String::new(),
         client_time: None,
         await_records: false,
+        after_request_ids: vec![],
     }
+}
+
+fn context(epoch: u64, base_seq: u64) -> pb::CausalContext {
+    pb::CausalContext { epoch, base_seq, ..Default::default() }
 }
 
 fn one(action: Action) -> pb::Operation {
@@ -90,9 +101,10 @@ pub fn all() -> Vec<(&'static str, pb::Operation)> {
 
 /// What stands around the mutations.
 fn frames() -> Vec<(&'static str, pb::Operation)> {
-    let base = || one(Action::Delete(pb::DeleteRecord {}));
-    let context =
-        |epoch, base_seq, extras| Some(Knowledge::Context(pb::CausalContext { epoch, base_seq, extras }));
+    let base = || one(Action::DeleteRecord(pb::DeleteRecord {}));
+    let context = |epoch, base_seq, extras| {
+        Some(Knowledge::Context(pb::CausalContext { extras, ..context(epoch, base_seq) }))
+    };
     vec![
         ("a dot and a context", base()),
         ("an empty context", pb::Operation { knowledge: context(0, 0, vec![]), ..base() }),
@@ -112,6 +124,26 @@ fn frames() -> Vec<(&'static str, pb::Operation)> {
             },
         ),
         (
+            "a context with its chain",
+            pb::Operation {
+                knowledge: Some(Knowledge::Context(pb::CausalContext {
+                    epoch: 1,
+                    base_seq: 10,
+                    extras: vec![dot(OTHER, 2)],
+                    base_chain: (0..16).collect::<Vec<u8>>().into(),
+                })),
+                ..base()
+            },
+        ),
+        (
+            "a request id after others of its caller",
+            pb::Operation {
+                identity: Some(Identity::RequestId("import:3".to_owned())),
+                after_request_ids: vec!["import:2".to_owned(), "import:1".to_owned()],
+                ..base()
+            },
+        ),
+        (
             "a request id that knows everything",
             pb::Operation {
                 identity: Some(Identity::RequestId("import:2024-01-01.7".to_owned())),
@@ -125,7 +157,7 @@ fn frames() -> Vec<(&'static str, pb::Operation)> {
         ),
         (
             "the greatest counter",
-            pb::Operation { identity: Some(Identity::Dot(dot(OTHER, u64::MAX))), ..base() },
+            pb::Operation { identity: Some(Identity::Dot(dot(OTHER, u64::MAX >> 1))), ..base() },
         ),
         (
             "labels, dependencies, a time, await_records",
@@ -146,15 +178,18 @@ fn frames() -> Vec<(&'static str, pb::Operation)> {
         ),
         (
             "an earlier reading and a resolution",
-            plain(vec![pb::Mutation {
-                observed_seq: Some(7),
-                resolves_conflict_id: "c9-0".to_owned(),
-                ..on_record(set(int(1)))
-            }]),
+            plain(vec![
+                pb::RecordMutation {
+                    observed_seq: Some(7),
+                    resolves_conflict_id: Some("c9-0".to_owned()),
+                    ..on_card(set(int(1)))
+                }
+                .into(),
+            ]),
         ),
         (
             "a reading at position 0 is not none",
-            plain(vec![pb::Mutation { observed_seq: Some(0), ..on_record(set(int(1))) }]),
+            plain(vec![pb::RecordMutation { observed_seq: Some(0), ..on_card(set(int(1))) }.into()]),
         ),
         (
             "several mutations in the order given",
@@ -168,9 +203,8 @@ fn actions() -> Vec<(&'static str, pb::Operation)> {
     let field_id = || "f_1".to_owned();
     let fields = |fields: Vec<(&str, pb::Value)>| {
         let fields = fields.into_iter().map(|(id, v)| (id.to_owned(), v)).collect();
-        Action::Create(pb::CreateRecord { fields })
+        Action::CreateRecord(pb::CreateRecord { fields })
     };
-    let conflict_id = || "c12-3".to_owned();
     let hunk = |position, delete_count, insert: &str| pb::TextHunk {
         position,
         delete_count,
@@ -179,9 +213,9 @@ fn actions() -> Vec<(&'static str, pb::Operation)> {
     let elements = || vec![text("b"), text("a"), int(0), null()];
     let target_record_id = || "card-2".to_owned();
     vec![
-        ("create without values", one(fields(vec![]))),
+        ("create_record without values", one(fields(vec![]))),
         (
-            "create, its fields by the bytes of their ids",
+            "create_record, its fields by the bytes of their ids",
             one(fields(vec![
                 ("b", int(1)),
                 ("a_", text("x")),
@@ -190,7 +224,7 @@ fn actions() -> Vec<(&'static str, pb::Operation)> {
                 ("-", int(-1)),
             ])),
         ),
-        ("restore", one(Action::Restore(pb::RestoreRecord {}))),
+        ("restore_record", one(Action::RestoreRecord(pb::RestoreRecord {}))),
         (
             "edit_text",
             one(Action::EditText(pb::EditText {
@@ -213,10 +247,13 @@ fn actions() -> Vec<(&'static str, pb::Operation)> {
             "replace_text by nothing",
             one(Action::ReplaceText(pb::ReplaceText { field_id: field_id(), text: String::new() })),
         ),
-        ("increment", one(Action::Increment(pb::IncrementCounter { field_id: field_id(), by: -1 }))),
         (
-            "increment by nothing",
-            one(Action::Increment(pb::IncrementCounter { field_id: field_id(), by: 0 })),
+            "increment_counter",
+            one(Action::IncrementCounter(pb::IncrementCounter { field_id: field_id(), by: -1 })),
+        ),
+        (
+            "increment_counter by nothing",
+            one(Action::IncrementCounter(pb::IncrementCounter { field_id: field_id(), by: 0 })),
         ),
         (
             "assign_counter",
@@ -232,46 +269,41 @@ fn actions() -> Vec<(&'static str, pb::Operation)> {
         ),
         ("clear_elements", one(Action::ClearElements(pb::ClearElements { field_id: field_id() }))),
         (
-            "link",
-            one(Action::Link(pb::LinkRecord { field_id: field_id(), target_record_id: target_record_id() })),
-        ),
-        (
-            "unlink",
-            one(Action::Unlink(pb::UnlinkRecord {
+            "link_record",
+            one(Action::LinkRecord(pb::LinkRecord {
                 field_id: field_id(),
                 target_record_id: target_record_id(),
             })),
         ),
         (
-            "unlink whatever is linked",
-            one(Action::Unlink(pb::UnlinkRecord { field_id: field_id(), target_record_id: String::new() })),
+            "unlink_record",
+            one(Action::UnlinkRecord(pb::UnlinkRecord {
+                field_id: field_id(),
+                target_record_id: Some(target_record_id()),
+            })),
+        ),
+        (
+            "unlink_record whatever is linked",
+            one(Action::UnlinkRecord(pb::UnlinkRecord { field_id: field_id(), target_record_id: None })),
         ),
         (
             "defer_conflict",
-            plain(vec![on_conflict(Action::DeferConflict(pb::DeferAction {
-                conflict_id: conflict_id(),
+            plain(vec![on_conflict(ConflictAction::Defer(pb::DeferConflict {
                 revision: 300,
                 remind_time: time(1_800_000_000, 0),
             }))]),
         ),
         (
             "assign_conflict",
-            plain(vec![on_conflict(Action::AssignConflict(pb::AssignAction {
-                conflict_id: conflict_id(),
-                assignee: "Grace".to_owned(),
+            plain(vec![on_conflict(ConflictAction::Assign(pb::AssignConflict {
+                assignee: Some("Grace".to_owned()),
             }))]),
         ),
         (
             "assign_conflict to nobody",
-            plain(vec![on_conflict(Action::AssignConflict(pb::AssignAction {
-                conflict_id: conflict_id(),
-                assignee: String::new(),
-            }))]),
+            plain(vec![on_conflict(ConflictAction::Assign(pb::AssignConflict { assignee: None }))]),
         ),
-        (
-            "reopen_conflict",
-            plain(vec![on_conflict(Action::ReopenConflict(pb::ReopenAction { conflict_id: conflict_id() }))]),
-        ),
+        ("reopen_conflict", plain(vec![on_conflict(ConflictAction::Reopen(pb::ReopenConflict {}))])),
     ]
 }
 
@@ -322,11 +354,15 @@ fn values() -> Vec<(&'static str, pb::Value)> {
 
 /// Content that no server accepts: hashed as it was sent.
 fn refused() -> Vec<(&'static str, pb::Operation)> {
-    let no_value = Action::Set(pb::SetField { field_id: "title".to_owned(), value: None });
+    let no_value = Action::SetField(pb::SetField { field_id: "title".to_owned(), value: None });
     let too_deep = (0..17).fold(null(), |inner, _| list(vec![inner]));
     vec![
         ("refused: no mutation", plain(vec![])),
-        ("refused: no action", plain(vec![pb::Mutation { action: None, ..on_record(set(null())) }])),
+        (
+            "refused: no action",
+            plain(vec![pb::RecordMutation { action: None, ..on_card(set(null())) }.into()]),
+        ),
+        ("refused: a mutation of nothing", plain(vec![pb::Mutation { mutation: None }])),
         ("refused: no value", one(no_value)),
         ("refused: a value without a kind", one(set(pb::Value { kind: None }))),
         ("refused: values too deep", one(set(too_deep))),
@@ -337,7 +373,7 @@ fn refused() -> Vec<(&'static str, pb::Operation)> {
         ),
         (
             "refused: a field id that is none",
-            one(Action::Set(pb::SetField { field_id: "a b".to_owned(), value: Some(int(1)) })),
+            one(Action::SetField(pb::SetField { field_id: "a b".to_owned(), value: Some(int(1)) })),
         ),
         ("refused: a label too long", pb::Operation { actor: "x".repeat(129), ..one(set(int(1))) }),
         (
@@ -346,10 +382,13 @@ fn refused() -> Vec<(&'static str, pb::Operation)> {
         ),
         (
             "refused: an earlier reading of a set",
-            plain(vec![pb::Mutation {
-                observed_seq: Some(1),
-                ..on_record(Action::ClearElements(pb::ClearElements { field_id: "tags".to_owned() }))
-            }]),
+            plain(vec![
+                pb::RecordMutation {
+                    observed_seq: Some(1),
+                    ..on_card(Action::ClearElements(pb::ClearElements { field_id: "tags".to_owned() }))
+                }
+                .into(),
+            ]),
         ),
     ]
 }

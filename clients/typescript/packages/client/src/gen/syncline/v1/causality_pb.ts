@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file syncline/v1/causality.proto.
  */
 export const file_syncline_v1_causality: GenFile = /*@__PURE__*/
-  fileDesc("ChtzeW5jbGluZS92MS9jYXVzYWxpdHkucHJvdG8SC3N5bmNsaW5lLnYxIioKA0RvdBISCgpyZXBsaWNhX2lkGAEgASgJEg8KB2NvdW50ZXIYAiABKAQiUgoNQ2F1c2FsQ29udGV4dBINCgVlcG9jaBgBIAEoBhIQCghiYXNlX3NlcRgCIAEoBBIgCgZleHRyYXMYAyADKAsyEC5zeW5jbGluZS52MS5Eb3QiCAoGTGF0ZXN0IlMKBkN1cnNvchIUCgx3b3Jrc3BhY2VfaWQYASABKAkSDQoFZXBvY2gYAiABKAYSFQoNc2VxX2luY2x1c2l2ZRgDIAEoBBINCgVjaGFpbhgEIAEoDGIGcHJvdG8z");
+  fileDesc("ChtzeW5jbGluZS92MS9jYXVzYWxpdHkucHJvdG8SC3N5bmNsaW5lLnYxIioKA0RvdBISCgpyZXBsaWNhX2lkGAEgASgJEg8KB2NvdW50ZXIYAiABKAQiZgoNQ2F1c2FsQ29udGV4dBINCgVlcG9jaBgBIAEoBhIQCghiYXNlX3NlcRgCIAEoBBIgCgZleHRyYXMYAyADKAsyEC5zeW5jbGluZS52MS5Eb3QSEgoKYmFzZV9jaGFpbhgEIAEoDCIICgZMYXRlc3QidwoGQ3Vyc29yEhQKDHdvcmtzcGFjZV9pZBgBIAEoCRINCgVlcG9jaBgCIAEoBhIVCg1zZXFfaW5jbHVzaXZlGAMgASgEEg0KBWNoYWluGAQgASgMEhEKCXNlbGVjdGlvbhgFIAEoDBIPCgdsb2FkaW5nGAYgASgMQngKD2Rldi5zeW5jbGluZS52MVABWidzeW5jbGluZS5kZXYvZ2VuL3N5bmNsaW5lL3YxO3N5bmNsaW5ldjGiAgNTWUyqAgtTeW5jbGluZS5WMboCCFN5bmNsaW5lygILU3luY2xpbmVcVjHqAgxTeW5jbGluZTo6VjFiBnByb3RvMw");
 
 /**
  * The identity of an operation: who made it, and as which of their operations.
@@ -30,7 +30,7 @@ export type Dot = Message<"syncline.v1.Dot"> & {
   replicaId: string;
 
   /**
-   * From 1, without gaps.
+   * From 1, without gaps; below 2^63.
    *
    * @generated from field: uint64 counter = 2;
    */
@@ -81,6 +81,16 @@ export type CausalContext = Message<"syncline.v1.CausalContext"> & {
    * @generated from field: repeated syncline.v1.Dot extras = 3;
    */
   extras: Dot[];
+
+  /**
+   * The hash chain at `base_seq` (Change.chain), 16 bytes; empty when it is not known. With it the server can tell
+   * that the history this author knew is gone, and refuses with HISTORY_REWOUND instead of letting the author
+   * overwrite in silence what took its place. Reads and feeds always give it, and clients SHOULD send it.
+   * Contexts in changes and conflicts leave it out.
+   *
+   * @generated from field: bytes base_chain = 4;
+   */
+  baseChain: Uint8Array;
 };
 
 /**
@@ -107,7 +117,8 @@ export const LatestSchema: GenMessage<Latest> = /*@__PURE__*/
   messageDesc(file_syncline_v1_causality, 2);
 
 /**
- * A place in a workspace's order from which a feed resumes. Opaque to clients: keep it, send it back.
+ * A place in a workspace's order from which a feed resumes. Opaque to clients: keep it, send it back. Only
+ * `workspace_id`, `epoch` and `seq_inclusive` may be looked at, to compare it with one's own position.
  *
  * @generated from message syncline.v1.Cursor
  */
@@ -140,6 +151,21 @@ export type Cursor = Message<"syncline.v1.Cursor"> & {
    * @generated from field: bytes chain = 4;
    */
   chain: Uint8Array;
+
+  /**
+   * Identifies what the feed was asked for when the cursor was made; empty for everything. A feed that is opened with
+   * another choice first brings what the choices differ in (see ChangeService), so that nothing is missed in silence.
+   *
+   * @generated from field: bytes selection = 5;
+   */
+  selection: Uint8Array;
+
+  /**
+   * How far records had been loaded when the cursor was made; empty when that was complete and the position is past it.
+   *
+   * @generated from field: bytes loading = 6;
+   */
+  loading: Uint8Array;
 };
 
 /**

@@ -8,7 +8,7 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { CausalContext, Dot } from "./causality_pb.js";
 import { file_syncline_v1_causality } from "./causality_pb.js";
-import type { ConflictEventKind, ConflictSummary } from "./conflict_pb.js";
+import type { Conflict, ConflictEventKind } from "./conflict_pb.js";
 import { file_syncline_v1_conflict } from "./conflict_pb.js";
 import type { TextHunk } from "./operation_pb.js";
 import { file_syncline_v1_operation } from "./operation_pb.js";
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file syncline/v1/change.proto.
  */
 export const file_syncline_v1_change: GenFile = /*@__PURE__*/
-  fileDesc("ChhzeW5jbGluZS92MS9jaGFuZ2UucHJvdG8SC3N5bmNsaW5lLnYxIosDCgZDaGFuZ2USCwoDc2VxGAEgASgEEh0KA2RvdBgCIAEoCzIQLnN5bmNsaW5lLnYxLkRvdBIrCgdjb250ZXh0GAMgASgLMhouc3luY2xpbmUudjEuQ2F1c2FsQ29udGV4dBIWCg5jb3JyZWxhdGlvbl9pZBgEIAEoCRISCgpyZXF1ZXN0X2lkGAUgASgJEg0KBWFjdG9yGAYgASgJEi8KC2NsaWVudF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjb21taXRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJAoHZWZmZWN0cxgJIAMoCzITLnN5bmNsaW5lLnYxLkVmZmVjdBIWCg5vcGVyYXRpb25faGFzaBgKIAEoDBINCgVjaGFpbhgLIAEoDBIrCgdvdXRjb21lGAwgASgOMhouc3luY2xpbmUudjEuQ2hhbmdlT3V0Y29tZRIRCgloYXNoX3NhbHQYDSABKAwigAQKBkVmZmVjdBIVCg1jb2xsZWN0aW9uX2lkGAEgASgJEhEKCXJlY29yZF9pZBgCIAEoCRIQCghmaWVsZF9pZBgDIAEoCRI0Cg5yZWNvcmRfY3JlYXRlZBgEIAEoCzIaLnN5bmNsaW5lLnYxLlJlY29yZENyZWF0ZWRIABI0Cg5yZWNvcmRfZGVsZXRlZBgFIAEoCzIaLnN5bmNsaW5lLnYxLlJlY29yZERlbGV0ZWRIABI2Cg9yZWNvcmRfcmVzdG9yZWQYBiABKAsyGy5zeW5jbGluZS52MS5SZWNvcmRSZXN0b3JlZEgAEjgKEHJlZ2lzdGVyX2NoYW5nZWQYByABKAsyHC5zeW5jbGluZS52MS5SZWdpc3RlckNoYW5nZWRIABIwCgx0ZXh0X2NoYW5nZWQYCCABKAsyGC5zeW5jbGluZS52MS5UZXh0Q2hhbmdlZEgAEjYKD2NvdW50ZXJfY2hhbmdlZBgJIAEoCzIbLnN5bmNsaW5lLnYxLkNvdW50ZXJDaGFuZ2VkSAASLgoLc2V0X2NoYW5nZWQYCiABKAsyFy5zeW5jbGluZS52MS5TZXRDaGFuZ2VkSAASOAoQY29uZmxpY3RfY2hhbmdlZBgLIAEoCzIcLnN5bmNsaW5lLnYxLkNvbmZsaWN0Q2hhbmdlZEgAQggKBmVmZmVjdCIPCg1SZWNvcmRDcmVhdGVkIg8KDVJlY29yZERlbGV0ZWQiEAoOUmVjb3JkUmVzdG9yZWQiNAoPUmVnaXN0ZXJDaGFuZ2VkEiEKBXZhbHVlGAEgASgLMhIuc3luY2xpbmUudjEuVmFsdWUiYAoLVGV4dENoYW5nZWQSKAoHc3BsaWNlcxgBIAMoCzIXLnN5bmNsaW5lLnYxLlRleHRTcGxpY2USJwoFaHVua3MYAiADKAsyGC5zeW5jbGluZS52MS5TZXR0bGVkSHVuayJQCgpUZXh0U3BsaWNlEhYKDHJldGFpbl9jb3VudBgBIAEoDUgAEhAKBmluc2VydBgCIAEoCUgAEhAKBmRlbGV0ZRgDIAEoCUgAQgYKBHN0ZXAiaAoLU2V0dGxlZEh1bmsSIwoEaHVuaxgBIAEoCzIVLnN5bmNsaW5lLnYxLlRleHRIdW5rEh4KEXN1cHByZXNzZWRfYnlfc2VxGAIgASgESACIAQFCFAoSX3N1cHByZXNzZWRfYnlfc2VxIh8KDkNvdW50ZXJDaGFuZ2VkEg0KBXZhbHVlGAEgASgSIlQKClNldENoYW5nZWQSIQoFYWRkZWQYASADKAsyEi5zeW5jbGluZS52MS5WYWx1ZRIjCgdyZW1vdmVkGAIgAygLMhIuc3luY2xpbmUudjEuVmFsdWUicAoPQ29uZmxpY3RDaGFuZ2VkEi0KBWV2ZW50GAEgASgOMh4uc3luY2xpbmUudjEuQ29uZmxpY3RFdmVudEtpbmQSLgoIY29uZmxpY3QYAiABKAsyHC5zeW5jbGluZS52MS5Db25mbGljdFN1bW1hcnkqhQEKDUNoYW5nZU91dGNvbWUSHgoaQ0hBTkdFX09VVENPTUVfVU5TUEVDSUZJRUQQABIaChZDSEFOR0VfT1VUQ09NRV9BUFBMSUVEEAESGQoVQ0hBTkdFX09VVENPTUVfTUVSR0VEEAISHQoZQ0hBTkdFX09VVENPTUVfQ09ORkxJQ1RFRBADYgZwcm90bzM", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_conflict, file_syncline_v1_operation, file_syncline_v1_value]);
+  fileDesc("ChhzeW5jbGluZS92MS9jaGFuZ2UucHJvdG8SC3N5bmNsaW5lLnYxIpsDCgZDaGFuZ2USCwoDc2VxGAEgASgEEh0KA2RvdBgCIAEoCzIQLnN5bmNsaW5lLnYxLkRvdBIrCgdjb250ZXh0GAMgASgLMhouc3luY2xpbmUudjEuQ2F1c2FsQ29udGV4dBIWCg5jb3JyZWxhdGlvbl9pZBgEIAEoCRISCgpyZXF1ZXN0X2lkGAUgASgJEg0KBWFjdG9yGAYgASgJEi8KC2NsaWVudF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjb21taXRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJAoHZWZmZWN0cxgJIAMoCzITLnN5bmNsaW5lLnYxLkVmZmVjdBIWCg5vcGVyYXRpb25faGFzaBgKIAEoDBINCgVjaGFpbhgLIAEoDBIrCgdvdXRjb21lGAwgASgOMhouc3luY2xpbmUudjEuQ2hhbmdlT3V0Y29tZRIRCgloYXNoX3NhbHQYDSABKAwSDgoGYXV0aG9yGA4gASgJInkKBkVmZmVjdBIrCgZyZWNvcmQYASABKAsyGS5zeW5jbGluZS52MS5SZWNvcmRFZmZlY3RIABI4ChBjb25mbGljdF9jaGFuZ2VkGAIgASgLMhwuc3luY2xpbmUudjEuQ29uZmxpY3RDaGFuZ2VkSABCCAoGZWZmZWN0IsoECgxSZWNvcmRFZmZlY3QSFQoNY29sbGVjdGlvbl9pZBgBIAEoCRIRCglyZWNvcmRfaWQYAiABKAkSFQoIZmllbGRfaWQYAyABKAlIAYgBARI0Cg5yZWNvcmRfY3JlYXRlZBgEIAEoCzIaLnN5bmNsaW5lLnYxLlJlY29yZENyZWF0ZWRIABI0Cg5yZWNvcmRfZGVsZXRlZBgFIAEoCzIaLnN5bmNsaW5lLnYxLlJlY29yZERlbGV0ZWRIABI2Cg9yZWNvcmRfcmVzdG9yZWQYBiABKAsyGy5zeW5jbGluZS52MS5SZWNvcmRSZXN0b3JlZEgAEjgKEHJlZ2lzdGVyX2NoYW5nZWQYByABKAsyHC5zeW5jbGluZS52MS5SZWdpc3RlckNoYW5nZWRIABIwCgx0ZXh0X2NoYW5nZWQYCCABKAsyGC5zeW5jbGluZS52MS5UZXh0Q2hhbmdlZEgAEjYKD2NvdW50ZXJfY2hhbmdlZBgJIAEoCzIbLnN5bmNsaW5lLnYxLkNvdW50ZXJDaGFuZ2VkSAASLgoLc2V0X2NoYW5nZWQYCiABKAsyFy5zeW5jbGluZS52MS5TZXRDaGFuZ2VkSAASMAoMbGlua19jaGFuZ2VkGAsgASgLMhguc3luY2xpbmUudjEuTGlua0NoYW5nZWRIABIyCg1saW5rc19jaGFuZ2VkGAwgASgLMhkuc3luY2xpbmUudjEuTGlua3NDaGFuZ2VkSABCCAoGZWZmZWN0QgsKCV9maWVsZF9pZEoECA0QFCIPCg1SZWNvcmRDcmVhdGVkIg8KDVJlY29yZERlbGV0ZWQiEAoOUmVjb3JkUmVzdG9yZWQiNAoPUmVnaXN0ZXJDaGFuZ2VkEiEKBXZhbHVlGAEgASgLMhIuc3luY2xpbmUudjEuVmFsdWUiYAoLVGV4dENoYW5nZWQSKAoHc3BsaWNlcxgBIAMoCzIXLnN5bmNsaW5lLnYxLlRleHRTcGxpY2USJwoFaHVua3MYAiADKAsyGC5zeW5jbGluZS52MS5TZXR0bGVkSHVuayJdCgpUZXh0U3BsaWNlEhYKDHJldGFpbl9jb3VudBgBIAEoDUgAEhcKDWluc2VydGVkX3RleHQYAiABKAlIABIWCgxkZWxldGVkX3RleHQYAyABKAlIAEIGCgRzdGVwImgKC1NldHRsZWRIdW5rEiMKBGh1bmsYASABKAsyFS5zeW5jbGluZS52MS5UZXh0SHVuaxIeChFzdXBwcmVzc2VkX2J5X3NlcRgCIAEoBEgAiAEBQhQKEl9zdXBwcmVzc2VkX2J5X3NlcSIfCg5Db3VudGVyQ2hhbmdlZBINCgV2YWx1ZRgBIAEoEiJUCgpTZXRDaGFuZ2VkEiEKBWFkZGVkGAEgAygLMhIuc3luY2xpbmUudjEuVmFsdWUSIwoHcmVtb3ZlZBgCIAMoCzISLnN5bmNsaW5lLnYxLlZhbHVlIkEKC0xpbmtDaGFuZ2VkEh0KEHRhcmdldF9yZWNvcmRfaWQYASABKAlIAIgBAUITChFfdGFyZ2V0X3JlY29yZF9pZCJECgxMaW5rc0NoYW5nZWQSGAoQYWRkZWRfcmVjb3JkX2lkcxgBIAMoCRIaChJyZW1vdmVkX3JlY29yZF9pZHMYAiADKAkiaQoPQ29uZmxpY3RDaGFuZ2VkEi0KBWV2ZW50GAEgASgOMh4uc3luY2xpbmUudjEuQ29uZmxpY3RFdmVudEtpbmQSJwoIY29uZmxpY3QYAiABKAsyFS5zeW5jbGluZS52MS5Db25mbGljdCqFAQoNQ2hhbmdlT3V0Y29tZRIeChpDSEFOR0VfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhoKFkNIQU5HRV9PVVRDT01FX0FQUExJRUQQARIZChVDSEFOR0VfT1VUQ09NRV9NRVJHRUQQAhIdChlDSEFOR0VfT1VUQ09NRV9DT05GTElDVEVEEANCeAoPZGV2LnN5bmNsaW5lLnYxUAFaJ3N5bmNsaW5lLmRldi9nZW4vc3luY2xpbmUvdjE7c3luY2xpbmV2MaICA1NZTKoCC1N5bmNsaW5lLlYxugIIU3luY2xpbmXKAgtTeW5jbGluZVxWMeoCDFN5bmNsaW5lOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_conflict, file_syncline_v1_operation, file_syncline_v1_value]);
 
 /**
  * One operation in the order, with what it did.
@@ -130,6 +130,13 @@ export type Change = Message<"syncline.v1.Change"> & {
    * @generated from field: bytes hash_salt = 13;
    */
   hashSalt: Uint8Array;
+
+  /**
+   * Who submitted it, by their credentials; empty while the server asks for none.
+   *
+   * @generated from field: string author = 14;
+   */
+  author: string;
 };
 
 /**
@@ -146,30 +153,69 @@ export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
  */
 export type Effect = Message<"syncline.v1.Effect"> & {
   /**
-   * The record's collection; empty for an effect on a conflict only.
+   * Exactly one is set. A client that does not know what is set MUST stop its feed and say that it needs an update,
+   * unless the frame is `ignorable`.
+   *
+   * @generated from oneof syncline.v1.Effect.effect
+   */
+  effect: {
+    /**
+     * An effect on a record or one of its fields.
+     *
+     * @generated from field: syncline.v1.RecordEffect record = 1;
+     */
+    value: RecordEffect;
+    case: "record";
+  } | {
+    /**
+     * A conflict opened, changed or closed.
+     *
+     * @generated from field: syncline.v1.ConflictChanged conflict_changed = 2;
+     */
+    value: ConflictChanged;
+    case: "conflictChanged";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message syncline.v1.Effect.
+ * Use `create(EffectSchema)` to create a new message.
+ */
+export const EffectSchema: GenMessage<Effect> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_change, 1);
+
+/**
+ * What a change did to a record or to one of its fields.
+ *
+ * @generated from message syncline.v1.RecordEffect
+ */
+export type RecordEffect = Message<"syncline.v1.RecordEffect"> & {
+  /**
+   * The record's collection.
    *
    * @generated from field: string collection_id = 1;
    */
   collectionId: string;
 
   /**
-   * The record; empty for an effect on a conflict only.
+   * The record.
    *
    * @generated from field: string record_id = 2;
    */
   recordId: string;
 
   /**
-   * The field, for effects on a field.
+   * The field; absent for an effect on the record as a whole.
    *
-   * @generated from field: string field_id = 3;
+   * @generated from field: optional string field_id = 3;
    */
-  fieldId: string;
+  fieldId?: string;
 
   /**
-   * Exactly one is set.
+   * Exactly one is set. For a client that does not know what is set, the field becomes opaque: the client keeps the
+   * effect's bytes, shows the field as one that needs a newer version, and goes on with the feed.
    *
-   * @generated from oneof syncline.v1.Effect.effect
+   * @generated from oneof syncline.v1.RecordEffect.effect
    */
   effect: {
     /**
@@ -197,7 +243,7 @@ export type Effect = Message<"syncline.v1.Effect"> & {
     case: "recordRestored";
   } | {
     /**
-     * A register or to-one field has this (provisional) value.
+     * A register field has this (provisional) value.
      *
      * @generated from field: syncline.v1.RegisterChanged register_changed = 7;
      */
@@ -221,7 +267,7 @@ export type Effect = Message<"syncline.v1.Effect"> & {
     case: "counterChanged";
   } | {
     /**
-     * A set or to-many field changed.
+     * A set field changed.
      *
      * @generated from field: syncline.v1.SetChanged set_changed = 10;
      */
@@ -229,21 +275,29 @@ export type Effect = Message<"syncline.v1.Effect"> & {
     case: "setChanged";
   } | {
     /**
-     * A conflict opened, changed or closed.
+     * A to-one field has this (provisional) target.
      *
-     * @generated from field: syncline.v1.ConflictChanged conflict_changed = 11;
+     * @generated from field: syncline.v1.LinkChanged link_changed = 11;
      */
-    value: ConflictChanged;
-    case: "conflictChanged";
+    value: LinkChanged;
+    case: "linkChanged";
+  } | {
+    /**
+     * A to-many field changed.
+     *
+     * @generated from field: syncline.v1.LinksChanged links_changed = 12;
+     */
+    value: LinksChanged;
+    case: "linksChanged";
   } | { case: undefined; value?: undefined };
 };
 
 /**
- * Describes the message syncline.v1.Effect.
- * Use `create(EffectSchema)` to create a new message.
+ * Describes the message syncline.v1.RecordEffect.
+ * Use `create(RecordEffectSchema)` to create a new message.
  */
-export const EffectSchema: GenMessage<Effect> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change, 1);
+export const RecordEffectSchema: GenMessage<RecordEffect> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_change, 2);
 
 /**
  * Effect: the record came into being.
@@ -258,7 +312,7 @@ export type RecordCreated = Message<"syncline.v1.RecordCreated"> & {
  * Use `create(RecordCreatedSchema)` to create a new message.
  */
 export const RecordCreatedSchema: GenMessage<RecordCreated> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change, 2);
+  messageDesc(file_syncline_v1_change, 3);
 
 /**
  * Effect: the record was deleted.
@@ -273,7 +327,7 @@ export type RecordDeleted = Message<"syncline.v1.RecordDeleted"> & {
  * Use `create(RecordDeletedSchema)` to create a new message.
  */
 export const RecordDeletedSchema: GenMessage<RecordDeleted> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change, 3);
+  messageDesc(file_syncline_v1_change, 4);
 
 /**
  * Effect: the record is back.
@@ -288,11 +342,10 @@ export type RecordRestored = Message<"syncline.v1.RecordRestored"> & {
  * Use `create(RecordRestoredSchema)` to create a new message.
  */
 export const RecordRestoredSchema: GenMessage<RecordRestored> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change, 4);
+  messageDesc(file_syncline_v1_change, 5);
 
 /**
- * Effect: the field's value. A to-one field holds its target's id as a string value, or null. A link whose
- * target is deleted stays in the data and is not shown.
+ * Effect: the field's value.
  *
  * @generated from message syncline.v1.RegisterChanged
  */
@@ -310,7 +363,7 @@ export type RegisterChanged = Message<"syncline.v1.RegisterChanged"> & {
  * Use `create(RegisterChangedSchema)` to create a new message.
  */
 export const RegisterChangedSchema: GenMessage<RegisterChanged> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change, 5);
+  messageDesc(file_syncline_v1_change, 6);
 
 /**
  * Effect: a text field changed.
@@ -338,7 +391,7 @@ export type TextChanged = Message<"syncline.v1.TextChanged"> & {
  * Use `create(TextChangedSchema)` to create a new message.
  */
 export const TextChangedSchema: GenMessage<TextChanged> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change, 6);
+  messageDesc(file_syncline_v1_change, 7);
 
 /**
  * One step over a text.
@@ -363,18 +416,18 @@ export type TextSplice = Message<"syncline.v1.TextSplice"> & {
     /**
      * Insert this.
      *
-     * @generated from field: string insert = 2;
+     * @generated from field: string inserted_text = 2;
      */
     value: string;
-    case: "insert";
+    case: "insertedText";
   } | {
     /**
      * Delete exactly this.
      *
-     * @generated from field: string delete = 3;
+     * @generated from field: string deleted_text = 3;
      */
     value: string;
-    case: "delete";
+    case: "deletedText";
   } | { case: undefined; value?: undefined };
 };
 
@@ -383,7 +436,7 @@ export type TextSplice = Message<"syncline.v1.TextSplice"> & {
  * Use `create(TextSpliceSchema)` to create a new message.
  */
 export const TextSpliceSchema: GenMessage<TextSplice> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change, 7);
+  messageDesc(file_syncline_v1_change, 8);
 
 /**
  * An author's hunk and whether it took effect.
@@ -411,7 +464,7 @@ export type SettledHunk = Message<"syncline.v1.SettledHunk"> & {
  * Use `create(SettledHunkSchema)` to create a new message.
  */
 export const SettledHunkSchema: GenMessage<SettledHunk> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change, 8);
+  messageDesc(file_syncline_v1_change, 9);
 
 /**
  * Effect: the counter's value.
@@ -432,10 +485,10 @@ export type CounterChanged = Message<"syncline.v1.CounterChanged"> & {
  * Use `create(CounterChangedSchema)` to create a new message.
  */
 export const CounterChangedSchema: GenMessage<CounterChanged> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change, 9);
+  messageDesc(file_syncline_v1_change, 10);
 
 /**
- * Effect: elements came and went. For a to-many field the elements are target ids.
+ * Effect: elements came and went.
  *
  * @generated from message syncline.v1.SetChanged
  */
@@ -460,7 +513,57 @@ export type SetChanged = Message<"syncline.v1.SetChanged"> & {
  * Use `create(SetChangedSchema)` to create a new message.
  */
 export const SetChangedSchema: GenMessage<SetChanged> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change, 10);
+  messageDesc(file_syncline_v1_change, 11);
+
+/**
+ * Effect: the target of a to-one field. It is given as it is stored, also when the target is deleted, as everywhere: a
+ * restore of the target needs no effect of its own on what links to it.
+ *
+ * @generated from message syncline.v1.LinkChanged
+ */
+export type LinkChanged = Message<"syncline.v1.LinkChanged"> & {
+  /**
+   * The target; absent for none.
+   *
+   * @generated from field: optional string target_record_id = 1;
+   */
+  targetRecordId?: string;
+};
+
+/**
+ * Describes the message syncline.v1.LinkChanged.
+ * Use `create(LinkChangedSchema)` to create a new message.
+ */
+export const LinkChangedSchema: GenMessage<LinkChanged> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_change, 12);
+
+/**
+ * Effect: links of a to-many field came and went. As LinkChanged for deleted targets.
+ *
+ * @generated from message syncline.v1.LinksChanged
+ */
+export type LinksChanged = Message<"syncline.v1.LinksChanged"> & {
+  /**
+   * Targets that were not linked and now are.
+   *
+   * @generated from field: repeated string added_record_ids = 1;
+   */
+  addedRecordIds: string[];
+
+  /**
+   * Targets that were linked and no longer are.
+   *
+   * @generated from field: repeated string removed_record_ids = 2;
+   */
+  removedRecordIds: string[];
+};
+
+/**
+ * Describes the message syncline.v1.LinksChanged.
+ * Use `create(LinksChangedSchema)` to create a new message.
+ */
+export const LinksChangedSchema: GenMessage<LinksChanged> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_change, 13);
 
 /**
  * Effect: a conflict opened, changed or closed.
@@ -478,9 +581,9 @@ export type ConflictChanged = Message<"syncline.v1.ConflictChanged"> & {
   /**
    * The conflict as it is now, without its context (see ConflictService.GetConflict).
    *
-   * @generated from field: syncline.v1.ConflictSummary conflict = 2;
+   * @generated from field: syncline.v1.Conflict conflict = 2;
    */
-  conflict?: ConflictSummary;
+  conflict?: Conflict;
 };
 
 /**
@@ -488,7 +591,7 @@ export type ConflictChanged = Message<"syncline.v1.ConflictChanged"> & {
  * Use `create(ConflictChangedSchema)` to create a new message.
  */
 export const ConflictChangedSchema: GenMessage<ConflictChanged> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change, 11);
+  messageDesc(file_syncline_v1_change, 14);
 
 /**
  * How an operation settled.

@@ -4,21 +4,27 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import type { Cursor } from "./causality_pb.js";
 import { file_syncline_v1_causality } from "./causality_pb.js";
 import type { Change } from "./change_pb.js";
 import { file_syncline_v1_change } from "./change_pb.js";
-import type { ConflictSummary } from "./conflict_pb.js";
+import type { Conflict } from "./conflict_pb.js";
 import { file_syncline_v1_conflict } from "./conflict_pb.js";
+import type { ErrorReason } from "./error_pb.js";
+import { file_syncline_v1_error } from "./error_pb.js";
 import type { Record } from "./record_pb.js";
 import { file_syncline_v1_record } from "./record_pb.js";
+import type { Feature, ServerInfo } from "./server_info_pb.js";
+import { file_syncline_v1_server_info } from "./server_info_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file syncline/v1/change_service.proto.
  */
 export const file_syncline_v1_change_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBzeW5jbGluZS92MS9jaGFuZ2Vfc2VydmljZS5wcm90bxILc3luY2xpbmUudjEi+gEKEFN1YnNjcmliZVJlcXVlc3QSJwoFc3RhcnQYASABKAsyFi5zeW5jbGluZS52MS5GZWVkU3RhcnRIABIzCgthY2tub3dsZWRnZRgCIAEoCzIcLnN5bmNsaW5lLnYxLkZlZWRBY2tub3dsZWRnZUgAEicKBXBhdXNlGAMgASgLMhYuc3luY2xpbmUudjEuRmVlZFBhdXNlSAASKQoGcmVzdW1lGAQgASgLMhcuc3luY2xpbmUudjEuRmVlZFJlc3VtZUgAEikKBmZpbHRlchgFIAEoCzIXLnN5bmNsaW5lLnYxLkZlZWRGaWx0ZXJIAEIJCgdtZXNzYWdlIjYKEVN1YnNjcmliZVJlc3BvbnNlEiEKBWZyYW1lGAEgASgLMhIuc3luY2xpbmUudjEuRnJhbWUiNQoMV2F0Y2hSZXF1ZXN0EiUKBXN0YXJ0GAEgASgLMhYuc3luY2xpbmUudjEuRmVlZFN0YXJ0IjIKDVdhdGNoUmVzcG9uc2USIQoFZnJhbWUYASABKAsyEi5zeW5jbGluZS52MS5GcmFtZSKEAQoJRmVlZFN0YXJ0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCRIjCgZjdXJzb3IYAiABKAsyEy5zeW5jbGluZS52MS5DdXJzb3ISJwoGZmlsdGVyGAMgASgLMhcuc3luY2xpbmUudjEuRmVlZEZpbHRlchITCgtjbGllbnRfbmFtZRgEIAEoCSIkCgpGZWVkRmlsdGVyEhYKDmNvbGxlY3Rpb25faWRzGAEgAygJIigKD0ZlZWRBY2tub3dsZWRnZRIVCg1zZXFfaW5jbHVzaXZlGAEgASgEIgsKCUZlZWRQYXVzZSIMCgpGZWVkUmVzdW1lIosCCgVGcmFtZRIpCgZvcGVuZWQYASABKAsyFy5zeW5jbGluZS52MS5GZWVkT3BlbmVkSAASJwoHY2hhbmdlcxgCIAEoCzIULnN5bmNsaW5lLnYxLkNoYW5nZXNIABItCgpjaGVja3BvaW50GAMgASgLMhcuc3luY2xpbmUudjEuQ2hlY2twb2ludEgAEicKBXJlc2V0GAQgASgLMhYuc3luY2xpbmUudjEuRmVlZFJlc2V0SAASJgoHZ29fYXdheRgFIAEoCzITLnN5bmNsaW5lLnYxLkdvQXdheUgAEiMKBmN1cnNvchgKIAEoCzITLnN5bmNsaW5lLnYxLkN1cnNvckIJCgdjb250ZW50IjYKCkZlZWRPcGVuZWQSEAoIaGVhZF9zZXEYASABKAQSFgoOc2NoZW1hX3ZlcnNpb24YAiABKAQijwEKB0NoYW5nZXMSGgoSZnJvbV9zZXFfZXhjbHVzaXZlGAEgASgEEhgKEHRvX3NlcV9pbmNsdXNpdmUYAiABKAQSJAoHY2hhbmdlcxgDIAMoCzITLnN5bmNsaW5lLnYxLkNoYW5nZRIQCghoZWFkX3NlcRgEIAEoBBIWCg5zY2hlbWFfdmVyc2lvbhgFIAEoBCIeCgpDaGVja3BvaW50EhAKCGhlYWRfc2VxGAEgASgEIjUKCUZlZWRSZXNldBIoCgZyZWFzb24YASABKA4yGC5zeW5jbGluZS52MS5SZXNldFJlYXNvbiIzCgZHb0F3YXkSKQoGcmVhc29uGAEgASgOMhkuc3luY2xpbmUudjEuR29Bd2F5UmVhc29uIlAKD1NuYXBzaG90UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSJwoGZmlsdGVyGAIgASgLMhcuc3luY2xpbmUudjEuRmVlZEZpbHRlciLVAQoQU25hcHNob3RSZXNwb25zZRIjCgZjdXJzb3IYASABKAsyEy5zeW5jbGluZS52MS5DdXJzb3ISLAoHcmVjb3JkcxgCIAMoCzIbLnN5bmNsaW5lLnYxLlJlY29yZFNuYXBzaG90Ei8KCWNvbmZsaWN0cxgDIAMoCzIcLnN5bmNsaW5lLnYxLkNvbmZsaWN0U3VtbWFyeRIQCghjb21wbGV0ZRgEIAEoCBISCgpzZW50X2NvdW50GAUgASgEEhcKD2VzdGltYXRlZF9jb3VudBgGIAEoBCJICg5SZWNvcmRTbmFwc2hvdBIjCgZyZWNvcmQYASABKAsyEy5zeW5jbGluZS52MS5SZWNvcmQSEQoJYXNfb2Zfc2VxGAIgASgEKqEBCgtSZXNldFJlYXNvbhIcChhSRVNFVF9SRUFTT05fVU5TUEVDSUZJRUQQABIaChZSRVNFVF9SRUFTT05fQ09NUEFDVEVEEAESHAoYUkVTRVRfUkVBU09OX1dST05HX0VQT0NIEAISHgoaUkVTRVRfUkVBU09OX0ZVVFVSRV9DVVJTT1IQAxIaChZSRVNFVF9SRUFTT05fRk9SQklEREVOEAQqiQEKDEdvQXdheVJlYXNvbhIeChpHT19BV0FZX1JFQVNPTl9VTlNQRUNJRklFRBAAEhsKF0dPX0FXQVlfUkVBU09OX0RSQUlOSU5HEAESGgoWR09fQVdBWV9SRUFTT05fTUFYX0FHRRACEiAKHEdPX0FXQVlfUkVBU09OX1NMT1dfQ09OU1VNRVIQAzLsAQoNQ2hhbmdlU2VydmljZRJOCglTdWJzY3JpYmUSHS5zeW5jbGluZS52MS5TdWJzY3JpYmVSZXF1ZXN0Gh4uc3luY2xpbmUudjEuU3Vic2NyaWJlUmVzcG9uc2UoATABEkAKBVdhdGNoEhkuc3luY2xpbmUudjEuV2F0Y2hSZXF1ZXN0Ghouc3luY2xpbmUudjEuV2F0Y2hSZXNwb25zZTABEkkKCFNuYXBzaG90Ehwuc3luY2xpbmUudjEuU25hcHNob3RSZXF1ZXN0Gh0uc3luY2xpbmUudjEuU25hcHNob3RSZXNwb25zZTABYgZwcm90bzM", [file_syncline_v1_causality, file_syncline_v1_change, file_syncline_v1_conflict, file_syncline_v1_record]);
+  fileDesc("CiBzeW5jbGluZS92MS9jaGFuZ2Vfc2VydmljZS5wcm90bxILc3luY2xpbmUudjEiwAIKEFN1YnNjcmliZVJlcXVlc3QSFwoPc3Vic2NyaXB0aW9uX2lkGAEgASgNEicKBXN0YXJ0GAIgASgLMhYuc3luY2xpbmUudjEuRmVlZFN0YXJ0SAASMwoLYWNrbm93bGVkZ2UYAyABKAsyHC5zeW5jbGluZS52MS5GZWVkQWNrbm93bGVkZ2VIABInCgVwYXVzZRgEIAEoCzIWLnN5bmNsaW5lLnYxLkZlZWRQYXVzZUgAEikKBnJlc3VtZRgFIAEoCzIXLnN5bmNsaW5lLnYxLkZlZWRSZXN1bWVIABIpCgZmaWx0ZXIYBiABKAsyFy5zeW5jbGluZS52MS5GZWVkRmlsdGVySAASJQoEc3RvcBgHIAEoCzIVLnN5bmNsaW5lLnYxLkZlZWRTdG9wSABCCQoHbWVzc2FnZUoECAgQCSI2ChFTdWJzY3JpYmVSZXNwb25zZRIhCgVmcmFtZRgBIAEoCzISLnN5bmNsaW5lLnYxLkZyYW1lIjUKDFdhdGNoUmVxdWVzdBIlCgVzdGFydBgBIAEoCzIWLnN5bmNsaW5lLnYxLkZlZWRTdGFydCIyCg1XYXRjaFJlc3BvbnNlEiEKBWZyYW1lGAEgASgLMhIuc3luY2xpbmUudjEuRnJhbWUiyAIKCUZlZWRTdGFydBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSJQoGY3Vyc29yGAIgASgLMhMuc3luY2xpbmUudjEuQ3Vyc29ySAASLwoJYmVnaW5uaW5nGAMgASgLMhouc3luY2xpbmUudjEuRnJvbUJlZ2lubmluZ0gAEiUKBGhlYWQYBCABKAsyFS5zeW5jbGluZS52MS5Gcm9tSGVhZEgAEi0KCHNuYXBzaG90GAUgASgLMhkuc3luY2xpbmUudjEuRnJvbVNuYXBzaG90SAASJwoGZmlsdGVyGAYgASgLMhcuc3luY2xpbmUudjEuRmVlZEZpbHRlchITCgtjbGllbnRfbmFtZRgHIAEoCRIpCgt1bmRlcnN0YW5kcxgIIAMoDjIULnN5bmNsaW5lLnYxLkZlYXR1cmVCCAoGb3JpZ2luSgQICRAKIg8KDUZyb21CZWdpbm5pbmciCgoIRnJvbUhlYWQiDgoMRnJvbVNuYXBzaG90IiQKCkZlZWRGaWx0ZXISFgoOY29sbGVjdGlvbl9pZHMYASADKAkiKAoPRmVlZEFja25vd2xlZGdlEhUKDXNlcV9pbmNsdXNpdmUYASABKAQiCwoJRmVlZFBhdXNlIgwKCkZlZWRSZXN1bWUiCgoIRmVlZFN0b3Ai0AQKBUZyYW1lEikKBm9wZW5lZBgBIAEoCzIXLnN5bmNsaW5lLnYxLkZlZWRPcGVuZWRIABInCgdjaGFuZ2VzGAIgASgLMhQuc3luY2xpbmUudjEuQ2hhbmdlc0gAEi0KCmNoZWNrcG9pbnQYAyABKAsyFy5zeW5jbGluZS52MS5DaGVja3BvaW50SAASMgoNaGlzdG9yeV9yZXNldBgEIAEoCzIZLnN5bmNsaW5lLnYxLkhpc3RvcnlSZXNldEgAEiYKB2dvX2F3YXkYBSABKAsyEy5zeW5jbGluZS52MS5Hb0F3YXlIABIyCg1sb2FkaW5nX2JlZ3VuGAYgASgLMhkuc3luY2xpbmUudjEuTG9hZGluZ0JlZ3VuSAASNgoPcmVjb3Jkc19lbnRlcmVkGAcgASgLMhsuc3luY2xpbmUudjEuUmVjb3Jkc0VudGVyZWRIABIwCgxyZWNvcmRzX2xlZnQYCCABKAsyGC5zeW5jbGluZS52MS5SZWNvcmRzTGVmdEgAEjgKEGxvYWRpbmdfZmluaXNoZWQYCSABKAsyHC5zeW5jbGluZS52MS5Mb2FkaW5nRmluaXNoZWRIABIuCgtmZWVkX2ZhaWxlZBgUIAEoCzIXLnN5bmNsaW5lLnYxLkZlZWRGYWlsZWRIABIjCgZjdXJzb3IYCiABKAsyEy5zeW5jbGluZS52MS5DdXJzb3ISEQoJaWdub3JhYmxlGAsgASgIEhcKD3N1YnNjcmlwdGlvbl9pZBgMIAEoDUIJCgdjb250ZW50SgQIDRAUInQKCkZlZWRPcGVuZWQSEAoIaGVhZF9zZXEYASABKAQSFgoOc2NoZW1hX3ZlcnNpb24YAiABKAQSEwoLaG9yaXpvbl9zZXEYAyABKAQSJwoGc2VydmVyGAQgASgLMhcuc3luY2xpbmUudjEuU2VydmVySW5mbyKPAQoHQ2hhbmdlcxIaChJmcm9tX3NlcV9leGNsdXNpdmUYASABKAQSGAoQdG9fc2VxX2luY2x1c2l2ZRgCIAEoBBIkCgdjaGFuZ2VzGAMgAygLMhMuc3luY2xpbmUudjEuQ2hhbmdlEhAKCGhlYWRfc2VxGAQgASgEEhYKDnNjaGVtYV92ZXJzaW9uGAUgASgEIh4KCkNoZWNrcG9pbnQSEAoIaGVhZF9zZXEYASABKAQiUwoMTG9hZGluZ0JlZ3VuEhQKDGZyb21fc2NyYXRjaBgBIAEoCBIXCg9lc3RpbWF0ZWRfY291bnQYAiABKAQSFAoMZmlsdGVyX2NvdW50GAMgASgNIn4KDlJlY29yZHNFbnRlcmVkEiwKB3JlY29yZHMYASADKAsyGy5zeW5jbGluZS52MS5SZWNvcmRTbmFwc2hvdBIoCgljb25mbGljdHMYAiADKAsyFS5zeW5jbGluZS52MS5Db25mbGljdBIUCgxsb2FkZWRfY291bnQYAyABKAQiNwoLUmVjb3Jkc0xlZnQSKAoHcmVjb3JkcxgBIAMoCzIXLnN5bmNsaW5lLnYxLlJlY29yZExlZnQiYAoKUmVjb3JkTGVmdBIVCg1jb2xsZWN0aW9uX2lkGAEgASgJEhEKCXJlY29yZF9pZBgCIAEoCRIoCgZyZWFzb24YAyABKA4yGC5zeW5jbGluZS52MS5MZWF2ZVJlYXNvbiJCCg9Mb2FkaW5nRmluaXNoZWQSFAoMbG9hZGVkX2NvdW50GAEgASgEEhkKEWNvbXBsZXRlX2Zyb21fc2VxGAIgASgEItECCgpGZWVkRmFpbGVkEigKBnJlYXNvbhgBIAEoDjIYLnN5bmNsaW5lLnYxLkVycm9yUmVhc29uEg8KB21lc3NhZ2UYAiABKAkSNwoIbWV0YWRhdGEYAyADKAsyJS5zeW5jbGluZS52MS5GZWVkRmFpbGVkLk1ldGFkYXRhRW50cnkSOwoKdmlvbGF0aW9ucxgEIAMoCzInLnN5bmNsaW5lLnYxLkZlZWRGYWlsZWQuVmlvbGF0aW9uc0VudHJ5Ei4KC3JldHJ5X2RlbGF5GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoxCg9WaW9sYXRpb25zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI4CgxIaXN0b3J5UmVzZXQSKAoGcmVhc29uGAEgASgOMhguc3luY2xpbmUudjEuUmVzZXRSZWFzb24iRAoGR29Bd2F5EikKBnJlYXNvbhgBIAEoDjIZLnN5bmNsaW5lLnYxLkdvQXdheVJlYXNvbhIPCgdhZGRyZXNzGAIgASgJIncKD1NuYXBzaG90UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSJwoGZmlsdGVyGAIgASgLMhcuc3luY2xpbmUudjEuRmVlZEZpbHRlchIlCghhdF9sZWFzdBgDIAEoCzITLnN5bmNsaW5lLnYxLkN1cnNvciLOAQoQU25hcHNob3RSZXNwb25zZRIjCgZjdXJzb3IYASABKAsyEy5zeW5jbGluZS52MS5DdXJzb3ISLAoHcmVjb3JkcxgCIAMoCzIbLnN5bmNsaW5lLnYxLlJlY29yZFNuYXBzaG90EigKCWNvbmZsaWN0cxgDIAMoCzIVLnN5bmNsaW5lLnYxLkNvbmZsaWN0EhAKCGNvbXBsZXRlGAQgASgIEhIKCnNlbnRfY291bnQYBSABKAQSFwoPZXN0aW1hdGVkX2NvdW50GAYgASgEIkgKDlJlY29yZFNuYXBzaG90EiMKBnJlY29yZBgBIAEoCzITLnN5bmNsaW5lLnYxLlJlY29yZBIRCglhc19vZl9zZXEYAiABKAQqqwEKC0xlYXZlUmVhc29uEhwKGExFQVZFX1JFQVNPTl9VTlNQRUNJRklFRBAAEiIKHkxFQVZFX1JFQVNPTl9OT19MT05HRVJfTUFUQ0hFUxABEh0KGUxFQVZFX1JFQVNPTl9CRVlPTkRfTElNSVQQAhIhCh1MRUFWRV9SRUFTT05fQUNDRVNTX1dJVEhEUkFXThADEhgKFExFQVZFX1JFQVNPTl9ERUxFVEVEEAQqoQEKC1Jlc2V0UmVhc29uEhwKGFJFU0VUX1JFQVNPTl9VTlNQRUNJRklFRBAAEhoKFlJFU0VUX1JFQVNPTl9DT01QQUNURUQQARIcChhSRVNFVF9SRUFTT05fV1JPTkdfRVBPQ0gQAhIeChpSRVNFVF9SRUFTT05fRlVUVVJFX0NVUlNPUhADEhoKFlJFU0VUX1JFQVNPTl9GT1JCSURERU4QBCrLAQoMR29Bd2F5UmVhc29uEh4KGkdPX0FXQVlfUkVBU09OX1VOU1BFQ0lGSUVEEAASGwoXR09fQVdBWV9SRUFTT05fRFJBSU5JTkcQARIaChZHT19BV0FZX1JFQVNPTl9NQVhfQUdFEAISIAocR09fQVdBWV9SRUFTT05fU0xPV19DT05TVU1FUhADEiYKIkdPX0FXQVlfUkVBU09OX0NSRURFTlRJQUxTX0VYUElSRUQQBBIYChRHT19BV0FZX1JFQVNPTl9NT1ZFRBAFMvYBCg1DaGFuZ2VTZXJ2aWNlEk4KCVN1YnNjcmliZRIdLnN5bmNsaW5lLnYxLlN1YnNjcmliZVJlcXVlc3QaHi5zeW5jbGluZS52MS5TdWJzY3JpYmVSZXNwb25zZSgBMAESRQoFV2F0Y2gSGS5zeW5jbGluZS52MS5XYXRjaFJlcXVlc3QaGi5zeW5jbGluZS52MS5XYXRjaFJlc3BvbnNlIgOQAgEwARJOCghTbmFwc2hvdBIcLnN5bmNsaW5lLnYxLlNuYXBzaG90UmVxdWVzdBodLnN5bmNsaW5lLnYxLlNuYXBzaG90UmVzcG9uc2UiA5ACATABQngKD2Rldi5zeW5jbGluZS52MVABWidzeW5jbGluZS5kZXYvZ2VuL3N5bmNsaW5lL3YxO3N5bmNsaW5ldjGiAgNTWUyqAgtTeW5jbGluZS5WMboCCFN5bmNsaW5lygILU3luY2xpbmVcVjHqAgxTeW5jbGluZTo6VjFiBnByb3RvMw", [file_google_protobuf_duration, file_syncline_v1_causality, file_syncline_v1_change, file_syncline_v1_conflict, file_syncline_v1_error, file_syncline_v1_record, file_syncline_v1_server_info]);
 
 /**
  * Message of ChangeService.Subscribe.
@@ -27,15 +33,23 @@ export const file_syncline_v1_change_service: GenFile = /*@__PURE__*/
  */
 export type SubscribeRequest = Message<"syncline.v1.SubscribeRequest"> & {
   /**
+   * Which feed of this stream the message is for. The client chooses the numbers, upwards; a client with one feed may
+   * leave out this field everywhere, which is the same as 0.
+   *
+   * @generated from field: uint32 subscription_id = 1;
+   */
+  subscriptionId: number;
+
+  /**
    * Exactly one is set.
    *
    * @generated from oneof syncline.v1.SubscribeRequest.message
    */
   message: {
     /**
-     * Opens the feed; first message only.
+     * Opens the feed.
      *
-     * @generated from field: syncline.v1.FeedStart start = 1;
+     * @generated from field: syncline.v1.FeedStart start = 2;
      */
     value: FeedStart;
     case: "start";
@@ -43,7 +57,7 @@ export type SubscribeRequest = Message<"syncline.v1.SubscribeRequest"> & {
     /**
      * Everything up to this position is durable at the client.
      *
-     * @generated from field: syncline.v1.FeedAcknowledge acknowledge = 2;
+     * @generated from field: syncline.v1.FeedAcknowledge acknowledge = 3;
      */
     value: FeedAcknowledge;
     case: "acknowledge";
@@ -51,7 +65,7 @@ export type SubscribeRequest = Message<"syncline.v1.SubscribeRequest"> & {
     /**
      * Send no changes until `resume`; checkpoints go on.
      *
-     * @generated from field: syncline.v1.FeedPause pause = 3;
+     * @generated from field: syncline.v1.FeedPause pause = 4;
      */
     value: FeedPause;
     case: "pause";
@@ -59,18 +73,27 @@ export type SubscribeRequest = Message<"syncline.v1.SubscribeRequest"> & {
     /**
      * Send changes again, from where they stopped.
      *
-     * @generated from field: syncline.v1.FeedResume resume = 4;
+     * @generated from field: syncline.v1.FeedResume resume = 5;
      */
     value: FeedResume;
     case: "resume";
   } | {
     /**
-     * Another choice of collections, from the next frame on.
+     * Another choice of collections. The feed loads what the choices differ in (see ChangeService), and says so with
+     * `loading_begun` and `loading_finished` even when that is nothing.
      *
-     * @generated from field: syncline.v1.FeedFilter filter = 5;
+     * @generated from field: syncline.v1.FeedFilter filter = 6;
      */
     value: FeedFilter;
     case: "filter";
+  } | {
+    /**
+     * Ends the feed. Frames that were on their way still arrive.
+     *
+     * @generated from field: syncline.v1.FeedStop stop = 7;
+     */
+    value: FeedStop;
+    case: "stop";
   } | { case: undefined; value?: undefined };
 };
 
@@ -158,25 +181,65 @@ export type FeedStart = Message<"syncline.v1.FeedStart"> & {
   workspaceId: string;
 
   /**
-   * Where to go on; absent: from the beginning of the history.
+   * Where the feed starts. Exactly one is set (INVALID_REQUEST). A feed that starts from a cursor brings everything that
+   * the filter lets through and the cursor's own did not: see ChangeService.
    *
-   * @generated from field: syncline.v1.Cursor cursor = 2;
+   * @generated from oneof syncline.v1.FeedStart.origin
    */
-  cursor?: Cursor;
+  origin: {
+    /**
+     * After what was delivered up to here. The cursor of a frame, or of a chunk of a snapshot.
+     *
+     * @generated from field: syncline.v1.Cursor cursor = 2;
+     */
+    value: Cursor;
+    case: "cursor";
+  } | {
+    /**
+     * At the beginning of the history. Answered with a reset COMPACTED where that is gone. Nothing is loaded.
+     *
+     * @generated from field: syncline.v1.FromBeginning beginning = 3;
+     */
+    value: FromBeginning;
+    case: "beginning";
+  } | {
+    /**
+     * After the newest position: only what comes from now on. Nothing is loaded.
+     *
+     * @generated from field: syncline.v1.FromHead head = 4;
+     */
+    value: FromHead;
+    case: "head";
+  } | {
+    /**
+     * With all records as they are now, and then with what comes after.
+     *
+     * @generated from field: syncline.v1.FromSnapshot snapshot = 5;
+     */
+    value: FromSnapshot;
+    case: "snapshot";
+  } | { case: undefined; value?: undefined };
 
   /**
-   * Which changes are wanted.
+   * Which changes are wanted; absent: all of them.
    *
-   * @generated from field: syncline.v1.FeedFilter filter = 3;
+   * @generated from field: syncline.v1.FeedFilter filter = 6;
    */
   filter?: FeedFilter;
 
   /**
    * A name for this client in lists and logs, at most 128 bytes.
    *
-   * @generated from field: string client_name = 4;
+   * @generated from field: string client_name = 7;
    */
   clientName: string;
+
+  /**
+   * What the client can take in, beyond the first version of this protocol.
+   *
+   * @generated from field: repeated syncline.v1.Feature understands = 8;
+   */
+  understands: Feature[];
 };
 
 /**
@@ -185,6 +248,51 @@ export type FeedStart = Message<"syncline.v1.FeedStart"> & {
  */
 export const FeedStartSchema: GenMessage<FeedStart> = /*@__PURE__*/
   messageDesc(file_syncline_v1_change_service, 4);
+
+/**
+ * A feed from the beginning of the history.
+ *
+ * @generated from message syncline.v1.FromBeginning
+ */
+export type FromBeginning = Message<"syncline.v1.FromBeginning"> & {
+};
+
+/**
+ * Describes the message syncline.v1.FromBeginning.
+ * Use `create(FromBeginningSchema)` to create a new message.
+ */
+export const FromBeginningSchema: GenMessage<FromBeginning> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_change_service, 5);
+
+/**
+ * A feed of what comes from now on.
+ *
+ * @generated from message syncline.v1.FromHead
+ */
+export type FromHead = Message<"syncline.v1.FromHead"> & {
+};
+
+/**
+ * Describes the message syncline.v1.FromHead.
+ * Use `create(FromHeadSchema)` to create a new message.
+ */
+export const FromHeadSchema: GenMessage<FromHead> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_change_service, 6);
+
+/**
+ * A feed that brings all records first.
+ *
+ * @generated from message syncline.v1.FromSnapshot
+ */
+export type FromSnapshot = Message<"syncline.v1.FromSnapshot"> & {
+};
+
+/**
+ * Describes the message syncline.v1.FromSnapshot.
+ * Use `create(FromSnapshotSchema)` to create a new message.
+ */
+export const FromSnapshotSchema: GenMessage<FromSnapshot> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_change_service, 7);
 
 /**
  * Which changes a feed carries.
@@ -206,7 +314,7 @@ export type FeedFilter = Message<"syncline.v1.FeedFilter"> & {
  * Use `create(FeedFilterSchema)` to create a new message.
  */
 export const FeedFilterSchema: GenMessage<FeedFilter> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change_service, 5);
+  messageDesc(file_syncline_v1_change_service, 8);
 
 /**
  * Everything up to a position is durable at the client.
@@ -227,7 +335,7 @@ export type FeedAcknowledge = Message<"syncline.v1.FeedAcknowledge"> & {
  * Use `create(FeedAcknowledgeSchema)` to create a new message.
  */
 export const FeedAcknowledgeSchema: GenMessage<FeedAcknowledge> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change_service, 6);
+  messageDesc(file_syncline_v1_change_service, 9);
 
 /**
  * Send no changes for now.
@@ -242,7 +350,7 @@ export type FeedPause = Message<"syncline.v1.FeedPause"> & {
  * Use `create(FeedPauseSchema)` to create a new message.
  */
 export const FeedPauseSchema: GenMessage<FeedPause> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change_service, 7);
+  messageDesc(file_syncline_v1_change_service, 10);
 
 /**
  * Send changes again.
@@ -257,7 +365,22 @@ export type FeedResume = Message<"syncline.v1.FeedResume"> & {
  * Use `create(FeedResumeSchema)` to create a new message.
  */
 export const FeedResumeSchema: GenMessage<FeedResume> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change_service, 8);
+  messageDesc(file_syncline_v1_change_service, 11);
+
+/**
+ * End the feed.
+ *
+ * @generated from message syncline.v1.FeedStop
+ */
+export type FeedStop = Message<"syncline.v1.FeedStop"> & {
+};
+
+/**
+ * Describes the message syncline.v1.FeedStop.
+ * Use `create(FeedStopSchema)` to create a new message.
+ */
+export const FeedStopSchema: GenMessage<FeedStop> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_change_service, 12);
 
 /**
  * One message of a feed.
@@ -266,7 +389,8 @@ export const FeedResumeSchema: GenMessage<FeedResume> = /*@__PURE__*/
  */
 export type Frame = Message<"syncline.v1.Frame"> & {
   /**
-   * Exactly one is set; a client MUST ignore a frame with content it does not know.
+   * Exactly one is set. A client that does not know what is set MUST stop the feed and say that it needs an update,
+   * unless the frame is `ignorable`.
    *
    * @generated from oneof syncline.v1.Frame.content
    */
@@ -298,26 +422,80 @@ export type Frame = Message<"syncline.v1.Frame"> & {
     /**
      * The cursor cannot be resumed; last frame.
      *
-     * @generated from field: syncline.v1.FeedReset reset = 4;
+     * @generated from field: syncline.v1.HistoryReset history_reset = 4;
      */
-    value: FeedReset;
-    case: "reset";
+    value: HistoryReset;
+    case: "historyReset";
   } | {
     /**
-     * The server ends the stream; last frame.
+     * The server ends the feed; last frame.
      *
      * @generated from field: syncline.v1.GoAway go_away = 5;
      */
     value: GoAway;
     case: "goAway";
+  } | {
+    /**
+     * Records are going to be loaded.
+     *
+     * @generated from field: syncline.v1.LoadingBegun loading_begun = 6;
+     */
+    value: LoadingBegun;
+    case: "loadingBegun";
+  } | {
+    /**
+     * Whole records.
+     *
+     * @generated from field: syncline.v1.RecordsEntered records_entered = 7;
+     */
+    value: RecordsEntered;
+    case: "recordsEntered";
+  } | {
+    /**
+     * Records that are no longer part of the feed.
+     *
+     * @generated from field: syncline.v1.RecordsLeft records_left = 8;
+     */
+    value: RecordsLeft;
+    case: "recordsLeft";
+  } | {
+    /**
+     * Everything that the feed was asked for has been loaded.
+     *
+     * @generated from field: syncline.v1.LoadingFinished loading_finished = 9;
+     */
+    value: LoadingFinished;
+    case: "loadingFinished";
+  } | {
+    /**
+     * The feed ends with an error while others of its stream go on; its last frame.
+     *
+     * @generated from field: syncline.v1.FeedFailed feed_failed = 20;
+     */
+    value: FeedFailed;
+    case: "feedFailed";
   } | { case: undefined; value?: undefined };
 
   /**
-   * Resumes after this frame.
+   * Resumes after this frame; absent in feed_failed, whose feed resumes after its frame before.
    *
    * @generated from field: syncline.v1.Cursor cursor = 10;
    */
   cursor?: Cursor;
+
+  /**
+   * A client that does not know the content may go on without it.
+   *
+   * @generated from field: bool ignorable = 11;
+   */
+  ignorable: boolean;
+
+  /**
+   * Which feed of the stream it belongs to, as the client numbered it.
+   *
+   * @generated from field: uint32 subscription_id = 12;
+   */
+  subscriptionId: number;
 };
 
 /**
@@ -325,7 +503,7 @@ export type Frame = Message<"syncline.v1.Frame"> & {
  * Use `create(FrameSchema)` to create a new message.
  */
 export const FrameSchema: GenMessage<Frame> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change_service, 9);
+  messageDesc(file_syncline_v1_change_service, 13);
 
 /**
  * First frame of a feed.
@@ -346,6 +524,20 @@ export type FeedOpened = Message<"syncline.v1.FeedOpened"> & {
    * @generated from field: uint64 schema_version = 2;
    */
   schemaVersion: bigint;
+
+  /**
+   * The history up to here is compacted: a cursor before it is answered with a reset. 0: all of it is there.
+   *
+   * @generated from field: uint64 horizon_seq = 3;
+   */
+  horizonSeq: bigint;
+
+  /**
+   * What the server is and can do.
+   *
+   * @generated from field: syncline.v1.ServerInfo server = 4;
+   */
+  server?: ServerInfo;
 };
 
 /**
@@ -353,7 +545,7 @@ export type FeedOpened = Message<"syncline.v1.FeedOpened"> & {
  * Use `create(FeedOpenedSchema)` to create a new message.
  */
 export const FeedOpenedSchema: GenMessage<FeedOpened> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change_service, 10);
+  messageDesc(file_syncline_v1_change_service, 14);
 
 /**
  * A run of changes without a gap.
@@ -402,7 +594,7 @@ export type Changes = Message<"syncline.v1.Changes"> & {
  * Use `create(ChangesSchema)` to create a new message.
  */
 export const ChangesSchema: GenMessage<Changes> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change_service, 11);
+  messageDesc(file_syncline_v1_change_service, 15);
 
 /**
  * Everything up to the frame's cursor was sent before this frame.
@@ -423,14 +615,218 @@ export type Checkpoint = Message<"syncline.v1.Checkpoint"> & {
  * Use `create(CheckpointSchema)` to create a new message.
  */
 export const CheckpointSchema: GenMessage<Checkpoint> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change_service, 12);
+  messageDesc(file_syncline_v1_change_service, 16);
+
+/**
+ * Records are going to be loaded, or, after a cut, go on being loaded.
+ *
+ * @generated from message syncline.v1.LoadingBegun
+ */
+export type LoadingBegun = Message<"syncline.v1.LoadingBegun"> & {
+  /**
+   * Whether everything the client has through this feed is to be dropped first, because what follows is all there is.
+   *
+   * @generated from field: bool from_scratch = 1;
+   */
+  fromScratch: boolean;
+
+  /**
+   * How many records there are to load altogether, about: for a progress bar.
+   *
+   * @generated from field: uint64 estimated_count = 2;
+   */
+  estimatedCount: bigint;
+
+  /**
+   * How many messages `filter` of this stream the feed has taken in: what is loaded now is what the last of them asked for.
+   * A client that has sent more of them waits for another `loading_begun`.
+   *
+   * @generated from field: uint32 filter_count = 3;
+   */
+  filterCount: number;
+};
+
+/**
+ * Describes the message syncline.v1.LoadingBegun.
+ * Use `create(LoadingBegunSchema)` to create a new message.
+ */
+export const LoadingBegunSchema: GenMessage<LoadingBegun> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_change_service, 17);
+
+/**
+ * Whole records, which the client puts in the place of what it has of them.
+ *
+ * @generated from message syncline.v1.RecordsEntered
+ */
+export type RecordsEntered = Message<"syncline.v1.RecordsEntered"> & {
+  /**
+   * The records, deleted ones included (Record.deleted).
+   *
+   * @generated from field: repeated syncline.v1.RecordSnapshot records = 1;
+   */
+  records: RecordSnapshot[];
+
+  /**
+   * All live conflicts of these records, as of the same position.
+   *
+   * @generated from field: repeated syncline.v1.Conflict conflicts = 2;
+   */
+  conflicts: Conflict[];
+
+  /**
+   * Records loaded so far.
+   *
+   * @generated from field: uint64 loaded_count = 3;
+   */
+  loadedCount: bigint;
+};
+
+/**
+ * Describes the message syncline.v1.RecordsEntered.
+ * Use `create(RecordsEnteredSchema)` to create a new message.
+ */
+export const RecordsEnteredSchema: GenMessage<RecordsEntered> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_change_service, 18);
+
+/**
+ * Records that are no longer part of the feed. Their conflicts leave with them. A client may never have had some of them.
+ *
+ * @generated from message syncline.v1.RecordsLeft
+ */
+export type RecordsLeft = Message<"syncline.v1.RecordsLeft"> & {
+  /**
+   * The records.
+   *
+   * @generated from field: repeated syncline.v1.RecordLeft records = 1;
+   */
+  records: RecordLeft[];
+};
+
+/**
+ * Describes the message syncline.v1.RecordsLeft.
+ * Use `create(RecordsLeftSchema)` to create a new message.
+ */
+export const RecordsLeftSchema: GenMessage<RecordsLeft> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_change_service, 19);
+
+/**
+ * A record that is no longer part of the feed.
+ *
+ * @generated from message syncline.v1.RecordLeft
+ */
+export type RecordLeft = Message<"syncline.v1.RecordLeft"> & {
+  /**
+   * Its collection.
+   *
+   * @generated from field: string collection_id = 1;
+   */
+  collectionId: string;
+
+  /**
+   * Its id.
+   *
+   * @generated from field: string record_id = 2;
+   */
+  recordId: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: syncline.v1.LeaveReason reason = 3;
+   */
+  reason: LeaveReason;
+};
+
+/**
+ * Describes the message syncline.v1.RecordLeft.
+ * Use `create(RecordLeftSchema)` to create a new message.
+ */
+export const RecordLeftSchema: GenMessage<RecordLeft> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_change_service, 20);
+
+/**
+ * Everything that the feed was asked for has been loaded: what is not there does not exist.
+ *
+ * @generated from message syncline.v1.LoadingFinished
+ */
+export type LoadingFinished = Message<"syncline.v1.LoadingFinished"> & {
+  /**
+   * Records loaded.
+   *
+   * @generated from field: uint64 loaded_count = 1;
+   */
+  loadedCount: bigint;
+
+  /**
+   * As far as loading has seen. A client that wants a state of one moment shows the records when its position gets there.
+   *
+   * @generated from field: uint64 complete_from_seq = 2;
+   */
+  completeFromSeq: bigint;
+};
+
+/**
+ * Describes the message syncline.v1.LoadingFinished.
+ * Use `create(LoadingFinishedSchema)` to create a new message.
+ */
+export const LoadingFinishedSchema: GenMessage<LoadingFinished> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_change_service, 21);
+
+/**
+ * The feed ends with an error. What a failed call says with its status and details stands in its fields.
+ *
+ * @generated from message syncline.v1.FeedFailed
+ */
+export type FeedFailed = Message<"syncline.v1.FeedFailed"> & {
+  /**
+   * Why.
+   *
+   * @generated from field: syncline.v1.ErrorReason reason = 1;
+   */
+  reason: ErrorReason;
+
+  /**
+   * The same in words, with what to do.
+   *
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * The variable parts, as documented on the reason.
+   *
+   * @generated from field: map<string, string> metadata = 3;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * For INVALID_REQUEST: what is wrong, by the path of the field.
+   *
+   * @generated from field: map<string, string> violations = 4;
+   */
+  violations: { [key: string]: string };
+
+  /**
+   * When to start again, for an error that passes.
+   *
+   * @generated from field: google.protobuf.Duration retry_delay = 5;
+   */
+  retryDelay?: Duration;
+};
+
+/**
+ * Describes the message syncline.v1.FeedFailed.
+ * Use `create(FeedFailedSchema)` to create a new message.
+ */
+export const FeedFailedSchema: GenMessage<FeedFailed> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_change_service, 22);
 
 /**
  * The cursor cannot be resumed.
  *
- * @generated from message syncline.v1.FeedReset
+ * @generated from message syncline.v1.HistoryReset
  */
-export type FeedReset = Message<"syncline.v1.FeedReset"> & {
+export type HistoryReset = Message<"syncline.v1.HistoryReset"> & {
   /**
    * Why.
    *
@@ -440,14 +836,14 @@ export type FeedReset = Message<"syncline.v1.FeedReset"> & {
 };
 
 /**
- * Describes the message syncline.v1.FeedReset.
- * Use `create(FeedResetSchema)` to create a new message.
+ * Describes the message syncline.v1.HistoryReset.
+ * Use `create(HistoryResetSchema)` to create a new message.
  */
-export const FeedResetSchema: GenMessage<FeedReset> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change_service, 13);
+export const HistoryResetSchema: GenMessage<HistoryReset> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_change_service, 23);
 
 /**
- * The server ends the stream.
+ * The server ends the feed.
  *
  * @generated from message syncline.v1.GoAway
  */
@@ -458,6 +854,13 @@ export type GoAway = Message<"syncline.v1.GoAway"> & {
    * @generated from field: syncline.v1.GoAwayReason reason = 1;
    */
   reason: GoAwayReason;
+
+  /**
+   * Where to go on instead, as an address for clients; empty: at the same one.
+   *
+   * @generated from field: string address = 2;
+   */
+  address: string;
 };
 
 /**
@@ -465,7 +868,7 @@ export type GoAway = Message<"syncline.v1.GoAway"> & {
  * Use `create(GoAwaySchema)` to create a new message.
  */
 export const GoAwaySchema: GenMessage<GoAway> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change_service, 14);
+  messageDesc(file_syncline_v1_change_service, 24);
 
 /**
  * Request of ChangeService.Snapshot.
@@ -481,11 +884,18 @@ export type SnapshotRequest = Message<"syncline.v1.SnapshotRequest"> & {
   workspaceId: string;
 
   /**
-   * Only these collections; empty means all.
+   * Only these collections; absent or empty: all.
    *
    * @generated from field: syncline.v1.FeedFilter filter = 2;
    */
   filter?: FeedFilter;
+
+  /**
+   * The snapshot contains at least everything up to here (see RecordService).
+   *
+   * @generated from field: syncline.v1.Cursor at_least = 3;
+   */
+  atLeast?: Cursor;
 };
 
 /**
@@ -493,7 +903,7 @@ export type SnapshotRequest = Message<"syncline.v1.SnapshotRequest"> & {
  * Use `create(SnapshotRequestSchema)` to create a new message.
  */
 export const SnapshotRequestSchema: GenMessage<SnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change_service, 15);
+  messageDesc(file_syncline_v1_change_service, 25);
 
 /**
  * A part of a snapshot.
@@ -502,26 +912,26 @@ export const SnapshotRequestSchema: GenMessage<SnapshotRequest> = /*@__PURE__*/
  */
 export type SnapshotResponse = Message<"syncline.v1.SnapshotResponse"> & {
   /**
-   * Follow the feed from the first chunk's cursor when the snapshot is complete. The last chunk's cursor is
-   * as far as the snapshot can have seen.
+   * A feed from the first chunk's cursor completes the snapshot. The last chunk's cursor is as far as the snapshot can
+   * have seen.
    *
    * @generated from field: syncline.v1.Cursor cursor = 1;
    */
   cursor?: Cursor;
 
   /**
-   * Records, deleted ones included (RecordSnapshot.deleted), in the order of their ids.
+   * Records, deleted ones included (Record.deleted), in the order of their ids.
    *
    * @generated from field: repeated syncline.v1.RecordSnapshot records = 2;
    */
   records: RecordSnapshot[];
 
   /**
-   * Live conflicts as of `cursor`.
+   * Live conflicts of these records, as of `cursor`.
    *
-   * @generated from field: repeated syncline.v1.ConflictSummary conflicts = 3;
+   * @generated from field: repeated syncline.v1.Conflict conflicts = 3;
    */
-  conflicts: ConflictSummary[];
+  conflicts: Conflict[];
 
   /**
    * True in the last chunk.
@@ -550,17 +960,16 @@ export type SnapshotResponse = Message<"syncline.v1.SnapshotResponse"> & {
  * Use `create(SnapshotResponseSchema)` to create a new message.
  */
 export const SnapshotResponseSchema: GenMessage<SnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change_service, 16);
+  messageDesc(file_syncline_v1_change_service, 26);
 
 /**
- * A record as a snapshot saw it.
+ * A record as it was read at a position.
  *
  * @generated from message syncline.v1.RecordSnapshot
  */
 export type RecordSnapshot = Message<"syncline.v1.RecordSnapshot"> & {
   /**
-   * The record with its fields. Links are given as stored, also to deleted records, as the feed gives them: a restore
-   * of the target shows them again.
+   * The record with its fields.
    *
    * @generated from field: syncline.v1.Record record = 1;
    */
@@ -579,7 +988,55 @@ export type RecordSnapshot = Message<"syncline.v1.RecordSnapshot"> & {
  * Use `create(RecordSnapshotSchema)` to create a new message.
  */
 export const RecordSnapshotSchema: GenMessage<RecordSnapshot> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_change_service, 17);
+  messageDesc(file_syncline_v1_change_service, 27);
+
+/**
+ * Why a record is no longer part of a feed.
+ *
+ * @generated from enum syncline.v1.LeaveReason
+ */
+export enum LeaveReason {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: LEAVE_REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The feed no longer asks for it.
+   *
+   * @generated from enum value: LEAVE_REASON_NO_LONGER_MATCHES = 1;
+   */
+  NO_LONGER_MATCHES = 1,
+
+  /**
+   * Others come before it in a view with a limit. Not sent yet.
+   *
+   * @generated from enum value: LEAVE_REASON_BEYOND_LIMIT = 2;
+   */
+  BEYOND_LIMIT = 2,
+
+  /**
+   * The right to read it was withdrawn: the client MUST delete its copy. Not sent yet.
+   *
+   * @generated from enum value: LEAVE_REASON_ACCESS_WITHDRAWN = 3;
+   */
+  ACCESS_WITHDRAWN = 3,
+
+  /**
+   * It was deleted. Not sent yet: feeds without views send the delete itself.
+   *
+   * @generated from enum value: LEAVE_REASON_DELETED = 4;
+   */
+  DELETED = 4,
+}
+
+/**
+ * Describes the enum syncline.v1.LeaveReason.
+ */
+export const LeaveReasonSchema: GenEnum<LeaveReason> = /*@__PURE__*/
+  enumDesc(file_syncline_v1_change_service, 0);
 
 /**
  * Why a cursor cannot be resumed.
@@ -616,7 +1073,7 @@ export enum ResetReason {
   FUTURE_CURSOR = 3,
 
   /**
-   * The right to read the workspace was withdrawn.
+   * The right to read the workspace was withdrawn. Not sent yet.
    *
    * @generated from enum value: RESET_REASON_FORBIDDEN = 4;
    */
@@ -627,10 +1084,10 @@ export enum ResetReason {
  * Describes the enum syncline.v1.ResetReason.
  */
 export const ResetReasonSchema: GenEnum<ResetReason> = /*@__PURE__*/
-  enumDesc(file_syncline_v1_change_service, 0);
+  enumDesc(file_syncline_v1_change_service, 1);
 
 /**
- * Why the server ends a stream.
+ * Why the server ends a feed.
  *
  * @generated from enum syncline.v1.GoAwayReason
  */
@@ -662,22 +1119,44 @@ export enum GoAwayReason {
    * @generated from enum value: GO_AWAY_REASON_SLOW_CONSUMER = 3;
    */
   SLOW_CONSUMER = 3,
+
+  /**
+   * The credentials of the stream expired: reconnect with new ones. Not sent yet.
+   *
+   * @generated from enum value: GO_AWAY_REASON_CREDENTIALS_EXPIRED = 4;
+   */
+  CREDENTIALS_EXPIRED = 4,
+
+  /**
+   * The workspace is served elsewhere (`address`). Not sent yet.
+   *
+   * @generated from enum value: GO_AWAY_REASON_MOVED = 5;
+   */
+  MOVED = 5,
 }
 
 /**
  * Describes the enum syncline.v1.GoAwayReason.
  */
 export const GoAwayReasonSchema: GenEnum<GoAwayReason> = /*@__PURE__*/
-  enumDesc(file_syncline_v1_change_service, 1);
+  enumDesc(file_syncline_v1_change_service, 2);
 
 /**
  * The feed: every change of a workspace, in its order, to everyone.
  *
- * A client MUST apply a frame only if its `from_seq_exclusive` equals the client's own position, MUST keep
+ * A client MUST apply a frame of changes only if its `from_seq_exclusive` equals the client's own position, MUST keep
  * the frame's cursor together with what it applied, and MUST reconnect from its cursor when a frame does not
  * fit. Filtered changes still move the position, so that a filtered feed is verifiably gapless. After
  * `go_away` a client SHOULD reconnect at once from the cursor given; after an error with the back-off of its
- * connection manager; after `reset` it MUST take a snapshot and keep its unsettled operations.
+ * connection manager; after `history_reset` it MUST start from a snapshot and keep its unsettled operations.
+ *
+ * A feed that starts with a snapshot, or from a cursor that was made with another filter, or whose filter is changed on the
+ * open stream, first loads: between `loading_begun` and `loading_finished` it sends whole records (`records_entered`) and
+ * the ids of records that are no longer asked for (`records_left`). Loading is usable while writes go on: every record
+ * says as of which position it was read. While a feed loads its position does not move; afterwards it sends changes from
+ * there on, and the client MUST skip, for each record, changes up to the record's `as_of_seq`. A feed that was cut while it
+ * loaded resumes from its last cursor where it stopped: it begins with another `loading_begun` and goes on with what is
+ * missing. Another choice while it loads does the same.
  *
  * Subscribe is for clients with streams both ways, Watch for browsers (gRPC-Web). Both send the same frames.
  *
@@ -685,9 +1164,16 @@ export const GoAwayReasonSchema: GenEnum<GoAwayReason> = /*@__PURE__*/
  */
 export const ChangeService: GenService<{
   /**
-   * A feed that the client steers on the same stream. The first message MUST be `start`, no later one may be
-   * (STREAM_PROTOCOL). The server keeps at most 1 MiB in flight for a stream and lets a slow reader catch up
-   * from the store.
+   * Feeds that the client steers on the same stream. The first message MUST be `start`. A `start` with another
+   * `subscription_id` opens a further feed, of the same workspace or of another one, at most 16 at a time (STREAM_PROTOCOL).
+   * The client numbers its feeds upwards: a `start` MUST have a greater number than every one before it
+   * (STREAM_PROTOCOL), so that a late frame of an earlier feed is never taken for one of a later feed. Messages for a feed
+   * that has ended are ignored.
+   *
+   * The feeds are independent of each other; one that ends does not end the others, and the stream ends with the last. The
+   * error of a stream's only feed is the status of the stream; once a further feed was opened, a feed that fails ends with
+   * `feed_failed`. The server keeps at most 1 MiB in flight for a stream, gives its feeds their turns, and lets a slow
+   * reader catch up from the store.
    *
    * @generated from rpc syncline.v1.ChangeService.Subscribe
    */
@@ -697,7 +1183,7 @@ export const ChangeService: GenService<{
     output: typeof SubscribeResponseSchema;
   },
   /**
-   * The same feed for clients that cannot send on a stream.
+   * One feed for clients that cannot send on a stream.
    *
    * @generated from rpc syncline.v1.ChangeService.Watch
    */
@@ -707,9 +1193,9 @@ export const ChangeService: GenService<{
     output: typeof WatchResponseSchema;
   },
   /**
-   * All records and live conflicts of a workspace, for a client that has no position yet. Usable while
-   * writes go on: every item says as of which position it was read; afterwards follow the feed from the
-   * cursor of the first chunk and skip, for each record, changes up to its `as_of_seq`.
+   * All records and live conflicts of a workspace, for a reader that does not follow it. Usable while writes go on: every
+   * item says as of which position it was read. To follow the workspace afterwards, start a feed with `snapshot`
+   * instead; or start one from the cursor of the first chunk and skip, for each record, changes up to its `as_of_seq`.
    *
    * @generated from rpc syncline.v1.ChangeService.Snapshot
    */

@@ -18,14 +18,15 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file syncline/v1/conflict.proto.
  */
 export const file_syncline_v1_conflict: GenFile = /*@__PURE__*/
-  fileDesc("ChpzeW5jbGluZS92MS9jb25mbGljdC5wcm90bxILc3luY2xpbmUudjEixQMKD0NvbmZsaWN0U3VtbWFyeRITCgtjb25mbGljdF9pZBgBIAEoCRInCgRraW5kGAIgASgOMhkuc3luY2xpbmUudjEuQ29uZmxpY3RLaW5kEisKBnN0YXR1cxgDIAEoDjIbLnN5bmNsaW5lLnYxLkNvbmZsaWN0U3RhdHVzEhAKCHJldmlzaW9uGAQgASgEEhUKDWNvbGxlY3Rpb25faWQYBSABKAkSEQoJcmVjb3JkX2lkGAYgASgJEhAKCGZpZWxkX2lkGAcgASgJEhgKEHRhcmdldF9yZWNvcmRfaWQYCCABKAkSEgoKb3BlbmVkX3NlcRgJIAEoBBIXCgpjbG9zZWRfc2VxGAogASgESACIAQESEAoIYXNzaWduZWUYCyABKAkSLwoLcmVtaW5kX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2RlZmVyX2NvdW50GA0gASgNEhoKEnBhcmVudF9jb25mbGljdF9pZBgOIAEoCRIZChFhbHRlcm5hdGl2ZV9jb3VudBgPIAEoDRIUCgxjbG9zZV9yZWFzb24YECABKAlCDQoLX2Nsb3NlZF9zZXEiswMKC0FsdGVybmF0aXZlEgsKA3NlcRgBIAEoBBIdCgNkb3QYAiABKAsyEC5zeW5jbGluZS52MS5Eb3QSDQoFYWN0b3IYAyABKAkSLwoLY2xpZW50X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NvbW1pdF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdjb250ZXh0GAYgASgLMhouc3luY2xpbmUudjEuQ2F1c2FsQ29udGV4dBIhCgV2YWx1ZRgHIAEoCzISLnN5bmNsaW5lLnYxLlZhbHVlEiwKBXN0YXRlGAggASgOMh0uc3luY2xpbmUudjEuQWx0ZXJuYXRpdmVTdGF0ZRIjCgRodW5rGAkgASgLMhUuc3luY2xpbmUudjEuVGV4dEh1bmsSFQoNcmVwbGFjZWRfdGV4dBgKIAEoCRIOCgZhY3Rpb24YCyABKAkSEAoIc2libGluZ3MYDCADKAkSEwoLcHJvdmlzaW9uYWwYDSABKAgSFgoOY29ycmVsYXRpb25faWQYDiABKAkiNgoMQ2xhc2hpbmdQYWlyEhMKC2VhcmxpZXJfc2VxGAEgASgEEhEKCWxhdGVyX3NlcRgCIAEoBCLuAQoNQ29uZmxpY3RFdmVudBITCgtjb25mbGljdF9pZBgBIAEoCRIsCgRraW5kGAIgASgOMh4uc3luY2xpbmUudjEuQ29uZmxpY3RFdmVudEtpbmQSCwoDc2VxGAMgASgEEi8KC2NvbW1pdF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhY3RvchgFIAEoCRIQCghyZXZpc2lvbhgGIAEoBBIrCgZzdGF0dXMYByABKA4yGy5zeW5jbGluZS52MS5Db25mbGljdFN0YXR1cxIOCgZkZXRhaWwYCCABKAkqqAEKDENvbmZsaWN0S2luZBIdChlDT05GTElDVF9LSU5EX1VOU1BFQ0lGSUVEEAASGgoWQ09ORkxJQ1RfS0lORF9SRUdJU1RFUhABEh4KGkNPTkZMSUNUX0tJTkRfVEVYVF9PVkVSTEFQEAISHQoZQ09ORkxJQ1RfS0lORF9FRElUX0RFTEVURRADEh4KGkNPTkZMSUNUX0tJTkRfUkVMQVRJT05TSElQEAQqxQEKDkNvbmZsaWN0U3RhdHVzEh8KG0NPTkZMSUNUX1NUQVRVU19VTlNQRUNJRklFRBAAEhgKFENPTkZMSUNUX1NUQVRVU19PUEVOEAESHAoYQ09ORkxJQ1RfU1RBVFVTX0RFRkVSUkVEEAISHAoYQ09ORkxJQ1RfU1RBVFVTX1JFU09MVkVEEAMSHAoYQ09ORkxJQ1RfU1RBVFVTX09CU09MRVRFEAQSHgoaQ09ORkxJQ1RfU1RBVFVTX1NVUEVSU0VERUQQBSqhAgoRQ29uZmxpY3RFdmVudEtpbmQSIwofQ09ORkxJQ1RfRVZFTlRfS0lORF9VTlNQRUNJRklFRBAAEh4KGkNPTkZMSUNUX0VWRU5UX0tJTkRfT1BFTkVEEAESHwobQ09ORkxJQ1RfRVZFTlRfS0lORF9DSEFOR0VEEAISIAocQ09ORkxJQ1RfRVZFTlRfS0lORF9ERUZFUlJFRBADEiAKHENPTkZMSUNUX0VWRU5UX0tJTkRfUkVNSU5ERUQQBBIgChxDT05GTElDVF9FVkVOVF9LSU5EX0FTU0lHTkVEEAUSHgoaQ09ORkxJQ1RfRVZFTlRfS0lORF9DTE9TRUQQBhIgChxDT05GTElDVF9FVkVOVF9LSU5EX1JFT1BFTkVEEAcqkQEKEEFsdGVybmF0aXZlU3RhdGUSIQodQUxURVJOQVRJVkVfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZBTFRFUk5BVElWRV9TVEFURV9IRUFEEAESHAoYQUxURVJOQVRJVkVfU1RBVEVfU0hBRE9XEAISIAocQUxURVJOQVRJVkVfU1RBVEVfU1VQUFJFU1NFRBADYgZwcm90bzM", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_operation, file_syncline_v1_value]);
+  fileDesc("ChpzeW5jbGluZS92MS9jb25mbGljdC5wcm90bxILc3luY2xpbmUudjEioQQKCENvbmZsaWN0EhMKC2NvbmZsaWN0X2lkGAEgASgJEicKBGtpbmQYAiABKA4yGS5zeW5jbGluZS52MS5Db25mbGljdEtpbmQSKwoGc3RhdHVzGAMgASgOMhsuc3luY2xpbmUudjEuQ29uZmxpY3RTdGF0dXMSEAoIcmV2aXNpb24YBCABKAQSFQoNY29sbGVjdGlvbl9pZBgFIAEoCRIRCglyZWNvcmRfaWQYBiABKAkSEQoJZmllbGRfaWRzGAcgAygJEh0KEHRhcmdldF9yZWNvcmRfaWQYCCABKAlIAIgBARISCgpvcGVuZWRfc2VxGAkgASgEEhcKCmNsb3NlZF9zZXEYCiABKARIAYgBARIVCghhc3NpZ25lZRgLIAEoCUgCiAEBEi8KC3JlbWluZF90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZWZlcl9jb3VudBgNIAEoDRIfChJwYXJlbnRfY29uZmxpY3RfaWQYDiABKAlIA4gBARIZChFhbHRlcm5hdGl2ZV9jb3VudBgPIAEoDRIuCgxjbG9zZV9yZWFzb24YECABKA4yGC5zeW5jbGluZS52MS5DbG9zZVJlYXNvbkITChFfdGFyZ2V0X3JlY29yZF9pZEINCgtfY2xvc2VkX3NlcUILCglfYXNzaWduZWVCFQoTX3BhcmVudF9jb25mbGljdF9pZCLdBAoLQWx0ZXJuYXRpdmUSCwoDc2VxGAEgASgEEh0KA2RvdBgCIAEoCzIQLnN5bmNsaW5lLnYxLkRvdBINCgVhY3RvchgDIAEoCRIvCgtjbGllbnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY29tbWl0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB2NvbnRleHQYBiABKAsyGi5zeW5jbGluZS52MS5DYXVzYWxDb250ZXh0EiEKBXZhbHVlGAcgASgLMhIuc3luY2xpbmUudjEuVmFsdWUSLAoFc3RhdGUYCCABKA4yHS5zeW5jbGluZS52MS5BbHRlcm5hdGl2ZVN0YXRlEiMKBGh1bmsYCSABKAsyFS5zeW5jbGluZS52MS5UZXh0SHVuaxIVCg1yZXBsYWNlZF90ZXh0GAogASgJEikKBmFjdGlvbhgLIAEoDjIZLnN5bmNsaW5lLnYxLk11dGF0aW9uS2luZBIQCghzaWJsaW5ncxgMIAMoCRITCgtwcm92aXNpb25hbBgNIAEoCBIWCg5jb3JyZWxhdGlvbl9pZBgOIAEoCRI0CgZ2YWx1ZXMYDyADKAsyJC5zeW5jbGluZS52MS5BbHRlcm5hdGl2ZS5WYWx1ZXNFbnRyeRIOCgZhdXRob3IYECABKAkaQQoLVmFsdWVzRW50cnkSCwoDa2V5GAEgASgJEiEKBXZhbHVlGAIgASgLMhIuc3luY2xpbmUudjEuVmFsdWU6AjgBSgQIERAXIjYKDENsYXNoaW5nUGFpchITCgtlYXJsaWVyX3NlcRgBIAEoBBIRCglsYXRlcl9zZXEYAiABKAQi/gEKDUNvbmZsaWN0RXZlbnQSEwoLY29uZmxpY3RfaWQYASABKAkSLAoEa2luZBgCIAEoDjIeLnN5bmNsaW5lLnYxLkNvbmZsaWN0RXZlbnRLaW5kEgsKA3NlcRgDIAEoBBIvCgtjb21taXRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWN0b3IYBSABKAkSEAoIcmV2aXNpb24YBiABKAQSKwoGc3RhdHVzGAcgASgOMhsuc3luY2xpbmUudjEuQ29uZmxpY3RTdGF0dXMSDgoGZGV0YWlsGAggASgJEg4KBmF1dGhvchgJIAEoCSqoAQoMQ29uZmxpY3RLaW5kEh0KGUNPTkZMSUNUX0tJTkRfVU5TUEVDSUZJRUQQABIaChZDT05GTElDVF9LSU5EX1JFR0lTVEVSEAESHgoaQ09ORkxJQ1RfS0lORF9URVhUX09WRVJMQVAQAhIdChlDT05GTElDVF9LSU5EX0VESVRfREVMRVRFEAMSHgoaQ09ORkxJQ1RfS0lORF9SRUxBVElPTlNISVAQBCrFAQoOQ29uZmxpY3RTdGF0dXMSHwobQ09ORkxJQ1RfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGAoUQ09ORkxJQ1RfU1RBVFVTX09QRU4QARIcChhDT05GTElDVF9TVEFUVVNfREVGRVJSRUQQAhIcChhDT05GTElDVF9TVEFUVVNfUkVTT0xWRUQQAxIcChhDT05GTElDVF9TVEFUVVNfT0JTT0xFVEUQBBIeChpDT05GTElDVF9TVEFUVVNfU1VQRVJTRURFRBAFKqECChFDb25mbGljdEV2ZW50S2luZBIjCh9DT05GTElDVF9FVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASHgoaQ09ORkxJQ1RfRVZFTlRfS0lORF9PUEVORUQQARIfChtDT05GTElDVF9FVkVOVF9LSU5EX0NIQU5HRUQQAhIgChxDT05GTElDVF9FVkVOVF9LSU5EX0RFRkVSUkVEEAMSIAocQ09ORkxJQ1RfRVZFTlRfS0lORF9SRU1JTkRFRBAEEiAKHENPTkZMSUNUX0VWRU5UX0tJTkRfQVNTSUdORUQQBRIeChpDT05GTElDVF9FVkVOVF9LSU5EX0NMT1NFRBAGEiAKHENPTkZMSUNUX0VWRU5UX0tJTkRfUkVPUEVORUQQByqyAQoLQ2xvc2VSZWFzb24SHAoYQ0xPU0VfUkVBU09OX1VOU1BFQ0lGSUVEEAASGQoVQ0xPU0VfUkVBU09OX1JFU09MVkVEEAESGgoWQ0xPU0VfUkVBU09OX0NPTlZFUkdFRBACEhgKFENMT1NFX1JFQVNPTl9ERUxFVEVEEAMSGwoXQ0xPU0VfUkVBU09OX1NVUEVSU0VERUQQBBIXChNDTE9TRV9SRUFTT05fUE9MSUNZEAUqvwQKDE11dGF0aW9uS2luZBIdChlNVVRBVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASHwobTVVUQVRJT05fS0lORF9DUkVBVEVfUkVDT1JEEAESHwobTVVUQVRJT05fS0lORF9ERUxFVEVfUkVDT1JEEAISIAocTVVUQVRJT05fS0lORF9SRVNUT1JFX1JFQ09SRBADEhsKF01VVEFUSU9OX0tJTkRfU0VUX0ZJRUxEEAQSGwoXTVVUQVRJT05fS0lORF9FRElUX1RFWFQQBRIeChpNVVRBVElPTl9LSU5EX1JFUExBQ0VfVEVYVBAGEiMKH01VVEFUSU9OX0tJTkRfSU5DUkVNRU5UX0NPVU5URVIQBxIgChxNVVRBVElPTl9LSU5EX0FTU0lHTl9DT1VOVEVSEAgSHgoaTVVUQVRJT05fS0lORF9BRERfRUxFTUVOVFMQCRIhCh1NVVRBVElPTl9LSU5EX1JFTU9WRV9FTEVNRU5UUxAKEiAKHE1VVEFUSU9OX0tJTkRfQ0xFQVJfRUxFTUVOVFMQCxIdChlNVVRBVElPTl9LSU5EX0xJTktfUkVDT1JEEAwSHwobTVVUQVRJT05fS0lORF9VTkxJTktfUkVDT1JEEA0SIAocTVVUQVRJT05fS0lORF9ERUZFUl9DT05GTElDVBAOEiEKHU1VVEFUSU9OX0tJTkRfQVNTSUdOX0NPTkZMSUNUEA8SIQodTVVUQVRJT05fS0lORF9SRU9QRU5fQ09ORkxJQ1QQECqRAQoQQWx0ZXJuYXRpdmVTdGF0ZRIhCh1BTFRFUk5BVElWRV9TVEFURV9VTlNQRUNJRklFRBAAEhoKFkFMVEVSTkFUSVZFX1NUQVRFX0hFQUQQARIcChhBTFRFUk5BVElWRV9TVEFURV9TSEFET1cQAhIgChxBTFRFUk5BVElWRV9TVEFURV9TVVBQUkVTU0VEEANCeAoPZGV2LnN5bmNsaW5lLnYxUAFaJ3N5bmNsaW5lLmRldi9nZW4vc3luY2xpbmUvdjE7c3luY2xpbmV2MaICA1NZTKoCC1N5bmNsaW5lLlYxugIIU3luY2xpbmXKAgtTeW5jbGluZVxWMeoCDFN5bmNsaW5lOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_operation, file_syncline_v1_value]);
 
 /**
- * A conflict without its context.
+ * A conflict: what lists, feeds and snapshots say of it. What is needed to decide it comes from
+ * ConflictService.GetConflict.
  *
- * @generated from message syncline.v1.ConflictSummary
+ * @generated from message syncline.v1.Conflict
  */
-export type ConflictSummary = Message<"syncline.v1.ConflictSummary"> & {
+export type Conflict = Message<"syncline.v1.Conflict"> & {
   /**
    * Its id, unique in the workspace: 1 to 64 of [a-z0-9-].
    *
@@ -69,18 +70,19 @@ export type ConflictSummary = Message<"syncline.v1.ConflictSummary"> & {
   recordId: string;
 
   /**
-   * The field; empty for a conflict of the whole record.
+   * The fields in conflict, in the order of their ids; empty for a conflict of the whole record. Several when the fields
+   * stay together (a group); no schema declares groups yet, so that today there is at most one.
    *
-   * @generated from field: string field_id = 7;
+   * @generated from field: repeated string field_ids = 7;
    */
-  fieldId: string;
+  fieldIds: string[];
 
   /**
    * For a relationship conflict: the deleted target.
    *
-   * @generated from field: string target_record_id = 8;
+   * @generated from field: optional string target_record_id = 8;
    */
-  targetRecordId: string;
+  targetRecordId?: string;
 
   /**
    * Position of its opening.
@@ -97,11 +99,11 @@ export type ConflictSummary = Message<"syncline.v1.ConflictSummary"> & {
   closedSeq?: bigint;
 
   /**
-   * Who should decide; empty for nobody.
+   * Who should decide; absent for nobody.
    *
-   * @generated from field: string assignee = 11;
+   * @generated from field: optional string assignee = 11;
    */
-  assignee: string;
+  assignee?: string;
 
   /**
    * When it reminds, when deferred.
@@ -118,11 +120,11 @@ export type ConflictSummary = Message<"syncline.v1.ConflictSummary"> & {
   deferCount: number;
 
   /**
-   * The earlier, closed conflict of the same scope that this one follows; empty for none.
+   * The earlier, closed conflict of the same scope that this one follows; absent for none.
    *
-   * @generated from field: string parent_conflict_id = 14;
+   * @generated from field: optional string parent_conflict_id = 14;
    */
-  parentConflictId: string;
+  parentConflictId?: string;
 
   /**
    * How many alternatives it offers.
@@ -132,18 +134,18 @@ export type ConflictSummary = Message<"syncline.v1.ConflictSummary"> & {
   alternativeCount: number;
 
   /**
-   * Why it closed: resolved, converged, deleted, superseded, policy; empty while live.
+   * Why it closed; UNSPECIFIED while it is live.
    *
-   * @generated from field: string close_reason = 16;
+   * @generated from field: syncline.v1.CloseReason close_reason = 16;
    */
-  closeReason: string;
+  closeReason: CloseReason;
 };
 
 /**
- * Describes the message syncline.v1.ConflictSummary.
- * Use `create(ConflictSummarySchema)` to create a new message.
+ * Describes the message syncline.v1.Conflict.
+ * Use `create(ConflictSchema)` to create a new message.
  */
-export const ConflictSummarySchema: GenMessage<ConflictSummary> = /*@__PURE__*/
+export const ConflictSchema: GenMessage<Conflict> = /*@__PURE__*/
   messageDesc(file_syncline_v1_conflict, 0);
 
 /**
@@ -195,7 +197,7 @@ export type Alternative = Message<"syncline.v1.Alternative"> & {
   context?: CausalContext;
 
   /**
-   * What it offers; absent for a delete.
+   * What it offers; absent for a delete. A to-one link offers its target's id as a string, or null.
    *
    * @generated from field: syncline.v1.Value value = 7;
    */
@@ -223,11 +225,11 @@ export type Alternative = Message<"syncline.v1.Alternative"> & {
   replacedText: string;
 
   /**
-   * What the operation did: set, edit_text, delete, link, …
+   * What the operation did.
    *
-   * @generated from field: string action = 11;
+   * @generated from field: syncline.v1.MutationKind action = 11;
    */
-  action: string;
+  action: MutationKind;
 
   /**
    * The other mutations of the same operation, in words.
@@ -249,6 +251,20 @@ export type Alternative = Message<"syncline.v1.Alternative"> & {
    * @generated from field: string correlation_id = 14;
    */
   correlationId: string;
+
+  /**
+   * For fields that stay together: what it offers for each of them, by field id, in the place of `value`. Not sent yet.
+   *
+   * @generated from field: map<string, syncline.v1.Value> values = 15;
+   */
+  values: { [key: string]: Value };
+
+  /**
+   * Who submitted it, by their credentials; empty while the server asks for none.
+   *
+   * @generated from field: string author = 16;
+   */
+  author: string;
 };
 
 /**
@@ -347,6 +363,13 @@ export type ConflictEvent = Message<"syncline.v1.ConflictEvent"> & {
    * @generated from field: string detail = 8;
    */
   detail: string;
+
+  /**
+   * Who submitted the operation that did it, by their credentials; empty while the server asks for none.
+   *
+   * @generated from field: string author = 9;
+   */
+  author: string;
 };
 
 /**
@@ -529,6 +552,193 @@ export const ConflictEventKindSchema: GenEnum<ConflictEventKind> = /*@__PURE__*/
   enumDesc(file_syncline_v1_conflict, 2);
 
 /**
+ * Why a conflict closed.
+ *
+ * @generated from enum syncline.v1.CloseReason
+ */
+export enum CloseReason {
+  /**
+   * It is live.
+   *
+   * @generated from enum value: CLOSE_REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Somebody decided.
+   *
+   * @generated from enum value: CLOSE_REASON_RESOLVED = 1;
+   */
+  RESOLVED = 1,
+
+  /**
+   * All sides came to the same value.
+   *
+   * @generated from enum value: CLOSE_REASON_CONVERGED = 2;
+   */
+  CONVERGED = 2,
+
+  /**
+   * The record was deleted by somebody who had seen all of the conflict.
+   *
+   * @generated from enum value: CLOSE_REASON_DELETED = 3;
+   */
+  DELETED = 3,
+
+  /**
+   * A write that knew all alternatives took their place.
+   *
+   * @generated from enum value: CLOSE_REASON_SUPERSEDED = 4;
+   */
+  SUPERSEDED = 4,
+
+  /**
+   * The field's clash rule settled it at once.
+   *
+   * @generated from enum value: CLOSE_REASON_POLICY = 5;
+   */
+  POLICY = 5,
+}
+
+/**
+ * Describes the enum syncline.v1.CloseReason.
+ */
+export const CloseReasonSchema: GenEnum<CloseReason> = /*@__PURE__*/
+  enumDesc(file_syncline_v1_conflict, 3);
+
+/**
+ * What a mutation does, for display.
+ *
+ * @generated from enum syncline.v1.MutationKind
+ */
+export enum MutationKind {
+  /**
+   * Something newer.
+   *
+   * @generated from enum value: MUTATION_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Creates a record.
+   *
+   * @generated from enum value: MUTATION_KIND_CREATE_RECORD = 1;
+   */
+  CREATE_RECORD = 1,
+
+  /**
+   * Deletes a record.
+   *
+   * @generated from enum value: MUTATION_KIND_DELETE_RECORD = 2;
+   */
+  DELETE_RECORD = 2,
+
+  /**
+   * Brings a record back.
+   *
+   * @generated from enum value: MUTATION_KIND_RESTORE_RECORD = 3;
+   */
+  RESTORE_RECORD = 3,
+
+  /**
+   * Sets a register field.
+   *
+   * @generated from enum value: MUTATION_KIND_SET_FIELD = 4;
+   */
+  SET_FIELD = 4,
+
+  /**
+   * Edits a text field.
+   *
+   * @generated from enum value: MUTATION_KIND_EDIT_TEXT = 5;
+   */
+  EDIT_TEXT = 5,
+
+  /**
+   * Replaces a text field.
+   *
+   * @generated from enum value: MUTATION_KIND_REPLACE_TEXT = 6;
+   */
+  REPLACE_TEXT = 6,
+
+  /**
+   * Adds to a counter.
+   *
+   * @generated from enum value: MUTATION_KIND_INCREMENT_COUNTER = 7;
+   */
+  INCREMENT_COUNTER = 7,
+
+  /**
+   * Assigns a counter.
+   *
+   * @generated from enum value: MUTATION_KIND_ASSIGN_COUNTER = 8;
+   */
+  ASSIGN_COUNTER = 8,
+
+  /**
+   * Adds elements.
+   *
+   * @generated from enum value: MUTATION_KIND_ADD_ELEMENTS = 9;
+   */
+  ADD_ELEMENTS = 9,
+
+  /**
+   * Removes elements.
+   *
+   * @generated from enum value: MUTATION_KIND_REMOVE_ELEMENTS = 10;
+   */
+  REMOVE_ELEMENTS = 10,
+
+  /**
+   * Removes all known elements.
+   *
+   * @generated from enum value: MUTATION_KIND_CLEAR_ELEMENTS = 11;
+   */
+  CLEAR_ELEMENTS = 11,
+
+  /**
+   * Links to a record.
+   *
+   * @generated from enum value: MUTATION_KIND_LINK_RECORD = 12;
+   */
+  LINK_RECORD = 12,
+
+  /**
+   * Removes a link.
+   *
+   * @generated from enum value: MUTATION_KIND_UNLINK_RECORD = 13;
+   */
+  UNLINK_RECORD = 13,
+
+  /**
+   * Puts a conflict aside.
+   *
+   * @generated from enum value: MUTATION_KIND_DEFER_CONFLICT = 14;
+   */
+  DEFER_CONFLICT = 14,
+
+  /**
+   * Gives a conflict to somebody.
+   *
+   * @generated from enum value: MUTATION_KIND_ASSIGN_CONFLICT = 15;
+   */
+  ASSIGN_CONFLICT = 15,
+
+  /**
+   * Opens a conflict again.
+   *
+   * @generated from enum value: MUTATION_KIND_REOPEN_CONFLICT = 16;
+   */
+  REOPEN_CONFLICT = 16,
+}
+
+/**
+ * Describes the enum syncline.v1.MutationKind.
+ */
+export const MutationKindSchema: GenEnum<MutationKind> = /*@__PURE__*/
+  enumDesc(file_syncline_v1_conflict, 4);
+
+/**
  * What kind of side an alternative is.
  *
  * @generated from enum syncline.v1.AlternativeState
@@ -567,5 +777,5 @@ export enum AlternativeState {
  * Describes the enum syncline.v1.AlternativeState.
  */
 export const AlternativeStateSchema: GenEnum<AlternativeState> = /*@__PURE__*/
-  enumDesc(file_syncline_v1_conflict, 3);
+  enumDesc(file_syncline_v1_conflict, 5);
 

@@ -6,11 +6,11 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { CausalContext } from "./causality_pb.js";
+import type { CausalContext, Cursor } from "./causality_pb.js";
 import { file_syncline_v1_causality } from "./causality_pb.js";
 import type { Change } from "./change_pb.js";
 import { file_syncline_v1_change } from "./change_pb.js";
-import type { Alternative, ClashingPair, ConflictEvent, ConflictKind, ConflictStatus, ConflictSummary } from "./conflict_pb.js";
+import type { Alternative, ClashingPair, CloseReason, Conflict, ConflictEvent, ConflictKind, ConflictStatus } from "./conflict_pb.js";
 import { file_syncline_v1_conflict } from "./conflict_pb.js";
 import type { Receipt } from "./operation_pb.js";
 import { file_syncline_v1_operation } from "./operation_pb.js";
@@ -24,7 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file syncline/v1/conflict_service.proto.
  */
 export const file_syncline_v1_conflict_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJzeW5jbGluZS92MS9jb25mbGljdF9zZXJ2aWNlLnByb3RvEgtzeW5jbGluZS52MSLnAQoUTGlzdENvbmZsaWN0c1JlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEi0KCHN0YXR1c2VzGAIgAygOMhsuc3luY2xpbmUudjEuQ29uZmxpY3RTdGF0dXMSJwoEa2luZBgDIAEoDjIZLnN5bmNsaW5lLnYxLkNvbmZsaWN0S2luZBIVCg1jb2xsZWN0aW9uX2lkGAQgASgJEhEKCXJlY29yZF9pZBgFIAEoCRIQCghhc3NpZ25lZRgGIAEoCRIRCglwYWdlX3NpemUYByABKA0SEgoKcGFnZV90b2tlbhgIIAEoCSJhChVMaXN0Q29uZmxpY3RzUmVzcG9uc2USLwoJY29uZmxpY3RzGAEgAygLMhwuc3luY2xpbmUudjEuQ29uZmxpY3RTdW1tYXJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI/ChJHZXRDb25mbGljdFJlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEhMKC2NvbmZsaWN0X2lkGAIgASgJIocEChNHZXRDb25mbGljdFJlc3BvbnNlEi4KCGNvbmZsaWN0GAEgASgLMhwuc3luY2xpbmUudjEuQ29uZmxpY3RTdW1tYXJ5EgwKBHJ1bGUYAiABKAkSDgoGcmVhc29uGAMgASgJEiYKCmJhc2VfdmFsdWUYBCABKAsyEi5zeW5jbGluZS52MS5WYWx1ZRISCgpiYXNlX2V4YWN0GAUgASgIEi4KDGFsdGVybmF0aXZlcxgGIAMoCzIYLnN5bmNsaW5lLnYxLkFsdGVybmF0aXZlEiMKBnJlY29yZBgHIAEoCzITLnN5bmNsaW5lLnYxLlJlY29yZBIuChFyZWNvcmRfYXRfb3BlbmluZxgIIAEoCzITLnN5bmNsaW5lLnYxLlJlY29yZBIxCg5saW5rZWRfcmVjb3JkcxgJIAMoCzIZLnN5bmNsaW5lLnYxLkxpbmtlZFJlY29yZBIrCg5yZWNlbnRfaGlzdG9yeRgKIAMoCzITLnN5bmNsaW5lLnYxLkNoYW5nZRIqCgZldmVudHMYCyADKAsyGi5zeW5jbGluZS52MS5Db25mbGljdEV2ZW50EisKB2NvbnRleHQYDCABKAsyGi5zeW5jbGluZS52MS5DYXVzYWxDb250ZXh0EigKBXBhaXJzGA0gAygLMhkuc3luY2xpbmUudjEuQ2xhc2hpbmdQYWlyIlcKDExpbmtlZFJlY29yZBIjCgZyZWNvcmQYASABKAsyEy5zeW5jbGluZS52MS5SZWNvcmQSEAoIZmllbGRfaWQYAiABKAkSEAoIaW5jb21pbmcYAyABKAgijwMKFlJlc29sdmVDb25mbGljdFJlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEhMKC2NvbmZsaWN0X2lkGAIgASgJEhAKCHJldmlzaW9uGAMgASgEEhIKCnJlcXVlc3RfaWQYBCABKAkSDQoFYWN0b3IYBSABKAkSGQoPYWx0ZXJuYXRpdmVfc2VxGAYgASgESAASIwoFdmFsdWUYByABKAsyEi5zeW5jbGluZS52MS5WYWx1ZUgAEg4KBHRleHQYCCABKAlIABIwCgxrZWVwX2N1cnJlbnQYCSABKAsyGC5zeW5jbGluZS52MS5LZWVwQ3VycmVudEgAEiwKBmRlbGV0ZRgKIAEoCzIaLnN5bmNsaW5lLnYxLkRlbGV0ZUluc3RlYWRIABIsCgZ1bmxpbmsYCyABKAsyGi5zeW5jbGluZS52MS5VbmxpbmtJbnN0ZWFkSAASKwoHY29udGV4dBgMIAEoCzIaLnN5bmNsaW5lLnYxLkNhdXNhbENvbnRleHRCCgoIZGVjaXNpb24iDQoLS2VlcEN1cnJlbnQiDwoNRGVsZXRlSW5zdGVhZCIPCg1VbmxpbmtJbnN0ZWFkInAKF1Jlc29sdmVDb25mbGljdFJlc3BvbnNlEiUKB3JlY2VpcHQYASABKAsyFC5zeW5jbGluZS52MS5SZWNlaXB0Ei4KCGNvbmZsaWN0GAIgASgLMhwuc3luY2xpbmUudjEuQ29uZmxpY3RTdW1tYXJ5IqcBChREZWZlckNvbmZsaWN0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEwoLY29uZmxpY3RfaWQYAiABKAkSEAoIcmV2aXNpb24YAyABKAQSLwoLcmVtaW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnJlcXVlc3RfaWQYBSABKAkSDQoFYWN0b3IYBiABKAkibgoVRGVmZXJDb25mbGljdFJlc3BvbnNlEiUKB3JlY2VpcHQYASABKAsyFC5zeW5jbGluZS52MS5SZWNlaXB0Ei4KCGNvbmZsaWN0GAIgASgLMhwuc3luY2xpbmUudjEuQ29uZmxpY3RTdW1tYXJ5IncKFUFzc2lnbkNvbmZsaWN0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEwoLY29uZmxpY3RfaWQYAiABKAkSEAoIYXNzaWduZWUYAyABKAkSEgoKcmVxdWVzdF9pZBgEIAEoCRINCgVhY3RvchgFIAEoCSJvChZBc3NpZ25Db25mbGljdFJlc3BvbnNlEiUKB3JlY2VpcHQYASABKAsyFC5zeW5jbGluZS52MS5SZWNlaXB0Ei4KCGNvbmZsaWN0GAIgASgLMhwuc3luY2xpbmUudjEuQ29uZmxpY3RTdW1tYXJ5ImUKFVJlb3BlbkNvbmZsaWN0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEwoLY29uZmxpY3RfaWQYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCRINCgVhY3RvchgEIAEoCSJvChZSZW9wZW5Db25mbGljdFJlc3BvbnNlEiUKB3JlY2VpcHQYASABKAsyFC5zeW5jbGluZS52MS5SZWNlaXB0Ei4KCGNvbmZsaWN0GAIgASgLMhwuc3luY2xpbmUudjEuQ29uZmxpY3RTdW1tYXJ5Im0KGUxpc3RDb25mbGljdEV2ZW50c1JlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEhMKC2NvbmZsaWN0X2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJImEKGkxpc3RDb25mbGljdEV2ZW50c1Jlc3BvbnNlEioKBmV2ZW50cxgBIAMoCzIaLnN5bmNsaW5lLnYxLkNvbmZsaWN0RXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjQKHEdldENvbmZsaWN0U3RhdGlzdGljc1JlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJIs0CCh1HZXRDb25mbGljdFN0YXRpc3RpY3NSZXNwb25zZRITCgt0b3RhbF9jb3VudBgBIAEoBBIrCglieV9zdGF0dXMYAiADKAsyGC5zeW5jbGluZS52MS5TdGF0dXNDb3VudBInCgdieV9raW5kGAMgAygLMhYuc3luY2xpbmUudjEuS2luZENvdW50ElYKD2J5X2Nsb3NlX3JlYXNvbhgEIAMoCzI9LnN5bmNsaW5lLnYxLkdldENvbmZsaWN0U3RhdGlzdGljc1Jlc3BvbnNlLkJ5Q2xvc2VSZWFzb25FbnRyeRIWCg5tZWRpYW5fb3Blbl9tcxgFIAEoBBIbChNkZWZlcnJlZF9ldmVyX2NvdW50GAYgASgEGjQKEkJ5Q2xvc2VSZWFzb25FbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBIkkKC1N0YXR1c0NvdW50EisKBnN0YXR1cxgBIAEoDjIbLnN5bmNsaW5lLnYxLkNvbmZsaWN0U3RhdHVzEg0KBWNvdW50GAIgASgEIkMKCUtpbmRDb3VudBInCgRraW5kGAEgASgOMhkuc3luY2xpbmUudjEuQ29uZmxpY3RLaW5kEg0KBWNvdW50GAIgASgEMv4FCg9Db25mbGljdFNlcnZpY2USVgoNTGlzdENvbmZsaWN0cxIhLnN5bmNsaW5lLnYxLkxpc3RDb25mbGljdHNSZXF1ZXN0GiIuc3luY2xpbmUudjEuTGlzdENvbmZsaWN0c1Jlc3BvbnNlElAKC0dldENvbmZsaWN0Eh8uc3luY2xpbmUudjEuR2V0Q29uZmxpY3RSZXF1ZXN0GiAuc3luY2xpbmUudjEuR2V0Q29uZmxpY3RSZXNwb25zZRJcCg9SZXNvbHZlQ29uZmxpY3QSIy5zeW5jbGluZS52MS5SZXNvbHZlQ29uZmxpY3RSZXF1ZXN0GiQuc3luY2xpbmUudjEuUmVzb2x2ZUNvbmZsaWN0UmVzcG9uc2USVgoNRGVmZXJDb25mbGljdBIhLnN5bmNsaW5lLnYxLkRlZmVyQ29uZmxpY3RSZXF1ZXN0GiIuc3luY2xpbmUudjEuRGVmZXJDb25mbGljdFJlc3BvbnNlElkKDkFzc2lnbkNvbmZsaWN0EiIuc3luY2xpbmUudjEuQXNzaWduQ29uZmxpY3RSZXF1ZXN0GiMuc3luY2xpbmUudjEuQXNzaWduQ29uZmxpY3RSZXNwb25zZRJZCg5SZW9wZW5Db25mbGljdBIiLnN5bmNsaW5lLnYxLlJlb3BlbkNvbmZsaWN0UmVxdWVzdBojLnN5bmNsaW5lLnYxLlJlb3BlbkNvbmZsaWN0UmVzcG9uc2USZQoSTGlzdENvbmZsaWN0RXZlbnRzEiYuc3luY2xpbmUudjEuTGlzdENvbmZsaWN0RXZlbnRzUmVxdWVzdBonLnN5bmNsaW5lLnYxLkxpc3RDb25mbGljdEV2ZW50c1Jlc3BvbnNlEm4KFUdldENvbmZsaWN0U3RhdGlzdGljcxIpLnN5bmNsaW5lLnYxLkdldENvbmZsaWN0U3RhdGlzdGljc1JlcXVlc3QaKi5zeW5jbGluZS52MS5HZXRDb25mbGljdFN0YXRpc3RpY3NSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_change, file_syncline_v1_conflict, file_syncline_v1_operation, file_syncline_v1_record, file_syncline_v1_value]);
+  fileDesc("CiJzeW5jbGluZS92MS9jb25mbGljdF9zZXJ2aWNlLnByb3RvEgtzeW5jbGluZS52MSLKAgoUTGlzdENvbmZsaWN0c1JlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEi0KCHN0YXR1c2VzGAIgAygOMhsuc3luY2xpbmUudjEuQ29uZmxpY3RTdGF0dXMSJwoEa2luZBgDIAEoDjIZLnN5bmNsaW5lLnYxLkNvbmZsaWN0S2luZBIaCg1jb2xsZWN0aW9uX2lkGAQgASgJSACIAQESFgoJcmVjb3JkX2lkGAUgASgJSAGIAQESFQoIYXNzaWduZWUYBiABKAlIAogBARIRCglwYWdlX3NpemUYByABKA0SEgoKcGFnZV90b2tlbhgIIAEoCRIlCghhdF9sZWFzdBgJIAEoCzITLnN5bmNsaW5lLnYxLkN1cnNvckIQCg5fY29sbGVjdGlvbl9pZEIMCgpfcmVjb3JkX2lkQgsKCV9hc3NpZ25lZSJaChVMaXN0Q29uZmxpY3RzUmVzcG9uc2USKAoJY29uZmxpY3RzGAEgAygLMhUuc3luY2xpbmUudjEuQ29uZmxpY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImYKEkdldENvbmZsaWN0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEwoLY29uZmxpY3RfaWQYAiABKAkSJQoIYXRfbGVhc3QYAyABKAsyEy5zeW5jbGluZS52MS5DdXJzb3IigAQKE0dldENvbmZsaWN0UmVzcG9uc2USJwoIY29uZmxpY3QYASABKAsyFS5zeW5jbGluZS52MS5Db25mbGljdBIMCgRydWxlGAIgASgJEg4KBnJlYXNvbhgDIAEoCRImCgpiYXNlX3ZhbHVlGAQgASgLMhIuc3luY2xpbmUudjEuVmFsdWUSEgoKYmFzZV9leGFjdBgFIAEoCBIuCgxhbHRlcm5hdGl2ZXMYBiADKAsyGC5zeW5jbGluZS52MS5BbHRlcm5hdGl2ZRIjCgZyZWNvcmQYByABKAsyEy5zeW5jbGluZS52MS5SZWNvcmQSLgoRcmVjb3JkX2F0X29wZW5pbmcYCCABKAsyEy5zeW5jbGluZS52MS5SZWNvcmQSMQoObGlua2VkX3JlY29yZHMYCSADKAsyGS5zeW5jbGluZS52MS5MaW5rZWRSZWNvcmQSKwoOcmVjZW50X2hpc3RvcnkYCiADKAsyEy5zeW5jbGluZS52MS5DaGFuZ2USKgoGZXZlbnRzGAsgAygLMhouc3luY2xpbmUudjEuQ29uZmxpY3RFdmVudBIrCgdjb250ZXh0GAwgASgLMhouc3luY2xpbmUudjEuQ2F1c2FsQ29udGV4dBIoCgVwYWlycxgNIAMoCzIZLnN5bmNsaW5lLnYxLkNsYXNoaW5nUGFpciJXCgxMaW5rZWRSZWNvcmQSIwoGcmVjb3JkGAEgASgLMhMuc3luY2xpbmUudjEuUmVjb3JkEhAKCGZpZWxkX2lkGAIgASgJEhAKCGluY29taW5nGAMgASgIIssDChZSZXNvbHZlQ29uZmxpY3RSZXF1ZXN0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCRITCgtjb25mbGljdF9pZBgCIAEoCRIQCghyZXZpc2lvbhgDIAEoBBISCgpyZXF1ZXN0X2lkGAQgASgJEg0KBWFjdG9yGAUgASgJEhkKD2FsdGVybmF0aXZlX3NlcRgGIAEoBEgAEiMKBXZhbHVlGAcgASgLMhIuc3luY2xpbmUudjEuVmFsdWVIABIOCgR0ZXh0GAggASgJSAASMAoMa2VlcF9jdXJyZW50GAkgASgLMhguc3luY2xpbmUudjEuS2VlcEN1cnJlbnRIABIzCg1kZWxldGVfcmVjb3JkGAogASgLMhouc3luY2xpbmUudjEuRGVsZXRlSW5zdGVhZEgAEjMKDXVubGlua19yZWNvcmQYCyABKAsyGi5zeW5jbGluZS52MS5VbmxpbmtJbnN0ZWFkSAASLAoGdmFsdWVzGA0gASgLMhouc3luY2xpbmUudjEuVmFsdWVzQnlGaWVsZEgAEisKB2NvbnRleHQYDCABKAsyGi5zeW5jbGluZS52MS5DYXVzYWxDb250ZXh0QgoKCGRlY2lzaW9uIooBCg1WYWx1ZXNCeUZpZWxkEjYKBnZhbHVlcxgBIAMoCzImLnN5bmNsaW5lLnYxLlZhbHVlc0J5RmllbGQuVmFsdWVzRW50cnkaQQoLVmFsdWVzRW50cnkSCwoDa2V5GAEgASgJEiEKBXZhbHVlGAIgASgLMhIuc3luY2xpbmUudjEuVmFsdWU6AjgBIg0KC0tlZXBDdXJyZW50Ig8KDURlbGV0ZUluc3RlYWQiDwoNVW5saW5rSW5zdGVhZCJpChdSZXNvbHZlQ29uZmxpY3RSZXNwb25zZRIlCgdyZWNlaXB0GAEgASgLMhQuc3luY2xpbmUudjEuUmVjZWlwdBInCghjb25mbGljdBgCIAEoCzIVLnN5bmNsaW5lLnYxLkNvbmZsaWN0IqcBChREZWZlckNvbmZsaWN0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEwoLY29uZmxpY3RfaWQYAiABKAkSEAoIcmV2aXNpb24YAyABKAQSLwoLcmVtaW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnJlcXVlc3RfaWQYBSABKAkSDQoFYWN0b3IYBiABKAkiZwoVRGVmZXJDb25mbGljdFJlc3BvbnNlEiUKB3JlY2VpcHQYASABKAsyFC5zeW5jbGluZS52MS5SZWNlaXB0EicKCGNvbmZsaWN0GAIgASgLMhUuc3luY2xpbmUudjEuQ29uZmxpY3QiiQEKFUFzc2lnbkNvbmZsaWN0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEwoLY29uZmxpY3RfaWQYAiABKAkSFQoIYXNzaWduZWUYAyABKAlIAIgBARISCgpyZXF1ZXN0X2lkGAQgASgJEg0KBWFjdG9yGAUgASgJQgsKCV9hc3NpZ25lZSJoChZBc3NpZ25Db25mbGljdFJlc3BvbnNlEiUKB3JlY2VpcHQYASABKAsyFC5zeW5jbGluZS52MS5SZWNlaXB0EicKCGNvbmZsaWN0GAIgASgLMhUuc3luY2xpbmUudjEuQ29uZmxpY3QiZQoVUmVvcGVuQ29uZmxpY3RSZXF1ZXN0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCRITCgtjb25mbGljdF9pZBgCIAEoCRISCgpyZXF1ZXN0X2lkGAMgASgJEg0KBWFjdG9yGAQgASgJImgKFlJlb3BlbkNvbmZsaWN0UmVzcG9uc2USJQoHcmVjZWlwdBgBIAEoCzIULnN5bmNsaW5lLnYxLlJlY2VpcHQSJwoIY29uZmxpY3QYAiABKAsyFS5zeW5jbGluZS52MS5Db25mbGljdCKCAQoZTGlzdENvbmZsaWN0RXZlbnRzUmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSGAoLY29uZmxpY3RfaWQYAiABKAlIAIgBARIRCglwYWdlX3NpemUYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCUIOCgxfY29uZmxpY3RfaWQiYQoaTGlzdENvbmZsaWN0RXZlbnRzUmVzcG9uc2USKgoGZXZlbnRzGAEgAygLMhouc3luY2xpbmUudjEuQ29uZmxpY3RFdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiNAocR2V0Q29uZmxpY3RTdGF0aXN0aWNzUmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAki9wEKHUdldENvbmZsaWN0U3RhdGlzdGljc1Jlc3BvbnNlEhMKC3RvdGFsX2NvdW50GAEgASgEEisKCWJ5X3N0YXR1cxgCIAMoCzIYLnN5bmNsaW5lLnYxLlN0YXR1c0NvdW50EicKB2J5X2tpbmQYAyADKAsyFi5zeW5jbGluZS52MS5LaW5kQ291bnQSNgoPYnlfY2xvc2VfcmVhc29uGAQgAygLMh0uc3luY2xpbmUudjEuQ2xvc2VSZWFzb25Db3VudBIWCg5tZWRpYW5fb3Blbl9tcxgFIAEoBBIbChNkZWZlcnJlZF9ldmVyX2NvdW50GAYgASgEIkkKC1N0YXR1c0NvdW50EisKBnN0YXR1cxgBIAEoDjIbLnN5bmNsaW5lLnYxLkNvbmZsaWN0U3RhdHVzEg0KBWNvdW50GAIgASgEIlEKEENsb3NlUmVhc29uQ291bnQSLgoMY2xvc2VfcmVhc29uGAEgASgOMhguc3luY2xpbmUudjEuQ2xvc2VSZWFzb24SDQoFY291bnQYAiABKAQiQwoJS2luZENvdW50EicKBGtpbmQYASABKA4yGS5zeW5jbGluZS52MS5Db25mbGljdEtpbmQSDQoFY291bnQYAiABKAQypgYKD0NvbmZsaWN0U2VydmljZRJbCg1MaXN0Q29uZmxpY3RzEiEuc3luY2xpbmUudjEuTGlzdENvbmZsaWN0c1JlcXVlc3QaIi5zeW5jbGluZS52MS5MaXN0Q29uZmxpY3RzUmVzcG9uc2UiA5ACARJVCgtHZXRDb25mbGljdBIfLnN5bmNsaW5lLnYxLkdldENvbmZsaWN0UmVxdWVzdBogLnN5bmNsaW5lLnYxLkdldENvbmZsaWN0UmVzcG9uc2UiA5ACARJhCg9SZXNvbHZlQ29uZmxpY3QSIy5zeW5jbGluZS52MS5SZXNvbHZlQ29uZmxpY3RSZXF1ZXN0GiQuc3luY2xpbmUudjEuUmVzb2x2ZUNvbmZsaWN0UmVzcG9uc2UiA5ACAhJbCg1EZWZlckNvbmZsaWN0EiEuc3luY2xpbmUudjEuRGVmZXJDb25mbGljdFJlcXVlc3QaIi5zeW5jbGluZS52MS5EZWZlckNvbmZsaWN0UmVzcG9uc2UiA5ACAhJeCg5Bc3NpZ25Db25mbGljdBIiLnN5bmNsaW5lLnYxLkFzc2lnbkNvbmZsaWN0UmVxdWVzdBojLnN5bmNsaW5lLnYxLkFzc2lnbkNvbmZsaWN0UmVzcG9uc2UiA5ACAhJeCg5SZW9wZW5Db25mbGljdBIiLnN5bmNsaW5lLnYxLlJlb3BlbkNvbmZsaWN0UmVxdWVzdBojLnN5bmNsaW5lLnYxLlJlb3BlbkNvbmZsaWN0UmVzcG9uc2UiA5ACAhJqChJMaXN0Q29uZmxpY3RFdmVudHMSJi5zeW5jbGluZS52MS5MaXN0Q29uZmxpY3RFdmVudHNSZXF1ZXN0Gicuc3luY2xpbmUudjEuTGlzdENvbmZsaWN0RXZlbnRzUmVzcG9uc2UiA5ACARJzChVHZXRDb25mbGljdFN0YXRpc3RpY3MSKS5zeW5jbGluZS52MS5HZXRDb25mbGljdFN0YXRpc3RpY3NSZXF1ZXN0Giouc3luY2xpbmUudjEuR2V0Q29uZmxpY3RTdGF0aXN0aWNzUmVzcG9uc2UiA5ACAUJ4Cg9kZXYuc3luY2xpbmUudjFQAVonc3luY2xpbmUuZGV2L2dlbi9zeW5jbGluZS92MTtzeW5jbGluZXYxogIDU1lMqgILU3luY2xpbmUuVjG6AghTeW5jbGluZcoCC1N5bmNsaW5lXFYx6gIMU3luY2xpbmU6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_change, file_syncline_v1_conflict, file_syncline_v1_operation, file_syncline_v1_record, file_syncline_v1_value]);
 
 /**
  * Request of ConflictService.ListConflicts.
@@ -54,25 +54,25 @@ export type ListConflictsRequest = Message<"syncline.v1.ListConflictsRequest"> &
   kind: ConflictKind;
 
   /**
-   * Only in this collection; empty means any.
+   * Only in this collection; absent means any.
    *
-   * @generated from field: string collection_id = 4;
+   * @generated from field: optional string collection_id = 4;
    */
-  collectionId: string;
+  collectionId?: string;
 
   /**
-   * Only of this record; empty means any.
+   * Only of this record; absent means any.
    *
-   * @generated from field: string record_id = 5;
+   * @generated from field: optional string record_id = 5;
    */
-  recordId: string;
+  recordId?: string;
 
   /**
-   * Only given to this person; empty means any.
+   * Only given to this person; absent means any.
    *
-   * @generated from field: string assignee = 6;
+   * @generated from field: optional string assignee = 6;
    */
-  assignee: string;
+  assignee?: string;
 
   /**
    * At most 200; 0 means 50.
@@ -87,6 +87,13 @@ export type ListConflictsRequest = Message<"syncline.v1.ListConflictsRequest"> &
    * @generated from field: string page_token = 8;
    */
   pageToken: string;
+
+  /**
+   * Each page contains at least everything up to here (see RecordService).
+   *
+   * @generated from field: syncline.v1.Cursor at_least = 9;
+   */
+  atLeast?: Cursor;
 };
 
 /**
@@ -105,9 +112,9 @@ export type ListConflictsResponse = Message<"syncline.v1.ListConflictsResponse">
   /**
    * The conflicts, newest first.
    *
-   * @generated from field: repeated syncline.v1.ConflictSummary conflicts = 1;
+   * @generated from field: repeated syncline.v1.Conflict conflicts = 1;
    */
-  conflicts: ConflictSummary[];
+  conflicts: Conflict[];
 
   /**
    * Empty on the last page.
@@ -143,6 +150,13 @@ export type GetConflictRequest = Message<"syncline.v1.GetConflictRequest"> & {
    * @generated from field: string conflict_id = 2;
    */
   conflictId: string;
+
+  /**
+   * The read contains at least everything up to here (see RecordService).
+   *
+   * @generated from field: syncline.v1.Cursor at_least = 3;
+   */
+  atLeast?: Cursor;
 };
 
 /**
@@ -161,9 +175,9 @@ export type GetConflictResponse = Message<"syncline.v1.GetConflictResponse"> & {
   /**
    * The conflict.
    *
-   * @generated from field: syncline.v1.ConflictSummary conflict = 1;
+   * @generated from field: syncline.v1.Conflict conflict = 1;
    */
-  conflict?: ConflictSummary;
+  conflict?: Conflict;
 
   /**
    * The rule that met the clash, and how the provisional value was chosen, in words.
@@ -320,8 +334,7 @@ export type ResolveConflictRequest = Message<"syncline.v1.ResolveConflictRequest
   revision: bigint;
 
   /**
-   * As Operation.request_id; sent again for the same conflict by the same actor, it returns the stored outcome whatever
-   * decision comes with it.
+   * As Operation.request_id.
    *
    * @generated from field: string request_id = 4;
    */
@@ -349,7 +362,7 @@ export type ResolveConflictRequest = Message<"syncline.v1.ResolveConflictRequest
     case: "alternativeSeq";
   } | {
     /**
-     * Set this value (register, counter: whole number, to-one: target id or null).
+     * Set this value (register, counter: whole number, to-one: target id as a string, or null).
      *
      * @generated from field: syncline.v1.Value value = 7;
      */
@@ -375,18 +388,26 @@ export type ResolveConflictRequest = Message<"syncline.v1.ResolveConflictRequest
     /**
      * Delete the record (edit-delete and relationship conflicts; for the latter the target).
      *
-     * @generated from field: syncline.v1.DeleteInstead delete = 10;
+     * @generated from field: syncline.v1.DeleteInstead delete_record = 10;
      */
     value: DeleteInstead;
-    case: "delete";
+    case: "deleteRecord";
   } | {
     /**
      * Remove the link (relationship conflicts).
      *
-     * @generated from field: syncline.v1.UnlinkInstead unlink = 11;
+     * @generated from field: syncline.v1.UnlinkInstead unlink_record = 11;
      */
     value: UnlinkInstead;
-    case: "unlink";
+    case: "unlinkRecord";
+  } | {
+    /**
+     * Set these values of fields that stay together. Refused with INVALID_REQUEST: no schema declares groups yet.
+     *
+     * @generated from field: syncline.v1.ValuesByField values = 13;
+     */
+    value: ValuesByField;
+    case: "values";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -406,6 +427,27 @@ export const ResolveConflictRequestSchema: GenMessage<ResolveConflictRequest> = 
   messageDesc(file_syncline_v1_conflict_service, 5);
 
 /**
+ * Values of several fields.
+ *
+ * @generated from message syncline.v1.ValuesByField
+ */
+export type ValuesByField = Message<"syncline.v1.ValuesByField"> & {
+  /**
+   * By field id.
+   *
+   * @generated from field: map<string, syncline.v1.Value> values = 1;
+   */
+  values: { [key: string]: Value };
+};
+
+/**
+ * Describes the message syncline.v1.ValuesByField.
+ * Use `create(ValuesByFieldSchema)` to create a new message.
+ */
+export const ValuesByFieldSchema: GenMessage<ValuesByField> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_conflict_service, 6);
+
+/**
  * Decision: what is there now stays.
  *
  * @generated from message syncline.v1.KeepCurrent
@@ -418,7 +460,7 @@ export type KeepCurrent = Message<"syncline.v1.KeepCurrent"> & {
  * Use `create(KeepCurrentSchema)` to create a new message.
  */
 export const KeepCurrentSchema: GenMessage<KeepCurrent> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 6);
+  messageDesc(file_syncline_v1_conflict_service, 7);
 
 /**
  * Decision: the record goes.
@@ -433,7 +475,7 @@ export type DeleteInstead = Message<"syncline.v1.DeleteInstead"> & {
  * Use `create(DeleteInsteadSchema)` to create a new message.
  */
 export const DeleteInsteadSchema: GenMessage<DeleteInstead> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 7);
+  messageDesc(file_syncline_v1_conflict_service, 8);
 
 /**
  * Decision: the link goes.
@@ -448,7 +490,7 @@ export type UnlinkInstead = Message<"syncline.v1.UnlinkInstead"> & {
  * Use `create(UnlinkInsteadSchema)` to create a new message.
  */
 export const UnlinkInsteadSchema: GenMessage<UnlinkInstead> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 8);
+  messageDesc(file_syncline_v1_conflict_service, 9);
 
 /**
  * Response of ConflictService.ResolveConflict.
@@ -466,9 +508,9 @@ export type ResolveConflictResponse = Message<"syncline.v1.ResolveConflictRespon
   /**
    * The conflict afterwards.
    *
-   * @generated from field: syncline.v1.ConflictSummary conflict = 2;
+   * @generated from field: syncline.v1.Conflict conflict = 2;
    */
-  conflict?: ConflictSummary;
+  conflict?: Conflict;
 };
 
 /**
@@ -476,7 +518,7 @@ export type ResolveConflictResponse = Message<"syncline.v1.ResolveConflictRespon
  * Use `create(ResolveConflictResponseSchema)` to create a new message.
  */
 export const ResolveConflictResponseSchema: GenMessage<ResolveConflictResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 9);
+  messageDesc(file_syncline_v1_conflict_service, 10);
 
 /**
  * Request of ConflictService.DeferConflict.
@@ -532,7 +574,7 @@ export type DeferConflictRequest = Message<"syncline.v1.DeferConflictRequest"> &
  * Use `create(DeferConflictRequestSchema)` to create a new message.
  */
 export const DeferConflictRequestSchema: GenMessage<DeferConflictRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 10);
+  messageDesc(file_syncline_v1_conflict_service, 11);
 
 /**
  * Response of ConflictService.DeferConflict.
@@ -550,9 +592,9 @@ export type DeferConflictResponse = Message<"syncline.v1.DeferConflictResponse">
   /**
    * The conflict afterwards.
    *
-   * @generated from field: syncline.v1.ConflictSummary conflict = 2;
+   * @generated from field: syncline.v1.Conflict conflict = 2;
    */
-  conflict?: ConflictSummary;
+  conflict?: Conflict;
 };
 
 /**
@@ -560,7 +602,7 @@ export type DeferConflictResponse = Message<"syncline.v1.DeferConflictResponse">
  * Use `create(DeferConflictResponseSchema)` to create a new message.
  */
 export const DeferConflictResponseSchema: GenMessage<DeferConflictResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 11);
+  messageDesc(file_syncline_v1_conflict_service, 12);
 
 /**
  * Request of ConflictService.AssignConflict.
@@ -583,11 +625,11 @@ export type AssignConflictRequest = Message<"syncline.v1.AssignConflictRequest">
   conflictId: string;
 
   /**
-   * Who should decide; empty takes the assignment back.
+   * Who should decide, 1 to 128 bytes; absent takes the assignment back.
    *
-   * @generated from field: string assignee = 3;
+   * @generated from field: optional string assignee = 3;
    */
-  assignee: string;
+  assignee?: string;
 
   /**
    * As Operation.request_id.
@@ -609,7 +651,7 @@ export type AssignConflictRequest = Message<"syncline.v1.AssignConflictRequest">
  * Use `create(AssignConflictRequestSchema)` to create a new message.
  */
 export const AssignConflictRequestSchema: GenMessage<AssignConflictRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 12);
+  messageDesc(file_syncline_v1_conflict_service, 13);
 
 /**
  * Response of ConflictService.AssignConflict.
@@ -627,9 +669,9 @@ export type AssignConflictResponse = Message<"syncline.v1.AssignConflictResponse
   /**
    * The conflict afterwards.
    *
-   * @generated from field: syncline.v1.ConflictSummary conflict = 2;
+   * @generated from field: syncline.v1.Conflict conflict = 2;
    */
-  conflict?: ConflictSummary;
+  conflict?: Conflict;
 };
 
 /**
@@ -637,7 +679,7 @@ export type AssignConflictResponse = Message<"syncline.v1.AssignConflictResponse
  * Use `create(AssignConflictResponseSchema)` to create a new message.
  */
 export const AssignConflictResponseSchema: GenMessage<AssignConflictResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 13);
+  messageDesc(file_syncline_v1_conflict_service, 14);
 
 /**
  * Request of ConflictService.ReopenConflict.
@@ -679,7 +721,7 @@ export type ReopenConflictRequest = Message<"syncline.v1.ReopenConflictRequest">
  * Use `create(ReopenConflictRequestSchema)` to create a new message.
  */
 export const ReopenConflictRequestSchema: GenMessage<ReopenConflictRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 14);
+  messageDesc(file_syncline_v1_conflict_service, 15);
 
 /**
  * Response of ConflictService.ReopenConflict.
@@ -697,9 +739,9 @@ export type ReopenConflictResponse = Message<"syncline.v1.ReopenConflictResponse
   /**
    * The conflict afterwards.
    *
-   * @generated from field: syncline.v1.ConflictSummary conflict = 2;
+   * @generated from field: syncline.v1.Conflict conflict = 2;
    */
-  conflict?: ConflictSummary;
+  conflict?: Conflict;
 };
 
 /**
@@ -707,7 +749,7 @@ export type ReopenConflictResponse = Message<"syncline.v1.ReopenConflictResponse
  * Use `create(ReopenConflictResponseSchema)` to create a new message.
  */
 export const ReopenConflictResponseSchema: GenMessage<ReopenConflictResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 15);
+  messageDesc(file_syncline_v1_conflict_service, 16);
 
 /**
  * Request of ConflictService.ListConflictEvents.
@@ -723,11 +765,11 @@ export type ListConflictEventsRequest = Message<"syncline.v1.ListConflictEventsR
   workspaceId: string;
 
   /**
-   * Only of this conflict; empty means all.
+   * Only of this conflict; absent means all.
    *
-   * @generated from field: string conflict_id = 2;
+   * @generated from field: optional string conflict_id = 2;
    */
-  conflictId: string;
+  conflictId?: string;
 
   /**
    * At most 500; 0 means 100.
@@ -749,7 +791,7 @@ export type ListConflictEventsRequest = Message<"syncline.v1.ListConflictEventsR
  * Use `create(ListConflictEventsRequestSchema)` to create a new message.
  */
 export const ListConflictEventsRequestSchema: GenMessage<ListConflictEventsRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 16);
+  messageDesc(file_syncline_v1_conflict_service, 17);
 
 /**
  * Response of ConflictService.ListConflictEvents.
@@ -777,7 +819,7 @@ export type ListConflictEventsResponse = Message<"syncline.v1.ListConflictEvents
  * Use `create(ListConflictEventsResponseSchema)` to create a new message.
  */
 export const ListConflictEventsResponseSchema: GenMessage<ListConflictEventsResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 17);
+  messageDesc(file_syncline_v1_conflict_service, 18);
 
 /**
  * Request of ConflictService.GetConflictStatistics.
@@ -798,7 +840,7 @@ export type GetConflictStatisticsRequest = Message<"syncline.v1.GetConflictStati
  * Use `create(GetConflictStatisticsRequestSchema)` to create a new message.
  */
 export const GetConflictStatisticsRequestSchema: GenMessage<GetConflictStatisticsRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 18);
+  messageDesc(file_syncline_v1_conflict_service, 19);
 
 /**
  * Response of ConflictService.GetConflictStatistics.
@@ -830,9 +872,9 @@ export type GetConflictStatisticsResponse = Message<"syncline.v1.GetConflictStat
   /**
    * By why they closed.
    *
-   * @generated from field: map<string, uint64> by_close_reason = 4;
+   * @generated from field: repeated syncline.v1.CloseReasonCount by_close_reason = 4;
    */
-  byCloseReason: { [key: string]: bigint };
+  byCloseReason: CloseReasonCount[];
 
   /**
    * Median time from opening to closing of the closed ones, in milliseconds; 0 when there is none.
@@ -854,7 +896,7 @@ export type GetConflictStatisticsResponse = Message<"syncline.v1.GetConflictStat
  * Use `create(GetConflictStatisticsResponseSchema)` to create a new message.
  */
 export const GetConflictStatisticsResponseSchema: GenMessage<GetConflictStatisticsResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 19);
+  messageDesc(file_syncline_v1_conflict_service, 20);
 
 /**
  * A count of conflicts with a status.
@@ -882,7 +924,35 @@ export type StatusCount = Message<"syncline.v1.StatusCount"> & {
  * Use `create(StatusCountSchema)` to create a new message.
  */
 export const StatusCountSchema: GenMessage<StatusCount> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 20);
+  messageDesc(file_syncline_v1_conflict_service, 21);
+
+/**
+ * A count of conflicts that closed for a reason.
+ *
+ * @generated from message syncline.v1.CloseReasonCount
+ */
+export type CloseReasonCount = Message<"syncline.v1.CloseReasonCount"> & {
+  /**
+   * The reason.
+   *
+   * @generated from field: syncline.v1.CloseReason close_reason = 1;
+   */
+  closeReason: CloseReason;
+
+  /**
+   * How many.
+   *
+   * @generated from field: uint64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message syncline.v1.CloseReasonCount.
+ * Use `create(CloseReasonCountSchema)` to create a new message.
+ */
+export const CloseReasonCountSchema: GenMessage<CloseReasonCount> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_conflict_service, 22);
 
 /**
  * A count of conflicts of a kind.
@@ -910,13 +980,15 @@ export type KindCount = Message<"syncline.v1.KindCount"> & {
  * Use `create(KindCountSchema)` to create a new message.
  */
 export const KindCountSchema: GenMessage<KindCount> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 21);
+  messageDesc(file_syncline_v1_conflict_service, 23);
 
 /**
  * The inbox of what could not be merged. A conflict is recorded in the transaction of the merge that met it,
  * with everything needed to decide, and stays until somebody decides, its values converge, or its record is
  * deleted by someone who had seen all of it. Deciding is an ordinary operation: these methods write one
- * for callers without a replica; a client with a replica submits the same actions itself.
+ * for callers without a replica; a client with a replica submits the same mutations itself. Their request ids follow the
+ * rules of Operation.request_id: the same id with the same content returns the stored outcome, with another content
+ * ABORTED/REQUEST_ID_REUSED; a refused call is not remembered. Pages may be empty while there are further ones.
  *
  * @generated from service syncline.v1.ConflictService
  */

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file syncline/v1/connection.proto.
  */
 export const file_syncline_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("ChxzeW5jbGluZS92MS9jb25uZWN0aW9uLnByb3RvEgtzeW5jbGluZS52MSJfCg9Db25uZWN0aW9uU3RhcnQSFAoMd29ya3NwYWNlX2lkGAEgASgJEhIKCnJlcGxpY2FfaWQYAiABKAkSEwoLY2xpZW50X25hbWUYAyABKAkSDQoFYWN0b3IYBCABKAkiVgoJSGVhcnRiZWF0Eg8KB2JlYXRfaWQYASABKAQSFAoMZWNob19iZWF0X2lkGAIgASgEEhUKDWVjaG9fZGVsYXlfdXMYAyABKAQSCwoDc2VxGAQgASgEIrYBCgtTZXJ2ZXJTdGF0ZRIQCghoZWFkX3NlcRgBIAEoBBINCgVlcG9jaBgCIAEoBhIYChBiZWF0X2ludGVydmFsX21zGAMgASgEEhAKCGxlYXNlX21zGAQgASgEEi8KC3NlcnZlcl90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgdxdWFsaXR5GAYgASgLMhguc3luY2xpbmUudjEuTGlua1F1YWxpdHkiZQoLTGlua1F1YWxpdHkSFQoNcm91bmRfdHJpcF91cxgBIAEoBBIRCglqaXR0ZXJfdXMYAiABKAQSFgoOcmVjZWl2ZWRfY291bnQYAyABKAQSFAoMbWlzc2VkX2NvdW50GAQgASgEIuUCCgpDb25uZWN0aW9uEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEgoKcmVwbGljYV9pZBgCIAEoCRITCgtjbGllbnRfbmFtZRgDIAEoCRINCgVhY3RvchgEIAEoCRIwCgxjb25uZWN0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmxhc3RfYmVhdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1ChFsZWFzZV9leHBpcmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCwoDc2VxGAggASgEEikKB3F1YWxpdHkYCSABKAsyGC5zeW5jbGluZS52MS5MaW5rUXVhbGl0eRIzCgl0cmFuc3BvcnQYCiABKA4yIC5zeW5jbGluZS52MS5Db25uZWN0aW9uVHJhbnNwb3J0KnwKE0Nvbm5lY3Rpb25UcmFuc3BvcnQSJAogQ09OTkVDVElPTl9UUkFOU1BPUlRfVU5TUEVDSUZJRUQQABIfChtDT05ORUNUSU9OX1RSQU5TUE9SVF9TVFJFQU0QARIeChpDT05ORUNUSU9OX1RSQU5TUE9SVF9VTkFSWRACYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChxzeW5jbGluZS92MS9jb25uZWN0aW9uLnByb3RvEgtzeW5jbGluZS52MSJfCg9Db25uZWN0aW9uU3RhcnQSFAoMd29ya3NwYWNlX2lkGAEgASgJEhIKCnJlcGxpY2FfaWQYAiABKAkSEwoLY2xpZW50X25hbWUYAyABKAkSDQoFYWN0b3IYBCABKAkiYAoJSGVhcnRiZWF0EhQKDGhlYXJ0YmVhdF9pZBgBIAEoBBIZChFlY2hvX2hlYXJ0YmVhdF9pZBgCIAEoBBIVCg1lY2hvX2RlbGF5X3VzGAMgASgEEgsKA3NlcRgEIAEoBCK7AQoLU2VydmVyU3RhdGUSEAoIaGVhZF9zZXEYASABKAQSDQoFZXBvY2gYAiABKAYSHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAMgASgEEhAKCGxlYXNlX21zGAQgASgEEi8KC3NlcnZlcl90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgdxdWFsaXR5GAYgASgLMhguc3luY2xpbmUudjEuTGlua1F1YWxpdHkiZQoLTGlua1F1YWxpdHkSFQoNcm91bmRfdHJpcF91cxgBIAEoBBIRCglqaXR0ZXJfdXMYAiABKAQSFgoOcmVjZWl2ZWRfY291bnQYAyABKAQSFAoMbWlzc2VkX2NvdW50GAQgASgEIvoCCgpDb25uZWN0aW9uEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEgoKcmVwbGljYV9pZBgCIAEoCRITCgtjbGllbnRfbmFtZRgDIAEoCRINCgVhY3RvchgEIAEoCRIwCgxjb25uZWN0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjcKE2xhc3RfaGVhcnRiZWF0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjUKEWxlYXNlX2V4cGlyZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgNzZXEYCCABKAQSKQoHcXVhbGl0eRgJIAEoCzIYLnN5bmNsaW5lLnYxLkxpbmtRdWFsaXR5EjMKCXRyYW5zcG9ydBgKIAEoDjIgLnN5bmNsaW5lLnYxLkNvbm5lY3Rpb25UcmFuc3BvcnQSDgoGYXV0aG9yGAsgASgJKnwKE0Nvbm5lY3Rpb25UcmFuc3BvcnQSJAogQ09OTkVDVElPTl9UUkFOU1BPUlRfVU5TUEVDSUZJRUQQABIfChtDT05ORUNUSU9OX1RSQU5TUE9SVF9TVFJFQU0QARIeChpDT05ORUNUSU9OX1RSQU5TUE9SVF9VTkFSWRACQngKD2Rldi5zeW5jbGluZS52MVABWidzeW5jbGluZS5kZXYvZ2VuL3N5bmNsaW5lL3YxO3N5bmNsaW5ldjGiAgNTWUyqAgtTeW5jbGluZS5WMboCCFN5bmNsaW5lygILU3luY2xpbmVcVjHqAgxTeW5jbGluZTo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * Opens a connection.
@@ -57,7 +57,7 @@ export const ConnectionStartSchema: GenMessage<ConnectionStart> = /*@__PURE__*/
   messageDesc(file_syncline_v1_connection, 0);
 
 /**
- * One beat.
+ * One heartbeat.
  *
  * @generated from message syncline.v1.Heartbeat
  */
@@ -65,19 +65,19 @@ export type Heartbeat = Message<"syncline.v1.Heartbeat"> & {
   /**
    * Counts up from 1.
    *
-   * @generated from field: uint64 beat_id = 1;
+   * @generated from field: uint64 heartbeat_id = 1;
    */
-  beatId: bigint;
+  heartbeatId: bigint;
 
   /**
-   * The beat last received from the other side; 0 for none.
+   * The heartbeat last received from the other side; 0 for none.
    *
-   * @generated from field: uint64 echo_beat_id = 2;
+   * @generated from field: uint64 echo_heartbeat_id = 2;
    */
-  echoBeatId: bigint;
+  echoHeartbeatId: bigint;
 
   /**
-   * How long that beat was kept before this one was sent.
+   * How long that heartbeat was kept before this one was sent.
    *
    * @generated from field: uint64 echo_delay_us = 3;
    */
@@ -99,13 +99,14 @@ export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
   messageDesc(file_syncline_v1_connection, 1);
 
 /**
- * What the server tells with a beat.
+ * What the server tells with a heartbeat.
  *
  * @generated from message syncline.v1.ServerState
  */
 export type ServerState = Message<"syncline.v1.ServerState"> & {
   /**
-   * The workspace's head: the client's lag is head_seq minus its own position.
+   * The workspace's head: the client's lag is head_seq minus its own position. With several servers on one database it may
+   * be up to a second behind what another one has committed.
    *
    * @generated from field: uint64 head_seq = 1;
    */
@@ -119,14 +120,14 @@ export type ServerState = Message<"syncline.v1.ServerState"> & {
   epoch: bigint;
 
   /**
-   * Send a beat this often.
+   * Send a heartbeat this often.
    *
-   * @generated from field: uint64 beat_interval_ms = 3;
+   * @generated from field: uint64 heartbeat_interval_ms = 3;
    */
-  beatIntervalMs: bigint;
+  heartbeatIntervalMs: bigint;
 
   /**
-   * Without a beat the lease ends after this time.
+   * Without a heartbeat the lease ends after this time.
    *
    * @generated from field: uint64 lease_ms = 4;
    */
@@ -175,14 +176,14 @@ export type LinkQuality = Message<"syncline.v1.LinkQuality"> & {
   jitterUs: bigint;
 
   /**
-   * Beats received.
+   * Heartbeats received.
    *
    * @generated from field: uint64 received_count = 3;
    */
   receivedCount: bigint;
 
   /**
-   * Beats that were due and did not come.
+   * Heartbeats that were due and did not come.
    *
    * @generated from field: uint64 missed_count = 4;
    */
@@ -238,14 +239,14 @@ export type Connection = Message<"syncline.v1.Connection"> & {
   connectTime?: Timestamp;
 
   /**
-   * When its last beat came.
+   * When its last heartbeat came.
    *
-   * @generated from field: google.protobuf.Timestamp last_beat_time = 6;
+   * @generated from field: google.protobuf.Timestamp last_heartbeat_time = 6;
    */
-  lastBeatTime?: Timestamp;
+  lastHeartbeatTime?: Timestamp;
 
   /**
-   * When its lease ends without another beat.
+   * When its lease ends without another heartbeat.
    *
    * @generated from field: google.protobuf.Timestamp lease_expire_time = 7;
    */
@@ -266,11 +267,18 @@ export type Connection = Message<"syncline.v1.Connection"> & {
   quality?: LinkQuality;
 
   /**
-   * How it beats.
+   * How its heartbeats come.
    *
    * @generated from field: syncline.v1.ConnectionTransport transport = 10;
    */
   transport: ConnectionTransport;
+
+  /**
+   * Who it is, by its credentials; empty while the server asks for none.
+   *
+   * @generated from field: string author = 11;
+   */
+  author: string;
 };
 
 /**
@@ -281,7 +289,7 @@ export const ConnectionSchema: GenMessage<Connection> = /*@__PURE__*/
   messageDesc(file_syncline_v1_connection, 4);
 
 /**
- * How a connection beats.
+ * How a connection's heartbeats come.
  *
  * @generated from enum syncline.v1.ConnectionTransport
  */

@@ -2,8 +2,8 @@
 // @generated from file syncline/v1/connection_service.proto (package syncline.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Connection, ConnectionStart, Heartbeat, ServerState } from "./connection_pb.js";
 import { file_syncline_v1_connection } from "./connection_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file syncline/v1/connection_service.proto.
  */
 export const file_syncline_v1_connection_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRzeW5jbGluZS92MS9jb25uZWN0aW9uX3NlcnZpY2UucHJvdG8SC3N5bmNsaW5lLnYxImUKEEtlZXBBbGl2ZVJlcXVlc3QSKwoFc3RhcnQYASABKAsyHC5zeW5jbGluZS52MS5Db25uZWN0aW9uU3RhcnQSJAoEYmVhdBgCIAEoCzIWLnN5bmNsaW5lLnYxLkhlYXJ0YmVhdCKMAQoRS2VlcEFsaXZlUmVzcG9uc2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIkCgRiZWF0GAIgASgLMhYuc3luY2xpbmUudjEuSGVhcnRiZWF0EigKBnNlcnZlchgDIAEoCzIYLnN5bmNsaW5lLnYxLlNlcnZlclN0YXRlEhAKCGRyYWluaW5nGAQgASgIIpcBCgtCZWF0UmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEisKBXN0YXJ0GAIgASgLMhwuc3luY2xpbmUudjEuQ29ubmVjdGlvblN0YXJ0EiQKBGJlYXQYAyABKAsyFi5zeW5jbGluZS52MS5IZWFydGJlYXQSHgoWbWVhc3VyZWRfcm91bmRfdHJpcF91cxgEIAEoBCJ1CgxCZWF0UmVzcG9uc2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIkCgRiZWF0GAIgASgLMhYuc3luY2xpbmUudjEuSGVhcnRiZWF0EigKBnNlcnZlchgDIAEoCzIYLnN5bmNsaW5lLnYxLlNlcnZlclN0YXRlIioKEURpc2Nvbm5lY3RSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkiFAoSRGlzY29ubmVjdFJlc3BvbnNlIlUKFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJImAKF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEiwKC2Nvbm5lY3Rpb25zGAEgAygLMhcuc3luY2xpbmUudjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkyzQIKEUNvbm5lY3Rpb25TZXJ2aWNlEk4KCUtlZXBBbGl2ZRIdLnN5bmNsaW5lLnYxLktlZXBBbGl2ZVJlcXVlc3QaHi5zeW5jbGluZS52MS5LZWVwQWxpdmVSZXNwb25zZSgBMAESOwoEQmVhdBIYLnN5bmNsaW5lLnYxLkJlYXRSZXF1ZXN0Ghkuc3luY2xpbmUudjEuQmVhdFJlc3BvbnNlEk0KCkRpc2Nvbm5lY3QSHi5zeW5jbGluZS52MS5EaXNjb25uZWN0UmVxdWVzdBofLnN5bmNsaW5lLnYxLkRpc2Nvbm5lY3RSZXNwb25zZRJcCg9MaXN0Q29ubmVjdGlvbnMSIy5zeW5jbGluZS52MS5MaXN0Q29ubmVjdGlvbnNSZXF1ZXN0GiQuc3luY2xpbmUudjEuTGlzdENvbm5lY3Rpb25zUmVzcG9uc2ViBnByb3RvMw", [file_syncline_v1_connection]);
+  fileDesc("CiRzeW5jbGluZS92MS9jb25uZWN0aW9uX3NlcnZpY2UucHJvdG8SC3N5bmNsaW5lLnYxIn8KEEtlZXBBbGl2ZVJlcXVlc3QSLQoFc3RhcnQYASABKAsyHC5zeW5jbGluZS52MS5Db25uZWN0aW9uU3RhcnRIABIrCgloZWFydGJlYXQYAiABKAsyFi5zeW5jbGluZS52MS5IZWFydGJlYXRIAEIJCgdtZXNzYWdlSgQIAxAEIqgBChFLZWVwQWxpdmVSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEikKCWhlYXJ0YmVhdBgCIAEoCzIWLnN5bmNsaW5lLnYxLkhlYXJ0YmVhdBIoCgZzZXJ2ZXIYAyABKAsyGC5zeW5jbGluZS52MS5TZXJ2ZXJTdGF0ZRInCgNlbmQYBCABKA4yGi5zeW5jbGluZS52MS5Db25uZWN0aW9uRW5kIsQBCgtCZWF0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSFwoNY29ubmVjdGlvbl9pZBgCIAEoCUgAEi0KBXN0YXJ0GAMgASgLMhwuc3luY2xpbmUudjEuQ29ubmVjdGlvblN0YXJ0SAASKQoJaGVhcnRiZWF0GAQgASgLMhYuc3luY2xpbmUudjEuSGVhcnRiZWF0Eh4KFm1lYXN1cmVkX3JvdW5kX3RyaXBfdXMYBSABKARCDAoKY29ubmVjdGlvbiJ6CgxCZWF0UmVzcG9uc2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIpCgloZWFydGJlYXQYAiABKAsyFi5zeW5jbGluZS52MS5IZWFydGJlYXQSKAoGc2VydmVyGAMgASgLMhguc3luY2xpbmUudjEuU2VydmVyU3RhdGUiQAoRRGlzY29ubmVjdFJlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkiFAoSRGlzY29ubmVjdFJlc3BvbnNlIlUKFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJImAKF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEiwKC2Nvbm5lY3Rpb25zGAEgAygLMhcuc3luY2xpbmUudjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkqdAoNQ29ubmVjdGlvbkVuZBIeChpDT05ORUNUSU9OX0VORF9VTlNQRUNJRklFRBAAEhsKF0NPTk5FQ1RJT05fRU5EX0RSQUlOSU5HEAESJgoiQ09OTkVDVElPTl9FTkRfQ1JFREVOVElBTFNfRVhQSVJFRBACMtcCChFDb25uZWN0aW9uU2VydmljZRJOCglLZWVwQWxpdmUSHS5zeW5jbGluZS52MS5LZWVwQWxpdmVSZXF1ZXN0Gh4uc3luY2xpbmUudjEuS2VlcEFsaXZlUmVzcG9uc2UoATABEjsKBEJlYXQSGC5zeW5jbGluZS52MS5CZWF0UmVxdWVzdBoZLnN5bmNsaW5lLnYxLkJlYXRSZXNwb25zZRJSCgpEaXNjb25uZWN0Eh4uc3luY2xpbmUudjEuRGlzY29ubmVjdFJlcXVlc3QaHy5zeW5jbGluZS52MS5EaXNjb25uZWN0UmVzcG9uc2UiA5ACAhJhCg9MaXN0Q29ubmVjdGlvbnMSIy5zeW5jbGluZS52MS5MaXN0Q29ubmVjdGlvbnNSZXF1ZXN0GiQuc3luY2xpbmUudjEuTGlzdENvbm5lY3Rpb25zUmVzcG9uc2UiA5ACAUJ4Cg9kZXYuc3luY2xpbmUudjFQAVonc3luY2xpbmUuZGV2L2dlbi9zeW5jbGluZS92MTtzeW5jbGluZXYxogIDU1lMqgILU3luY2xpbmUuVjG6AghTeW5jbGluZcoCC1N5bmNsaW5lXFYx6gIMU3luY2xpbmU6OlYxYgZwcm90bzM", [file_syncline_v1_connection]);
 
 /**
  * Message of ConnectionService.KeepAlive.
@@ -21,18 +21,27 @@ export const file_syncline_v1_connection_service: GenFile = /*@__PURE__*/
  */
 export type KeepAliveRequest = Message<"syncline.v1.KeepAliveRequest"> & {
   /**
-   * Opens the connection; first message only.
+   * Exactly one is set.
    *
-   * @generated from field: syncline.v1.ConnectionStart start = 1;
+   * @generated from oneof syncline.v1.KeepAliveRequest.message
    */
-  start?: ConnectionStart;
-
-  /**
-   * A beat.
-   *
-   * @generated from field: syncline.v1.Heartbeat beat = 2;
-   */
-  beat?: Heartbeat;
+  message: {
+    /**
+     * Opens the connection; first message only.
+     *
+     * @generated from field: syncline.v1.ConnectionStart start = 1;
+     */
+    value: ConnectionStart;
+    case: "start";
+  } | {
+    /**
+     * A heartbeat.
+     *
+     * @generated from field: syncline.v1.Heartbeat heartbeat = 2;
+     */
+    value: Heartbeat;
+    case: "heartbeat";
+  } | { case: undefined; value?: undefined };
 };
 
 /**
@@ -56,12 +65,12 @@ export type KeepAliveResponse = Message<"syncline.v1.KeepAliveResponse"> & {
   connectionId: string;
 
   /**
-   * A beat: sent every interval, and at once in answer to a client's beat, unless that beat only echoed the last one
-   * (two sides that answer answers would never stop).
+   * A heartbeat: sent every interval, and at once in answer to a client's heartbeat, unless that one only echoed the last
+   * one (two sides that answer answers would never stop).
    *
-   * @generated from field: syncline.v1.Heartbeat beat = 2;
+   * @generated from field: syncline.v1.Heartbeat heartbeat = 2;
    */
-  beat?: Heartbeat;
+  heartbeat?: Heartbeat;
 
   /**
    * What the server knows.
@@ -71,11 +80,11 @@ export type KeepAliveResponse = Message<"syncline.v1.KeepAliveResponse"> & {
   server?: ServerState;
 
   /**
-   * The server is stopping: reconnect. Last message.
+   * Set in the last message: why the server ends the stream.
    *
-   * @generated from field: bool draining = 4;
+   * @generated from field: syncline.v1.ConnectionEnd end = 4;
    */
-  draining: boolean;
+  end: ConnectionEnd;
 };
 
 /**
@@ -92,30 +101,46 @@ export const KeepAliveResponseSchema: GenMessage<KeepAliveResponse> = /*@__PURE_
  */
 export type BeatRequest = Message<"syncline.v1.BeatRequest"> & {
   /**
-   * The connection, from the previous response; empty with `start`.
+   * The workspace, by id.
    *
-   * @generated from field: string connection_id = 1;
+   * @generated from field: string workspace_id = 1;
    */
-  connectionId: string;
+  workspaceId: string;
 
   /**
-   * Opens a connection.
+   * Exactly one is set.
    *
-   * @generated from field: syncline.v1.ConnectionStart start = 2;
+   * @generated from oneof syncline.v1.BeatRequest.connection
    */
-  start?: ConnectionStart;
+  connection: {
+    /**
+     * The connection, from the previous response.
+     *
+     * @generated from field: string connection_id = 2;
+     */
+    value: string;
+    case: "connectionId";
+  } | {
+    /**
+     * Opens a connection. Its workspace is the one above, or empty.
+     *
+     * @generated from field: syncline.v1.ConnectionStart start = 3;
+     */
+    value: ConnectionStart;
+    case: "start";
+  } | { case: undefined; value?: undefined };
 
   /**
-   * The beat.
+   * The heartbeat.
    *
-   * @generated from field: syncline.v1.Heartbeat beat = 3;
+   * @generated from field: syncline.v1.Heartbeat heartbeat = 4;
    */
-  beat?: Heartbeat;
+  heartbeat?: Heartbeat;
 
   /**
-   * How the client measured the link since its last beat: the server cannot time a unary answer.
+   * How the client measured the link since its last heartbeat: the server cannot time a unary answer.
    *
-   * @generated from field: uint64 measured_round_trip_us = 4;
+   * @generated from field: uint64 measured_round_trip_us = 5;
    */
   measuredRoundTripUs: bigint;
 };
@@ -141,11 +166,11 @@ export type BeatResponse = Message<"syncline.v1.BeatResponse"> & {
   connectionId: string;
 
   /**
-   * The server's beat, echoing the request's.
+   * The server's heartbeat, echoing the request's.
    *
-   * @generated from field: syncline.v1.Heartbeat beat = 2;
+   * @generated from field: syncline.v1.Heartbeat heartbeat = 2;
    */
-  beat?: Heartbeat;
+  heartbeat?: Heartbeat;
 
   /**
    * What the server knows.
@@ -169,9 +194,16 @@ export const BeatResponseSchema: GenMessage<BeatResponse> = /*@__PURE__*/
  */
 export type DisconnectRequest = Message<"syncline.v1.DisconnectRequest"> & {
   /**
+   * The workspace, by id.
+   *
+   * @generated from field: string workspace_id = 1;
+   */
+  workspaceId: string;
+
+  /**
    * The connection.
    *
-   * @generated from field: string connection_id = 1;
+   * @generated from field: string connection_id = 2;
    */
   connectionId: string;
 };
@@ -262,18 +294,52 @@ export const ListConnectionsResponseSchema: GenMessage<ListConnectionsResponse> 
   messageDesc(file_syncline_v1_connection_service, 7);
 
 /**
- * Who is here, and how well. A connection is one client's presence in one workspace under a lease; its beats
- * measure round trip, jitter and missed beats at both ends and tell the client how far the server's head is.
+ * Why the server ends a connection's stream.
  *
- * Both sides SHOULD beat every 15 seconds (the server says the interval) and treat the other as gone after
- * 2.5 intervals without a beat. Every beat carries an id, and echoes the id last received together with how
+ * @generated from enum syncline.v1.ConnectionEnd
+ */
+export enum ConnectionEnd {
+  /**
+   * It does not end.
+   *
+   * @generated from enum value: CONNECTION_END_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The server is stopping: reconnect.
+   *
+   * @generated from enum value: CONNECTION_END_DRAINING = 1;
+   */
+  DRAINING = 1,
+
+  /**
+   * The credentials of the stream expired: reconnect with new ones. Not sent yet.
+   *
+   * @generated from enum value: CONNECTION_END_CREDENTIALS_EXPIRED = 2;
+   */
+  CREDENTIALS_EXPIRED = 2,
+}
+
+/**
+ * Describes the enum syncline.v1.ConnectionEnd.
+ */
+export const ConnectionEndSchema: GenEnum<ConnectionEnd> = /*@__PURE__*/
+  enumDesc(file_syncline_v1_connection_service, 0);
+
+/**
+ * Who is here, and how well. A connection is one client's presence in one workspace under a lease; its heartbeats
+ * measure round trip, jitter and missed heartbeats at both ends and tell the client how far the server's head is.
+ *
+ * Both sides SHOULD send a heartbeat every 15 seconds (the server says the interval) and treat the other as gone after
+ * 2.5 intervals without one. Every heartbeat carries an id, and echoes the id last received together with how
  * long it was kept, so that either end computes its round trip without comparing clocks.
  *
  * @generated from service syncline.v1.ConnectionService
  */
 export const ConnectionService: GenService<{
   /**
-   * Beats both ways. The first message MUST carry `start` (STREAM_PROTOCOL).
+   * Heartbeats both ways. The first message MUST be `start`, no later one may be (STREAM_PROTOCOL).
    *
    * @generated from rpc syncline.v1.ConnectionService.KeepAlive
    */
@@ -283,7 +349,7 @@ export const ConnectionService: GenService<{
     output: typeof KeepAliveResponseSchema;
   },
   /**
-   * One beat, for clients that cannot send on a stream (browsers). The first one opens the connection.
+   * One heartbeat, for clients that cannot send on a stream (browsers). The first one opens the connection.
    *
    * @generated from rpc syncline.v1.ConnectionService.Beat
    */
@@ -293,7 +359,8 @@ export const ConnectionService: GenService<{
     output: typeof BeatResponseSchema;
   },
   /**
-   * Ends a connection before its lease does. Ending one that is gone is not an error.
+   * Ends a connection before its lease does. Ending one that is gone, or of another workspace, is not an error and does
+   * nothing.
    *
    * @generated from rpc syncline.v1.ConnectionService.Disconnect
    */

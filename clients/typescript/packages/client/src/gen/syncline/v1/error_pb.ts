@@ -9,14 +9,15 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file syncline/v1/error.proto.
  */
 export const file_syncline_v1_error: GenFile = /*@__PURE__*/
-  fileDesc("ChdzeW5jbGluZS92MS9lcnJvci5wcm90bxILc3luY2xpbmUudjEqtQ0KC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEiIKHkVSUk9SX1JFQVNPTl9NQUxGT1JNRURfTUVTU0FHRRABEiIKHkVSUk9SX1JFQVNPTl9NRVNTQUdFX1RPT19MQVJHRRACEiAKHEVSUk9SX1JFQVNPTl9JTlZBTElEX1JFUVVFU1QQAxIiCh5FUlJPUl9SRUFTT05fVU5LTk9XTl9XT1JLU1BBQ0UQBBIhCh1FUlJPUl9SRUFTT05fV09SS1NQQUNFX0VYSVNUUxAFEiQKIEVSUk9SX1JFQVNPTl9UT09fTUFOWV9PUEVSQVRJT05TEAYSJAogRVJST1JfUkVBU09OX09QRVJBVElPTl9UT09fTEFSR0UQBxIeChpFUlJPUl9SRUFTT05fSU5WQUxJRF9WQUxVRRAIEh8KG0VSUk9SX1JFQVNPTl9WQUxVRV9UT09fREVFUBAJEh8KG0VSUk9SX1JFQVNPTl9VTktOT1dOX0FDVElPThAKEiMKH0VSUk9SX1JFQVNPTl9VTktOT1dOX0NPTExFQ1RJT04QCxIeChpFUlJPUl9SRUFTT05fVU5LTk9XTl9GSUVMRBAMEh4KGkVSUk9SX1JFQVNPTl9LSU5EX01JU01BVENIEA0SIwofRVJST1JfUkVBU09OX1VOS05PV05fRklFTERfS0lORBAOEiAKHEVSUk9SX1JFQVNPTl9TQ0hFTUFfQ09ORkxJQ1QQDxIeChpFUlJPUl9SRUFTT05fQ09OVEVYVF9BSEVBRBAQEhwKGEVSUk9SX1JFQVNPTl9XUk9OR19FUE9DSBAREiAKHEVSUk9SX1JFQVNPTl9JTlZBTElEX0NPTlRFWFQQEhIfChtFUlJPUl9SRUFTT05fUkVQTElDQV9GT1JLRUQQExIiCh5FUlJPUl9SRUFTT05fUkVRVUVTVF9JRF9SRVVTRUQQFBIbChdFUlJPUl9SRUFTT05fSE9MRF9RVU9UQRAVEiAKHEVSUk9SX1JFQVNPTl9DQVVTQUxJVFlfQ1lDTEUQFhIaChZFUlJPUl9SRUFTT05fQUJBTkRPTkVEEBcSIQodRVJST1JfUkVBU09OX0NPVU5URVJfTk9UX05FWFQQGBIkCiBFUlJPUl9SRUFTT05fREVQRU5ERU5DWV9SRUpFQ1RFRBAZEiEKHUVSUk9SX1JFQVNPTl9SRUNPUkRfTk9UX0ZPVU5EEBoSHgoaRVJST1JfUkVBU09OX1JFQ09SRF9FWElTVFMQGxIfChtFUlJPUl9SRUFTT05fUkVDT1JEX0RFTEVURUQQHBIkCiBFUlJPUl9SRUFTT05fQ09MTEVDVElPTl9NSVNNQVRDSBAdEiIKHkVSUk9SX1JFQVNPTl9JTlZBTElEX1RFWFRfRURJVBAeEicKI0VSUk9SX1JFQVNPTl9QT1NJVElPTl9PVVRfT0ZfQk9VTkRTEB8SHwobRVJST1JfUkVBU09OX1RFWFRfVE9PX0xBUkdFECASJQohRVJST1JfUkVBU09OX0NPVU5URVJfT1VUX09GX1JBTkdFECESHgoaRVJST1JfUkVBU09OX1NFVF9UT09fTEFSR0UQIhIjCh9FUlJPUl9SRUFTT05fQ09ORkxJQ1RfTk9UX0ZPVU5EECMSIQodRVJST1JfUkVBU09OX0NPTkZMSUNUX0NIQU5HRUQQJBIiCh5FUlJPUl9SRUFTT05fQ09ORkxJQ1RfTk9UX0xJVkUQJRIeChpFUlJPUl9SRUFTT05fQ09ORkxJQ1RfTElWRRAmEiAKHEVSUk9SX1JFQVNPTl9DVVJTT1JfTUlTTUFUQ0gQJxIjCh9FUlJPUl9SRUFTT05fSU5WQUxJRF9QQUdFX1RPS0VOECgSIwofRVJST1JfUkVBU09OX1VOS05PV05fRU5VTV9WQUxVRRApEiAKHEVSUk9SX1JFQVNPTl9TVFJFQU1fUFJPVE9DT0wQKhIbChdFUlJPUl9SRUFTT05fT1ZFUkxPQURFRBArEh4KGkVSUk9SX1JFQVNPTl9TSFVUVElOR19ET1dOECwSIgoeRVJST1JfUkVBU09OX1NUT1JFX1VOQVZBSUxBQkxFEC0SHwobRVJST1JfUkVBU09OX1VOS05PV05fTUVUSE9EEC4SGQoVRVJST1JfUkVBU09OX0lOVEVSTkFMEC8SGQoVRVJST1JfUkVBU09OX0RFQURMSU5FEDASIwofRVJST1JfUkVBU09OX1VOS05PV05fQ09OTkVDVElPThAxYgZwcm90bzM");
+  fileDesc("ChdzeW5jbGluZS92MS9lcnJvci5wcm90bxILc3luY2xpbmUudjEqrxAKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEiIKHkVSUk9SX1JFQVNPTl9NQUxGT1JNRURfTUVTU0FHRRABEiIKHkVSUk9SX1JFQVNPTl9NRVNTQUdFX1RPT19MQVJHRRACEiAKHEVSUk9SX1JFQVNPTl9JTlZBTElEX1JFUVVFU1QQAxIiCh5FUlJPUl9SRUFTT05fVU5LTk9XTl9XT1JLU1BBQ0UQBBIhCh1FUlJPUl9SRUFTT05fV09SS1NQQUNFX0VYSVNUUxAFEiQKIEVSUk9SX1JFQVNPTl9UT09fTUFOWV9PUEVSQVRJT05TEAYSJAogRVJST1JfUkVBU09OX09QRVJBVElPTl9UT09fTEFSR0UQBxIeChpFUlJPUl9SRUFTT05fSU5WQUxJRF9WQUxVRRAIEh8KG0VSUk9SX1JFQVNPTl9WQUxVRV9UT09fREVFUBAJEh8KG0VSUk9SX1JFQVNPTl9VTktOT1dOX0FDVElPThAKEiYKIkVSUk9SX1JFQVNPTl9VTkRFQ0xBUkVEX0NPTExFQ1RJT04QCxIhCh1FUlJPUl9SRUFTT05fVU5ERUNMQVJFRF9GSUVMRBAMEh4KGkVSUk9SX1JFQVNPTl9LSU5EX01JU01BVENIEA0SIwofRVJST1JfUkVBU09OX1VOS05PV05fRklFTERfS0lORBAOEiAKHEVSUk9SX1JFQVNPTl9TQ0hFTUFfQ09ORkxJQ1QQDxIeChpFUlJPUl9SRUFTT05fQ09OVEVYVF9BSEVBRBAQEhwKGEVSUk9SX1JFQVNPTl9XUk9OR19FUE9DSBAREiAKHEVSUk9SX1JFQVNPTl9JTlZBTElEX0NPTlRFWFQQEhIfChtFUlJPUl9SRUFTT05fUkVQTElDQV9GT1JLRUQQExIiCh5FUlJPUl9SRUFTT05fUkVRVUVTVF9JRF9SRVVTRUQQFBIbChdFUlJPUl9SRUFTT05fSE9MRF9RVU9UQRAVEiAKHEVSUk9SX1JFQVNPTl9DQVVTQUxJVFlfQ1lDTEUQFhIaChZFUlJPUl9SRUFTT05fQUJBTkRPTkVEEBcSIQodRVJST1JfUkVBU09OX0NPVU5URVJfTk9UX05FWFQQGBIkCiBFUlJPUl9SRUFTT05fREVQRU5ERU5DWV9SRUpFQ1RFRBAZEiEKHUVSUk9SX1JFQVNPTl9SRUNPUkRfTk9UX0ZPVU5EEBoSHgoaRVJST1JfUkVBU09OX1JFQ09SRF9FWElTVFMQGxIfChtFUlJPUl9SRUFTT05fUkVDT1JEX0RFTEVURUQQHBIkCiBFUlJPUl9SRUFTT05fQ09MTEVDVElPTl9NSVNNQVRDSBAdEiIKHkVSUk9SX1JFQVNPTl9JTlZBTElEX1RFWFRfRURJVBAeEicKI0VSUk9SX1JFQVNPTl9QT1NJVElPTl9PVVRfT0ZfQk9VTkRTEB8SHwobRVJST1JfUkVBU09OX1RFWFRfVE9PX0xBUkdFECASJQohRVJST1JfUkVBU09OX0NPVU5URVJfT1VUX09GX1JBTkdFECESHgoaRVJST1JfUkVBU09OX1NFVF9UT09fTEFSR0UQIhIjCh9FUlJPUl9SRUFTT05fQ09ORkxJQ1RfTk9UX0ZPVU5EECMSIQodRVJST1JfUkVBU09OX0NPTkZMSUNUX0NIQU5HRUQQJBIiCh5FUlJPUl9SRUFTT05fQ09ORkxJQ1RfTk9UX0xJVkUQJRIeChpFUlJPUl9SRUFTT05fQ09ORkxJQ1RfTElWRRAmEiAKHEVSUk9SX1JFQVNPTl9DVVJTT1JfTUlTTUFUQ0gQJxIjCh9FUlJPUl9SRUFTT05fSU5WQUxJRF9QQUdFX1RPS0VOECgSIwofRVJST1JfUkVBU09OX1VOS05PV05fRU5VTV9WQUxVRRApEiAKHEVSUk9SX1JFQVNPTl9TVFJFQU1fUFJPVE9DT0wQKhIbChdFUlJPUl9SRUFTT05fT1ZFUkxPQURFRBArEh4KGkVSUk9SX1JFQVNPTl9TSFVUVElOR19ET1dOECwSIgoeRVJST1JfUkVBU09OX1NUT1JFX1VOQVZBSUxBQkxFEC0SHwobRVJST1JfUkVBU09OX1VOS05PV05fTUVUSE9EEC4SGQoVRVJST1JfUkVBU09OX0lOVEVSTkFMEC8SGQoVRVJST1JfUkVBU09OX0RFQURMSU5FEDASIwofRVJST1JfUkVBU09OX1VOS05PV05fQ09OTkVDVElPThAxEh4KGkVSUk9SX1JFQVNPTl9VTktOT1dOX0ZJRUxEEDISIAocRVJST1JfUkVBU09OX0hJU1RPUllfUkVXT1VORBAzEiAKHEVSUk9SX1JFQVNPTl9OT1RfQUxMX1NFVFRMRUQQNBIfChtFUlJPUl9SRUFTT05fU0NIRU1BX0NIQU5HRUQQNRIeChpFUlJPUl9SRUFTT05fTk9UX0NBVUdIVF9VUBA2EiAKHEVSUk9SX1JFQVNPTl9VTkFVVEhFTlRJQ0FURUQQNxIiCh5FUlJPUl9SRUFTT05fUEVSTUlTU0lPTl9ERU5JRUQQOBIfChtFUlJPUl9SRUFTT05fUVVPVEFfRVhDRUVERUQQORIiCh5FUlJPUl9SRUFTT05fUkVQTElDQV9OT1RfWU9VUlMQOhIhCh1FUlJPUl9SRUFTT05fRUZGRUNUX1RPT19MQVJHRRA7Eh8KG0VSUk9SX1JFQVNPTl9WSUVXX1RPT19MQVJHRRA8QngKD2Rldi5zeW5jbGluZS52MVABWidzeW5jbGluZS5kZXYvZ2VuL3N5bmNsaW5lL3YxO3N5bmNsaW5ldjGiAgNTWUyqAgtTeW5jbGluZS5WMboCCFN5bmNsaW5lygILU3luY2xpbmVcVjHqAgxTeW5jbGluZTo6VjFiBnByb3RvMw");
 
 /**
  * Why something failed. A failed call carries its canonical code, exactly one google.rpc.ErrorInfo with
  * domain "syncline" and the name of the reason without its prefix, every variable part in the metadata, and
  * field violations or a retry delay where apt. A rejected operation carries the reason in its receipt.
  *
- * The canonical code stands in parentheses; (receipt) marks reasons that appear in receipts only.
+ * UNAVAILABLE and ABORTED mean that the same call may succeed later or after a fresh read; RESOURCE_EXHAUSTED is about
+ * sizes and quotas only. The canonical code stands in parentheses; (receipt) marks reasons that appear in receipts only.
  *
  * @generated from enum syncline.v1.ErrorReason
  */
@@ -100,18 +101,18 @@ export enum ErrorReason {
   UNKNOWN_ACTION = 10,
 
   /**
-   * (receipt) The workspace's schema has no such collection. Metadata: collection_id.
+   * (receipt) The schema is strict and declares no such collection. Metadata: collection_id.
    *
-   * @generated from enum value: ERROR_REASON_UNKNOWN_COLLECTION = 11;
+   * @generated from enum value: ERROR_REASON_UNDECLARED_COLLECTION = 11;
    */
-  UNKNOWN_COLLECTION = 11,
+  UNDECLARED_COLLECTION = 11,
 
   /**
-   * (receipt) The collection's schema has no such field. Metadata: collection_id, field_id.
+   * (receipt) The schema is strict and declares no such field in the collection. Metadata: collection_id, field_id.
    *
-   * @generated from enum value: ERROR_REASON_UNKNOWN_FIELD = 12;
+   * @generated from enum value: ERROR_REASON_UNDECLARED_FIELD = 12;
    */
-  UNKNOWN_FIELD = 12,
+  UNDECLARED_FIELD = 12,
 
   /**
    * (receipt) The action does not fit the field's kind (register, text, counter, set, to_one, to_many).
@@ -167,7 +168,7 @@ export enum ErrorReason {
   REPLICA_FORKED = 19,
 
   /**
-   * (receipt: not settled) The request id was used with another content. Metadata: request_id.
+   * (receipt: not settled; ABORTED) The request id was used with another content. Metadata: request_id.
    *
    * @generated from enum value: ERROR_REASON_REQUEST_ID_REUSED = 20;
    */
@@ -321,14 +322,15 @@ export enum ErrorReason {
   UNKNOWN_ENUM_VALUE = 41,
 
   /**
-   * (FAILED_PRECONDITION) A stream's first message was not `start`, or a later one was.
+   * (FAILED_PRECONDITION) A stream's messages do not follow its rules: the first one was not `start`, or opens a feed that is
+   * open already, or is for one that is not.
    *
    * @generated from enum value: ERROR_REASON_STREAM_PROTOCOL = 42;
    */
   STREAM_PROTOCOL = 42,
 
   /**
-   * (RESOURCE_EXHAUSTED) The server has no room for another stream or call; retry after the delay given.
+   * (UNAVAILABLE) The server has no room for another stream or call; retry after the delay given.
    *
    * @generated from enum value: ERROR_REASON_OVERLOADED = 43;
    */
@@ -375,6 +377,88 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_UNKNOWN_CONNECTION = 49;
    */
   UNKNOWN_CONNECTION = 49,
+
+  /**
+   * (INVALID_ARGUMENT; receipt) The request has a field that this server does not know: the client is newer. Nothing is
+   * dropped in silence. Metadata: field.
+   *
+   * @generated from enum value: ERROR_REASON_UNKNOWN_FIELD = 50;
+   */
+  UNKNOWN_FIELD = 50,
+
+  /**
+   * (receipt: not settled; FAILED_PRECONDITION) The history that the context or position stands on is gone: it was
+   * rewound by a restore or a failover. Read again, and decide again. Metadata: base_seq.
+   *
+   * @generated from enum value: ERROR_REASON_HISTORY_REWOUND = 51;
+   */
+  HISTORY_REWOUND = 51,
+
+  /**
+   * (receipt: not settled) Another operation of the same all_or_nothing call did not settle.
+   * Metadata: operation_index.
+   *
+   * @generated from enum value: ERROR_REASON_NOT_ALL_SETTLED = 52;
+   */
+  NOT_ALL_SETTLED = 52,
+
+  /**
+   * (ABORTED) The schema changed since it was read. Metadata: schema_version.
+   *
+   * @generated from enum value: ERROR_REASON_SCHEMA_CHANGED = 53;
+   */
+  SCHEMA_CHANGED = 53,
+
+  /**
+   * (UNAVAILABLE) The server has not yet seen the position that the read asks for; retry after the delay given.
+   * Metadata: seq, head_seq.
+   *
+   * @generated from enum value: ERROR_REASON_NOT_CAUGHT_UP = 54;
+   */
+  NOT_CAUGHT_UP = 54,
+
+  /**
+   * (UNAUTHENTICATED) The call has no credentials, or they are not valid. Not sent yet.
+   *
+   * @generated from enum value: ERROR_REASON_UNAUTHENTICATED = 55;
+   */
+  UNAUTHENTICATED = 55,
+
+  /**
+   * (PERMISSION_DENIED; receipt) The caller may not do this. Metadata: right. Not sent yet.
+   *
+   * @generated from enum value: ERROR_REASON_PERMISSION_DENIED = 56;
+   */
+  PERMISSION_DENIED = 56,
+
+  /**
+   * (RESOURCE_EXHAUSTED) A quota is used up; retry after the delay given. Metadata: quota, limit. Not sent yet.
+   *
+   * @generated from enum value: ERROR_REASON_QUOTA_EXCEEDED = 57;
+   */
+  QUOTA_EXCEEDED = 57,
+
+  /**
+   * (receipt: not settled) The replica belongs to somebody else: take a new replica id. Metadata: replica_id. Not sent
+   * yet.
+   *
+   * @generated from enum value: ERROR_REASON_REPLICA_NOT_YOURS = 58;
+   */
+  REPLICA_NOT_YOURS = 58,
+
+  /**
+   * (receipt) What the operation would do is larger than a message may be. Metadata: limit_bytes, bytes. Not sent yet.
+   *
+   * @generated from enum value: ERROR_REASON_EFFECT_TOO_LARGE = 59;
+   */
+  EFFECT_TOO_LARGE = 59,
+
+  /**
+   * (RESOURCE_EXHAUSTED) A view holds more records than it may. Metadata: limit. Not sent yet.
+   *
+   * @generated from enum value: ERROR_REASON_VIEW_TOO_LARGE = 60;
+   */
+  VIEW_TOO_LARGE = 60,
 }
 
 /**

@@ -18,10 +18,13 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file syncline/v1/operation.proto.
  */
 export const file_syncline_v1_operation: GenFile = /*@__PURE__*/
-  fileDesc("ChtzeW5jbGluZS92MS9vcGVyYXRpb24ucHJvdG8SC3N5bmNsaW5lLnYxIvACCglPcGVyYXRpb24SHwoDZG90GAEgASgLMhAuc3luY2xpbmUudjEuRG90SAASFAoKcmVxdWVzdF9pZBgCIAEoCUgAEi0KB2NvbnRleHQYAyABKAsyGi5zeW5jbGluZS52MS5DYXVzYWxDb250ZXh0SAESJQoGbGF0ZXN0GAQgASgLMhMuc3luY2xpbmUudjEuTGF0ZXN0SAESKAoJbXV0YXRpb25zGAUgAygLMhUuc3luY2xpbmUudjEuTXV0YXRpb24SFgoOY29ycmVsYXRpb25faWQYBiABKAkSJAoKZGVwZW5kc19vbhgHIAMoCzIQLnN5bmNsaW5lLnYxLkRvdBINCgVhY3RvchgIIAEoCRIvCgtjbGllbnRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNYXdhaXRfcmVjb3JkcxgKIAEoCEIKCghpZGVudGl0eUILCglrbm93bGVkZ2UimwcKCE11dGF0aW9uEhUKDWNvbGxlY3Rpb25faWQYASABKAkSEQoJcmVjb3JkX2lkGAIgASgJEisKBmNyZWF0ZRgDIAEoCzIZLnN5bmNsaW5lLnYxLkNyZWF0ZVJlY29yZEgAEisKBmRlbGV0ZRgEIAEoCzIZLnN5bmNsaW5lLnYxLkRlbGV0ZVJlY29yZEgAEi0KB3Jlc3RvcmUYBSABKAsyGi5zeW5jbGluZS52MS5SZXN0b3JlUmVjb3JkSAASJAoDc2V0GAYgASgLMhUuc3luY2xpbmUudjEuU2V0RmllbGRIABIqCgllZGl0X3RleHQYByABKAsyFS5zeW5jbGluZS52MS5FZGl0VGV4dEgAEjAKDHJlcGxhY2VfdGV4dBgIIAEoCzIYLnN5bmNsaW5lLnYxLlJlcGxhY2VUZXh0SAASMgoJaW5jcmVtZW50GAkgASgLMh0uc3luY2xpbmUudjEuSW5jcmVtZW50Q291bnRlckgAEjQKDmFzc2lnbl9jb3VudGVyGAogASgLMhouc3luY2xpbmUudjEuQXNzaWduQ291bnRlckgAEjAKDGFkZF9lbGVtZW50cxgLIAEoCzIYLnN5bmNsaW5lLnYxLkFkZEVsZW1lbnRzSAASNgoPcmVtb3ZlX2VsZW1lbnRzGAwgASgLMhsuc3luY2xpbmUudjEuUmVtb3ZlRWxlbWVudHNIABI0Cg5jbGVhcl9lbGVtZW50cxgNIAEoCzIaLnN5bmNsaW5lLnYxLkNsZWFyRWxlbWVudHNIABInCgRsaW5rGA4gASgLMhcuc3luY2xpbmUudjEuTGlua1JlY29yZEgAEisKBnVubGluaxgPIAEoCzIZLnN5bmNsaW5lLnYxLlVubGlua1JlY29yZEgAEjIKDmRlZmVyX2NvbmZsaWN0GBAgASgLMhguc3luY2xpbmUudjEuRGVmZXJBY3Rpb25IABI0Cg9hc3NpZ25fY29uZmxpY3QYESABKAsyGS5zeW5jbGluZS52MS5Bc3NpZ25BY3Rpb25IABI0Cg9yZW9wZW5fY29uZmxpY3QYEiABKAsyGS5zeW5jbGluZS52MS5SZW9wZW5BY3Rpb25IABIZCgxvYnNlcnZlZF9zZXEYFCABKARIAYgBARIcChRyZXNvbHZlc19jb25mbGljdF9pZBgVIAEoCUIICgZhY3Rpb25CDwoNX29ic2VydmVkX3NlcUoECBMQFCKIAQoMQ3JlYXRlUmVjb3JkEjUKBmZpZWxkcxgBIAMoCzIlLnN5bmNsaW5lLnYxLkNyZWF0ZVJlY29yZC5GaWVsZHNFbnRyeRpBCgtGaWVsZHNFbnRyeRILCgNrZXkYASABKAkSIQoFdmFsdWUYAiABKAsyEi5zeW5jbGluZS52MS5WYWx1ZToCOAEiDgoMRGVsZXRlUmVjb3JkIg8KDVJlc3RvcmVSZWNvcmQiPwoIU2V0RmllbGQSEAoIZmllbGRfaWQYASABKAkSIQoFdmFsdWUYAiABKAsyEi5zeW5jbGluZS52MS5WYWx1ZSJCCghUZXh0SHVuaxIQCghwb3NpdGlvbhgBIAEoDRIUCgxkZWxldGVfY291bnQYAiABKA0SDgoGaW5zZXJ0GAMgASgJIkIKCEVkaXRUZXh0EhAKCGZpZWxkX2lkGAEgASgJEiQKBWh1bmtzGAIgAygLMhUuc3luY2xpbmUudjEuVGV4dEh1bmsiLQoLUmVwbGFjZVRleHQSEAoIZmllbGRfaWQYASABKAkSDAoEdGV4dBgCIAEoCSIwChBJbmNyZW1lbnRDb3VudGVyEhAKCGZpZWxkX2lkGAEgASgJEgoKAmJ5GAIgASgSIjAKDUFzc2lnbkNvdW50ZXISEAoIZmllbGRfaWQYASABKAkSDQoFdmFsdWUYAiABKBIiRQoLQWRkRWxlbWVudHMSEAoIZmllbGRfaWQYASABKAkSJAoIZWxlbWVudHMYAiADKAsyEi5zeW5jbGluZS52MS5WYWx1ZSJICg5SZW1vdmVFbGVtZW50cxIQCghmaWVsZF9pZBgBIAEoCRIkCghlbGVtZW50cxgCIAMoCzISLnN5bmNsaW5lLnYxLlZhbHVlIiEKDUNsZWFyRWxlbWVudHMSEAoIZmllbGRfaWQYASABKAkiOAoKTGlua1JlY29yZBIQCghmaWVsZF9pZBgBIAEoCRIYChB0YXJnZXRfcmVjb3JkX2lkGAIgASgJIjoKDFVubGlua1JlY29yZBIQCghmaWVsZF9pZBgBIAEoCRIYChB0YXJnZXRfcmVjb3JkX2lkGAIgASgJImUKC0RlZmVyQWN0aW9uEhMKC2NvbmZsaWN0X2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgEEi8KC3JlbWluZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI1CgxBc3NpZ25BY3Rpb24SEwoLY29uZmxpY3RfaWQYASABKAkSEAoIYXNzaWduZWUYAiABKAkiIwoMUmVvcGVuQWN0aW9uEhMKC2NvbmZsaWN0X2lkGAEgASgJIrwDCgdSZWNlaXB0Eh0KA2RvdBgBIAEoCzIQLnN5bmNsaW5lLnYxLkRvdBISCgpyZXF1ZXN0X2lkGAIgASgJEhYKDmNvcnJlbGF0aW9uX2lkGAMgASgJEicKB2FwcGxpZWQYBCABKAsyFC5zeW5jbGluZS52MS5BcHBsaWVkSAASJQoGbWVyZ2VkGAUgASgLMhMuc3luY2xpbmUudjEuTWVyZ2VkSAASLQoKY29uZmxpY3RlZBgGIAEoCzIXLnN5bmNsaW5lLnYxLkNvbmZsaWN0ZWRIABIhCgRoZWxkGAcgASgLMhEuc3luY2xpbmUudjEuSGVsZEgAEikKCHJlamVjdGVkGAggASgLMhUuc3luY2xpbmUudjEuUmVqZWN0ZWRIABIrCglkdXBsaWNhdGUYCSABKAsyFi5zeW5jbGluZS52MS5EdXBsaWNhdGVIABIuCgtub3Rfc2V0dGxlZBgKIAEoCzIXLnN5bmNsaW5lLnYxLk5vdFNldHRsZWRIABIxCglyZW1haW5pbmcYCyADKAsyHi5zeW5jbGluZS52MS5Db25mbGljdFJlbWFpbmluZ0IJCgdvdXRjb21lIhYKB0FwcGxpZWQSCwoDc2VxGAEgASgEIhUKBk1lcmdlZBILCgNzZXEYASABKAQiLwoKQ29uZmxpY3RlZBILCgNzZXEYASABKAQSFAoMY29uZmxpY3RfaWRzGAIgAygJImcKBEhlbGQSJQoJb3BlcmF0aW9uGAEgASgLMhAuc3luY2xpbmUudjEuRG90SAASEwoJcmVjb3JkX2lkGAIgASgJSAASGAoQZXhwZWN0ZWRfY291bnRlchgDIAEoBEIJCgdtaXNzaW5nIt0BCghSZWplY3RlZBIoCgZyZWFzb24YASABKA4yGC5zeW5jbGluZS52MS5FcnJvclJlYXNvbhIPCgdtZXNzYWdlGAIgASgJEjUKCG1ldGFkYXRhGAMgAygLMiMuc3luY2xpbmUudjEuUmVqZWN0ZWQuTWV0YWRhdGFFbnRyeRIbCg5tdXRhdGlvbl9pbmRleBgEIAEoDUgAiAEBGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIRCg9fbXV0YXRpb25faW5kZXgiMQoJRHVwbGljYXRlEiQKBnN0b3JlZBgBIAEoCzIULnN5bmNsaW5lLnYxLlJlY2VpcHQiywEKCk5vdFNldHRsZWQSKAoGcmVhc29uGAEgASgOMhguc3luY2xpbmUudjEuRXJyb3JSZWFzb24SDwoHbWVzc2FnZRgCIAEoCRI3CghtZXRhZGF0YRgDIAMoCzIlLnN5bmNsaW5lLnYxLk5vdFNldHRsZWQuTWV0YWRhdGFFbnRyeRIYChBleHBlY3RlZF9jb3VudGVyGAQgASgEGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI9ChFDb25mbGljdFJlbWFpbmluZxITCgtjb25mbGljdF9pZBgBIAEoCRITCgt1bnNlZW5fc2VxcxgCIAMoBGIGcHJvdG8z", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_error, file_syncline_v1_value]);
+  fileDesc("ChtzeW5jbGluZS92MS9vcGVyYXRpb24ucHJvdG8SC3N5bmNsaW5lLnYxIpEDCglPcGVyYXRpb24SHwoDZG90GAEgASgLMhAuc3luY2xpbmUudjEuRG90SAASFAoKcmVxdWVzdF9pZBgCIAEoCUgAEi0KB2NvbnRleHQYAyABKAsyGi5zeW5jbGluZS52MS5DYXVzYWxDb250ZXh0SAESJQoGbGF0ZXN0GAQgASgLMhMuc3luY2xpbmUudjEuTGF0ZXN0SAESKAoJbXV0YXRpb25zGAUgAygLMhUuc3luY2xpbmUudjEuTXV0YXRpb24SFgoOY29ycmVsYXRpb25faWQYBiABKAkSJAoKZGVwZW5kc19vbhgHIAMoCzIQLnN5bmNsaW5lLnYxLkRvdBINCgVhY3RvchgIIAEoCRIvCgtjbGllbnRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNYXdhaXRfcmVjb3JkcxgKIAEoCBIZChFhZnRlcl9yZXF1ZXN0X2lkcxgLIAMoCUIKCghpZGVudGl0eUILCglrbm93bGVkZ2VKBAgMEA0ieAoITXV0YXRpb24SLQoGcmVjb3JkGAEgASgLMhsuc3luY2xpbmUudjEuUmVjb3JkTXV0YXRpb25IABIxCghjb25mbGljdBgCIAEoCzIdLnN5bmNsaW5lLnYxLkNvbmZsaWN0TXV0YXRpb25IAEIKCghtdXRhdGlvbiLQBgoOUmVjb3JkTXV0YXRpb24SFQoNY29sbGVjdGlvbl9pZBgBIAEoCRIRCglyZWNvcmRfaWQYAiABKAkSMgoNY3JlYXRlX3JlY29yZBgDIAEoCzIZLnN5bmNsaW5lLnYxLkNyZWF0ZVJlY29yZEgAEjIKDWRlbGV0ZV9yZWNvcmQYBCABKAsyGS5zeW5jbGluZS52MS5EZWxldGVSZWNvcmRIABI0Cg5yZXN0b3JlX3JlY29yZBgFIAEoCzIaLnN5bmNsaW5lLnYxLlJlc3RvcmVSZWNvcmRIABIqCglzZXRfZmllbGQYBiABKAsyFS5zeW5jbGluZS52MS5TZXRGaWVsZEgAEioKCWVkaXRfdGV4dBgHIAEoCzIVLnN5bmNsaW5lLnYxLkVkaXRUZXh0SAASMAoMcmVwbGFjZV90ZXh0GAggASgLMhguc3luY2xpbmUudjEuUmVwbGFjZVRleHRIABI6ChFpbmNyZW1lbnRfY291bnRlchgJIAEoCzIdLnN5bmNsaW5lLnYxLkluY3JlbWVudENvdW50ZXJIABI0Cg5hc3NpZ25fY291bnRlchgKIAEoCzIaLnN5bmNsaW5lLnYxLkFzc2lnbkNvdW50ZXJIABIwCgxhZGRfZWxlbWVudHMYCyABKAsyGC5zeW5jbGluZS52MS5BZGRFbGVtZW50c0gAEjYKD3JlbW92ZV9lbGVtZW50cxgMIAEoCzIbLnN5bmNsaW5lLnYxLlJlbW92ZUVsZW1lbnRzSAASNAoOY2xlYXJfZWxlbWVudHMYDSABKAsyGi5zeW5jbGluZS52MS5DbGVhckVsZW1lbnRzSAASLgoLbGlua19yZWNvcmQYDiABKAsyFy5zeW5jbGluZS52MS5MaW5rUmVjb3JkSAASMgoNdW5saW5rX3JlY29yZBgPIAEoCzIZLnN5bmNsaW5lLnYxLlVubGlua1JlY29yZEgAEhkKDG9ic2VydmVkX3NlcRgUIAEoBEgBiAEBEiEKFHJlc29sdmVzX2NvbmZsaWN0X2lkGBUgASgJSAKIAQFCCAoGYWN0aW9uQg8KDV9vYnNlcnZlZF9zZXFCFwoVX3Jlc29sdmVzX2NvbmZsaWN0X2lkSgQIEBAUIsIBChBDb25mbGljdE11dGF0aW9uEhMKC2NvbmZsaWN0X2lkGAEgASgJEisKBWRlZmVyGAIgASgLMhouc3luY2xpbmUudjEuRGVmZXJDb25mbGljdEgAEi0KBmFzc2lnbhgDIAEoCzIbLnN5bmNsaW5lLnYxLkFzc2lnbkNvbmZsaWN0SAASLQoGcmVvcGVuGAQgASgLMhsuc3luY2xpbmUudjEuUmVvcGVuQ29uZmxpY3RIAEIICgZhY3Rpb25KBAgFEAYiiAEKDENyZWF0ZVJlY29yZBI1CgZmaWVsZHMYASADKAsyJS5zeW5jbGluZS52MS5DcmVhdGVSZWNvcmQuRmllbGRzRW50cnkaQQoLRmllbGRzRW50cnkSCwoDa2V5GAEgASgJEiEKBXZhbHVlGAIgASgLMhIuc3luY2xpbmUudjEuVmFsdWU6AjgBIg4KDERlbGV0ZVJlY29yZCIPCg1SZXN0b3JlUmVjb3JkIj8KCFNldEZpZWxkEhAKCGZpZWxkX2lkGAEgASgJEiEKBXZhbHVlGAIgASgLMhIuc3luY2xpbmUudjEuVmFsdWUiQgoIVGV4dEh1bmsSEAoIcG9zaXRpb24YASABKA0SFAoMZGVsZXRlX2NvdW50GAIgASgNEg4KBmluc2VydBgDIAEoCSJCCghFZGl0VGV4dBIQCghmaWVsZF9pZBgBIAEoCRIkCgVodW5rcxgCIAMoCzIVLnN5bmNsaW5lLnYxLlRleHRIdW5rIi0KC1JlcGxhY2VUZXh0EhAKCGZpZWxkX2lkGAEgASgJEgwKBHRleHQYAiABKAkiMAoQSW5jcmVtZW50Q291bnRlchIQCghmaWVsZF9pZBgBIAEoCRIKCgJieRgCIAEoEiIwCg1Bc3NpZ25Db3VudGVyEhAKCGZpZWxkX2lkGAEgASgJEg0KBXZhbHVlGAIgASgSIkUKC0FkZEVsZW1lbnRzEhAKCGZpZWxkX2lkGAEgASgJEiQKCGVsZW1lbnRzGAIgAygLMhIuc3luY2xpbmUudjEuVmFsdWUiSAoOUmVtb3ZlRWxlbWVudHMSEAoIZmllbGRfaWQYASABKAkSJAoIZWxlbWVudHMYAiADKAsyEi5zeW5jbGluZS52MS5WYWx1ZSIhCg1DbGVhckVsZW1lbnRzEhAKCGZpZWxkX2lkGAEgASgJIjgKCkxpbmtSZWNvcmQSEAoIZmllbGRfaWQYASABKAkSGAoQdGFyZ2V0X3JlY29yZF9pZBgCIAEoCSJUCgxVbmxpbmtSZWNvcmQSEAoIZmllbGRfaWQYASABKAkSHQoQdGFyZ2V0X3JlY29yZF9pZBgCIAEoCUgAiAEBQhMKEV90YXJnZXRfcmVjb3JkX2lkIlIKDURlZmVyQ29uZmxpY3QSEAoIcmV2aXNpb24YASABKAQSLwoLcmVtaW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjQKDkFzc2lnbkNvbmZsaWN0EhUKCGFzc2lnbmVlGAEgASgJSACIAQFCCwoJX2Fzc2lnbmVlIhAKDlJlb3BlbkNvbmZsaWN0IrwDCgdSZWNlaXB0Eh0KA2RvdBgBIAEoCzIQLnN5bmNsaW5lLnYxLkRvdBISCgpyZXF1ZXN0X2lkGAIgASgJEhYKDmNvcnJlbGF0aW9uX2lkGAMgASgJEicKB2FwcGxpZWQYBCABKAsyFC5zeW5jbGluZS52MS5BcHBsaWVkSAASJQoGbWVyZ2VkGAUgASgLMhMuc3luY2xpbmUudjEuTWVyZ2VkSAASLQoKY29uZmxpY3RlZBgGIAEoCzIXLnN5bmNsaW5lLnYxLkNvbmZsaWN0ZWRIABIhCgRoZWxkGAcgASgLMhEuc3luY2xpbmUudjEuSGVsZEgAEikKCHJlamVjdGVkGAggASgLMhUuc3luY2xpbmUudjEuUmVqZWN0ZWRIABIrCglkdXBsaWNhdGUYCSABKAsyFi5zeW5jbGluZS52MS5EdXBsaWNhdGVIABIuCgtub3Rfc2V0dGxlZBgKIAEoCzIXLnN5bmNsaW5lLnYxLk5vdFNldHRsZWRIABIxCglyZW1haW5pbmcYCyADKAsyHi5zeW5jbGluZS52MS5Db25mbGljdFJlbWFpbmluZ0IJCgdvdXRjb21lIhYKB0FwcGxpZWQSCwoDc2VxGAEgASgEIhUKBk1lcmdlZBILCgNzZXEYASABKAQiLwoKQ29uZmxpY3RlZBILCgNzZXEYASABKAQSFAoMY29uZmxpY3RfaWRzGAIgAygJImcKBEhlbGQSJQoJb3BlcmF0aW9uGAEgASgLMhAuc3luY2xpbmUudjEuRG90SAASEwoJcmVjb3JkX2lkGAIgASgJSAASGAoQZXhwZWN0ZWRfY291bnRlchgDIAEoBEIJCgdtaXNzaW5nIt0BCghSZWplY3RlZBIoCgZyZWFzb24YASABKA4yGC5zeW5jbGluZS52MS5FcnJvclJlYXNvbhIPCgdtZXNzYWdlGAIgASgJEjUKCG1ldGFkYXRhGAMgAygLMiMuc3luY2xpbmUudjEuUmVqZWN0ZWQuTWV0YWRhdGFFbnRyeRIbCg5tdXRhdGlvbl9pbmRleBgEIAEoDUgAiAEBGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIRCg9fbXV0YXRpb25faW5kZXgiMQoJRHVwbGljYXRlEiQKBnN0b3JlZBgBIAEoCzIULnN5bmNsaW5lLnYxLlJlY2VpcHQi+wEKCk5vdFNldHRsZWQSKAoGcmVhc29uGAEgASgOMhguc3luY2xpbmUudjEuRXJyb3JSZWFzb24SDwoHbWVzc2FnZRgCIAEoCRI3CghtZXRhZGF0YRgDIAMoCzIlLnN5bmNsaW5lLnYxLk5vdFNldHRsZWQuTWV0YWRhdGFFbnRyeRIYChBleHBlY3RlZF9jb3VudGVyGAQgASgEEhsKDm11dGF0aW9uX2luZGV4GAUgASgNSACIAQEaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhEKD19tdXRhdGlvbl9pbmRleCI9ChFDb25mbGljdFJlbWFpbmluZxITCgtjb25mbGljdF9pZBgBIAEoCRITCgt1bnNlZW5fc2VxcxgCIAMoBEJ4Cg9kZXYuc3luY2xpbmUudjFQAVonc3luY2xpbmUuZGV2L2dlbi9zeW5jbGluZS92MTtzeW5jbGluZXYxogIDU1lMqgILU3luY2xpbmUuVjG6AghTeW5jbGluZcoCC1N5bmNsaW5lXFYx6gIMU3luY2xpbmU6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_error, file_syncline_v1_value]);
 
 /**
  * An atomic list of mutations: all of them settle at one position, or none.
+ *
+ * A server refuses what it does not know, so that a precondition of a newer version is never dropped: an operation with
+ * a field this server does not have is rejected with UNKNOWN_FIELD.
  *
  * Its content hash is the first 16 bytes of BLAKE3 of its canonical form: the protobuf encoding of this message with
  * fields in ascending order, nothing for absent fields and default values, map entries by the bytes of their keys, and
@@ -45,11 +48,13 @@ export type Operation = Message<"syncline.v1.Operation"> & {
     case: "dot";
   } | {
     /**
-     * For callers without one: any string of 1 to 64 of [A-Za-z0-9._:-], unique within the workspace.
-     * The same id with the same content within 24 hours returns the stored outcome; with another content
-     * it is rejected with REQUEST_ID_REUSED. Operations with request ids are independent of each other:
-     * none implies knowledge of another. Such an operation is never held: extras and await_records are refused,
-     * and what it depends on must have settled (INVALID_CONTEXT).
+     * For callers without one: any string of 1 to 64 of [A-Za-z0-9._:-], unique within the workspace and the caller's
+     * principal. The same id with the same content within 24 hours returns the stored outcome; with another content it
+     * is not settled (REQUEST_ID_REUSED). An operation that was refused is not remembered under its request id: put
+     * right what was wrong (the operation, the schema, the record) and send it again under the same id.
+     * Operations with request ids are independent of each other: none implies knowledge of another, unless it says so
+     * with `after_request_ids`. Such an operation is never held: extras and await_records are refused, and what it
+     * depends on must have settled (INVALID_CONTEXT).
      *
      * @generated from field: string request_id = 2;
      */
@@ -122,6 +127,15 @@ export type Operation = Message<"syncline.v1.Operation"> & {
    * @generated from field: bool await_records = 10;
    */
   awaitRecords: boolean;
+
+  /**
+   * Only with a request id, at most 32: the author's own earlier operations by their request ids, which the author knew
+   * beyond the context. A job that writes twice names its first write in its second, and does not clash with itself.
+   * Each must have been accepted within the last 24 hours (INVALID_CONTEXT otherwise).
+   *
+   * @generated from field: repeated string after_request_ids = 11;
+   */
+  afterRequestIds: string[];
 };
 
 /**
@@ -132,62 +146,99 @@ export const OperationSchema: GenMessage<Operation> = /*@__PURE__*/
   messageDesc(file_syncline_v1_operation, 0);
 
 /**
- * One change to one field, one record, or one conflict.
+ * One change, to a record or to a conflict.
  *
  * @generated from message syncline.v1.Mutation
  */
 export type Mutation = Message<"syncline.v1.Mutation"> & {
   /**
-   * The record's collection: 1 to 64 of [A-Za-z0-9_-]. Empty for actions on a conflict.
+   * Exactly one is set. A mutation without one that the server knows is rejected with UNKNOWN_ACTION.
+   *
+   * @generated from oneof syncline.v1.Mutation.mutation
+   */
+  mutation: {
+    /**
+     * A change to a record or one of its fields.
+     *
+     * @generated from field: syncline.v1.RecordMutation record = 1;
+     */
+    value: RecordMutation;
+    case: "record";
+  } | {
+    /**
+     * A change to a conflict.
+     *
+     * @generated from field: syncline.v1.ConflictMutation conflict = 2;
+     */
+    value: ConflictMutation;
+    case: "conflict";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message syncline.v1.Mutation.
+ * Use `create(MutationSchema)` to create a new message.
+ */
+export const MutationSchema: GenMessage<Mutation> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_operation, 1);
+
+/**
+ * One change to a record or to one of its fields.
+ *
+ * @generated from message syncline.v1.RecordMutation
+ */
+export type RecordMutation = Message<"syncline.v1.RecordMutation"> & {
+  /**
+   * The record's collection: 1 to 64 of [A-Za-z0-9_-].
    *
    * @generated from field: string collection_id = 1;
    */
   collectionId: string;
 
   /**
-   * The record: 1 to 64 of [A-Za-z0-9_-]; a UUIDv7 is a good choice. Empty for actions on a conflict.
+   * The record: 1 to 64 of [A-Za-z0-9_-]; a UUIDv7 is a good choice.
    *
    * @generated from field: string record_id = 2;
    */
   recordId: string;
 
   /**
-   * Exactly one action. An action the server does not know is refused with UNKNOWN_ACTION.
+   * Exactly one action. An action the server does not know is rejected with UNKNOWN_ACTION.
    *
-   * @generated from oneof syncline.v1.Mutation.action
+   * @generated from oneof syncline.v1.RecordMutation.action
    */
   action: {
     /**
      * Creates the record.
      *
-     * @generated from field: syncline.v1.CreateRecord create = 3;
+     * @generated from field: syncline.v1.CreateRecord create_record = 3;
      */
     value: CreateRecord;
-    case: "create";
+    case: "createRecord";
   } | {
     /**
      * Deletes the record.
      *
-     * @generated from field: syncline.v1.DeleteRecord delete = 4;
+     * @generated from field: syncline.v1.DeleteRecord delete_record = 4;
      */
     value: DeleteRecord;
-    case: "delete";
+    case: "deleteRecord";
   } | {
     /**
      * Brings a deleted record back with its fields.
      *
-     * @generated from field: syncline.v1.RestoreRecord restore = 5;
+     * @generated from field: syncline.v1.RestoreRecord restore_record = 5;
      */
     value: RestoreRecord;
-    case: "restore";
+    case: "restoreRecord";
   } | {
     /**
      * Sets a register field.
      *
-     * @generated from field: syncline.v1.SetField set = 6;
+     * @generated from field: syncline.v1.SetField set_field = 6;
      */
     value: SetField;
-    case: "set";
+    case: "setField";
   } | {
     /**
      * Edits a text field by position.
@@ -208,10 +259,10 @@ export type Mutation = Message<"syncline.v1.Mutation"> & {
     /**
      * Adds to a counter field.
      *
-     * @generated from field: syncline.v1.IncrementCounter increment = 9;
+     * @generated from field: syncline.v1.IncrementCounter increment_counter = 9;
      */
     value: IncrementCounter;
-    case: "increment";
+    case: "incrementCounter";
   } | {
     /**
      * Assigns a counter field.
@@ -248,48 +299,25 @@ export type Mutation = Message<"syncline.v1.Mutation"> & {
     /**
      * Links to a record through a to-one or to-many field.
      *
-     * @generated from field: syncline.v1.LinkRecord link = 14;
+     * @generated from field: syncline.v1.LinkRecord link_record = 14;
      */
     value: LinkRecord;
-    case: "link";
+    case: "linkRecord";
   } | {
     /**
      * Removes a link.
      *
-     * @generated from field: syncline.v1.UnlinkRecord unlink = 15;
+     * @generated from field: syncline.v1.UnlinkRecord unlink_record = 15;
      */
     value: UnlinkRecord;
-    case: "unlink";
-  } | {
-    /**
-     * Puts a conflict aside until a time.
-     *
-     * @generated from field: syncline.v1.DeferAction defer_conflict = 16;
-     */
-    value: DeferAction;
-    case: "deferConflict";
-  } | {
-    /**
-     * Gives a conflict to somebody.
-     *
-     * @generated from field: syncline.v1.AssignAction assign_conflict = 17;
-     */
-    value: AssignAction;
-    case: "assignConflict";
-  } | {
-    /**
-     * Opens a closed conflict again.
-     *
-     * @generated from field: syncline.v1.ReopenAction reopen_conflict = 18;
-     */
-    value: ReopenAction;
-    case: "reopenConflict";
+    case: "unlinkRecord";
   } | { case: undefined; value?: undefined };
 
   /**
    * The position at which this field's value was read, when that was before the context's base (a form
    * opened at 100 and saved after a background sync to 105). Conflicts are detected from here; at most
-   * base_seq. Only for set, assign_counter, and link and unlink of a to-one field (INVALID_CONTEXT).
+   * base_seq. Only for set_field, assign_counter, and link_record and unlink_record of a to-one field
+   * (INVALID_CONTEXT).
    *
    * @generated from field: optional uint64 observed_seq = 20;
    */
@@ -299,17 +327,69 @@ export type Mutation = Message<"syncline.v1.Mutation"> & {
    * The conflict this mutation resolves. It closes only if the context contains its opening and every
    * alternative; otherwise the conflict stays with what was not seen (see Receipt.remaining).
    *
-   * @generated from field: string resolves_conflict_id = 21;
+   * @generated from field: optional string resolves_conflict_id = 21;
    */
-  resolvesConflictId: string;
+  resolvesConflictId?: string;
 };
 
 /**
- * Describes the message syncline.v1.Mutation.
- * Use `create(MutationSchema)` to create a new message.
+ * Describes the message syncline.v1.RecordMutation.
+ * Use `create(RecordMutationSchema)` to create a new message.
  */
-export const MutationSchema: GenMessage<Mutation> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 1);
+export const RecordMutationSchema: GenMessage<RecordMutation> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_operation, 2);
+
+/**
+ * One change to a conflict that does not touch its record.
+ *
+ * @generated from message syncline.v1.ConflictMutation
+ */
+export type ConflictMutation = Message<"syncline.v1.ConflictMutation"> & {
+  /**
+   * The conflict.
+   *
+   * @generated from field: string conflict_id = 1;
+   */
+  conflictId: string;
+
+  /**
+   * Exactly one action. An action the server does not know is rejected with UNKNOWN_ACTION.
+   *
+   * @generated from oneof syncline.v1.ConflictMutation.action
+   */
+  action: {
+    /**
+     * Puts the conflict aside until a time.
+     *
+     * @generated from field: syncline.v1.DeferConflict defer = 2;
+     */
+    value: DeferConflict;
+    case: "defer";
+  } | {
+    /**
+     * Gives the conflict to somebody.
+     *
+     * @generated from field: syncline.v1.AssignConflict assign = 3;
+     */
+    value: AssignConflict;
+    case: "assign";
+  } | {
+    /**
+     * Opens a closed conflict again.
+     *
+     * @generated from field: syncline.v1.ReopenConflict reopen = 4;
+     */
+    value: ReopenConflict;
+    case: "reopen";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message syncline.v1.ConflictMutation.
+ * Use `create(ConflictMutationSchema)` to create a new message.
+ */
+export const ConflictMutationSchema: GenMessage<ConflictMutation> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_operation, 3);
 
 /**
  * Creates the record. Two concurrent creations of one id merge field by field; one that knew the record
@@ -332,7 +412,7 @@ export type CreateRecord = Message<"syncline.v1.CreateRecord"> & {
  * Use `create(CreateRecordSchema)` to create a new message.
  */
 export const CreateRecordSchema: GenMessage<CreateRecord> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 2);
+  messageDesc(file_syncline_v1_operation, 4);
 
 /**
  * Deletes the record. Its fields are kept for a restore. Concurrent edits win over it and open a conflict.
@@ -347,7 +427,7 @@ export type DeleteRecord = Message<"syncline.v1.DeleteRecord"> & {
  * Use `create(DeleteRecordSchema)` to create a new message.
  */
 export const DeleteRecordSchema: GenMessage<DeleteRecord> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 3);
+  messageDesc(file_syncline_v1_operation, 5);
 
 /**
  * Brings a deleted record back.
@@ -362,7 +442,7 @@ export type RestoreRecord = Message<"syncline.v1.RestoreRecord"> & {
  * Use `create(RestoreRecordSchema)` to create a new message.
  */
 export const RestoreRecordSchema: GenMessage<RestoreRecord> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 4);
+  messageDesc(file_syncline_v1_operation, 6);
 
 /**
  * Sets a register field. Field ids are 1 to 64 of [A-Za-z0-9_-].
@@ -390,7 +470,7 @@ export type SetField = Message<"syncline.v1.SetField"> & {
  * Use `create(SetFieldSchema)` to create a new message.
  */
 export const SetFieldSchema: GenMessage<SetField> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 5);
+  messageDesc(file_syncline_v1_operation, 7);
 
 /**
  * One replacement in a text, in the author's view.
@@ -425,7 +505,7 @@ export type TextHunk = Message<"syncline.v1.TextHunk"> & {
  * Use `create(TextHunkSchema)` to create a new message.
  */
 export const TextHunkSchema: GenMessage<TextHunk> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 6);
+  messageDesc(file_syncline_v1_operation, 8);
 
 /**
  * Edits a text field by position.
@@ -454,7 +534,7 @@ export type EditText = Message<"syncline.v1.EditText"> & {
  * Use `create(EditTextSchema)` to create a new message.
  */
 export const EditTextSchema: GenMessage<EditText> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 7);
+  messageDesc(file_syncline_v1_operation, 9);
 
 /**
  * Replaces a text field. The server computes the hunks against the text the context shows.
@@ -482,7 +562,7 @@ export type ReplaceText = Message<"syncline.v1.ReplaceText"> & {
  * Use `create(ReplaceTextSchema)` to create a new message.
  */
 export const ReplaceTextSchema: GenMessage<ReplaceText> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 8);
+  messageDesc(file_syncline_v1_operation, 10);
 
 /**
  * Adds to a counter field; concurrent increments add up.
@@ -510,7 +590,7 @@ export type IncrementCounter = Message<"syncline.v1.IncrementCounter"> & {
  * Use `create(IncrementCounterSchema)` to create a new message.
  */
 export const IncrementCounterSchema: GenMessage<IncrementCounter> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 9);
+  messageDesc(file_syncline_v1_operation, 11);
 
 /**
  * Assigns a counter field; increments the author did not know are kept on top.
@@ -538,7 +618,7 @@ export type AssignCounter = Message<"syncline.v1.AssignCounter"> & {
  * Use `create(AssignCounterSchema)` to create a new message.
  */
 export const AssignCounterSchema: GenMessage<AssignCounter> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 10);
+  messageDesc(file_syncline_v1_operation, 12);
 
 /**
  * Adds elements to a set field. Against a concurrent removal the addition wins.
@@ -566,7 +646,7 @@ export type AddElements = Message<"syncline.v1.AddElements"> & {
  * Use `create(AddElementsSchema)` to create a new message.
  */
 export const AddElementsSchema: GenMessage<AddElements> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 11);
+  messageDesc(file_syncline_v1_operation, 13);
 
 /**
  * Removes elements from a set field: only additions the author knew.
@@ -594,7 +674,7 @@ export type RemoveElements = Message<"syncline.v1.RemoveElements"> & {
  * Use `create(RemoveElementsSchema)` to create a new message.
  */
 export const RemoveElementsSchema: GenMessage<RemoveElements> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 12);
+  messageDesc(file_syncline_v1_operation, 14);
 
 /**
  * Removes all elements of a set or to-many field that the author knew.
@@ -615,7 +695,7 @@ export type ClearElements = Message<"syncline.v1.ClearElements"> & {
  * Use `create(ClearElementsSchema)` to create a new message.
  */
 export const ClearElementsSchema: GenMessage<ClearElements> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 13);
+  messageDesc(file_syncline_v1_operation, 15);
 
 /**
  * Links the record to another. A to-one field holds one target and clashes like a register; a to-many field
@@ -644,7 +724,7 @@ export type LinkRecord = Message<"syncline.v1.LinkRecord"> & {
  * Use `create(LinkRecordSchema)` to create a new message.
  */
 export const LinkRecordSchema: GenMessage<LinkRecord> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 14);
+  messageDesc(file_syncline_v1_operation, 16);
 
 /**
  * Removes a link.
@@ -660,11 +740,11 @@ export type UnlinkRecord = Message<"syncline.v1.UnlinkRecord"> & {
   fieldId: string;
 
   /**
-   * The target; for a to-one field it may be empty: whatever target it has.
+   * The target. Absent, for a to-one field only: whatever target it has.
    *
-   * @generated from field: string target_record_id = 2;
+   * @generated from field: optional string target_record_id = 2;
    */
-  targetRecordId: string;
+  targetRecordId?: string;
 };
 
 /**
@@ -672,91 +752,71 @@ export type UnlinkRecord = Message<"syncline.v1.UnlinkRecord"> & {
  * Use `create(UnlinkRecordSchema)` to create a new message.
  */
 export const UnlinkRecordSchema: GenMessage<UnlinkRecord> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 15);
+  messageDesc(file_syncline_v1_operation, 17);
 
 /**
  * Puts a conflict aside until a time; then it opens again and a reminder travels in the feed.
  *
- * @generated from message syncline.v1.DeferAction
+ * @generated from message syncline.v1.DeferConflict
  */
-export type DeferAction = Message<"syncline.v1.DeferAction"> & {
-  /**
-   * The conflict.
-   *
-   * @generated from field: string conflict_id = 1;
-   */
-  conflictId: string;
-
+export type DeferConflict = Message<"syncline.v1.DeferConflict"> & {
   /**
    * The revision the decision was made on; another one is rejected with CONFLICT_CHANGED.
    *
-   * @generated from field: uint64 revision = 2;
+   * @generated from field: uint64 revision = 1;
    */
   revision: bigint;
 
   /**
-   * When to remind.
+   * When to remind: at most 366 days ahead.
    *
-   * @generated from field: google.protobuf.Timestamp remind_time = 3;
+   * @generated from field: google.protobuf.Timestamp remind_time = 2;
    */
   remindTime?: Timestamp;
 };
 
 /**
- * Describes the message syncline.v1.DeferAction.
- * Use `create(DeferActionSchema)` to create a new message.
+ * Describes the message syncline.v1.DeferConflict.
+ * Use `create(DeferConflictSchema)` to create a new message.
  */
-export const DeferActionSchema: GenMessage<DeferAction> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 16);
+export const DeferConflictSchema: GenMessage<DeferConflict> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_operation, 18);
 
 /**
  * Gives a conflict to somebody.
  *
- * @generated from message syncline.v1.AssignAction
+ * @generated from message syncline.v1.AssignConflict
  */
-export type AssignAction = Message<"syncline.v1.AssignAction"> & {
+export type AssignConflict = Message<"syncline.v1.AssignConflict"> & {
   /**
-   * The conflict.
+   * Who should decide, 1 to 128 bytes. Absent: the assignment is taken back.
    *
-   * @generated from field: string conflict_id = 1;
+   * @generated from field: optional string assignee = 1;
    */
-  conflictId: string;
-
-  /**
-   * Who should decide, at most 128 bytes; empty takes the assignment back.
-   *
-   * @generated from field: string assignee = 2;
-   */
-  assignee: string;
+  assignee?: string;
 };
 
 /**
- * Describes the message syncline.v1.AssignAction.
- * Use `create(AssignActionSchema)` to create a new message.
+ * Describes the message syncline.v1.AssignConflict.
+ * Use `create(AssignConflictSchema)` to create a new message.
  */
-export const AssignActionSchema: GenMessage<AssignAction> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 17);
+export const AssignConflictSchema: GenMessage<AssignConflict> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_operation, 19);
 
 /**
  * Opens a closed conflict again. Rejected with CONFLICT_LIVE when its scope has a live conflict already.
  *
- * @generated from message syncline.v1.ReopenAction
+ * @generated from message syncline.v1.ReopenConflict
  */
-export type ReopenAction = Message<"syncline.v1.ReopenAction"> & {
-  /**
-   * The conflict.
-   *
-   * @generated from field: string conflict_id = 1;
-   */
-  conflictId: string;
+export type ReopenConflict = Message<"syncline.v1.ReopenConflict"> & {
 };
 
 /**
- * Describes the message syncline.v1.ReopenAction.
- * Use `create(ReopenActionSchema)` to create a new message.
+ * Describes the message syncline.v1.ReopenConflict.
+ * Use `create(ReopenConflictSchema)` to create a new message.
  */
-export const ReopenActionSchema: GenMessage<ReopenAction> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 18);
+export const ReopenConflictSchema: GenMessage<ReopenConflict> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_operation, 20);
 
 /**
  * What became of an operation. A terminal outcome never changes.
@@ -786,7 +846,8 @@ export type Receipt = Message<"syncline.v1.Receipt"> & {
   correlationId: string;
 
   /**
-   * Exactly one is set.
+   * Exactly one is set. A client that meets a receipt without an outcome it knows MUST keep the operation and tell its
+   * user that a newer version is needed.
    *
    * @generated from oneof syncline.v1.Receipt.outcome
    */
@@ -840,7 +901,8 @@ export type Receipt = Message<"syncline.v1.Receipt"> & {
     case: "duplicate";
   } | {
     /**
-     * Not settled and not stored: never received, or refused before it could settle, or a hold that ran out.
+     * Not settled and not stored: never received, or refused before it could settle, or a hold that ran out, or refused
+     * under a request id.
      *
      * @generated from field: syncline.v1.NotSettled not_settled = 10;
      */
@@ -861,7 +923,7 @@ export type Receipt = Message<"syncline.v1.Receipt"> & {
  * Use `create(ReceiptSchema)` to create a new message.
  */
 export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 19);
+  messageDesc(file_syncline_v1_operation, 21);
 
 /**
  * Outcome: settled, nothing concurrent involved.
@@ -882,7 +944,7 @@ export type Applied = Message<"syncline.v1.Applied"> & {
  * Use `create(AppliedSchema)` to create a new message.
  */
 export const AppliedSchema: GenMessage<Applied> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 20);
+  messageDesc(file_syncline_v1_operation, 22);
 
 /**
  * Outcome: settled and merged.
@@ -903,7 +965,7 @@ export type Merged = Message<"syncline.v1.Merged"> & {
  * Use `create(MergedSchema)` to create a new message.
  */
 export const MergedSchema: GenMessage<Merged> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 21);
+  messageDesc(file_syncline_v1_operation, 23);
 
 /**
  * Outcome: settled, with conflicts.
@@ -931,7 +993,7 @@ export type Conflicted = Message<"syncline.v1.Conflicted"> & {
  * Use `create(ConflictedSchema)` to create a new message.
  */
 export const ConflictedSchema: GenMessage<Conflicted> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 22);
+  messageDesc(file_syncline_v1_operation, 24);
 
 /**
  * Outcome: waiting. Dropped after 24 hours (60 seconds when it waits for a record); dropping settles nothing.
@@ -975,10 +1037,10 @@ export type Held = Message<"syncline.v1.Held"> & {
  * Use `create(HeldSchema)` to create a new message.
  */
 export const HeldSchema: GenMessage<Held> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 23);
+  messageDesc(file_syncline_v1_operation, 25);
 
 /**
- * Outcome: no effect, final.
+ * Outcome: no effect, final. Only for operations with a dot: one with a request id is not settled instead.
  *
  * @generated from message syncline.v1.Rejected
  */
@@ -1017,7 +1079,7 @@ export type Rejected = Message<"syncline.v1.Rejected"> & {
  * Use `create(RejectedSchema)` to create a new message.
  */
 export const RejectedSchema: GenMessage<Rejected> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 24);
+  messageDesc(file_syncline_v1_operation, 26);
 
 /**
  * Outcome: it had settled before.
@@ -1038,7 +1100,7 @@ export type Duplicate = Message<"syncline.v1.Duplicate"> & {
  * Use `create(DuplicateSchema)` to create a new message.
  */
 export const DuplicateSchema: GenMessage<Duplicate> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 25);
+  messageDesc(file_syncline_v1_operation, 27);
 
 /**
  * Outcome: nothing is settled and nothing is stored under this identity.
@@ -1073,6 +1135,13 @@ export type NotSettled = Message<"syncline.v1.NotSettled"> & {
    * @generated from field: uint64 expected_counter = 4;
    */
   expectedCounter: bigint;
+
+  /**
+   * Index of the mutation at fault, when one is.
+   *
+   * @generated from field: optional uint32 mutation_index = 5;
+   */
+  mutationIndex?: number;
 };
 
 /**
@@ -1080,7 +1149,7 @@ export type NotSettled = Message<"syncline.v1.NotSettled"> & {
  * Use `create(NotSettledSchema)` to create a new message.
  */
 export const NotSettledSchema: GenMessage<NotSettled> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 26);
+  messageDesc(file_syncline_v1_operation, 28);
 
 /**
  * A conflict that a resolution left open because its author had not seen everything.
@@ -1108,5 +1177,5 @@ export type ConflictRemaining = Message<"syncline.v1.ConflictRemaining"> & {
  * Use `create(ConflictRemainingSchema)` to create a new message.
  */
 export const ConflictRemainingSchema: GenMessage<ConflictRemaining> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 27);
+  messageDesc(file_syncline_v1_operation, 29);
 

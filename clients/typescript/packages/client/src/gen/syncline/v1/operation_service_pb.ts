@@ -8,13 +8,15 @@ import type { Dot } from "./causality_pb.js";
 import { file_syncline_v1_causality } from "./causality_pb.js";
 import type { Operation, Receipt } from "./operation_pb.js";
 import { file_syncline_v1_operation } from "./operation_pb.js";
+import type { Feature } from "./server_info_pb.js";
+import { file_syncline_v1_server_info } from "./server_info_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file syncline/v1/operation_service.proto.
  */
 export const file_syncline_v1_operation_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNzeW5jbGluZS92MS9vcGVyYXRpb25fc2VydmljZS5wcm90bxILc3luY2xpbmUudjEiUQoNU3VibWl0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSKgoKb3BlcmF0aW9ucxgCIAMoCzIWLnN5bmNsaW5lLnYxLk9wZXJhdGlvbiJKCg5TdWJtaXRSZXNwb25zZRImCghyZWNlaXB0cxgBIAMoCzIULnN5bmNsaW5lLnYxLlJlY2VpcHQSEAoIaGVhZF9zZXEYAiABKAQiXwoSR2V0UmVjZWlwdHNSZXF1ZXN0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCRIeCgRkb3RzGAIgAygLMhAuc3luY2xpbmUudjEuRG90EhMKC3JlcXVlc3RfaWRzGAMgAygJIj0KE0dldFJlY2VpcHRzUmVzcG9uc2USJgoIcmVjZWlwdHMYASADKAsyFC5zeW5jbGluZS52MS5SZWNlaXB0IkwKFUFiYW5kb25Db3VudGVyUmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSHQoDZG90GAIgASgLMhAuc3luY2xpbmUudjEuRG90Ij8KFkFiYW5kb25Db3VudGVyUmVzcG9uc2USJQoHcmVjZWlwdBgBIAEoCzIULnN5bmNsaW5lLnYxLlJlY2VpcHQyggIKEE9wZXJhdGlvblNlcnZpY2USQQoGU3VibWl0Ehouc3luY2xpbmUudjEuU3VibWl0UmVxdWVzdBobLnN5bmNsaW5lLnYxLlN1Ym1pdFJlc3BvbnNlElAKC0dldFJlY2VpcHRzEh8uc3luY2xpbmUudjEuR2V0UmVjZWlwdHNSZXF1ZXN0GiAuc3luY2xpbmUudjEuR2V0UmVjZWlwdHNSZXNwb25zZRJZCg5BYmFuZG9uQ291bnRlchIiLnN5bmNsaW5lLnYxLkFiYW5kb25Db3VudGVyUmVxdWVzdBojLnN5bmNsaW5lLnYxLkFiYW5kb25Db3VudGVyUmVzcG9uc2ViBnByb3RvMw", [file_syncline_v1_causality, file_syncline_v1_operation]);
+  fileDesc("CiNzeW5jbGluZS92MS9vcGVyYXRpb25fc2VydmljZS5wcm90bxILc3luY2xpbmUudjEilAEKDVN1Ym1pdFJlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEioKCm9wZXJhdGlvbnMYAiADKAsyFi5zeW5jbGluZS52MS5PcGVyYXRpb24SFgoOYWxsX29yX25vdGhpbmcYAyABKAgSKQoLdW5kZXJzdGFuZHMYBCADKA4yFC5zeW5jbGluZS52MS5GZWF0dXJlInYKDlN1Ym1pdFJlc3BvbnNlEiYKCHJlY2VpcHRzGAEgAygLMhQuc3luY2xpbmUudjEuUmVjZWlwdBIQCghoZWFkX3NlcRgCIAEoBBIqCgZjb3VudHMYAyABKAsyGi5zeW5jbGluZS52MS5PdXRjb21lQ291bnRzIrYBCg1PdXRjb21lQ291bnRzEhUKDWFwcGxpZWRfY291bnQYASABKA0SFAoMbWVyZ2VkX2NvdW50GAIgASgNEhgKEGNvbmZsaWN0ZWRfY291bnQYAyABKA0SEgoKaGVsZF9jb3VudBgEIAEoDRIWCg5yZWplY3RlZF9jb3VudBgFIAEoDRIZChFub3Rfc2V0dGxlZF9jb3VudBgGIAEoDRIXCg9kdXBsaWNhdGVfY291bnQYByABKA0iXwoSR2V0UmVjZWlwdHNSZXF1ZXN0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCRIeCgRkb3RzGAIgAygLMhAuc3luY2xpbmUudjEuRG90EhMKC3JlcXVlc3RfaWRzGAMgAygJIj0KE0dldFJlY2VpcHRzUmVzcG9uc2USJgoIcmVjZWlwdHMYASADKAsyFC5zeW5jbGluZS52MS5SZWNlaXB0IkwKFUFiYW5kb25Db3VudGVyUmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSHQoDZG90GAIgASgLMhAuc3luY2xpbmUudjEuRG90Ij8KFkFiYW5kb25Db3VudGVyUmVzcG9uc2USJQoHcmVjZWlwdBgBIAEoCzIULnN5bmNsaW5lLnYxLlJlY2VpcHQykQIKEE9wZXJhdGlvblNlcnZpY2USRgoGU3VibWl0Ehouc3luY2xpbmUudjEuU3VibWl0UmVxdWVzdBobLnN5bmNsaW5lLnYxLlN1Ym1pdFJlc3BvbnNlIgOQAgISVQoLR2V0UmVjZWlwdHMSHy5zeW5jbGluZS52MS5HZXRSZWNlaXB0c1JlcXVlc3QaIC5zeW5jbGluZS52MS5HZXRSZWNlaXB0c1Jlc3BvbnNlIgOQAgESXgoOQWJhbmRvbkNvdW50ZXISIi5zeW5jbGluZS52MS5BYmFuZG9uQ291bnRlclJlcXVlc3QaIy5zeW5jbGluZS52MS5BYmFuZG9uQ291bnRlclJlc3BvbnNlIgOQAgJCeAoPZGV2LnN5bmNsaW5lLnYxUAFaJ3N5bmNsaW5lLmRldi9nZW4vc3luY2xpbmUvdjE7c3luY2xpbmV2MaICA1NZTKoCC1N5bmNsaW5lLlYxugIIU3luY2xpbmXKAgtTeW5jbGluZVxWMeoCDFN5bmNsaW5lOjpWMWIGcHJvdG8z", [file_syncline_v1_causality, file_syncline_v1_operation, file_syncline_v1_server_info]);
 
 /**
  * Request of OperationService.Submit.
@@ -35,6 +37,24 @@ export type SubmitRequest = Message<"syncline.v1.SubmitRequest"> & {
    * @generated from field: repeated syncline.v1.Operation operations = 2;
    */
   operations: Operation[];
+
+  /**
+   * Settle all of them or none. If one of them would be held, rejected or not settled, nothing is stored and no counter
+   * is used up: that one's receipt is NotSettled with its own reason, and the receipt of every other one that had not
+   * settled before is NotSettled with NOT_ALL_SETTLED. Operations that had settled before count as settled, and keep
+   * their receipt in either case. One that would be held fails with INVALID_CONTEXT: what it waits for is not stored.
+   * They take adjacent positions in the order.
+   *
+   * @generated from field: bool all_or_nothing = 3;
+   */
+  allOrNothing: boolean;
+
+  /**
+   * What the caller can take in, beyond the first version of this protocol.
+   *
+   * @generated from field: repeated syncline.v1.Feature understands = 4;
+   */
+  understands: Feature[];
 };
 
 /**
@@ -63,6 +83,13 @@ export type SubmitResponse = Message<"syncline.v1.SubmitResponse"> & {
    * @generated from field: uint64 head_seq = 2;
    */
   headSeq: bigint;
+
+  /**
+   * How the operations ended, counted.
+   *
+   * @generated from field: syncline.v1.OutcomeCounts counts = 3;
+   */
+  counts?: OutcomeCounts;
 };
 
 /**
@@ -71,6 +98,70 @@ export type SubmitResponse = Message<"syncline.v1.SubmitResponse"> & {
  */
 export const SubmitResponseSchema: GenMessage<SubmitResponse> = /*@__PURE__*/
   messageDesc(file_syncline_v1_operation_service, 1);
+
+/**
+ * How the operations of a call ended. An operation that had settled before counts as what it settled as, and as a
+ * duplicate.
+ *
+ * @generated from message syncline.v1.OutcomeCounts
+ */
+export type OutcomeCounts = Message<"syncline.v1.OutcomeCounts"> & {
+  /**
+   * Applied.
+   *
+   * @generated from field: uint32 applied_count = 1;
+   */
+  appliedCount: number;
+
+  /**
+   * Merged.
+   *
+   * @generated from field: uint32 merged_count = 2;
+   */
+  mergedCount: number;
+
+  /**
+   * Conflicted.
+   *
+   * @generated from field: uint32 conflicted_count = 3;
+   */
+  conflictedCount: number;
+
+  /**
+   * Held.
+   *
+   * @generated from field: uint32 held_count = 4;
+   */
+  heldCount: number;
+
+  /**
+   * Rejected.
+   *
+   * @generated from field: uint32 rejected_count = 5;
+   */
+  rejectedCount: number;
+
+  /**
+   * Not settled.
+   *
+   * @generated from field: uint32 not_settled_count = 6;
+   */
+  notSettledCount: number;
+
+  /**
+   * Of all these: settled before this call.
+   *
+   * @generated from field: uint32 duplicate_count = 7;
+   */
+  duplicateCount: number;
+};
+
+/**
+ * Describes the message syncline.v1.OutcomeCounts.
+ * Use `create(OutcomeCountsSchema)` to create a new message.
+ */
+export const OutcomeCountsSchema: GenMessage<OutcomeCounts> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_operation_service, 2);
 
 /**
  * Request of OperationService.GetReceipts.
@@ -93,7 +184,7 @@ export type GetReceiptsRequest = Message<"syncline.v1.GetReceiptsRequest"> & {
   dots: Dot[];
 
   /**
-   * Operations by request id; remembered for 24 hours after they settled.
+   * Operations by request id; remembered for 24 hours after they were accepted.
    *
    * @generated from field: repeated string request_ids = 3;
    */
@@ -105,7 +196,7 @@ export type GetReceiptsRequest = Message<"syncline.v1.GetReceiptsRequest"> & {
  * Use `create(GetReceiptsRequestSchema)` to create a new message.
  */
 export const GetReceiptsRequestSchema: GenMessage<GetReceiptsRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation_service, 2);
+  messageDesc(file_syncline_v1_operation_service, 3);
 
 /**
  * Response of OperationService.GetReceipts.
@@ -126,7 +217,7 @@ export type GetReceiptsResponse = Message<"syncline.v1.GetReceiptsResponse"> & {
  * Use `create(GetReceiptsResponseSchema)` to create a new message.
  */
 export const GetReceiptsResponseSchema: GenMessage<GetReceiptsResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation_service, 3);
+  messageDesc(file_syncline_v1_operation_service, 4);
 
 /**
  * Request of OperationService.AbandonCounter.
@@ -154,7 +245,7 @@ export type AbandonCounterRequest = Message<"syncline.v1.AbandonCounterRequest">
  * Use `create(AbandonCounterRequestSchema)` to create a new message.
  */
 export const AbandonCounterRequestSchema: GenMessage<AbandonCounterRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation_service, 4);
+  messageDesc(file_syncline_v1_operation_service, 5);
 
 /**
  * Response of OperationService.AbandonCounter.
@@ -175,7 +266,7 @@ export type AbandonCounterResponse = Message<"syncline.v1.AbandonCounterResponse
  * Use `create(AbandonCounterResponseSchema)` to create a new message.
  */
 export const AbandonCounterResponseSchema: GenMessage<AbandonCounterResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation_service, 5);
+  messageDesc(file_syncline_v1_operation_service, 6);
 
 /**
  * Writes. Every operation ends in a durable receipt; submitting it again, any number of times and in any
@@ -183,7 +274,7 @@ export const AbandonCounterResponseSchema: GenMessage<AbandonCounterResponse> = 
  *
  * A client with a replica MUST persist an operation before it submits it, MUST submit the same content again
  * when the outcome is unknown (deadline, connection loss, UNAVAILABLE), and SHOULD send its operations in
- * counter order. A caller without a replica (a job, grpcurl, ghz) sets `request_id` instead of `dot`.
+ * counter order. A caller without a replica (a job, an agent, grpcurl) sets `request_id` instead of `dot`.
  *
  * @generated from service syncline.v1.OperationService
  */
@@ -196,6 +287,8 @@ export const OperationService: GenService<{
    * Limits: 1,000 operations in a call (TOO_MANY_OPERATIONS), 256 KiB an operation (OPERATION_TOO_LARGE),
    * 1 MiB a message (MESSAGE_TOO_LARGE). A call that fails as a whole (status other than OK) with one of
    * these, or with UNKNOWN_WORKSPACE or INVALID_REQUEST, has stored nothing.
+   *
+   * An answer with status OK says nothing about single operations: look at the receipts, or at the counts beside them.
    *
    * @generated from rpc syncline.v1.OperationService.Submit
    */

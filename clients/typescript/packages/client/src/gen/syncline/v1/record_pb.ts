@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file syncline/v1/record.proto.
  */
 export const file_syncline_v1_record: GenFile = /*@__PURE__*/
-  fileDesc("ChhzeW5jbGluZS92MS9yZWNvcmQucHJvdG8SC3N5bmNsaW5lLnYxIv4BCgZSZWNvcmQSFQoNY29sbGVjdGlvbl9pZBgBIAEoCRIRCglyZWNvcmRfaWQYAiABKAkSLwoGZmllbGRzGAMgAygLMh8uc3luY2xpbmUudjEuUmVjb3JkLkZpZWxkc0VudHJ5Eg8KB2RlbGV0ZWQYBCABKAgSEwoLY3JlYXRlZF9zZXEYBSABKAQSEAoIbGFzdF9zZXEYBiABKAQSGQoRbGl2ZV9jb25mbGljdF9pZHMYByADKAkaRgoLRmllbGRzRW50cnkSCwoDa2V5GAEgASgJEiYKBXZhbHVlGAIgASgLMhcuc3luY2xpbmUudjEuRmllbGRTdGF0ZToCOAEipgIKCkZpZWxkU3RhdGUSLAoOcmVnaXN0ZXJfdmFsdWUYASABKAsyEi5zeW5jbGluZS52MS5WYWx1ZUgAEg4KBHRleHQYAiABKAlIABIRCgdjb3VudGVyGAMgASgSSAASLAoIZWxlbWVudHMYBCABKAsyGC5zeW5jbGluZS52MS5FbGVtZW50TGlzdEgAEhoKEHRhcmdldF9yZWNvcmRfaWQYBSABKAlIABI2ChF0YXJnZXRfcmVjb3JkX2lkcxgGIAEoCzIZLnN5bmNsaW5lLnYxLlJlY29yZElkTGlzdEgAEhAKCGxhc3Rfc2VxGAogASgEEioKCmNhbmRpZGF0ZXMYCyADKAsyFi5zeW5jbGluZS52MS5DYW5kaWRhdGVCBwoFc3RhdGUiMQoLRWxlbWVudExpc3QSIgoGdmFsdWVzGAEgAygLMhIuc3luY2xpbmUudjEuVmFsdWUiIgoMUmVjb3JkSWRMaXN0EhIKCnJlY29yZF9pZHMYASADKAkiiwEKCUNhbmRpZGF0ZRIhCgV2YWx1ZRgBIAEoCzISLnN5bmNsaW5lLnYxLlZhbHVlEh0KA2RvdBgCIAEoCzIQLnN5bmNsaW5lLnYxLkRvdBILCgNzZXEYAyABKAQSLwoLY29tbWl0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wYgZwcm90bzM", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_value]);
+  fileDesc("ChhzeW5jbGluZS92MS9yZWNvcmQucHJvdG8SC3N5bmNsaW5lLnYxIqECCgZSZWNvcmQSFQoNY29sbGVjdGlvbl9pZBgBIAEoCRIRCglyZWNvcmRfaWQYAiABKAkSLwoGZmllbGRzGAMgAygLMh8uc3luY2xpbmUudjEuUmVjb3JkLkZpZWxkc0VudHJ5Eg8KB2RlbGV0ZWQYBCABKAgSEwoLY3JlYXRlZF9zZXEYBSABKAQSEAoIbGFzdF9zZXEYBiABKAQSGQoRbGl2ZV9jb25mbGljdF9pZHMYByADKAkSIQoZZGVsZXRlZF90YXJnZXRfcmVjb3JkX2lkcxgIIAMoCRpGCgtGaWVsZHNFbnRyeRILCgNrZXkYASABKAkSJgoFdmFsdWUYAiABKAsyFy5zeW5jbGluZS52MS5GaWVsZFN0YXRlOgI4ASKsAgoKRmllbGRTdGF0ZRIsCg5yZWdpc3Rlcl92YWx1ZRgBIAEoCzISLnN5bmNsaW5lLnYxLlZhbHVlSAASDgoEdGV4dBgCIAEoCUgAEhEKB2NvdW50ZXIYAyABKBJIABIsCghlbGVtZW50cxgEIAEoCzIYLnN5bmNsaW5lLnYxLkVsZW1lbnRMaXN0SAASJgoEbGluaxgFIAEoCzIWLnN5bmNsaW5lLnYxLkxpbmtTdGF0ZUgAEioKBWxpbmtzGAYgASgLMhkuc3luY2xpbmUudjEuUmVjb3JkSWRMaXN0SAASEAoIbGFzdF9zZXEYCiABKAQSKgoKY2FuZGlkYXRlcxgLIAMoCzIWLnN5bmNsaW5lLnYxLkNhbmRpZGF0ZUIHCgVzdGF0ZUoECAcQCiI/CglMaW5rU3RhdGUSHQoQdGFyZ2V0X3JlY29yZF9pZBgBIAEoCUgAiAEBQhMKEV90YXJnZXRfcmVjb3JkX2lkIjEKC0VsZW1lbnRMaXN0EiIKBnZhbHVlcxgBIAMoCzISLnN5bmNsaW5lLnYxLlZhbHVlIiIKDFJlY29yZElkTGlzdBISCgpyZWNvcmRfaWRzGAEgAygJIpsBCglDYW5kaWRhdGUSIQoFdmFsdWUYASABKAsyEi5zeW5jbGluZS52MS5WYWx1ZRIdCgNkb3QYAiABKAsyEC5zeW5jbGluZS52MS5Eb3QSCwoDc2VxGAMgASgEEi8KC2NvbW1pdF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZhdXRob3IYBSABKAlCeAoPZGV2LnN5bmNsaW5lLnYxUAFaJ3N5bmNsaW5lLmRldi9nZW4vc3luY2xpbmUvdjE7c3luY2xpbmV2MaICA1NZTKoCC1N5bmNsaW5lLlYxugIIU3luY2xpbmXKAgtTeW5jbGluZVxWMeoCDFN5bmNsaW5lOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_value]);
 
 /**
  * A record.
@@ -72,6 +72,14 @@ export type Record = Message<"syncline.v1.Record"> & {
    * @generated from field: repeated string live_conflict_ids = 7;
    */
   liveConflictIds: string[];
+
+  /**
+   * Targets of its links that are deleted, as of a read; empty in feeds and snapshots, whose readers know themselves
+   * which records are deleted.
+   *
+   * @generated from field: repeated string deleted_target_record_ids = 8;
+   */
+  deletedTargetRecordIds: string[];
 };
 
 /**
@@ -88,7 +96,8 @@ export const RecordSchema: GenMessage<Record> = /*@__PURE__*/
  */
 export type FieldState = Message<"syncline.v1.FieldState"> & {
   /**
-   * By the field's kind.
+   * By the field's kind. For a reader that does not know what is set the field is opaque: it keeps the bytes and shows the
+   * field as one that needs a newer version.
    *
    * @generated from oneof syncline.v1.FieldState.state
    */
@@ -126,20 +135,20 @@ export type FieldState = Message<"syncline.v1.FieldState"> & {
     case: "elements";
   } | {
     /**
-     * A to-one link: the target's id, empty for none or when the target is deleted.
+     * A to-one link. Links are given as they are stored, also to deleted records, in reads, snapshots and feeds alike.
      *
-     * @generated from field: string target_record_id = 5;
+     * @generated from field: syncline.v1.LinkState link = 5;
      */
-    value: string;
-    case: "targetRecordId";
+    value: LinkState;
+    case: "link";
   } | {
     /**
-     * A to-many link: the ids of targets that are not deleted.
+     * A to-many link.
      *
-     * @generated from field: syncline.v1.RecordIdList target_record_ids = 6;
+     * @generated from field: syncline.v1.RecordIdList links = 6;
      */
     value: RecordIdList;
-    case: "targetRecordIds";
+    case: "links";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -165,6 +174,27 @@ export const FieldStateSchema: GenMessage<FieldState> = /*@__PURE__*/
   messageDesc(file_syncline_v1_record, 1);
 
 /**
+ * Where a to-one field links to.
+ *
+ * @generated from message syncline.v1.LinkState
+ */
+export type LinkState = Message<"syncline.v1.LinkState"> & {
+  /**
+   * The target; absent for none.
+   *
+   * @generated from field: optional string target_record_id = 1;
+   */
+  targetRecordId?: string;
+};
+
+/**
+ * Describes the message syncline.v1.LinkState.
+ * Use `create(LinkStateSchema)` to create a new message.
+ */
+export const LinkStateSchema: GenMessage<LinkState> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_record, 2);
+
+/**
  * A set's elements.
  *
  * @generated from message syncline.v1.ElementList
@@ -183,7 +213,7 @@ export type ElementList = Message<"syncline.v1.ElementList"> & {
  * Use `create(ElementListSchema)` to create a new message.
  */
 export const ElementListSchema: GenMessage<ElementList> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_record, 2);
+  messageDesc(file_syncline_v1_record, 3);
 
 /**
  * Ids of records.
@@ -204,7 +234,7 @@ export type RecordIdList = Message<"syncline.v1.RecordIdList"> & {
  * Use `create(RecordIdListSchema)` to create a new message.
  */
 export const RecordIdListSchema: GenMessage<RecordIdList> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_record, 3);
+  messageDesc(file_syncline_v1_record, 4);
 
 /**
  * One of several concurrent values of a field.
@@ -213,7 +243,7 @@ export const RecordIdListSchema: GenMessage<RecordIdList> = /*@__PURE__*/
  */
 export type Candidate = Message<"syncline.v1.Candidate"> & {
   /**
-   * The value.
+   * The value; for a to-one link the target's id as a string, or null.
    *
    * @generated from field: syncline.v1.Value value = 1;
    */
@@ -239,6 +269,13 @@ export type Candidate = Message<"syncline.v1.Candidate"> & {
    * @generated from field: google.protobuf.Timestamp commit_time = 4;
    */
   commitTime?: Timestamp;
+
+  /**
+   * Who submitted it, by their credentials; empty while the server asks for none.
+   *
+   * @generated from field: string author = 5;
+   */
+  author: string;
 };
 
 /**
@@ -246,5 +283,5 @@ export type Candidate = Message<"syncline.v1.Candidate"> & {
  * Use `create(CandidateSchema)` to create a new message.
  */
 export const CandidateSchema: GenMessage<Candidate> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_record, 4);
+  messageDesc(file_syncline_v1_record, 5);
 

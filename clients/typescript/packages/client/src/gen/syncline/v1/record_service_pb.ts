@@ -4,21 +4,21 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { CausalContext } from "./causality_pb.js";
+import type { CausalContext, Cursor } from "./causality_pb.js";
 import { file_syncline_v1_causality } from "./causality_pb.js";
 import type { Change } from "./change_pb.js";
 import { file_syncline_v1_change } from "./change_pb.js";
+import type { Filter } from "./filter_pb.js";
+import { file_syncline_v1_filter } from "./filter_pb.js";
 import type { Record } from "./record_pb.js";
 import { file_syncline_v1_record } from "./record_pb.js";
-import type { Value } from "./value_pb.js";
-import { file_syncline_v1_value } from "./value_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file syncline/v1/record_service.proto.
  */
 export const file_syncline_v1_record_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBzeW5jbGluZS92MS9yZWNvcmRfc2VydmljZS5wcm90bxILc3luY2xpbmUudjEiOwoQR2V0UmVjb3JkUmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEQoJcmVjb3JkX2lkGAIgASgJImUKEUdldFJlY29yZFJlc3BvbnNlEiMKBnJlY29yZBgBIAEoCzITLnN5bmNsaW5lLnYxLlJlY29yZBIrCgdjb250ZXh0GAIgASgLMhouc3luY2xpbmUudjEuQ2F1c2FsQ29udGV4dCKsAQoSTGlzdFJlY29yZHNSZXF1ZXN0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCRIVCg1jb2xsZWN0aW9uX2lkGAIgASgJEikKB2ZpbHRlcnMYAyADKAsyGC5zeW5jbGluZS52MS5GaWVsZEZpbHRlchIRCglwYWdlX3NpemUYBCABKA0SEgoKcGFnZV90b2tlbhgFIAEoCRIXCg9pbmNsdWRlX2RlbGV0ZWQYBiABKAgigQEKE0xpc3RSZWNvcmRzUmVzcG9uc2USJAoHcmVjb3JkcxgBIAMoCzITLnN5bmNsaW5lLnYxLlJlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSKwoHY29udGV4dBgDIAEoCzIaLnN5bmNsaW5lLnYxLkNhdXNhbENvbnRleHQivQEKC0ZpZWxkRmlsdGVyEhAKCGZpZWxkX2lkGAEgASgJEiQKBmVxdWFscxgCIAEoCzISLnN5bmNsaW5lLnYxLlZhbHVlSAASKAoKbm90X2VxdWFscxgDIAEoCzISLnN5bmNsaW5lLnYxLlZhbHVlSAASJgoIY29udGFpbnMYBCABKAsyEi5zeW5jbGluZS52MS5WYWx1ZUgAEhcKDWNvbnRhaW5zX3RleHQYBSABKAlIAEILCgljb25kaXRpb24iagoYTGlzdFJlY29yZEhpc3RvcnlSZXF1ZXN0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCRIRCglyZWNvcmRfaWQYAiABKAkSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkiWgoZTGlzdFJlY29yZEhpc3RvcnlSZXNwb25zZRIkCgdjaGFuZ2VzGAEgAygLMhMuc3luY2xpbmUudjEuQ2hhbmdlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCTKRAgoNUmVjb3JkU2VydmljZRJKCglHZXRSZWNvcmQSHS5zeW5jbGluZS52MS5HZXRSZWNvcmRSZXF1ZXN0Gh4uc3luY2xpbmUudjEuR2V0UmVjb3JkUmVzcG9uc2USUAoLTGlzdFJlY29yZHMSHy5zeW5jbGluZS52MS5MaXN0UmVjb3Jkc1JlcXVlc3QaIC5zeW5jbGluZS52MS5MaXN0UmVjb3Jkc1Jlc3BvbnNlEmIKEUxpc3RSZWNvcmRIaXN0b3J5EiUuc3luY2xpbmUudjEuTGlzdFJlY29yZEhpc3RvcnlSZXF1ZXN0GiYuc3luY2xpbmUudjEuTGlzdFJlY29yZEhpc3RvcnlSZXNwb25zZWIGcHJvdG8z", [file_syncline_v1_causality, file_syncline_v1_change, file_syncline_v1_record, file_syncline_v1_value]);
+  fileDesc("CiBzeW5jbGluZS92MS9yZWNvcmRfc2VydmljZS5wcm90bxILc3luY2xpbmUudjEiYgoQR2V0UmVjb3JkUmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEQoJcmVjb3JkX2lkGAIgASgJEiUKCGF0X2xlYXN0GAMgASgLMhMuc3luY2xpbmUudjEuQ3Vyc29yImUKEUdldFJlY29yZFJlc3BvbnNlEiMKBnJlY29yZBgBIAEoCzITLnN5bmNsaW5lLnYxLlJlY29yZBIrCgdjb250ZXh0GAIgASgLMhouc3luY2xpbmUudjEuQ2F1c2FsQ29udGV4dCLNAQoSTGlzdFJlY29yZHNSZXF1ZXN0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCRIVCg1jb2xsZWN0aW9uX2lkGAIgASgJEiMKBmZpbHRlchgDIAEoCzITLnN5bmNsaW5lLnYxLkZpbHRlchIRCglwYWdlX3NpemUYBCABKA0SEgoKcGFnZV90b2tlbhgFIAEoCRIXCg9pbmNsdWRlX2RlbGV0ZWQYBiABKAgSJQoIYXRfbGVhc3QYByABKAsyEy5zeW5jbGluZS52MS5DdXJzb3IigQEKE0xpc3RSZWNvcmRzUmVzcG9uc2USJAoHcmVjb3JkcxgBIAMoCzITLnN5bmNsaW5lLnYxLlJlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSKwoHY29udGV4dBgDIAEoCzIaLnN5bmNsaW5lLnYxLkNhdXNhbENvbnRleHQikQEKGExpc3RSZWNvcmRIaXN0b3J5UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEQoJcmVjb3JkX2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJEiUKCGF0X2xlYXN0GAUgASgLMhMuc3luY2xpbmUudjEuQ3Vyc29yIloKGUxpc3RSZWNvcmRIaXN0b3J5UmVzcG9uc2USJAoHY2hhbmdlcxgBIAMoCzITLnN5bmNsaW5lLnYxLkNoYW5nZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkyoAIKDVJlY29yZFNlcnZpY2USTwoJR2V0UmVjb3JkEh0uc3luY2xpbmUudjEuR2V0UmVjb3JkUmVxdWVzdBoeLnN5bmNsaW5lLnYxLkdldFJlY29yZFJlc3BvbnNlIgOQAgESVQoLTGlzdFJlY29yZHMSHy5zeW5jbGluZS52MS5MaXN0UmVjb3Jkc1JlcXVlc3QaIC5zeW5jbGluZS52MS5MaXN0UmVjb3Jkc1Jlc3BvbnNlIgOQAgESZwoRTGlzdFJlY29yZEhpc3RvcnkSJS5zeW5jbGluZS52MS5MaXN0UmVjb3JkSGlzdG9yeVJlcXVlc3QaJi5zeW5jbGluZS52MS5MaXN0UmVjb3JkSGlzdG9yeVJlc3BvbnNlIgOQAgFCeAoPZGV2LnN5bmNsaW5lLnYxUAFaJ3N5bmNsaW5lLmRldi9nZW4vc3luY2xpbmUvdjE7c3luY2xpbmV2MaICA1NZTKoCC1N5bmNsaW5lLlYxugIIU3luY2xpbmXKAgtTeW5jbGluZVxWMeoCDFN5bmNsaW5lOjpWMWIGcHJvdG8z", [file_syncline_v1_causality, file_syncline_v1_change, file_syncline_v1_filter, file_syncline_v1_record]);
 
 /**
  * Request of RecordService.GetRecord.
@@ -39,6 +39,13 @@ export type GetRecordRequest = Message<"syncline.v1.GetRecordRequest"> & {
    * @generated from field: string record_id = 2;
    */
   recordId: string;
+
+  /**
+   * The read contains at least everything up to here.
+   *
+   * @generated from field: syncline.v1.Cursor at_least = 3;
+   */
+  atLeast?: Cursor;
 };
 
 /**
@@ -97,11 +104,11 @@ export type ListRecordsRequest = Message<"syncline.v1.ListRecordsRequest"> & {
   collectionId: string;
 
   /**
-   * All of these must hold, at most 10.
+   * Only records for which this holds; absent: all.
    *
-   * @generated from field: repeated syncline.v1.FieldFilter filters = 3;
+   * @generated from field: syncline.v1.Filter filter = 3;
    */
-  filters: FieldFilter[];
+  filter?: Filter;
 
   /**
    * At most 1,000; 0 means 100. A page is cut at 1 MiB.
@@ -123,6 +130,13 @@ export type ListRecordsRequest = Message<"syncline.v1.ListRecordsRequest"> & {
    * @generated from field: bool include_deleted = 6;
    */
   includeDeleted: boolean;
+
+  /**
+   * Each page contains at least everything up to here.
+   *
+   * @generated from field: syncline.v1.Cursor at_least = 7;
+   */
+  atLeast?: Cursor;
 };
 
 /**
@@ -153,7 +167,7 @@ export type ListRecordsResponse = Message<"syncline.v1.ListRecordsResponse"> & {
   nextPageToken: string;
 
   /**
-   * Stands for what this read showed.
+   * Stands for what this page showed.
    *
    * @generated from field: syncline.v1.CausalContext context = 3;
    */
@@ -166,66 +180,6 @@ export type ListRecordsResponse = Message<"syncline.v1.ListRecordsResponse"> & {
  */
 export const ListRecordsResponseSchema: GenMessage<ListRecordsResponse> = /*@__PURE__*/
   messageDesc(file_syncline_v1_record_service, 3);
-
-/**
- * A condition on a field of a record. A missing field equals null.
- *
- * @generated from message syncline.v1.FieldFilter
- */
-export type FieldFilter = Message<"syncline.v1.FieldFilter"> & {
-  /**
-   * The field.
-   *
-   * @generated from field: string field_id = 1;
-   */
-  fieldId: string;
-
-  /**
-   * Exactly one is set.
-   *
-   * @generated from oneof syncline.v1.FieldFilter.condition
-   */
-  condition: {
-    /**
-     * The register, counter, text or to-one field has this value.
-     *
-     * @generated from field: syncline.v1.Value equals = 2;
-     */
-    value: Value;
-    case: "equals";
-  } | {
-    /**
-     * The field has another value.
-     *
-     * @generated from field: syncline.v1.Value not_equals = 3;
-     */
-    value: Value;
-    case: "notEquals";
-  } | {
-    /**
-     * The set or to-many field has this element.
-     *
-     * @generated from field: syncline.v1.Value contains = 4;
-     */
-    value: Value;
-    case: "contains";
-  } | {
-    /**
-     * The text or string value contains this, compared character by character.
-     *
-     * @generated from field: string contains_text = 5;
-     */
-    value: string;
-    case: "containsText";
-  } | { case: undefined; value?: undefined };
-};
-
-/**
- * Describes the message syncline.v1.FieldFilter.
- * Use `create(FieldFilterSchema)` to create a new message.
- */
-export const FieldFilterSchema: GenMessage<FieldFilter> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_record_service, 4);
 
 /**
  * Request of RecordService.ListRecordHistory.
@@ -248,7 +202,7 @@ export type ListRecordHistoryRequest = Message<"syncline.v1.ListRecordHistoryReq
   recordId: string;
 
   /**
-   * At most 200; 0 means 50.
+   * At most 200; 0 means 50. A page is cut at 1 MiB.
    *
    * @generated from field: uint32 page_size = 3;
    */
@@ -260,6 +214,13 @@ export type ListRecordHistoryRequest = Message<"syncline.v1.ListRecordHistoryReq
    * @generated from field: string page_token = 4;
    */
   pageToken: string;
+
+  /**
+   * Each page contains at least everything up to here.
+   *
+   * @generated from field: syncline.v1.Cursor at_least = 5;
+   */
+  atLeast?: Cursor;
 };
 
 /**
@@ -267,7 +228,7 @@ export type ListRecordHistoryRequest = Message<"syncline.v1.ListRecordHistoryReq
  * Use `create(ListRecordHistoryRequestSchema)` to create a new message.
  */
 export const ListRecordHistoryRequestSchema: GenMessage<ListRecordHistoryRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_record_service, 5);
+  messageDesc(file_syncline_v1_record_service, 4);
 
 /**
  * Response of RecordService.ListRecordHistory.
@@ -295,10 +256,17 @@ export type ListRecordHistoryResponse = Message<"syncline.v1.ListRecordHistoryRe
  * Use `create(ListRecordHistoryResponseSchema)` to create a new message.
  */
 export const ListRecordHistoryResponseSchema: GenMessage<ListRecordHistoryResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_record_service, 6);
+  messageDesc(file_syncline_v1_record_service, 5);
 
 /**
- * Reads of records. A read shows one committed state; its context stands for all that it showed.
+ * Reads of records. A read shows one committed state; its context stands for all that it showed. A page of a listing
+ * may be empty while there are further pages. The pages of one listing are not one state: each has a context of its own,
+ * which stands for that page.
+ *
+ * A read contains everything that the same server acknowledged before. To be sure of what another server acknowledged,
+ * or of what a feed has shown, a caller names that position in `at_least`: the server waits for it up to a second, and
+ * answers NOT_CAUGHT_UP when it is still behind, or WRONG_EPOCH when the position belongs to another history. When the
+ * position comes with a chain that is not that of this history, the answer is HISTORY_REWOUND.
  *
  * @generated from service syncline.v1.RecordService
  */

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file syncline/v1/workspace.proto.
  */
 export const file_syncline_v1_workspace: GenFile = /*@__PURE__*/
-  fileDesc("ChtzeW5jbGluZS92MS93b3Jrc3BhY2UucHJvdG8SC3N5bmNsaW5lLnYxIqEBCglXb3Jrc3BhY2USFAoMd29ya3NwYWNlX2lkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRINCgVlcG9jaBgDIAEoBhIQCghoZWFkX3NlcRgEIAEoBBIWCg5zY2hlbWFfdmVyc2lvbhgFIAEoBBIvCgtjcmVhdGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAipgEKBlNjaGVtYRIOCgZzdHJpY3QYASABKAgSOQoLY29sbGVjdGlvbnMYAiADKAsyJC5zeW5jbGluZS52MS5TY2hlbWEuQ29sbGVjdGlvbnNFbnRyeRpRChBDb2xsZWN0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRIsCgV2YWx1ZRgCIAEoCzIdLnN5bmNsaW5lLnYxLkNvbGxlY3Rpb25TY2hlbWE6AjgBIpYBChBDb2xsZWN0aW9uU2NoZW1hEjkKBmZpZWxkcxgBIAMoCzIpLnN5bmNsaW5lLnYxLkNvbGxlY3Rpb25TY2hlbWEuRmllbGRzRW50cnkaRwoLRmllbGRzRW50cnkSCwoDa2V5GAEgASgJEicKBXZhbHVlGAIgASgLMhguc3luY2xpbmUudjEuRmllbGRTY2hlbWE6AjgBIsABCgtGaWVsZFNjaGVtYRIkCgRraW5kGAEgASgOMhYuc3luY2xpbmUudjEuRmllbGRLaW5kEjEKC3Byb3Zpc2lvbmFsGAIgASgOMhwuc3luY2xpbmUudjEuUHJvdmlzaW9uYWxSdWxlEigKCG9uX2NsYXNoGAMgASgOMhYuc3luY2xpbmUudjEuQ2xhc2hSdWxlEi4KC29uX2RvbWluYXRlGAQgASgOMhkuc3luY2xpbmUudjEuRG9taW5hdGVSdWxlKrABCglGaWVsZEtpbmQSGgoWRklFTERfS0lORF9VTlNQRUNJRklFRBAAEhcKE0ZJRUxEX0tJTkRfUkVHSVNURVIQARITCg9GSUVMRF9LSU5EX1RFWFQQAhIWChJGSUVMRF9LSU5EX0NPVU5URVIQAxISCg5GSUVMRF9LSU5EX1NFVBAEEhUKEUZJRUxEX0tJTkRfVE9fT05FEAUSFgoSRklFTERfS0lORF9UT19NQU5ZEAYqpAEKD1Byb3Zpc2lvbmFsUnVsZRIgChxQUk9WSVNJT05BTF9SVUxFX1VOU1BFQ0lGSUVEEAASHgoaUFJPVklTSU9OQUxfUlVMRV9JTkNVTUJFTlQQARIbChdQUk9WSVNJT05BTF9SVUxFX0xBVEVTVBACEhgKFFBST1ZJU0lPTkFMX1JVTEVfTUlOEAMSGAoUUFJPVklTSU9OQUxfUlVMRV9NQVgQBCpTCglDbGFzaFJ1bGUSGgoWQ0xBU0hfUlVMRV9VTlNQRUNJRklFRBAAEhMKD0NMQVNIX1JVTEVfT1BFThABEhUKEUNMQVNIX1JVTEVfU0VUVExFEAIqYgoMRG9taW5hdGVSdWxlEh0KGURPTUlOQVRFX1JVTEVfVU5TUEVDSUZJRUQQABIWChJET01JTkFURV9SVUxFX0tFRVAQARIbChdET01JTkFURV9SVUxFX1NVUEVSU0VERRACYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChtzeW5jbGluZS92MS93b3Jrc3BhY2UucHJvdG8SC3N5bmNsaW5lLnYxIqEBCglXb3Jrc3BhY2USFAoMd29ya3NwYWNlX2lkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRINCgVlcG9jaBgDIAEoBhIQCghoZWFkX3NlcRgEIAEoBBIWCg5zY2hlbWFfdmVyc2lvbhgFIAEoBBIvCgtjcmVhdGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAitgEKBlNjaGVtYRITCgZzdHJpY3QYASABKAhIAIgBARI5Cgtjb2xsZWN0aW9ucxgCIAMoCzIkLnN5bmNsaW5lLnYxLlNjaGVtYS5Db2xsZWN0aW9uc0VudHJ5GlEKEENvbGxlY3Rpb25zRW50cnkSCwoDa2V5GAEgASgJEiwKBXZhbHVlGAIgASgLMh0uc3luY2xpbmUudjEuQ29sbGVjdGlvblNjaGVtYToCOAFCCQoHX3N0cmljdCKcAQoQQ29sbGVjdGlvblNjaGVtYRI5CgZmaWVsZHMYASADKAsyKS5zeW5jbGluZS52MS5Db2xsZWN0aW9uU2NoZW1hLkZpZWxkc0VudHJ5GkcKC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRInCgV2YWx1ZRgCIAEoCzIYLnN5bmNsaW5lLnYxLkZpZWxkU2NoZW1hOgI4AUoECAIQByLGAQoLRmllbGRTY2hlbWESJAoEa2luZBgBIAEoDjIWLnN5bmNsaW5lLnYxLkZpZWxkS2luZBIxCgtwcm92aXNpb25hbBgCIAEoDjIcLnN5bmNsaW5lLnYxLlByb3Zpc2lvbmFsUnVsZRIoCghvbl9jbGFzaBgDIAEoDjIWLnN5bmNsaW5lLnYxLkNsYXNoUnVsZRIuCgtvbl9kb21pbmF0ZRgEIAEoDjIZLnN5bmNsaW5lLnYxLkRvbWluYXRlUnVsZUoECAUQCiqwAQoJRmllbGRLaW5kEhoKFkZJRUxEX0tJTkRfVU5TUEVDSUZJRUQQABIXChNGSUVMRF9LSU5EX1JFR0lTVEVSEAESEwoPRklFTERfS0lORF9URVhUEAISFgoSRklFTERfS0lORF9DT1VOVEVSEAMSEgoORklFTERfS0lORF9TRVQQBBIVChFGSUVMRF9LSU5EX1RPX09ORRAFEhYKEkZJRUxEX0tJTkRfVE9fTUFOWRAGKqQBCg9Qcm92aXNpb25hbFJ1bGUSIAocUFJPVklTSU9OQUxfUlVMRV9VTlNQRUNJRklFRBAAEh4KGlBST1ZJU0lPTkFMX1JVTEVfSU5DVU1CRU5UEAESGwoXUFJPVklTSU9OQUxfUlVMRV9MQVRFU1QQAhIYChRQUk9WSVNJT05BTF9SVUxFX01JThADEhgKFFBST1ZJU0lPTkFMX1JVTEVfTUFYEAQqUwoJQ2xhc2hSdWxlEhoKFkNMQVNIX1JVTEVfVU5TUEVDSUZJRUQQABITCg9DTEFTSF9SVUxFX09QRU4QARIVChFDTEFTSF9SVUxFX1NFVFRMRRACKmIKDERvbWluYXRlUnVsZRIdChlET01JTkFURV9SVUxFX1VOU1BFQ0lGSUVEEAASFgoSRE9NSU5BVEVfUlVMRV9LRUVQEAESGwoXRE9NSU5BVEVfUlVMRV9TVVBFUlNFREUQAkJ4Cg9kZXYuc3luY2xpbmUudjFQAVonc3luY2xpbmUuZGV2L2dlbi9zeW5jbGluZS92MTtzeW5jbGluZXYxogIDU1lMqgILU3luY2xpbmUuVjG6AghTeW5jbGluZcoCC1N5bmNsaW5lXFYx6gIMU3luY2xpbmU6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * A workspace.
@@ -35,7 +35,7 @@ export type Workspace = Message<"syncline.v1.Workspace"> & {
   displayName: string;
 
   /**
-   * The history: changes when it may have been rewound.
+   * The history: changes when it may have been rewound. Below 2^63.
    *
    * @generated from field: fixed64 epoch = 3;
    */
@@ -71,18 +71,18 @@ export const WorkspaceSchema: GenMessage<Workspace> = /*@__PURE__*/
   messageDesc(file_syncline_v1_workspace, 0);
 
 /**
- * What a workspace's records look like.
+ * What a workspace's records look like. In an update, what is absent stays as it is.
  *
  * @generated from message syncline.v1.Schema
  */
 export type Schema = Message<"syncline.v1.Schema"> & {
   /**
-   * Whether unknown collections and fields are refused. Otherwise a field's kind is fixed by the first
-   * mutation that settles on it.
+   * Whether collections and fields that are not declared are refused. Otherwise a field's kind is fixed by the first
+   * mutation that settles on it. Absent: in a new workspace false, in an update unchanged. Reads always give it.
    *
-   * @generated from field: bool strict = 1;
+   * @generated from field: optional bool strict = 1;
    */
-  strict: boolean;
+  strict?: boolean;
 
   /**
    * Collections by id, at most 200.
@@ -134,21 +134,24 @@ export type FieldSchema = Message<"syncline.v1.FieldSchema"> & {
   kind: FieldKind;
 
   /**
-   * Which of several concurrent values is shown until somebody decides; unspecified means INCUMBENT.
+   * Which of several concurrent values is shown until somebody decides. UNSPECIFIED means INCUMBENT for a new field and
+   * unchanged for an existing one. Reads always give it.
    *
    * @generated from field: syncline.v1.ProvisionalRule provisional = 2;
    */
   provisional: ProvisionalRule;
 
   /**
-   * What happens on a clash; unspecified means OPEN.
+   * What happens on a clash. UNSPECIFIED means OPEN for a new field and unchanged for an existing one. Reads always give
+   * it.
    *
    * @generated from field: syncline.v1.ClashRule on_clash = 3;
    */
   onClash: ClashRule;
 
   /**
-   * What a plain write does that knew all alternatives; unspecified means KEEP.
+   * What a plain write does that knew all alternatives. UNSPECIFIED means KEEP for a new field and unchanged for an
+   * existing one. Reads always give it.
    *
    * @generated from field: syncline.v1.DominateRule on_dominate = 4;
    */
@@ -231,7 +234,7 @@ export const FieldKindSchema: GenEnum<FieldKind> = /*@__PURE__*/
  */
 export enum ProvisionalRule {
   /**
-   * INCUMBENT.
+   * See FieldSchema.provisional.
    *
    * @generated from enum value: PROVISIONAL_RULE_UNSPECIFIED = 0;
    */
@@ -279,7 +282,7 @@ export const ProvisionalRuleSchema: GenEnum<ProvisionalRule> = /*@__PURE__*/
  */
 export enum ClashRule {
   /**
-   * OPEN.
+   * See FieldSchema.on_clash.
    *
    * @generated from enum value: CLASH_RULE_UNSPECIFIED = 0;
    */
@@ -313,7 +316,7 @@ export const ClashRuleSchema: GenEnum<ClashRule> = /*@__PURE__*/
  */
 export enum DominateRule {
   /**
-   * KEEP.
+   * See FieldSchema.on_dominate.
    *
    * @generated from enum value: DOMINATE_RULE_UNSPECIFIED = 0;
    */

@@ -2,8 +2,8 @@
 // @generated from file syncline/v1/workspace_service.proto (package syncline.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Cursor, Dot } from "./causality_pb.js";
 import { file_syncline_v1_causality } from "./causality_pb.js";
 import type { Schema, Workspace } from "./workspace_pb.js";
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file syncline/v1/workspace_service.proto.
  */
 export const file_syncline_v1_workspace_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNzeW5jbGluZS92MS93b3Jrc3BhY2Vfc2VydmljZS5wcm90bxILc3luY2xpbmUudjEiaQoWQ3JlYXRlV29ya3NwYWNlUmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEiMKBnNjaGVtYRgDIAEoCzITLnN5bmNsaW5lLnYxLlNjaGVtYSJEChdDcmVhdGVXb3Jrc3BhY2VSZXNwb25zZRIpCgl3b3Jrc3BhY2UYASABKAsyFi5zeW5jbGluZS52MS5Xb3Jrc3BhY2UiKwoTR2V0V29ya3NwYWNlUmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkiQQoUR2V0V29ya3NwYWNlUmVzcG9uc2USKQoJd29ya3NwYWNlGAEgASgLMhYuc3luY2xpbmUudjEuV29ya3NwYWNlIj4KFUxpc3RXb3Jrc3BhY2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCSJdChZMaXN0V29ya3NwYWNlc1Jlc3BvbnNlEioKCndvcmtzcGFjZXMYASADKAsyFi5zeW5jbGluZS52MS5Xb3Jrc3BhY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIigKEEdldFNjaGVtYVJlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJIlAKEUdldFNjaGVtYVJlc3BvbnNlEiMKBnNjaGVtYRgBIAEoCzITLnN5bmNsaW5lLnYxLlNjaGVtYRIWCg5zY2hlbWFfdmVyc2lvbhgCIAEoBCJQChNVcGRhdGVTY2hlbWFSZXF1ZXN0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCRIjCgZzY2hlbWEYAiABKAsyEy5zeW5jbGluZS52MS5TY2hlbWEiUwoUVXBkYXRlU2NoZW1hUmVzcG9uc2USIwoGc2NoZW1hGAEgASgLMhMuc3luY2xpbmUudjEuU2NoZW1hEhYKDnNjaGVtYV92ZXJzaW9uGAIgASgEIlYKF0dldFZlcnNpb25WZWN0b3JSZXF1ZXN0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCSJ3ChhHZXRWZXJzaW9uVmVjdG9yUmVzcG9uc2USMAoHZW50cmllcxgBIAMoCzIfLnN5bmNsaW5lLnYxLlZlcnNpb25WZWN0b3JFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEAoIaGVhZF9zZXEYAyABKAQiWwoSVmVyc2lvblZlY3RvckVudHJ5EiYKDGxhc3Rfc2V0dGxlZBgBIAEoCzIQLnN5bmNsaW5lLnYxLkRvdBIdChVsYXN0X2FjY2VwdGVkX2NvdW50ZXIYAiABKAQiJgoOR2V0SGVhZFJlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJIjYKD0dldEhlYWRSZXNwb25zZRIjCgZjdXJzb3IYASABKAsyEy5zeW5jbGluZS52MS5DdXJzb3Iy6AQKEFdvcmtzcGFjZVNlcnZpY2USXAoPQ3JlYXRlV29ya3NwYWNlEiMuc3luY2xpbmUudjEuQ3JlYXRlV29ya3NwYWNlUmVxdWVzdBokLnN5bmNsaW5lLnYxLkNyZWF0ZVdvcmtzcGFjZVJlc3BvbnNlElMKDEdldFdvcmtzcGFjZRIgLnN5bmNsaW5lLnYxLkdldFdvcmtzcGFjZVJlcXVlc3QaIS5zeW5jbGluZS52MS5HZXRXb3Jrc3BhY2VSZXNwb25zZRJZCg5MaXN0V29ya3NwYWNlcxIiLnN5bmNsaW5lLnYxLkxpc3RXb3Jrc3BhY2VzUmVxdWVzdBojLnN5bmNsaW5lLnYxLkxpc3RXb3Jrc3BhY2VzUmVzcG9uc2USSgoJR2V0U2NoZW1hEh0uc3luY2xpbmUudjEuR2V0U2NoZW1hUmVxdWVzdBoeLnN5bmNsaW5lLnYxLkdldFNjaGVtYVJlc3BvbnNlElMKDFVwZGF0ZVNjaGVtYRIgLnN5bmNsaW5lLnYxLlVwZGF0ZVNjaGVtYVJlcXVlc3QaIS5zeW5jbGluZS52MS5VcGRhdGVTY2hlbWFSZXNwb25zZRJfChBHZXRWZXJzaW9uVmVjdG9yEiQuc3luY2xpbmUudjEuR2V0VmVyc2lvblZlY3RvclJlcXVlc3QaJS5zeW5jbGluZS52MS5HZXRWZXJzaW9uVmVjdG9yUmVzcG9uc2USRAoHR2V0SGVhZBIbLnN5bmNsaW5lLnYxLkdldEhlYWRSZXF1ZXN0Ghwuc3luY2xpbmUudjEuR2V0SGVhZFJlc3BvbnNlYgZwcm90bzM", [file_syncline_v1_causality, file_syncline_v1_workspace]);
+  fileDesc("CiNzeW5jbGluZS92MS93b3Jrc3BhY2Vfc2VydmljZS5wcm90bxILc3luY2xpbmUudjEiaQoWQ3JlYXRlV29ya3NwYWNlUmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEiMKBnNjaGVtYRgDIAEoCzITLnN5bmNsaW5lLnYxLlNjaGVtYSJEChdDcmVhdGVXb3Jrc3BhY2VSZXNwb25zZRIpCgl3b3Jrc3BhY2UYASABKAsyFi5zeW5jbGluZS52MS5Xb3Jrc3BhY2UiKwoTR2V0V29ya3NwYWNlUmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkiQQoUR2V0V29ya3NwYWNlUmVzcG9uc2USKQoJd29ya3NwYWNlGAEgASgLMhYuc3luY2xpbmUudjEuV29ya3NwYWNlIj4KFUxpc3RXb3Jrc3BhY2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCSJdChZMaXN0V29ya3NwYWNlc1Jlc3BvbnNlEioKCndvcmtzcGFjZXMYASADKAsyFi5zeW5jbGluZS52MS5Xb3Jrc3BhY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIigKEEdldFNjaGVtYVJlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJIlAKEUdldFNjaGVtYVJlc3BvbnNlEiMKBnNjaGVtYRgBIAEoCzITLnN5bmNsaW5lLnYxLlNjaGVtYRIWCg5zY2hlbWFfdmVyc2lvbhgCIAEoBCJ/ChNVcGRhdGVTY2hlbWFSZXF1ZXN0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCRIjCgZzY2hlbWEYAiABKAsyEy5zeW5jbGluZS52MS5TY2hlbWESFgoOc2NoZW1hX3ZlcnNpb24YAyABKAQSFQoNdmFsaWRhdGVfb25seRgEIAEoCCKHAQoUVXBkYXRlU2NoZW1hUmVzcG9uc2USIwoGc2NoZW1hGAEgASgLMhMuc3luY2xpbmUudjEuU2NoZW1hEhYKDnNjaGVtYV92ZXJzaW9uGAIgASgEEjIKC2RpZmZlcmVuY2VzGAMgAygLMh0uc3luY2xpbmUudjEuU2NoZW1hRGlmZmVyZW5jZSKuAQoQU2NoZW1hRGlmZmVyZW5jZRIaCg1jb2xsZWN0aW9uX2lkGAEgASgJSACIAQESFQoIZmllbGRfaWQYAiABKAlIAYgBARIpCgZhc3BlY3QYAyABKA4yGS5zeW5jbGluZS52MS5TY2hlbWFBc3BlY3QSDgoGYmVmb3JlGAQgASgJEg0KBWFmdGVyGAUgASgJQhAKDl9jb2xsZWN0aW9uX2lkQgsKCV9maWVsZF9pZCJWChdHZXRWZXJzaW9uVmVjdG9yUmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkidwoYR2V0VmVyc2lvblZlY3RvclJlc3BvbnNlEjAKB2VudHJpZXMYASADKAsyHy5zeW5jbGluZS52MS5WZXJzaW9uVmVjdG9yRW50cnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhAKCGhlYWRfc2VxGAMgASgEIlsKElZlcnNpb25WZWN0b3JFbnRyeRImCgxsYXN0X3NldHRsZWQYASABKAsyEC5zeW5jbGluZS52MS5Eb3QSHQoVbGFzdF9hY2NlcHRlZF9jb3VudGVyGAIgASgEIiYKDkdldEhlYWRSZXF1ZXN0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCSI2Cg9HZXRIZWFkUmVzcG9uc2USIwoGY3Vyc29yGAEgASgLMhMuc3luY2xpbmUudjEuQ3Vyc29yKtgBCgxTY2hlbWFBc3BlY3QSHQoZU0NIRU1BX0FTUEVDVF9VTlNQRUNJRklFRBAAEhgKFFNDSEVNQV9BU1BFQ1RfU1RSSUNUEAESHAoYU0NIRU1BX0FTUEVDVF9DT0xMRUNUSU9OEAISFwoTU0NIRU1BX0FTUEVDVF9GSUVMRBADEh0KGVNDSEVNQV9BU1BFQ1RfUFJPVklTSU9OQUwQBBIaChZTQ0hFTUFfQVNQRUNUX09OX0NMQVNIEAUSHQoZU0NIRU1BX0FTUEVDVF9PTl9ET01JTkFURRAGMosFChBXb3Jrc3BhY2VTZXJ2aWNlEmEKD0NyZWF0ZVdvcmtzcGFjZRIjLnN5bmNsaW5lLnYxLkNyZWF0ZVdvcmtzcGFjZVJlcXVlc3QaJC5zeW5jbGluZS52MS5DcmVhdGVXb3Jrc3BhY2VSZXNwb25zZSIDkAICElgKDEdldFdvcmtzcGFjZRIgLnN5bmNsaW5lLnYxLkdldFdvcmtzcGFjZVJlcXVlc3QaIS5zeW5jbGluZS52MS5HZXRXb3Jrc3BhY2VSZXNwb25zZSIDkAIBEl4KDkxpc3RXb3Jrc3BhY2VzEiIuc3luY2xpbmUudjEuTGlzdFdvcmtzcGFjZXNSZXF1ZXN0GiMuc3luY2xpbmUudjEuTGlzdFdvcmtzcGFjZXNSZXNwb25zZSIDkAIBEk8KCUdldFNjaGVtYRIdLnN5bmNsaW5lLnYxLkdldFNjaGVtYVJlcXVlc3QaHi5zeW5jbGluZS52MS5HZXRTY2hlbWFSZXNwb25zZSIDkAIBElgKDFVwZGF0ZVNjaGVtYRIgLnN5bmNsaW5lLnYxLlVwZGF0ZVNjaGVtYVJlcXVlc3QaIS5zeW5jbGluZS52MS5VcGRhdGVTY2hlbWFSZXNwb25zZSIDkAICEmQKEEdldFZlcnNpb25WZWN0b3ISJC5zeW5jbGluZS52MS5HZXRWZXJzaW9uVmVjdG9yUmVxdWVzdBolLnN5bmNsaW5lLnYxLkdldFZlcnNpb25WZWN0b3JSZXNwb25zZSIDkAIBEkkKB0dldEhlYWQSGy5zeW5jbGluZS52MS5HZXRIZWFkUmVxdWVzdBocLnN5bmNsaW5lLnYxLkdldEhlYWRSZXNwb25zZSIDkAIBQngKD2Rldi5zeW5jbGluZS52MVABWidzeW5jbGluZS5kZXYvZ2VuL3N5bmNsaW5lL3YxO3N5bmNsaW5ldjGiAgNTWUyqAgtTeW5jbGluZS5WMboCCFN5bmNsaW5lygILU3luY2xpbmVcVjHqAgxTeW5jbGluZTo6VjFiBnByb3RvMw", [file_syncline_v1_causality, file_syncline_v1_workspace]);
 
 /**
  * Request of WorkspaceService.CreateWorkspace.
@@ -233,11 +233,26 @@ export type UpdateSchemaRequest = Message<"syncline.v1.UpdateSchemaRequest"> & {
   workspaceId: string;
 
   /**
-   * Collections and fields to add or whose policies change; `strict` replaces the present setting.
+   * Collections and fields to add, policies and settings to change.
    *
    * @generated from field: syncline.v1.Schema schema = 2;
    */
   schema?: Schema;
+
+  /**
+   * The version of the schema that the update was made for, from GetSchema. An update that changes nothing succeeds with
+   * any version.
+   *
+   * @generated from field: uint64 schema_version = 3;
+   */
+  schemaVersion: bigint;
+
+  /**
+   * Check the update and say what it would change, and change nothing.
+   *
+   * @generated from field: bool validate_only = 4;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -254,18 +269,26 @@ export const UpdateSchemaRequestSchema: GenMessage<UpdateSchemaRequest> = /*@__P
  */
 export type UpdateSchemaResponse = Message<"syncline.v1.UpdateSchemaResponse"> & {
   /**
-   * The whole schema afterwards.
+   * The whole schema afterwards; with `validate_only`: as it would be.
    *
    * @generated from field: syncline.v1.Schema schema = 1;
    */
   schema?: Schema;
 
   /**
-   * Its version.
+   * Its version; with `validate_only`: as it would be.
    *
    * @generated from field: uint64 schema_version = 2;
    */
   schemaVersion: bigint;
+
+  /**
+   * What the update changed, or would change: settings of the whole schema first, then by collection and field. Empty
+   * exactly if nothing is different.
+   *
+   * @generated from field: repeated syncline.v1.SchemaDifference differences = 3;
+   */
+  differences: SchemaDifference[];
 };
 
 /**
@@ -274,6 +297,55 @@ export type UpdateSchemaResponse = Message<"syncline.v1.UpdateSchemaResponse"> &
  */
 export const UpdateSchemaResponseSchema: GenMessage<UpdateSchemaResponse> = /*@__PURE__*/
   messageDesc(file_syncline_v1_workspace_service, 9);
+
+/**
+ * One thing that a schema update changes.
+ *
+ * @generated from message syncline.v1.SchemaDifference
+ */
+export type SchemaDifference = Message<"syncline.v1.SchemaDifference"> & {
+  /**
+   * The collection; absent when the whole schema is concerned.
+   *
+   * @generated from field: optional string collection_id = 1;
+   */
+  collectionId?: string;
+
+  /**
+   * The field; absent when the whole collection is concerned.
+   *
+   * @generated from field: optional string field_id = 2;
+   */
+  fieldId?: string;
+
+  /**
+   * What changes.
+   *
+   * @generated from field: syncline.v1.SchemaAspect aspect = 3;
+   */
+  aspect: SchemaAspect;
+
+  /**
+   * What it was, in words of the protocol (for example "PROVISIONAL_RULE_LATEST"); empty for what was not there.
+   *
+   * @generated from field: string before = 4;
+   */
+  before: string;
+
+  /**
+   * What it becomes, in words of the protocol.
+   *
+   * @generated from field: string after = 5;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message syncline.v1.SchemaDifference.
+ * Use `create(SchemaDifferenceSchema)` to create a new message.
+ */
+export const SchemaDifferenceSchema: GenMessage<SchemaDifference> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_workspace_service, 10);
 
 /**
  * Request of WorkspaceService.GetVersionVector.
@@ -308,7 +380,7 @@ export type GetVersionVectorRequest = Message<"syncline.v1.GetVersionVectorReque
  * Use `create(GetVersionVectorRequestSchema)` to create a new message.
  */
 export const GetVersionVectorRequestSchema: GenMessage<GetVersionVectorRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_workspace_service, 10);
+  messageDesc(file_syncline_v1_workspace_service, 11);
 
 /**
  * Response of WorkspaceService.GetVersionVector.
@@ -343,7 +415,7 @@ export type GetVersionVectorResponse = Message<"syncline.v1.GetVersionVectorResp
  * Use `create(GetVersionVectorResponseSchema)` to create a new message.
  */
 export const GetVersionVectorResponseSchema: GenMessage<GetVersionVectorResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_workspace_service, 11);
+  messageDesc(file_syncline_v1_workspace_service, 12);
 
 /**
  * One replica's part of a version vector.
@@ -371,7 +443,7 @@ export type VersionVectorEntry = Message<"syncline.v1.VersionVectorEntry"> & {
  * Use `create(VersionVectorEntrySchema)` to create a new message.
  */
 export const VersionVectorEntrySchema: GenMessage<VersionVectorEntry> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_workspace_service, 12);
+  messageDesc(file_syncline_v1_workspace_service, 13);
 
 /**
  * Request of WorkspaceService.GetHead.
@@ -392,7 +464,7 @@ export type GetHeadRequest = Message<"syncline.v1.GetHeadRequest"> & {
  * Use `create(GetHeadRequestSchema)` to create a new message.
  */
 export const GetHeadRequestSchema: GenMessage<GetHeadRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_workspace_service, 13);
+  messageDesc(file_syncline_v1_workspace_service, 14);
 
 /**
  * Response of WorkspaceService.GetHead.
@@ -413,7 +485,69 @@ export type GetHeadResponse = Message<"syncline.v1.GetHeadResponse"> & {
  * Use `create(GetHeadResponseSchema)` to create a new message.
  */
 export const GetHeadResponseSchema: GenMessage<GetHeadResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_workspace_service, 14);
+  messageDesc(file_syncline_v1_workspace_service, 15);
+
+/**
+ * What a schema update can change.
+ *
+ * @generated from enum syncline.v1.SchemaAspect
+ */
+export enum SchemaAspect {
+  /**
+   * Something newer.
+   *
+   * @generated from enum value: SCHEMA_ASPECT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Whether undeclared collections and fields are refused: "true" or "false".
+   *
+   * @generated from enum value: SCHEMA_ASPECT_STRICT = 1;
+   */
+  STRICT = 1,
+
+  /**
+   * A collection is declared; it becomes "declared".
+   *
+   * @generated from enum value: SCHEMA_ASPECT_COLLECTION = 2;
+   */
+  COLLECTION = 2,
+
+  /**
+   * A field is declared, and becomes its kind. A difference follows for each of its policies that is not the default.
+   *
+   * @generated from enum value: SCHEMA_ASPECT_FIELD = 3;
+   */
+  FIELD = 3,
+
+  /**
+   * Which of several concurrent values is shown.
+   *
+   * @generated from enum value: SCHEMA_ASPECT_PROVISIONAL = 4;
+   */
+  PROVISIONAL = 4,
+
+  /**
+   * What happens on a clash.
+   *
+   * @generated from enum value: SCHEMA_ASPECT_ON_CLASH = 5;
+   */
+  ON_CLASH = 5,
+
+  /**
+   * What a plain write does that knew all alternatives.
+   *
+   * @generated from enum value: SCHEMA_ASPECT_ON_DOMINATE = 6;
+   */
+  ON_DOMINATE = 6,
+}
+
+/**
+ * Describes the enum syncline.v1.SchemaAspect.
+ */
+export const SchemaAspectSchema: GenEnum<SchemaAspect> = /*@__PURE__*/
+  enumDesc(file_syncline_v1_workspace_service, 0);
 
 /**
  * Workspaces: the unit of order, access and retention.
@@ -463,8 +597,9 @@ export const WorkspaceService: GenService<{
     output: typeof GetSchemaResponseSchema;
   },
   /**
-   * Adds collections and fields, and changes policies. A field's kind never changes (SCHEMA_CONFLICT), and
-   * nothing is removed.
+   * Adds collections and fields, and changes policies. A field's kind never changes (SCHEMA_CONFLICT), nothing is
+   * removed, and what the update does not mention stays as it is. Fails with ABORTED/SCHEMA_CHANGED when the schema is not
+   * the one the update was made for; sent again after it has taken effect, it changes nothing and succeeds.
    *
    * @generated from rpc syncline.v1.WorkspaceService.UpdateSchema
    */
