@@ -142,9 +142,11 @@ impl Remote {
     pub(super) fn failed(&self, id: &str, status: &Status) -> RemoteError {
         let (id, target) = (id.to_owned(), self.target.clone());
         let Some(told) = told(status) else {
-            // What the transport says of a call that ran out of time.
+            // The transport cancels a call that ran out of time, and also one whose connection broke.
+            let timed_out = status.message() == tonic::TimeoutExpired(()).to_string();
             return match status.code() {
-                Code::Cancelled | Code::DeadlineExceeded => RemoteError::Silent { target },
+                Code::DeadlineExceeded => RemoteError::Silent { target },
+                Code::Cancelled if timed_out => RemoteError::Silent { target },
                 code => RemoteError::Foreign { target, code, detail: status.message().to_owned() },
             };
         };

@@ -53,6 +53,9 @@ impl Engine {
             && let Some(there) = shared.connection(ws, id).await?
             // The heartbeats of a stream come where it is connected.
             && !there.content.streams
+            // What this server wrote down itself and does not have any more has ended: a row outlives its lease by the
+            // time it took to write it.
+            && there.content.server != self.inner.server_id
         {
             self.connections().adopt(from_shared(there));
         }

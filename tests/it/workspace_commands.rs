@@ -404,7 +404,7 @@ async fn unknown_fields_of_a_strict_workspace_are_declared_by_a_file() {
     let ws = shell.server.existing("w").await;
     ws.write(vec![on("cards", "c1").create()]).await;
     let refused = ws.submit(latest(vec![on("cards", "c1").set("due", "today")])).await;
-    crate::harness::receipts::rejected(&refused, crate::harness::Reason::UndeclaredField);
+    crate::harness::receipts::refused(&refused, crate::harness::Reason::UndeclaredField);
     shell.file("due.yaml", "collections: { cards: { due: register } }\n");
     shell.run(&["workspace", "schema", "apply", "w", "due.yaml"]).await.out();
     ws.write(vec![on("cards", "c1").set("due", "today")]).await;

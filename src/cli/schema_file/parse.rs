@@ -17,7 +17,7 @@ pub(super) struct FileUpdate(pub SchemaUpdate);
 
 impl<'de> Deserialize<'de> for FileUpdate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<FileUpdate, D::Error> {
-        deserializer.deserialize_map(FileVisitor).map(FileUpdate)
+        deserializer.deserialize_any(FileVisitor).map(FileUpdate)
     }
 }
 

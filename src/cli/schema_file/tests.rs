@@ -111,7 +111,7 @@ const MISTAKES: [(&str, (u64, u64), &str); 17] = [
     ("collections:\n  cärds: {}\n", (2, 3), "`cärds` cannot be a collection"),
     ("collections:\n  cards: {}\n  cards: {}\n", (3, 3), "cards"),
     ("- strict\n", (1, 1), "a schema"),
-    ("collections:\n  cards: {\n", (3, 1), ""),
+    ("collections:\n  cards: {\n", (2, 10), "unclosed"),
 ];
 
 #[test]

@@ -42,7 +42,7 @@ async fn a_request_with_an_unknown_field_anywhere_is_refused_with_the_way_to_it(
     let mut watch = Vec::new();
     append(&mut watch, 1, &newer(&start));
     let mut subscribe = Vec::new();
-    append(&mut subscribe, 1, &newer(&start));
+    append(&mut subscribe, 2, &newer(&start));
     let mut receipts =
         pb::GetReceiptsRequest { workspace_id: "w".to_owned(), ..Default::default() }.encode_to_vec();
     append(&mut receipts, 2, &client.ada.dot(1).encode_to_vec());
