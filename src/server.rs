@@ -33,7 +33,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// A silent connection is probed after this, and dropped without an answer within the second.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(20);
-const KEEPALIVE_WITHIN: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Headers of a call.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 /// Streams reset by a peer before its connection is closed: the defence against rapid resets.
@@ -133,7 +133,7 @@ impl Service {
         randomness: Arc<dyn Randomness>,
     ) -> Result<Service, ServerError> {
         let options = EngineOptions {
-            ring_changes: config.feed.ring_changes,
+            recent_changes: config.feed.recent_changes,
             heartbeat_interval_ms: millis(config.heartbeat.interval),
             chunk_records_max: config.feed.chunk_records,
             stream_age_max_ms: millis(config.server.max_stream_age),
@@ -167,7 +167,7 @@ impl Service {
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .http2_keepalive_interval(Some(KEEPALIVE_AFTER))
-            .http2_keepalive_timeout(Some(KEEPALIVE_WITHIN))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .http2_max_header_list_size(HEADER_BYTES_MAX)
             .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
             .max_concurrent_streams(server.max_streams_per_connection)

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::config::{Config, DatabaseUrl, Flags, PostgresUrl};
 use crate::engine::{Clock, SystemClock};
 use crate::server::{open_store, postgres_options};
-use crate::store::postgres::{Gravity, PostgresStore};
+use crate::store::postgres::{PostgresStore, Severity};
 
 use super::{CliError, say};
 
@@ -109,14 +109,14 @@ async fn inspect_postgres(report: &mut Report, config: &Config, url: &PostgresUr
     let findings = PostgresStore::inspect(&options, &|| SystemClock.now_ms()).await;
     for finding in &findings {
         let what = format!("database, {}", finding.what);
-        match finding.gravity {
-            Gravity::Good => report.good(&what, &finding.detail),
-            Gravity::Note => report.warn(&what, &finding.detail),
-            Gravity::Bad => report.bad(&what, &finding.detail),
+        match finding.severity {
+            Severity::Good => report.good(&what, &finding.detail),
+            Severity::Note => report.warn(&what, &finding.detail),
+            Severity::Bad => report.bad(&what, &finding.detail),
         }
     }
     // A database that is not migrated has no content, and looking is no reason to migrate it.
-    findings.iter().all(|finding| finding.gravity != Gravity::Bad && finding.what != "migrations")
+    findings.iter().all(|finding| finding.severity != Severity::Bad && finding.what != "migrations")
 }
 
 #[derive(Default)]

@@ -255,7 +255,7 @@ pub(super) static KEYS: &[Key] = &[
         show: |c| seconds(c.heartbeat.interval),
     },
     Key {
-        name: "feed.ring_changes",
+        name: "feed.recent_changes",
         flag: "feed-ring-changes",
         default: "8192",
         doc: "Newest changes of each workspace kept in memory; a feed further behind reads the database",
@@ -263,9 +263,9 @@ pub(super) static KEYS: &[Key] = &[
         setter: Setter::Whole {
             min: RING_CHANGES_MIN,
             max: RING_CHANGES_MAX,
-            store: |c, value| c.feed.ring_changes = size(value),
+            store: |c, value| c.feed.recent_changes = size(value),
         },
-        show: |c| whole(c.feed.ring_changes),
+        show: |c| whole(c.feed.recent_changes),
     },
     Key {
         name: "feed.chunk_records",

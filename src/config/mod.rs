@@ -109,7 +109,7 @@ pub struct HeartbeatConfig {
 #[derive(Debug, Clone)]
 pub struct FeedConfig {
     /// Newest changes of each workspace kept in memory; a feed further behind reads the database.
-    pub ring_changes: usize,
+    pub recent_changes: usize,
     /// Records in a chunk of a snapshot, or of a feed that loads, at most.
     pub chunk_records: usize,
 }
@@ -233,7 +233,7 @@ impl Config {
             database: DatabaseConfig { url: DatabaseUrl::Memory, readers: 0 },
             log: LogConfig { level: String::new(), format: LogFormat::Pretty },
             heartbeat: HeartbeatConfig { interval: Duration::ZERO },
-            feed: FeedConfig { ring_changes: 0, chunk_records: 0 },
+            feed: FeedConfig { recent_changes: 0, chunk_records: 0 },
             origins: vec![Origin::Default; KEYS.len()],
         }
     }

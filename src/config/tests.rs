@@ -68,7 +68,7 @@ fn nothing_said_gives_the_documented_defaults() {
     assert_eq!(config.database.readers, 4);
     assert_eq!((config.log.level.as_str(), config.log.format), ("info", LogFormat::Pretty));
     assert_eq!(config.heartbeat.interval, Duration::from_secs(15));
-    assert_eq!(config.feed.ring_changes, 8192);
+    assert_eq!(config.feed.recent_changes, 8192);
     assert_eq!(config.warnings(), Vec::<String>::new());
     assert_eq!(config.files_needed(), 10_512);
 }
@@ -249,7 +249,7 @@ fn a_value_of_another_kind_is_refused_in_words() {
         ("[database]\nreaders = 0x09\n", "database.readers: expected a whole number from 2 to 8; given: 9"),
         (
             "[feed]\nring_changes = -1\n",
-            "feed.ring_changes: expected a whole number from 16 to 1048576; given: -1",
+            "feed.recent_changes: expected a whole number from 16 to 1048576; given: -1",
         ),
         (
             "[server]\ncors_origins = 'https://a.example'\n",
@@ -366,7 +366,7 @@ fn addresses_and_numbers_are_checked() {
         ("database.readers", "1"),
         ("database.readers", "18446744073709551616"),
         ("heartbeat.interval_seconds", "0"),
-        ("feed.ring_changes", "15"),
+        ("feed.recent_changes", "15"),
         ("log.level", ""),
         ("log.level", "verbose"),
         ("log.level", "syncline=loud"),
@@ -497,7 +497,7 @@ fn the_effective_configuration_is_a_file_that_means_the_same() {
         assert_eq!((key.show)(&config), (key.show)(&again), "{}", key.name);
         assert!(text.contains(key.doc), "{}", key.name);
     }
-    assert!(text.contains("ring_changes = 64  # SYNCLINE__FEED__RING_CHANGES\n"), "{text}");
+    assert!(text.contains("recent_changes = 64  # SYNCLINE__FEED__RING_CHANGES\n"), "{text}");
     assert!(text.contains("format = \"json\"  # --log-format\n"), "{text}");
     assert!(text.contains("reflection = true  # syncline dev\n"), "{text}");
     assert!(text.contains("readers = 4  # default\n"), "{text}");

@@ -115,7 +115,7 @@ pub struct Newcomer {
 }
 
 /// All connections of this server.
-pub struct Connections {
+pub struct Presence {
     all: Mutex<All>,
     heartbeat_interval_ms: u64,
     /// Other servers want to know of changes.
@@ -138,9 +138,9 @@ pub(super) struct Changed {
     pub closed: BTreeSet<(WorkspaceNo, Uuid)>,
 }
 
-impl Connections {
-    pub(super) fn new(heartbeat_interval_ms: u64, mirrored: bool) -> Connections {
-        Connections { all: Mutex::default(), heartbeat_interval_ms, mirrored }
+impl Presence {
+    pub(super) fn new(heartbeat_interval_ms: u64, mirrored: bool) -> Presence {
+        Presence { all: Mutex::default(), heartbeat_interval_ms, mirrored }
     }
 
     /// How often both sides send a heartbeat.

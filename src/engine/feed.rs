@@ -1,7 +1,7 @@
 //! Feeds: following a workspace's changes from a cursor, without gap or repetition.
 //!
 //! A feed is pulled by its stream: what the client does not read is not produced, and costs no memory. It reads the
-//! ring near the head and the store further back; the head is only a hint when to look.
+//! recent changes near the head and the store further back; the head is only a hint when to look.
 //!
 //! A feed whose client has not got what it asks for loads it first ([`Loading`]). Its position stands still meanwhile.
 
@@ -25,7 +25,7 @@ use syncline_core::selection::Collections;
 use syncline_core::view::{FeedCursor, RecordView};
 
 use super::feed_loading::Underway;
-use super::hub::{Head, Hub, Shown};
+use super::hub::{EncodedChange, Hub, PublishedHead};
 use super::workspaces::committed_head;
 use super::{Engine, EngineError};
 
@@ -81,11 +81,11 @@ pub enum GoAwayReason {
 pub enum FeedItem {
     Changes {
         from_exclusive: Seq,
-        changes: Vec<Arc<Shown>>,
-        head: Head,
+        changes: Vec<Arc<EncodedChange>>,
+        head: PublishedHead,
     },
     Checkpoint {
-        head: Head,
+        head: PublishedHead,
     },
     /// Records are going to be loaded. The client drops what it has first, if that is unknown.
     LoadingBegun {
@@ -124,7 +124,7 @@ impl FeedItem {
 /// The answer to opening a feed.
 pub enum Opened {
     Feed(Box<Feed>),
-    Reset { reason: ResetReason, head: Head },
+    Reset { reason: ResetReason, head: PublishedHead },
 }
 
 /// A feed of one workspace.
@@ -132,7 +132,7 @@ pub struct Feed {
     engine: Engine,
     ws: WorkspaceNo,
     hub: Arc<Hub>,
-    heads: watch::Receiver<Head>,
+    heads: watch::Receiver<PublishedHead>,
     epoch: Epoch,
     seq: Seq,
     chain: Option<Hash>,
@@ -206,7 +206,7 @@ impl Engine {
     async fn refuse_cursor(
         &self,
         ws: WorkspaceNo,
-        head: &Head,
+        head: &PublishedHead,
         position: &FeedCursor,
     ) -> Result<Option<ResetReason>, EngineError> {
         if position.epoch != head.epoch && !fault!(EpochUnchecked) {
@@ -238,7 +238,7 @@ pub(super) async fn chain_at(
 
 impl Feed {
     /// The head now.
-    pub fn head(&self) -> Head {
+    pub fn head(&self) -> PublishedHead {
         self.hub.head()
     }
 
@@ -370,23 +370,23 @@ impl Feed {
     }
 
     /// Until when a frame waits for more changes, if it should.
-    fn wait_for_more(&self, head: &Head) -> Option<Instant> {
+    fn wait_for_more(&self, head: &PublishedHead) -> Option<Instant> {
         if head.seq - self.seq >= FRAME_CHANGES_MAX as Seq {
             return None;
         }
-        let feeds = u64::try_from(self.hub.follower_count()).unwrap_or(u64::MAX);
+        let feeds = u64::try_from(self.hub.subscriber_count()).unwrap_or(u64::MAX);
         let gap = Duration::from_micros(feeds.saturating_mul(FRAME_GAP_PER_FEED_US)).min(FRAME_GAP_MAX);
         let until = self.handed_at + gap;
         (gap >= FRAME_GAP_MIN && until > Instant::now()).then_some(until)
     }
 
-    async fn changes(&mut self, head: Head) -> Result<FeedItem, EngineError> {
+    async fn changes(&mut self, head: PublishedHead) -> Result<FeedItem, EngineError> {
         let changes = match self.hub.since(self.seq, FRAME_CHANGES_MAX) {
             Some(changes) if !changes.is_empty() => changes,
             _ => {
                 let mut reader = self.engine.inner.store.reader().await?;
                 let found = reader.changes(self.ws, self.seq, head.seq, FRAME_CHANGES_MAX).await?;
-                found.into_iter().map(|change| Arc::new(Shown::new(Arc::new(change)))).collect()
+                found.into_iter().map(|change| Arc::new(EncodedChange::new(Arc::new(change)))).collect()
             }
         };
         let changes = self.fitting(changes)?;
@@ -395,7 +395,7 @@ impl Feed {
         {
             return Ok(FeedItem::Reset(ResetReason::WrongEpoch));
         }
-        // The ring may have got more since the head was read, and it never has what the head has not reached.
+        // The recent changes may be more since the head was read, and they never hold what the head has not reached.
         let beyond = changes.last().is_some_and(|last| last.change.seq > head.seq);
         let head = if beyond { self.hub.head() } else { head };
         if let Some(reason) = self.rewound(&head) {
@@ -419,7 +419,7 @@ impl Feed {
 
     /// Whether the head no longer stands on what was handed over: the database was restored, or a failover lost
     /// commits.
-    fn rewound(&self, head: &Head) -> Option<ResetReason> {
+    fn rewound(&self, head: &PublishedHead) -> Option<ResetReason> {
         match head {
             head if head.epoch != self.epoch => Some(ResetReason::WrongEpoch),
             head if head.seq < self.seq => Some(ResetReason::FutureCursor),
@@ -431,7 +431,7 @@ impl Feed {
     }
 
     /// The beginning of a run that fits a frame; that it has no gap is checked here, once and for all.
-    fn fitting(&self, changes: Vec<Arc<Shown>>) -> Result<Vec<Arc<Shown>>, EngineError> {
+    fn fitting(&self, changes: Vec<Arc<EncodedChange>>) -> Result<Vec<Arc<EncodedChange>>, EngineError> {
         let mut bytes = 0;
         let mut fitting = Vec::with_capacity(changes.len());
         for change in changes {

@@ -18,7 +18,7 @@ use syncline_core::hash;
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::state::WorkspaceHead;
 
-use super::hub::{Head, Hub, lock};
+use super::hub::{Hub, PublishedHead, lock};
 use super::workspaces::{committed_head, read_schema};
 use super::{Engine, EngineError};
 
@@ -35,7 +35,7 @@ const CHANGES_MAX: usize = 256;
 
 /// Tells other servers of commits here, and shows theirs. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Follower {
+pub(super) struct PeerCommits {
     inner: Arc<Inner>,
 }
 
@@ -79,10 +79,10 @@ impl Hints {
     }
 }
 
-impl Follower {
-    pub(super) fn new(store: Arc<dyn SharedStore>) -> Follower {
+impl PeerCommits {
+    pub(super) fn new(store: Arc<dyn SharedStore>) -> PeerCommits {
         let inner = Inner { store, to_announce: Hints::default(), to_look_at: Hints::default() };
-        Follower { inner: Arc::new(inner) }
+        PeerCommits { inner: Arc::new(inner) }
     }
 
     /// A commit here: other servers shall hear of it.
@@ -232,7 +232,7 @@ pub(super) async fn show(store: Arc<dyn Store>, ws: WorkspaceNo, hub: Arc<Hub>) 
 }
 
 /// Whether changes continue the history of a head.
-fn continues(shown: &Head, changes: &[Arc<Change>]) -> bool {
+fn continues(shown: &PublishedHead, changes: &[Arc<Change>]) -> bool {
     changes.first().is_none_or(|first| hash::chain(&shown.chain, &first.operation_hash) == first.chain)
 }
 
@@ -241,7 +241,7 @@ fn continues(shown: &Head, changes: &[Arc<Change>]) -> bool {
 fn restart(
     ws: WorkspaceNo,
     hub: &Hub,
-    shown: &Head,
+    shown: &PublishedHead,
     head: &WorkspaceHead,
     schema_version: u64,
 ) -> Result<(), EngineError> {

@@ -1,4 +1,4 @@
-//! Where committed changes become visible: a ring of the latest ones per workspace, and its head to wait on.
+//! Where committed changes become visible: the recent changes of each workspace, and its head to wait on.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -19,20 +19,20 @@ use super::feed::weight_bytes;
 /// Polls after which a hub that nobody looks at is dropped: a minute.
 const IDLE_POLLS_MAX: u32 = 60;
 
-/// Bytes of changes in a ring, about: a few large ones must not crowd out everything else.
-const RING_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of recent changes kept for a workspace, roughly: a few large ones must not crowd out everything else.
+const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A change as feeds hand it out. Whoever encodes it first leaves the bytes here for the feeds after: a change is encoded
 /// once, not once for every subscriber.
 #[derive(Debug)]
-pub struct Shown {
+pub struct EncodedChange {
     pub change: Arc<Change>,
     encoded: OnceLock<Bytes>,
 }
 
-impl Shown {
-    pub fn new(change: Arc<Change>) -> Shown {
-        Shown { change, encoded: OnceLock::new() }
+impl EncodedChange {
+    pub fn new(change: Arc<Change>) -> EncodedChange {
+        EncodedChange { change, encoded: OnceLock::new() }
     }
 
     /// The bytes that `encode` gives, or gave before: every caller must encode alike.
@@ -43,7 +43,7 @@ impl Shown {
 
 /// What feeds of a workspace wait on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
+pub struct PublishedHead {
     pub epoch: Epoch,
     pub seq: Seq,
     pub chain: Hash,
@@ -56,14 +56,14 @@ pub(super) struct Hubs {
     hubs: Arc<Mutex<HashMap<WorkspaceNo, Arc<Hub>>>>,
     /// Numbers of workspaces by id: they never change.
     numbers: Arc<Mutex<HashMap<Arc<str>, WorkspaceNo>>>,
-    ring_changes: usize,
+    recent_changes: usize,
 }
 
 /// One workspace's latest changes.
 pub(super) struct Hub {
-    ring: Mutex<Ring>,
-    ring_changes: usize,
-    head: watch::Sender<Head>,
+    recent: Mutex<RecentChanges>,
+    recent_changes: usize,
+    head: watch::Sender<PublishedHead>,
     showing: AtomicBool,
     /// Polls in a row that found nobody looking at it.
     idle_polls: AtomicU32,
@@ -71,8 +71,8 @@ pub(super) struct Hub {
 
 /// Changes without a gap, ending at the head or before it.
 #[derive(Default)]
-struct Ring {
-    changes: VecDeque<Arc<Shown>>,
+struct RecentChanges {
+    changes: VecDeque<Arc<EncodedChange>>,
     /// Of all of them, about.
     bytes: usize,
     /// Of the newest head that was shown.
@@ -80,8 +80,8 @@ struct Ring {
 }
 
 impl Hubs {
-    pub(super) fn new(ring_changes: usize) -> Hubs {
-        Hubs { hubs: Arc::default(), numbers: Arc::default(), ring_changes }
+    pub(super) fn new(recent_changes: usize) -> Hubs {
+        Hubs { hubs: Arc::default(), numbers: Arc::default(), recent_changes }
     }
 
     /// The number of a workspace that was looked up before.
@@ -100,20 +100,20 @@ impl Hubs {
     }
 
     /// The same for somebody who looks at it now and then, as with every heartbeat: it stays for a while.
-    pub(super) fn glance(&self, ws: WorkspaceNo) -> Option<Arc<Hub>> {
+    pub(super) fn touch(&self, ws: WorkspaceNo) -> Option<Arc<Hub>> {
         let hub = self.get(ws)?;
         hub.idle_polls.store(0, Ordering::Relaxed);
         Some(hub)
     }
 
     /// The workspace's hub; a new one shows `head` until [`Hub::start`].
-    pub(super) fn get_or_create(&self, ws: WorkspaceNo, head: Head) -> Arc<Hub> {
+    pub(super) fn get_or_create(&self, ws: WorkspaceNo, head: PublishedHead) -> Arc<Hub> {
         lock(&self.hubs)
             .entry(ws)
             .or_insert_with(|| {
                 Arc::new(Hub {
-                    ring: Mutex::default(),
-                    ring_changes: self.ring_changes,
+                    recent: Mutex::default(),
+                    recent_changes: self.recent_changes,
                     head: watch::Sender::new(head),
                     showing: AtomicBool::new(false),
                     idle_polls: AtomicU32::new(0),
@@ -137,7 +137,7 @@ impl Hubs {
 
 impl Hub {
     /// Takes a committed head as read from the store; commits since then may have moved it on.
-    pub(super) fn start(&self, head: Head) {
+    pub(super) fn start(&self, head: PublishedHead) {
         self.head.send_if_modified(|now| {
             let moved = now.epoch == 0 || head.seq > now.seq;
             if moved {
@@ -150,30 +150,30 @@ impl Hub {
     /// Makes committed changes visible. Refuses, with `false`, what does not continue what was shown: either changes
     /// before it are missing, or it is of another history. Whoever reads the store finds out which.
     pub(super) fn publish(&self, changes: &[Arc<Change>], head: &WorkspaceHead, schema_version: u64) -> bool {
-        let mut ring = lock(&self.ring);
+        let mut recent = lock(&self.recent);
         let now = *self.head.borrow();
         if now.epoch != 0 && !follows(&now, changes, head) && !fault!(RingGapServed) {
             return false;
         }
-        ring.extend(changes, self.ring_changes);
-        ring.commit_count = ring.commit_count.max(head.commit_count);
+        recent.extend(changes, self.recent_changes);
+        recent.commit_count = recent.commit_count.max(head.commit_count);
         self.advance(head, schema_version);
         true
     }
 
     /// Shows a head without the changes before it, which feeds then read from the store.
     pub(super) fn skip_to(&self, head: &WorkspaceHead, schema_version: u64) {
-        let mut ring = lock(&self.ring);
-        ring.clear();
-        ring.commit_count = ring.commit_count.max(head.commit_count);
+        let mut recent = lock(&self.recent);
+        recent.clear();
+        recent.commit_count = recent.commit_count.max(head.commit_count);
         self.advance(head, schema_version);
     }
 
     /// Takes a head that is not a continuation of what was shown: the database holds another history than it did.
     pub(super) fn restart(&self, head: &WorkspaceHead, schema_version: u64) {
-        let mut ring = lock(&self.ring);
-        *ring = Ring { commit_count: head.commit_count, ..Ring::default() };
-        self.head.send_replace(Head {
+        let mut recent = lock(&self.recent);
+        *recent = RecentChanges { commit_count: head.commit_count, ..RecentChanges::default() };
+        self.head.send_replace(PublishedHead {
             epoch: head.epoch,
             seq: head.head_seq,
             chain: head.chain,
@@ -187,7 +187,12 @@ impl Hub {
             let moved = now.epoch == 0 || head.head_seq > now.seq || schema_version > now.schema_version;
             if moved && (now.epoch == 0 || head.head_seq >= now.seq) {
                 let schema_version = schema_version.max(now.schema_version);
-                *now = Head { epoch: head.epoch, seq: head.head_seq, chain: head.chain, schema_version };
+                *now = PublishedHead {
+                    epoch: head.epoch,
+                    seq: head.head_seq,
+                    chain: head.chain,
+                    schema_version,
+                };
             }
             moved
         });
@@ -195,15 +200,15 @@ impl Hub {
 
     /// Whether a head has commits that were not shown.
     pub(super) fn is_behind(&self, head: &WorkspaceHead) -> bool {
-        let ring = lock(&self.ring);
-        head.commit_count > ring.commit_count || head.head_seq > self.head.borrow().seq
+        let recent = lock(&self.recent);
+        head.commit_count > recent.commit_count || head.head_seq > self.head.borrow().seq
     }
 
     /// Whether a head is not the one that was shown last.
     pub(super) fn differs(&self, head: &WorkspaceHead) -> bool {
-        let ring = lock(&self.ring);
+        let recent = lock(&self.recent);
         let now = *self.head.borrow();
-        head.commit_count != ring.commit_count
+        head.commit_count != recent.commit_count
             || (now.epoch, now.seq, now.chain) != (head.epoch, head.head_seq, head.chain)
     }
 
@@ -218,34 +223,34 @@ impl Hub {
     }
 
     /// The head now.
-    pub(super) fn head(&self) -> Head {
+    pub(super) fn head(&self) -> PublishedHead {
         *self.head.borrow()
     }
 
     /// How many follow the head: the feeds, nearly.
-    pub(super) fn follower_count(&self) -> usize {
+    pub(super) fn subscriber_count(&self) -> usize {
         self.head.receiver_count()
     }
 
     /// Follows the head.
-    pub(super) fn watch(&self) -> watch::Receiver<Head> {
+    pub(super) fn watch(&self) -> watch::Receiver<PublishedHead> {
         self.head.subscribe()
     }
 
-    /// Up to `limit` changes after `after`, when the ring still has the first of them.
-    pub(super) fn since(&self, after: Seq, limit: usize) -> Option<Vec<Arc<Shown>>> {
-        let ring = &lock(&self.ring).changes;
-        let first = ring.front()?.change.seq;
+    /// Up to `limit` changes after `after`, when the recent changes still have the first of them.
+    pub(super) fn since(&self, after: Seq, limit: usize) -> Option<Vec<Arc<EncodedChange>>> {
+        let recent = &lock(&self.recent).changes;
+        let first = recent.front()?.change.seq;
         if first > after + 1 {
             return None;
         }
         let skip = usize::try_from(after + 1 - first).ok()?;
-        Some(ring.iter().skip(skip).take(limit).cloned().collect())
+        Some(recent.iter().skip(skip).take(limit).cloned().collect())
     }
 }
 
 /// Whether changes, of which the last has made this head, go on from what was shown, or repeat it.
-fn follows(shown: &Head, changes: &[Arc<Change>], head: &WorkspaceHead) -> bool {
+fn follows(shown: &PublishedHead, changes: &[Arc<Change>], head: &WorkspaceHead) -> bool {
     if head.epoch != shown.epoch {
         return false;
     }
@@ -262,7 +267,7 @@ fn follows(shown: &Head, changes: &[Arc<Change>], head: &WorkspaceHead) -> bool 
     }
 }
 
-impl Ring {
+impl RecentChanges {
     /// Adds what is new of a run of changes, and drops the oldest beyond `max`.
     fn extend(&mut self, changes: &[Arc<Change>], max: usize) {
         let next = self.changes.back().map(|last| last.change.seq + 1);
@@ -270,14 +275,14 @@ impl Ring {
         let mut fresh = fresh.peekable();
         let gap = matches!((next, fresh.peek()), (Some(next), Some(first)) if first.seq > next);
         if gap && !fault!(RingGapServed) {
-            // The head was ahead of the ring; feeds between the two read the store.
+            // The head was ahead of the recent; feeds between the two read the store.
             self.clear();
         }
         for change in fresh {
             self.bytes += weight_bytes(change);
-            self.changes.push_back(Arc::new(Shown::new(change.clone())));
+            self.changes.push_back(Arc::new(EncodedChange::new(change.clone())));
         }
-        while self.changes.len() > max || (self.bytes > RING_BYTES_MAX && self.changes.len() > 1) {
+        while self.changes.len() > max || (self.bytes > RECENT_BYTES_MAX && self.changes.len() > 1) {
             if let Some(oldest) = self.changes.pop_front() {
                 self.bytes -= weight_bytes(&oldest.change);
             }

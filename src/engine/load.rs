@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::store::{Order, StoreError, StoreReader};
 use syncline_core::fault;
 use syncline_core::ids::WorkspaceNo;
-use syncline_core::state::{Key, Need, Prefix, Row, WorkspaceState};
+use syncline_core::state::{Key, Missing, Prefix, Row, WorkspaceState};
 
 /// Rows read in one page.
 const PAGE_ROWS: usize = 1_000;
@@ -17,12 +17,12 @@ pub(super) async fn load(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,
     state: &mut WorkspaceState,
-    need: Need,
+    need: Missing,
 ) -> Result<(), StoreError> {
     match need {
-        Need::Row(key) => rows(reader, ws, state, vec![key]).await,
-        Need::Range(prefix) => range(reader, ws, state, prefix).await,
-        Need::ChangesUpTo(seq) => {
+        Missing::Row(key) => rows(reader, ws, state, vec![key]).await,
+        Missing::Range(prefix) => range(reader, ws, state, prefix).await,
+        Missing::ChangesUpTo(seq) => {
             let from = seq.saturating_sub(CHANGES_BACK);
             let changes = reader.changes(ws, from, seq, PAGE_ROWS).await?;
             if changes.last().is_none_or(|c| c.seq != seq) {
@@ -31,12 +31,12 @@ pub(super) async fn load(
             state.learn_changes(changes.into_iter().map(Arc::new));
             Ok(())
         }
-        Need::ChainAt(seq) => {
+        Missing::ChainAt(seq) => {
             let change = reader.changes(ws, seq.saturating_sub(1), seq, 1).await?.pop();
             state.learn_chain(seq, change.filter(|change| change.seq == seq).map(|change| change.chain));
             Ok(())
         }
-        Need::ChangeOf(replica_no, counter) => match reader.change_of(ws, replica_no, counter).await? {
+        Missing::ChangeOf(replica_no, counter) => match reader.change_of(ws, replica_no, counter).await? {
             Some(change) => {
                 state.learn_changes([Arc::new(change)]);
                 Ok(())

@@ -42,18 +42,18 @@ pub use read::{RecordPage, WantedRecords};
 pub use read_conflicts::{ConflictContext, ConflictStatistics, Linked};
 pub use workspaces::{Vector, WorkspaceStatus};
 
-use connections::Connections;
+use connections::Presence;
 use due::Due;
-use follow::Follower;
+use follow::PeerCommits;
 use hub::Hubs;
-pub use hub::{Head, Shown};
+pub use hub::{EncodedChange, PublishedHead};
 use lane::{Job, Lanes, Tools};
 
 /// Settings of an engine.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
     /// Changes of a workspace kept in memory for feeds.
-    pub ring_changes: usize,
+    pub recent_changes: usize,
     /// How often both ends of a connection send a heartbeat.
     pub heartbeat_interval_ms: u64,
     /// A feed ends after this time, give or take 10 %.
@@ -65,7 +65,7 @@ pub struct EngineOptions {
 impl Default for EngineOptions {
     fn default() -> Self {
         EngineOptions {
-            ring_changes: 8_192,
+            recent_changes: 8_192,
             heartbeat_interval_ms: 15_000,
             stream_age_max_ms: 3_600_000,
             chunk_records_max: 2_000,
@@ -83,9 +83,9 @@ struct Inner {
     store: Arc<dyn Store>,
     lanes: Lanes,
     /// Present when other servers share the store.
-    follower: Option<Follower>,
+    peers: Option<PeerCommits>,
     hubs: Hubs,
-    connections: Connections,
+    connections: Presence,
     /// This run of this server, among those that share the store.
     server_id: uuid::Uuid,
     clock: Arc<dyn Clock>,
@@ -102,25 +102,25 @@ impl Engine {
         clock: Arc<dyn Clock>,
         randomness: Arc<dyn Randomness>,
     ) -> Result<Engine, EngineError> {
-        let hubs = Hubs::new(options.ring_changes);
+        let hubs = Hubs::new(options.recent_changes);
         let due = Due::default();
-        let follower = store.shared().map(Follower::new);
+        let peers = store.shared().map(PeerCommits::new);
         let draining = CancellationToken::new();
         let lanes = Lanes::new(Tools {
             store: store.clone(),
             hubs: hubs.clone(),
             clock: clock.clone(),
             due: due.clone(),
-            follower: follower.clone(),
+            peers: peers.clone(),
             draining: draining.clone(),
         });
         let engine = Engine {
             inner: Arc::new(Inner {
                 store,
                 lanes,
-                follower: follower.clone(),
+                peers: peers.clone(),
                 hubs,
-                connections: Connections::new(options.heartbeat_interval_ms, follower.is_some()),
+                connections: Presence::new(options.heartbeat_interval_ms, peers.is_some()),
                 server_id: randomness.uuid(),
                 clock,
                 randomness,
@@ -130,11 +130,11 @@ impl Engine {
         };
         tokio::spawn(reminders::run(engine.clone(), due));
         tokio::spawn(engine.clone().expire_connections());
-        if let (Some(follower), Some(shared)) = (follower, engine.inner.store.shared()) {
+        if let (Some(peers), Some(shared)) = (peers, engine.inner.store.shared()) {
             tokio::spawn(engine.clone().mirror_connections(shared));
-            tokio::spawn(follower.clone().announce(engine.clone()));
-            tokio::spawn(follower.clone().listen(engine.clone()));
-            tokio::spawn(follower.follow(engine.clone()));
+            tokio::spawn(peers.clone().announce(engine.clone()));
+            tokio::spawn(peers.clone().listen(engine.clone()));
+            tokio::spawn(peers.follow(engine.clone()));
         }
         Ok(engine)
     }
@@ -184,7 +184,7 @@ impl Engine {
     }
 
     /// Who is connected.
-    pub fn connections(&self) -> &Connections {
+    pub fn connections(&self) -> &Presence {
         &self.inner.connections
     }
 
@@ -212,7 +212,7 @@ impl Engine {
     pub async fn stop(&self) {
         self.inner.draining.cancel();
         self.inner.lanes.stop().await;
-        self.say_farewell().await;
+        self.deregister().await;
         self.inner.store.close().await;
     }
 }

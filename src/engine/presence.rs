@@ -139,7 +139,7 @@ impl Engine {
     }
 
     /// Says at the end who left. Those whose heartbeats are single calls may go on elsewhere.
-    pub(super) async fn say_farewell(&self) {
+    pub(super) async fn deregister(&self) {
         if let Some(shared) = self.inner.store.shared() {
             // Nobody is wrong for longer than a lease if this fails.
             let _ = tokio::time::timeout(FAREWELL_MAX, self.write_connections(&*shared)).await;

@@ -7,7 +7,7 @@ use crate::store::{Order, StoreError, StoreReader};
 use syncline_core::ids::{ConflictId, FieldId, RecordId, WorkspaceNo};
 use syncline_core::sequencer::counter_value;
 use syncline_core::state::{
-    CounterHead, Existence, FieldRow, FieldValue, Head, Key, Prefix, RecordRow, Row, ScopeRow,
+    CounterHead, Existence, FieldRow, FieldValue, Key, Prefix, RecordRow, RegisterHead, Row, ScopeRow,
 };
 use syncline_core::unknown::Unknown;
 use syncline_core::value::Value;
@@ -160,7 +160,7 @@ async fn field_view(
         }
         FieldValue::Text(text) => FieldStateView::Text(text),
         FieldValue::Counter(heads) => {
-            let plain: Vec<Head> = heads.iter().map(as_head).collect();
+            let plain: Vec<RegisterHead> = heads.iter().map(as_head).collect();
             candidates = candidates_of(reader, ws, &plain, plain.first()).await?;
             FieldStateView::Counter(counter_value(&heads).unwrap_or(0))
         }
@@ -176,21 +176,21 @@ async fn field_view(
     Ok(FieldView { state, last_seq, candidates })
 }
 
-fn as_head(head: &CounterHead) -> Head {
-    Head { stamp: head.stamp, rank: head.rank, value: Value::Int(head.value), unknown: Unknown::NONE }
+fn as_head(head: &CounterHead) -> RegisterHead {
+    RegisterHead { stamp: head.stamp, rank: head.rank, value: Value::Int(head.value), unknown: Unknown::NONE }
 }
 
 /// Candidates matter where there are several.
 async fn candidates_of(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,
-    heads: &[Head],
-    shown: Option<&Head>,
+    heads: &[RegisterHead],
+    shown: Option<&RegisterHead>,
 ) -> Result<Vec<CandidateView>, StoreError> {
     if heads.len() < 2 {
         return Ok(Vec::new());
     }
-    let mut ordered: Vec<&Head> = shown.into_iter().collect();
+    let mut ordered: Vec<&RegisterHead> = shown.into_iter().collect();
     ordered.extend(heads.iter().filter(|h| Some(*h) != shown));
     let mut candidates = Vec::with_capacity(ordered.len());
     for head in ordered {

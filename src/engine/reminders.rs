@@ -43,7 +43,7 @@ pub(super) async fn run(engine: Engine, due: Due) {
             () = engine.draining().cancelled() => return,
             _ = tick.tick() => {}
         }
-        let others = engine.inner.follower.is_some() && !fault!(RemindersForgotten);
+        let others = engine.inner.peers.is_some() && !fault!(RemindersForgotten);
         if !scanned || (others && ticks.is_multiple_of(RESCAN_TICKS)) {
             let expiring = !scanned || (ticks / RESCAN_TICKS).is_multiple_of(EXPIRY_RESCANS);
             match scan(&engine, &due, expiring).await {

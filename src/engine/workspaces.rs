@@ -9,8 +9,8 @@ use syncline_core::schema::{Schema, SchemaUpdate, UpdatedSchema};
 use syncline_core::state::{Key, Prefix, ReplicaRow, Row, WorkspaceHead};
 
 use super::error::StoreFailure;
-use super::hub::{Head, Hub};
-use super::lane::{Job, hub_head};
+use super::hub::{Hub, PublishedHead};
+use super::lane::{Job, published_head};
 use super::{Engine, EngineError};
 
 /// How often creating a workspace is tried while other servers create the same one.
@@ -138,19 +138,19 @@ impl Engine {
     }
 
     /// The newest committed position, by whichever server.
-    pub async fn head(&self, workspace: &str) -> Result<Head, EngineError> {
+    pub async fn head(&self, workspace: &str) -> Result<PublishedHead, EngineError> {
         let ws = self.workspace_no(workspace).await?;
         let hub = self.hub(ws).await?;
-        if self.inner.follower.is_some() {
+        if self.inner.peers.is_some() {
             self.catch_up_hub(ws, &hub).await?;
         }
         Ok(hub.head())
     }
 
     /// The newest position that this server has shown or is about to; other servers may be further.
-    pub async fn shown_head(&self, workspace: &str) -> Result<Head, EngineError> {
+    pub async fn shown_head(&self, workspace: &str) -> Result<PublishedHead, EngineError> {
         let ws = self.workspace_no(workspace).await?;
-        match self.inner.hubs.glance(ws).filter(|hub| hub.head().epoch != 0) {
+        match self.inner.hubs.touch(ws).filter(|hub| hub.head().epoch != 0) {
             Some(hub) => Ok(hub.head()),
             None => Ok(self.hub(ws).await?.head()),
         }
@@ -192,12 +192,12 @@ impl Engine {
             return Ok(hub);
         }
         // The hub must stand before the head is read: a commit in between then publishes into it.
-        let empty = Head { epoch: 0, seq: 0, chain: [0; 16], schema_version: 0 };
+        let empty = PublishedHead { epoch: 0, seq: 0, chain: [0; 16], schema_version: 0 };
         let hub = self.inner.hubs.get_or_create(ws, empty);
         let mut reader = self.inner.store.reader().await?;
         let head = committed_head(&mut *reader, ws).await?;
         let schema = read_schema(&mut *reader, ws).await?;
-        hub.start(hub_head(&head, schema.version));
+        hub.start(published_head(&head, schema.version));
         Ok(hub)
     }
 }

@@ -1,13 +1,13 @@
 //! Frames as bytes.
 //!
 //! A frame goes to every feed of a workspace, and so do the changes in it. [`FrameWriter`] puts a frame together from
-//! changes that were encoded before ([`Shown`]); what it writes is exactly what prost would write for the [`pb::Frame`].
+//! changes that were encoded before ([`EncodedChange`]); what it writes is exactly what prost would write for the [`pb::Frame`].
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len, uint32, uint64};
 
-use crate::engine::Shown;
+use crate::engine::EncodedChange;
 use syncline_core::causality::Seq;
 use syncline_core::change::Change;
 use syncline_core::selection::Collections;
@@ -31,7 +31,7 @@ mod field {
 pub struct Run<'a> {
     pub from_seq_exclusive: Seq,
     pub to_seq_inclusive: Seq,
-    pub changes: &'a [std::sync::Arc<Shown>],
+    pub changes: &'a [std::sync::Arc<EncodedChange>],
     pub head_seq: Seq,
     pub schema_version: u64,
 }
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_frame_of_encoded_changes_is_the_frame_that_prost_encodes() {
         let shown: Vec<_> =
-            [change(1, "a"), change(2, "b"), change(3, "a")].map(|c| Arc::new(Shown::new(c))).into();
+            [change(1, "a"), change(2, "b"), change(3, "a")].map(|c| Arc::new(EncodedChange::new(c))).into();
         let only = Collections::Only(["a".into()].into());
         let none = Collections::Only(["nothing".into()].into());
         for (from, count, schema_version) in [(0, 3, 0), (1, 2, 9), (2, 1, 300), (3, 0, 1)] {

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use syncline_core::causality::{Counter, ReplicaNo, Seq};
 use syncline_core::change::Change;
 use syncline_core::ids::WorkspaceNo;
-use syncline_core::state::{Flush, Key, Prefix, Row, WorkspaceHead};
+use syncline_core::state::{Key, Prefix, Row, WorkspaceHead, WriteBatch};
 
 pub use shared::{Announced, ConnectionContent, SharedConnection, SharedStore};
 
@@ -156,9 +156,13 @@ pub trait StoreWriter: StoreReader {
         created_at_ms: i64,
         head: &WorkspaceHead,
     ) -> Result<WorkspaceNo, StoreError>;
-    /// Writes the rows and appends the changes of a flush and moves the head.
-    async fn write(&mut self, ws: WorkspaceNo, flush: &Flush, head: &WorkspaceHead)
-    -> Result<(), StoreError>;
+    /// Writes the rows and appends the changes of a batch and moves the head.
+    async fn write(
+        &mut self,
+        ws: WorkspaceNo,
+        batch: &WriteBatch,
+        head: &WorkspaceHead,
+    ) -> Result<(), StoreError>;
     /// Makes everything durable. When this returns, it is on disk.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

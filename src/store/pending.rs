@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::{StoreError, codec};
 use syncline_core::causality::{Counter, ReplicaNo, Seq};
 use syncline_core::ids::WorkspaceNo;
-use syncline_core::state::{Flush, WorkspaceHead};
+use syncline_core::state::{WorkspaceHead, WriteBatch};
 
 /// A change as it goes into the log.
 #[derive(Debug)]
@@ -31,14 +31,19 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Adds a flush. After an error the transaction must not be committed.
-    pub fn add(&mut self, ws: WorkspaceNo, flush: &Flush, head: &WorkspaceHead) -> Result<(), StoreError> {
+    /// Adds a batch. After an error the transaction must not be committed.
+    pub fn add(
+        &mut self,
+        ws: WorkspaceNo,
+        batch: &WriteBatch,
+        head: &WorkspaceHead,
+    ) -> Result<(), StoreError> {
         self.heads.insert(ws, *head);
-        for (key, row) in &flush.rows {
+        for (key, row) in &batch.rows {
             let value = row.as_deref().map(codec::encode_row);
             self.rows.insert((ws, codec::encode_key(key)?), value);
         }
-        for change in &flush.changes {
+        for change in &batch.changes {
             self.changes.push(LogRow {
                 ws,
                 seq: change.seq,

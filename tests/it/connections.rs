@@ -9,8 +9,8 @@ use tonic::{Status, Streaming};
 use crate::harness::ops::card;
 use crate::harness::workspace::answer;
 use crate::harness::{Reason, TestServer, Workspace, fails, pb, until, within};
-use pb::beat_request::Connection as Presented;
 use pb::keep_alive_request::Message;
+use pb::send_heartbeat_request::Connection as Presented;
 
 fn start(ws: &Workspace, replica_id: &str, name: &str) -> pb::ConnectionStart {
     pb::ConnectionStart {
@@ -35,15 +35,15 @@ fn beating(heartbeat: pb::Heartbeat) -> pb::KeepAliveRequest {
 }
 
 /// A first unary call, as a browser makes it.
-pub(crate) fn opening(ws: &Workspace, start: pb::ConnectionStart) -> pb::BeatRequest {
+pub(crate) fn opening(ws: &Workspace, start: pb::ConnectionStart) -> pb::SendHeartbeatRequest {
     let connection = Some(Presented::Start(start));
-    pb::BeatRequest { workspace_id: ws.id.clone(), connection, ..Default::default() }
+    pb::SendHeartbeatRequest { workspace_id: ws.id.clone(), connection, ..Default::default() }
 }
 
 /// A unary call of a connection that is open.
-pub(crate) fn going_on(ws: &Workspace, connection_id: &str) -> pb::BeatRequest {
+pub(crate) fn going_on(ws: &Workspace, connection_id: &str) -> pb::SendHeartbeatRequest {
     let connection = Some(Presented::ConnectionId(connection_id.to_owned()));
-    pb::BeatRequest { workspace_id: ws.id.clone(), connection, ..Default::default() }
+    pb::SendHeartbeatRequest { workspace_id: ws.id.clone(), connection, ..Default::default() }
 }
 
 /// A connection whose heartbeats come by stream.
@@ -67,7 +67,7 @@ impl Link {
         Ok(Link { say, heard: opened.into_inner() })
     }
 
-    async fn beat(&self, heartbeat: pb::Heartbeat) {
+    async fn send(&self, heartbeat: pb::Heartbeat) {
         let _ = self.say.send(beating(heartbeat)).await;
     }
 
@@ -105,8 +105,13 @@ pub(crate) async fn present(ws: &Workspace) -> Vec<pb::Connection> {
 }
 
 /// One heartbeat by a unary call.
-pub(crate) async fn unary(ws: &Workspace, request: pb::BeatRequest) -> Result<pb::BeatResponse, Status> {
-    within("Beat", ws.clients.connections().beat(request)).await.map(tonic::Response::into_inner)
+pub(crate) async fn unary(
+    ws: &Workspace,
+    request: pb::SendHeartbeatRequest,
+) -> Result<pb::SendHeartbeatResponse, Status> {
+    within("SendHeartbeat", ws.clients.connections().send_heartbeat(request))
+        .await
+        .map(tonic::Response::into_inner)
 }
 
 pub(crate) async fn disconnect(ws: &Workspace, connection_id: &str) {
@@ -135,7 +140,7 @@ async fn heartbeats_by_stream_measure_the_round_trip_at_both_ends() {
 
     let mut quality = pb::LinkQuality::default();
     for heartbeat_id in 1..5 {
-        link.beat(heartbeat(heartbeat_id, Some(&last), 1)).await;
+        link.send(heartbeat(heartbeat_id, Some(&last), 1)).await;
         let next = link.next().await;
         assert_eq!(next.connection_id, first.connection_id);
         let heard = next.heartbeat.expect("a heartbeat");
@@ -160,7 +165,7 @@ async fn a_heartbeat_that_expects_an_answer_is_answered_at_once() {
     link.next().await;
     for heartbeat_id in 1..6 {
         let head = ws.write(vec![card(&format!("c{heartbeat_id}")).create()]).await;
-        link.beat(heartbeat(heartbeat_id, None, 0)).await;
+        link.send(heartbeat(heartbeat_id, None, 0)).await;
         let answer =
             tokio::time::timeout(Duration::from_secs(5), link.next()).await.expect("an answer at once");
         assert_eq!(answer.heartbeat.map(|h| h.echo_heartbeat_id), Some(heartbeat_id));
@@ -221,13 +226,15 @@ async fn a_browser_sends_heartbeats_by_unary_calls_and_tells_what_it_measured() 
     let server = TestServer::in_memory().await;
     let ws = server.workspace("w").await;
     let head = ws.write(vec![card("c1").create()]).await;
-    let opened =
-        pb::BeatRequest { heartbeat: Some(heartbeat(1, None, 0)), ..opening(&ws, start(&ws, "", "browser")) };
+    let opened = pb::SendHeartbeatRequest {
+        heartbeat: Some(heartbeat(1, None, 0)),
+        ..opening(&ws, start(&ws, "", "browser"))
+    };
     let first = unary(&ws, opened).await.expect("a connection");
     assert_eq!(first.heartbeat.map(|h| h.echo_heartbeat_id), Some(1));
     assert_eq!(first.server.as_ref().map(|s| (s.head_seq, s.lease_ms)), Some((head, 37_500)));
     for (heartbeat_id, measured) in [(2, 8_000), (3, 8_800)] {
-        let next = pb::BeatRequest {
+        let next = pb::SendHeartbeatRequest {
             heartbeat: Some(heartbeat(heartbeat_id, None, head)),
             measured_round_trip_us: measured,
             ..going_on(&ws, &first.connection_id)
@@ -294,7 +301,7 @@ async fn a_connection_can_be_ended_and_ending_it_again_is_no_error() {
     assert!(present(&ws).await.is_empty());
     disconnect(&ws, &id).await;
     disconnect(&ws, "no such thing").await;
-    link.beat(heartbeat(1, None, 0)).await;
+    link.send(heartbeat(1, None, 0)).await;
     fails(Err::<(), _>(link.failure().await), Reason::UnknownConnection);
 }
 
@@ -341,10 +348,10 @@ async fn a_connection_begins_with_start_and_has_one() {
         let mut twice = Link::try_open(&ws, vec![first.clone(), second]).await.expect("a connection");
         fails(Err::<(), _>(twice.failure().await), Reason::StreamProtocol);
     }
-    let neither = pb::BeatRequest { workspace_id: ws.id.clone(), ..Default::default() };
+    let neither = pb::SendHeartbeatRequest { workspace_id: ws.id.clone(), ..Default::default() };
     assert_eq!(fails(unary(&ws, neither).await, Reason::InvalidRequest).violations[0].0, "connection");
     fails(unary(&ws, going_on(&ws, "")).await, Reason::UnknownConnection);
-    let nowhere = pb::BeatRequest {
+    let nowhere = pb::SendHeartbeatRequest {
         workspace_id: "nowhere".to_owned(),
         ..opening(&ws, pb::ConnectionStart { workspace_id: String::new(), ..start(&ws, "", "phone") })
     };

@@ -77,7 +77,7 @@ async fn two_feeds_cut_and_resumed_at_random_deliver_the_same_changes_once_and_i
     for seed in 1..=4_u64 {
         println!("seed {seed}");
         // A small ring: feeds go from memory to the store and back.
-        let server = TestServer::with(&[("feed.ring_changes", "32")]).await;
+        let server = TestServer::with(&[("feed.recent_changes", "32")]).await;
         let ws = server.workspace("w").await;
         ws.write(vec![card("c1").create()]).await;
         let (told, end) = watch::channel(None);

@@ -322,7 +322,7 @@ pub async fn choices_lead_to_what_was_asked_for_last(servers: &[Workspace], seed
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_choices_follow_each_other_a_client_has_what_it_asked_for_last() {
     for seed in 1..=4 {
-        let server = TestServer::with(&[SMALL_CHUNKS, ("feed.ring_changes", "16")]).await;
+        let server = TestServer::with(&[SMALL_CHUNKS, ("feed.recent_changes", "16")]).await;
         let ws = server.workspace("w").await;
         let same = server.existing("w").await;
         choices_lead_to_what_was_asked_for_last(&[ws, same], seed).await;

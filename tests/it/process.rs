@@ -10,7 +10,7 @@ use syncline_protocol::pb::workspace_service_client::WorkspaceServiceClient;
 use tonic::transport::{Channel, Endpoint};
 
 /// How long a start may take before a test gives up.
-const START_WITHIN: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The program under test.
 pub fn program() -> &'static str {
@@ -67,7 +67,7 @@ impl Process {
                 std::thread::spawn(move || lines.count());
                 return Process { child, address };
             }
-            assert!(started.elapsed() < START_WITHIN, "the server does not start");
+            assert!(started.elapsed() < START_TIMEOUT, "the server does not start");
         }
         panic!("the server ended before it was ready: {:?}", child.wait());
     }

@@ -283,7 +283,7 @@ async fn who_is_connected_to_one_server_is_seen_on_the_other_and_may_send_heartb
         (ids(present(&there).await) == slice::from_ref(&id)).then_some(())
     })
     .await;
-    let heartbeat = |seq| pb::BeatRequest {
+    let heartbeat = |seq| pb::SendHeartbeatRequest {
         heartbeat: Some(pb::Heartbeat { heartbeat_id: seq, seq, ..Default::default() }),
         ..going_on(&there, &id)
     };

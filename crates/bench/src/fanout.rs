@@ -22,7 +22,7 @@ use crate::target::Target;
 use crate::workspace::Workspace;
 
 /// A change that has not reached everybody by then is an error.
-const SERVED_WITHIN: Duration = Duration::from_secs(30);
+const SERVED_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Arguments of `fanout`.
 #[derive(Debug, Clone, Args)]
@@ -103,7 +103,7 @@ pub async fn measure(target: &Target, args: &FanoutArgs, progress: &Progress) ->
                 outcome.take_failure(ended.map_or(Ok(()), |e| e.unwrap_or_else(|e| Err(e.to_string()))));
                 break;
             }
-            () = tokio::time::sleep(SERVED_WITHIN) => {
+            () = tokio::time::sleep(SERVED_TIMEOUT) => {
                 let served = round.served.load(Ordering::SeqCst);
                 outcome.take_failure(Err(format!("only {served} of {} feeds have the change", args.streams)));
                 break;

@@ -28,7 +28,7 @@ use syncline_core::history::FeedRecorder;
 /// Feeds, over all workspaces, that are written down whole for the history checker.
 const RECORDED_FEEDS: u32 = 4;
 /// After the last write everybody must have everything within this.
-const DRAIN_WITHIN: Duration = Duration::from_secs(60);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// Authors, at least.
 const AUTHORS_MIN: u32 = 64;
 
@@ -185,12 +185,12 @@ pub async fn measure(target: &Target, args: &FeedArgs, progress: &Progress) -> R
 /// A task's result, if it comes soon enough after the last write.
 async fn within<T>(ended: Instant, task: JoinHandle<T>) -> Result<T, String> {
     let abort = task.abort_handle();
-    match tokio::time::timeout_at(ended + DRAIN_WITHIN, task).await {
+    match tokio::time::timeout_at(ended + DRAIN_TIMEOUT, task).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => {
             abort.abort();
-            Err(format!("a feed did not get everything within {} s", DRAIN_WITHIN.as_secs()))
+            Err(format!("a feed did not get everything within {} s", DRAIN_TIMEOUT.as_secs()))
         }
     }
 }

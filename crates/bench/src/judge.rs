@@ -16,7 +16,7 @@ use syncline_protocol::pb::change_service_client::ChangeServiceClient;
 /// Frames may be this large.
 pub(super) const FRAME_BYTES_MAX: usize = 16 << 20;
 /// How long the server may take for the next frame of the log.
-const FRAME_WITHIN: Duration = Duration::from_secs(30);
+const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What was seen of one workspace.
 #[derive(Default)]
@@ -66,7 +66,7 @@ async fn whole_log(channel: &Channel, workspace: &Workspace, progress: &Progress
     let unreadable = |error: syncline_protocol::convert::Unreadable| BenchError::Other(error.to_string());
     let (mut head_seq, mut bar) = (None, None);
     loop {
-        let message = tokio::time::timeout(FRAME_WITHIN, stream.message())
+        let message = tokio::time::timeout(FRAME_TIMEOUT, stream.message())
             .await
             .map_err(|_| BenchError::Other("the log of the run does not arrive".to_owned()))??;
         let Some(frame) = message.and_then(|m| m.frame) else {

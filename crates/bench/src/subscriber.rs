@@ -28,7 +28,7 @@ use syncline_protocol::pb::change_service_client::ChangeServiceClient;
 
 const WATCH: &str = "/syncline.v1.ChangeService/Watch";
 /// How long a feed may take to open.
-const OPEN_WITHIN: Duration = Duration::from_secs(30);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A WatchResponse of which changes are left as they came.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -139,7 +139,7 @@ impl Slim {
                 other => Err(format!("the feed did not open: {other:?}")),
             }
         };
-        let stream = tokio::time::timeout(OPEN_WITHIN, opening)
+        let stream = tokio::time::timeout(OPEN_TIMEOUT, opening)
             .await
             .map_err(|_| "the feed did not open in time".to_owned())??;
         Ok(Slim { stream, position: workspace.head_seq })

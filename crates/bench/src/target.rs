@@ -20,11 +20,11 @@ use crate::scratch::ScratchDirectory;
 /// The line that says where our own server listens.
 const READY: &str = "listens on http://";
 /// How long our own server may take to start.
-const START_WITHIN: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long it may take to stop before it is killed.
-const STOP_WITHIN: Duration = Duration::from_secs(15);
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a connection may take.
-const CONNECT_WITHIN: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Connections beside those of the load.
 const SPARE_CONNECTIONS: u32 = 64;
 /// Streams a connection of our own server takes; calls of a closed loop may all be on one.
@@ -128,7 +128,7 @@ async fn connect(url: &str) -> Result<Channel, BenchError> {
     let failed = |source| BenchError::Connect { target: url.to_owned(), source };
     Endpoint::from_shared(url.to_owned())
         .map_err(failed)?
-        .connect_timeout(CONNECT_WITHIN)
+        .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -150,14 +150,14 @@ async fn start(database_url: &str, connections: u32) -> Result<(Child, String), 
         .spawn()
         .map_err(|error| BenchError::Other(format!("{}: {error}", program.display())))?;
     let output = child.stdout.take();
-    let ready = tokio::time::timeout(START_WITHIN, address(output)).await;
+    let ready = tokio::time::timeout(START_TIMEOUT, address(output)).await;
     match ready {
         Ok(Some(address)) => Ok((child, format!("http://{address}"))),
         Ok(None) => {
             Err(BenchError::Other("the server ended before it was ready; what it said is above".to_owned()))
         }
         Err(_) => {
-            Err(BenchError::Other(format!("the server was not ready within {} s", START_WITHIN.as_secs())))
+            Err(BenchError::Other(format!("the server was not ready within {} s", START_TIMEOUT.as_secs())))
         }
     }
 }
@@ -182,7 +182,7 @@ async fn stop(child: &mut Child) {
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw)
         .is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
-    if asked && tokio::time::timeout(STOP_WITHIN, child.wait()).await.is_ok() {
+    if asked && tokio::time::timeout(STOP_TIMEOUT, child.wait()).await.is_ok() {
         return;
     }
     if let Err(error) = child.kill().await {

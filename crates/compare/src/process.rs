@@ -13,12 +13,12 @@ use tokio::time::Instant;
 use crate::error::CompareError;
 
 /// How long a server may take to start, and how often it is asked whether it is ready.
-const START_WITHIN: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 const ASK_EVERY: Duration = Duration::from_millis(50);
 /// How long it may take to stop when asked to, before it is killed.
-const STOP_WITHIN: Duration = Duration::from_secs(15);
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a killed process is waited for: its data cannot be removed while it writes.
-const DEATH_WITHIN: Duration = Duration::from_secs(5);
+const DEATH_TIMEOUT: Duration = Duration::from_secs(5);
 const DEATH_POLL: Duration = Duration::from_millis(5);
 /// The end of a log that is shown, in lines.
 const LOG_LINES: usize = 15;
@@ -111,10 +111,10 @@ impl Process {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            if begun.elapsed() > START_WITHIN {
+            if begun.elapsed() > START_TIMEOUT {
                 return Err(CompareError::NotReady {
                     name: self.name,
-                    seconds: START_WITHIN.as_secs(),
+                    seconds: START_TIMEOUT.as_secs(),
                     last,
                     log: self.end_of_log(),
                 });
@@ -133,7 +133,7 @@ impl Process {
             .is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
         if asked {
             // Whether it went or not, the rest is done as for a process that was given up.
-            let _ = tokio::time::timeout(STOP_WITHIN, self.child.wait()).await;
+            let _ = tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await;
         }
     }
 }
@@ -145,7 +145,7 @@ impl Drop for Process {
             return;
         }
         let begun = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && begun.elapsed() < DEATH_WITHIN {
+        while matches!(self.child.try_wait(), Ok(None)) && begun.elapsed() < DEATH_TIMEOUT {
             std::thread::sleep(DEATH_POLL);
         }
     }

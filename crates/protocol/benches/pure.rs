@@ -127,7 +127,7 @@ fn filled() -> WorkspaceState {
         let dot = Dot { replica: replica(0), counter };
         settle(&mut state, &operation(dot, context(0), creations.collect()));
     }
-    state.flush();
+    state.take_writes();
     state
 }
 
@@ -431,7 +431,7 @@ fn changes(count: usize) -> Vec<std::sync::Arc<Change>> {
     for operation in &ordered_writes()[..count] {
         settle(&mut state, operation);
     }
-    state.flush().changes
+    state.take_writes().changes
 }
 
 /// What is done for a feed with the changes of one frame, from the ring to the bytes of the message.

@@ -62,7 +62,7 @@ macro_rules! responses {
 requests! { "syncline.v1";
     SubscribeRequest WatchRequest SnapshotRequest ListConflictsRequest GetConflictRequest
     ResolveConflictRequest DeferConflictRequest AssignConflictRequest ReopenConflictRequest
-    ListConflictEventsRequest GetConflictStatisticsRequest KeepAliveRequest BeatRequest DisconnectRequest
+    ListConflictEventsRequest GetConflictStatisticsRequest KeepAliveRequest SendHeartbeatRequest DisconnectRequest
     ListConnectionsRequest SubmitRequest GetReceiptsRequest AbandonCounterRequest GetRecordRequest
     ListRecordsRequest ListRecordHistoryRequest CreateWorkspaceRequest GetWorkspaceRequest
     ListWorkspacesRequest GetSchemaRequest UpdateSchemaRequest GetVersionVectorRequest GetHeadRequest
@@ -72,7 +72,7 @@ requests! { "syncline.v1";
 responses! {
     SubscribeResponse WatchResponse SnapshotResponse ListConflictsResponse GetConflictResponse
     ResolveConflictResponse DeferConflictResponse AssignConflictResponse ReopenConflictResponse
-    ListConflictEventsResponse GetConflictStatisticsResponse KeepAliveResponse BeatResponse
+    ListConflictEventsResponse GetConflictStatisticsResponse KeepAliveResponse SendHeartbeatResponse
     DisconnectResponse ListConnectionsResponse SubmitResponse GetReceiptsResponse AbandonCounterResponse
     GetRecordResponse ListRecordsResponse ListRecordHistoryResponse CreateWorkspaceResponse
     GetWorkspaceResponse ListWorkspacesResponse GetSchemaResponse UpdateSchemaResponse

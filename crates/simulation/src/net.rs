@@ -19,7 +19,7 @@ const PORT: u16 = 7447;
 const CONNECT_MAX: Duration = Duration::from_millis(600);
 /// A client asks a silent server whether it is there, and gives it as long to answer.
 const KEEPALIVE_AFTER: Duration = Duration::from_millis(400);
-const KEEPALIVE_WITHIN: Duration = Duration::from_millis(600);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_millis(600);
 /// Connections that were accepted and not yet taken.
 const ACCEPTED_MAX: usize = 16;
 
@@ -92,7 +92,7 @@ pub(super) fn channel(server: usize) -> Channel {
         .expect("a URI")
         .connect_timeout(CONNECT_MAX)
         .http2_keep_alive_interval(KEEPALIVE_AFTER)
-        .keep_alive_timeout(KEEPALIVE_WITHIN)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .connect_with_connector_lazy(tower::service_fn(|uri: Uri| async move {
             let host = uri.host().unwrap_or_default().to_owned();

@@ -16,14 +16,14 @@ pub(super) struct Plan {
     pub servers: usize,
     /// Whether the servers know that others may be there; more than one have to.
     pub shared: bool,
-    pub clients: Vec<Habits>,
+    pub clients: Vec<ClientProfile>,
     /// Everything is mended at this time, and nobody writes any more.
     pub mended_at_ms: u64,
     pub faults: Vec<Fault>,
     /// Servers never hear each other again after that: polling has to do.
     pub silent_to_the_end: bool,
     /// Settings of the servers.
-    pub ring_changes: usize,
+    pub recent_changes: usize,
     pub chunk_records: usize,
     pub stream_age_ms: u64,
     /// Slowest delivery of a message in normal times.
@@ -32,7 +32,7 @@ pub(super) struct Plan {
 
 /// How a client behaves.
 #[derive(Debug)]
-pub(super) struct Habits {
+pub(super) struct ClientProfile {
     /// Begins then, by a snapshot; otherwise at once and from the beginning of the feed.
     pub late_ms: Option<u64>,
     /// Pause between two operations, at most.
@@ -87,7 +87,8 @@ impl Plan {
     pub(super) fn of(seed: u64) -> Plan {
         let mut dice = StdRng::seed_from_u64(seed ^ 0x5eed);
         let servers = dice.random_range(1..=super::SERVERS_MAX);
-        let clients: Vec<Habits> = (0..dice.random_range(2..=5)).map(|n| habits(n, &mut dice)).collect();
+        let clients: Vec<ClientProfile> =
+            (0..dice.random_range(2..=5)).map(|n| habits(n, &mut dice)).collect();
         let mended_at_ms = dice.random_range(WORK_MS_MAX / 2..WORK_MS_MAX);
         let mut faults: Vec<Fault> = (0..dice.random_range(2..=9))
             .map(|_| fault(servers, clients.len(), mended_at_ms, &mut dice))
@@ -101,17 +102,17 @@ impl Plan {
             faults,
             silent_to_the_end: dice.random_bool(0.3),
             chunk_records: [1, 3, 2_000][dice.random_range(0..3)],
-            ring_changes: [2, 8, 64, 1_024][dice.random_range(0..4)],
+            recent_changes: [2, 8, 64, 1_024][dice.random_range(0..4)],
             stream_age_ms: [700, 2_000, 60_000][dice.random_range(0..3)],
             latency_ms: [2, 10, 40][dice.random_range(0..3)],
         }
     }
 }
 
-fn habits(n: usize, dice: &mut StdRng) -> Habits {
+fn habits(n: usize, dice: &mut StdRng) -> ClientProfile {
     // The first one is there from the beginning: it makes the workspace.
     let late = n > 0 && dice.random_bool(0.3);
-    Habits {
+    ClientProfile {
         late_ms: late.then(|| dice.random_range(500..2_500)),
         pause_ms: [30, 100, 300][dice.random_range(0..3)],
         slow_ms: if dice.random_bool(0.2) { dice.random_range(20..200) } else { 0 },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::weather::Weather;
+use super::weather::StoreFaults;
 use syncline::store::{Announced, SharedConnection, SharedStore, StoreError};
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::state::{Key, Prefix, WorkspaceHead};
@@ -13,7 +13,7 @@ use syncline_core::state::{Key, Prefix, WorkspaceHead};
 /// One server's part in the shared store.
 pub(super) struct SimShared {
     pub inner: Arc<dyn SharedStore>,
-    pub weather: Arc<Weather>,
+    pub weather: Arc<StoreFaults>,
     pub server: usize,
 }
 

@@ -7,21 +7,21 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::weather::Weather;
+use super::weather::StoreFaults;
 use syncline::store::memory::{CommitFault, MemoryStore};
 use syncline::store::{Order, Page, SharedStore, Store, StoreError, StoreReader, StoreWriter, WorkspaceInfo};
 use syncline_core::causality::{Counter, ReplicaNo, Seq};
 use syncline_core::change::Change;
 use syncline_core::fault;
 use syncline_core::ids::WorkspaceNo;
-use syncline_core::state::{Flush, Key, Prefix, Row, WorkspaceHead};
+use syncline_core::state::{Key, Prefix, Row, WorkspaceHead, WriteBatch};
 
 /// One server's handle.
 #[derive(Clone)]
 pub(super) struct SimStore {
     inner: MemoryStore,
     shared: Option<Arc<dyn SharedStore>>,
-    weather: Arc<Weather>,
+    weather: Arc<StoreFaults>,
     server: usize,
 }
 
@@ -29,7 +29,7 @@ impl SimStore {
     pub(super) fn new(
         inner: MemoryStore,
         shared: Option<Arc<dyn SharedStore>>,
-        weather: Arc<Weather>,
+        weather: Arc<StoreFaults>,
         server: usize,
     ) -> SimStore {
         SimStore { inner, shared, weather, server }
@@ -200,11 +200,11 @@ impl StoreWriter for SimWriter {
     async fn write(
         &mut self,
         ws: WorkspaceNo,
-        flush: &Flush,
+        batch: &WriteBatch,
         head: &WorkspaceHead,
     ) -> Result<(), StoreError> {
         self.store.weather.before(self.store.server).await;
-        self.locked().await?.write(ws, flush, head).await
+        self.locked().await?.write(ws, batch, head).await
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ use syncline::store::memory::CommitFault;
 const STALL_STEP: Duration = Duration::from_millis(5);
 
 /// What the store does to its callers.
-pub(super) struct Weather(Mutex<Now>);
+pub(super) struct StoreFaults(Mutex<Now>);
 
 struct Now {
     dice: StdRng,
@@ -25,9 +25,9 @@ struct Now {
     crash_now: Vec<usize>,
 }
 
-impl Weather {
-    pub(super) fn new(seed: u64, servers: usize) -> Weather {
-        Weather(Mutex::new(Now {
+impl StoreFaults {
+    pub(super) fn new(seed: u64, servers: usize) -> StoreFaults {
+        StoreFaults(Mutex::new(Now {
             dice: StdRng::seed_from_u64(seed ^ 0x3ea),
             stalled: false,
             call_ms: 0,

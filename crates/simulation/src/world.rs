@@ -15,7 +15,7 @@ use super::plan::{Fault, Kind, Plan};
 use super::record::Record;
 use super::shared::SimShared;
 use super::store::SimStore;
-use super::weather::Weather;
+use super::weather::StoreFaults;
 use super::{ambient, interpose, judge};
 use syncline::config::{Config, Flags, Preset};
 use syncline::server::Service;
@@ -53,7 +53,7 @@ pub(super) struct World {
     pub plan: Plan,
     pub seed: u64,
     pub store: MemoryStore,
-    pub weather: Arc<Weather>,
+    pub weather: Arc<StoreFaults>,
     pub clocks: Vec<Arc<SimClock>>,
     pub record: RefCell<Record>,
     pub phase: Cell<Phase>,
@@ -82,7 +82,7 @@ pub(super) fn run(seed: u64, prints: bool) -> Verdict {
     let world = Rc::new(World {
         seed,
         store: MemoryStore::new(),
-        weather: Arc::new(Weather::new(seed, servers)),
+        weather: Arc::new(StoreFaults::new(seed, servers)),
         clocks: (0..servers).map(|_| Arc::default()).collect(),
         record: RefCell::new(Record::new(prints)),
         phase: Cell::new(Phase::Working),
@@ -364,7 +364,7 @@ fn config(plan: &Plan) -> Config {
     let mut config = Config::load(&flags, std::iter::empty(), None).unwrap_or_else(|error| panic!("{error}"));
     config.server.max_stream_age = Duration::from_millis(plan.stream_age_ms);
     config.server.drain = DRAIN;
-    config.feed.ring_changes = plan.ring_changes;
+    config.feed.recent_changes = plan.recent_changes;
     config.heartbeat.interval = HEARTBEAT_INTERVAL;
     config.feed.chunk_records = plan.chunk_records;
     config

@@ -152,13 +152,15 @@ fn from_yaml(text: &str) -> Result<SchemaUpdate, Mistake> {
     };
     let read = serde_saphyr::from_str_with_options::<FileUpdate>(text, options);
     read.map(|FileUpdate(update)| update).map_err(|error| {
-        let place = error.location().map(|at| (at.line(), at.column()));
         let text = error.to_string();
-        let detail = match place {
-            Some((line, column)) => without_end(text, &format!(" at line {line}, column {column}")),
-            None => text,
-        };
-        (place, detail)
+        match error.location() {
+            Some(at) => {
+                let (line, column) = (at.line(), at.column());
+                (Some((line, column)), without_end(text, &format!(" at line {line}, column {column}")))
+            }
+            // What is wrong with the whole of it has no place of its own.
+            None => (Some((1, 1)), text),
+        }
     })
 }
 

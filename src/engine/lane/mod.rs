@@ -25,13 +25,13 @@ use syncline_core::change::Change;
 use syncline_core::fault;
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::sequencer::{self, Environment};
-use syncline_core::state::{Flush, Key, WorkspaceHead};
+use syncline_core::state::{Key, WorkspaceHead, WriteBatch};
 
 use super::clock::Clock;
 use super::due::Due;
 use super::error::EngineError;
-use super::follow::Follower;
-use super::hub::{Head, Hub, Hubs};
+use super::follow::PeerCommits;
+use super::hub::{Hub, Hubs, PublishedHead};
 use super::load;
 use cache::{Cache, schema_version};
 use figures::{count_conflicts, kind_of};
@@ -57,7 +57,7 @@ pub(super) struct Tools {
     pub clock: Arc<dyn Clock>,
     pub due: Due,
     /// Present when other servers share the store.
-    pub follower: Option<Follower>,
+    pub peers: Option<PeerCommits>,
     /// Cancelled when the service begins to stop.
     pub draining: CancellationToken,
 }
@@ -190,7 +190,7 @@ impl Lane {
         touched: &mut BTreeSet<WorkspaceNo>,
     ) -> Result<(), StoreError> {
         touched.extend(jobs.iter().filter_map(Job::workspace));
-        if self.tools.follower.is_some() {
+        if self.tools.peers.is_some() {
             for ws in touched.iter() {
                 self.cache.check(*ws, writer).await?;
             }
@@ -203,7 +203,7 @@ impl Lane {
                 _ => continue,
             };
             let needs = keys.entry(*ws).or_default();
-            operations.iter().for_each(|operation| needs.extend(sequencer::needs_of(operation)));
+            operations.iter().for_each(|operation| needs.extend(sequencer::prefetch_keys(operation)));
         }
         for (ws, keys) in keys {
             let state = self.cache.open(ws, writer).await?;
@@ -218,29 +218,29 @@ impl Lane {
         touched: &BTreeSet<WorkspaceNo>,
     ) -> Result<Published, StoreError> {
         let started = Instant::now();
-        let mut flushes: Vec<(WorkspaceNo, Flush)> = Vec::new();
+        let mut batches: Vec<(WorkspaceNo, WriteBatch)> = Vec::new();
         for ws in touched {
             let Some(state) = self.cache.get_mut(*ws) else { continue };
-            let flush = state.flush();
-            if flush.is_empty() {
+            let batch = state.take_writes();
+            if batch.is_empty() {
                 continue;
             }
-            writer.write(*ws, &flush, state.head()).await?;
-            flushes.push((*ws, flush));
+            writer.write(*ws, &batch, state.head()).await?;
+            batches.push((*ws, batch));
         }
         if fault!(PublishBeforeCommit) {
-            flushes.iter().for_each(|(ws, flush)| self.publish(*ws, &flush.changes));
+            batches.iter().for_each(|(ws, batch)| self.publish(*ws, &batch.changes));
         }
-        let mut committed = if flushes.is_empty() { Ok(()) } else { writer.commit().await };
+        let mut committed = if batches.is_empty() { Ok(()) } else { writer.commit().await };
         if fault!(UnknownIsStored) && matches!(committed, Err(StoreError::CommitUnknown(_))) {
             committed = Ok(());
         }
         if matches!(committed, Ok(()) | Err(StoreError::CommitUnknown(_))) {
             // Not before: whoever looks for what is due must find it.
-            flushes.iter().for_each(|(ws, flush)| self.tools.due.note(*ws, &flush.rows));
+            batches.iter().for_each(|(ws, batch)| self.tools.due.note(*ws, &batch.rows));
         }
         committed?;
-        let published: Published = flushes.into_iter().map(|(ws, flush)| (ws, flush.changes)).collect();
+        let published: Published = batches.into_iter().map(|(ws, batch)| (ws, batch.changes)).collect();
         if !published.is_empty() {
             metrics::histogram!(telemetry::COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
             count_conflicts(&published);
@@ -251,8 +251,8 @@ impl Lane {
     /// Makes a commit visible here, and tells the other servers.
     fn publish(&self, ws: WorkspaceNo, changes: &[Arc<Change>]) {
         let Some(state) = self.cache.get(ws) else { return };
-        if let Some(follower) = &self.tools.follower {
-            follower.committed(ws);
+        if let Some(peers) = &self.tools.peers {
+            peers.committed(ws);
         }
         if let Some(hub) = self.tools.hubs.get(ws)
             && !hub.publish(changes, state.head(), schema_version(state))
@@ -266,8 +266,8 @@ impl Lane {
 impl Tools {
     /// Has a workspace's newest commits read from the store and shown.
     fn look_again(&self, ws: WorkspaceNo) {
-        match (&self.follower, self.hubs.get(ws)) {
-            (Some(follower), _) => follower.look(ws),
+        match (&self.peers, self.hubs.get(ws)) {
+            (Some(peers), _) => peers.look(ws),
             // Nobody else looks, and what comes after a gap is not shown before it.
             (None, Some(hub)) if hub.begin_showing() => {
                 let shown = show_again(self.store.clone(), ws, hub);
@@ -286,6 +286,6 @@ async fn show_again(store: Arc<dyn Store>, ws: WorkspaceNo, hub: Arc<Hub>) {
 }
 
 /// A hub's head from a workspace's.
-pub(super) fn hub_head(head: &WorkspaceHead, schema_version: u64) -> Head {
-    Head { epoch: head.epoch, seq: head.head_seq, chain: head.chain, schema_version }
+pub(super) fn published_head(head: &WorkspaceHead, schema_version: u64) -> PublishedHead {
+    PublishedHead { epoch: head.epoch, seq: head.head_seq, chain: head.chain, schema_version }
 }

@@ -21,7 +21,7 @@ const QUEUE_MAX: usize = 8_192;
 const LANES_MAX: usize = 4_096;
 
 /// How long lanes may go on writing when the service stops: a database that does not answer must not hold it up.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Who writes what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,7 +62,7 @@ impl Lanes {
 
     /// Hands a job to its lane, starting it if need be.
     pub(in crate::engine) fn send(&self, job: Job) -> Result<(), EngineError> {
-        let key = match (&self.inner.tools.follower, job.workspace()) {
+        let key = match (&self.inner.tools.peers, job.workspace()) {
             (None, _) => LaneKey::Everything,
             (Some(_), None) => LaneKey::Registry,
             (Some(_), Some(ws)) => LaneKey::Workspace(ws),
@@ -111,7 +111,7 @@ impl Lanes {
         // Dropping the queues ends the lanes, after what is in them.
         drop(lock(&self.inner.queues).take());
         self.inner.tasks.close();
-        if tokio::time::timeout(STOP_WITHIN, self.inner.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, self.inner.tasks.wait()).await.is_err() {
             tracing::warn!(
                 "the database did not take what was still to be written; its callers have to ask again"
             );

@@ -9,7 +9,7 @@ use syncline_core::ids::{ConflictId, WorkspaceNo};
 use syncline_core::operation::{Operation, Receipt};
 use syncline_core::schema::{Schema, SchemaError, SchemaUpdate, UpdatedSchema};
 use syncline_core::sequencer::{self, Environment, Together};
-use syncline_core::state::{Key, Need, Prefix, Row, WorkspaceHead, WorkspaceState};
+use syncline_core::state::{Key, Missing, Prefix, Row, WorkspaceHead, WorkspaceState};
 
 use super::cache::{Cache, schema_of};
 use super::figures::outcome_name;
@@ -67,7 +67,7 @@ impl Work<'_> {
     async fn attempt<T>(
         &mut self,
         ws: WorkspaceNo,
-        mut step: impl FnMut(&mut WorkspaceState) -> Result<T, Need>,
+        mut step: impl FnMut(&mut WorkspaceState) -> Result<T, Missing>,
     ) -> Result<T, StoreError> {
         self.touched.insert(ws);
         let state = self.cache.open(ws, self.writer).await?;

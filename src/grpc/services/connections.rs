@@ -15,7 +15,9 @@ use crate::engine::Engine;
 use crate::engine::connections::{Connection, Heartbeat, LinkQuality, Transport};
 use crate::grpc::served::connection_service_server::ConnectionService;
 use syncline_protocol::convert::{label_from_pb, replica_id_from_pb, timestamp_to_pb};
-use syncline_protocol::pb::{self, beat_request::Connection as Presented, keep_alive_request::Message};
+use syncline_protocol::pb::{
+    self, keep_alive_request::Message, send_heartbeat_request::Connection as Presented,
+};
 use syncline_protocol::status::{Failure, FieldViolation};
 
 use super::{failed, note_workspace, page_size, page_token, parsed_token};
@@ -23,7 +25,7 @@ use super::{failed, note_workspace, page_size, page_token, parsed_token};
 /// Messages between a connection's task and its stream.
 const MESSAGES_AHEAD: usize = 4;
 /// How long a client may take to send `start`.
-const START_WITHIN: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// Round trips above this are a clock fault or a made-up echo.
 const ROUND_TRIP_US_MAX: u64 = 600_000_000;
 
@@ -66,7 +68,7 @@ impl ConnectionService for Connections {
         request: Request<Streaming<pb::KeepAliveRequest>>,
     ) -> Result<Response<Self::KeepAliveStream>, Status> {
         let mut incoming = request.into_inner();
-        let first = tokio::time::timeout(START_WITHIN, incoming.message())
+        let first = tokio::time::timeout(START_TIMEOUT, incoming.message())
             .await
             .map_err(|_| Failure::stream_protocol("no start within 10 seconds"))??;
         let Some(pb::KeepAliveRequest { message: Some(Message::Start(start)) }) = first else {
@@ -89,8 +91,11 @@ impl ConnectionService for Connections {
         Ok(Response::new(Box::pin(unboxed(receiver))))
     }
 
-    async fn beat(&self, request: Request<pb::BeatRequest>) -> Result<Response<pb::BeatResponse>, Status> {
-        let pb::BeatRequest { workspace_id, connection, heartbeat, measured_round_trip_us } =
+    async fn send_heartbeat(
+        &self,
+        request: Request<pb::SendHeartbeatRequest>,
+    ) -> Result<Response<pb::SendHeartbeatResponse>, Status> {
+        let pb::SendHeartbeatRequest { workspace_id, connection, heartbeat, measured_round_trip_us } =
             request.into_inner();
         note_workspace(&workspace_id);
         let id = match connection {
@@ -113,7 +118,7 @@ impl ConnectionService for Connections {
         let quality = self.engine.take_heartbeat(&workspace_id, id, taken).await.map_err(failed)?;
         let answer =
             pb::Heartbeat { heartbeat_id, echo_heartbeat_id: heartbeat_id, echo_delay_us: 0, seq: 0 };
-        Ok(Response::new(pb::BeatResponse {
+        Ok(Response::new(pb::SendHeartbeatResponse {
             connection_id: id.to_string(),
             heartbeat: Some(answer),
             server: Some(server_state(&self.engine, &workspace_id, quality).await?),

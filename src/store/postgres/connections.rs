@@ -14,27 +14,27 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::errors::{closed, io, is_disconnect, is_passing, of_statement, unavailable};
-use super::session::Session;
+use super::session::PgSession;
 use crate::store::StoreError;
 
 /// How long a caller waits for a connection.
-const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A connection that was idle for longer is asked for a sign of life before it is used.
 const IDLE_UNTESTED_MAX: Duration = Duration::from_secs(30);
 /// How long that sign may take.
-const PING_WITHIN: Duration = Duration::from_secs(1);
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection older than this is replaced: memory of a server's process only grows.
 const LIFETIME_MAX: Duration = Duration::from_secs(30 * 60);
 /// First and longest pause between two attempts to connect.
 const RECONNECT_AFTER: Duration = Duration::from_millis(20);
 const RECONNECT_AFTER_MAX: Duration = Duration::from_millis(250);
 /// How long a close waits for connections in use, and for each goodbye.
-const CLOSE_WITHIN: Duration = Duration::from_secs(5);
-const GOODBYE_WITHIN: Duration = Duration::from_millis(500);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Connections for one purpose.
 #[derive(Clone)]
-pub(super) struct Connections {
+pub(super) struct PgPool {
     inner: Arc<Inner>,
 }
 
@@ -45,24 +45,22 @@ struct Inner {
     count_max: u32,
     permits: Arc<Semaphore>,
     /// Outside of any transaction, with no answer on its way. The last one in is the first one out.
-    idle: Mutex<Vec<Kept>>,
+    idle: Mutex<Vec<IdleConnection>>,
 }
 
 /// A connection and its age.
-pub(super) struct Kept {
+pub(super) struct IdleConnection {
     pub conn: PgConnection,
     pub opened_at: Instant,
     pub idle_since: Instant,
 }
 
-impl Connections {
+impl PgPool {
     /// None is opened before it is needed.
-    pub fn new(purpose: &'static str, options: PgConnectOptions, count_max: u32) -> Connections {
+    pub fn new(purpose: &'static str, options: PgConnectOptions, count_max: u32) -> PgPool {
         let count_max = count_max.max(1);
         let permits = Arc::new(Semaphore::new(count_max as usize));
-        Connections {
-            inner: Arc::new(Inner { purpose, options, count_max, permits, idle: Mutex::default() }),
-        }
+        PgPool { inner: Arc::new(Inner { purpose, options, count_max, permits, idle: Mutex::default() }) }
     }
 
     /// Fails when they were closed.
@@ -71,8 +69,8 @@ impl Connections {
     }
 
     /// A connection to use alone. Waits a limited time for one to become free and for the server to accept it.
-    pub async fn session(&self) -> Result<Session, StoreError> {
-        let deadline = Instant::now() + ACQUIRE_WITHIN;
+    pub async fn session(&self) -> Result<PgSession, StoreError> {
+        let deadline = Instant::now() + ACQUIRE_TIMEOUT;
         let permit = timeout_at(deadline, self.inner.permits.clone().acquire_owned())
             .await
             .map_err(|_| {
@@ -82,7 +80,7 @@ impl Connections {
                         "none of the {} database connections for {} became free within {} s",
                         self.inner.count_max,
                         self.inner.purpose,
-                        ACQUIRE_WITHIN.as_secs()
+                        ACQUIRE_TIMEOUT.as_secs()
                     ),
                 )
             })?
@@ -92,17 +90,17 @@ impl Connections {
                 continue;
             }
             let fresh = kept.idle_since.elapsed() < IDLE_UNTESTED_MAX;
-            if fresh || matches!(timeout(PING_WITHIN, kept.conn.ping()).await, Ok(Ok(()))) {
-                return Ok(Session::new(kept.conn, kept.opened_at, true, permit, self.clone()));
+            if fresh || matches!(timeout(PING_TIMEOUT, kept.conn.ping()).await, Ok(Ok(()))) {
+                return Ok(PgSession::new(kept.conn, kept.opened_at, true, permit, self.clone()));
             }
         }
         let conn = self.connect(deadline).await?;
-        Ok(Session::new(conn, Instant::now(), false, permit, self.clone()))
+        Ok(PgSession::new(conn, Instant::now(), false, permit, self.clone()))
     }
 
     /// Runs a text that begins something, on a connection to go on with. When a kept connection turns out to be dead,
     /// nothing was begun, and another one is tried once.
-    pub async fn begin(&self, text: &str) -> Result<(Session, Vec<PgRow>), StoreError> {
+    pub async fn begin(&self, text: &str) -> Result<(PgSession, Vec<PgRow>), StoreError> {
         let mut session = self.session().await?;
         match session.text(text).await {
             Ok(rows) => Ok((session, rows)),
@@ -129,27 +127,27 @@ impl Connections {
                 Err(_) => {
                     return Err(unavailable(
                         ErrorKind::TimedOut,
-                        format!("the database accepted no connection within {} s", ACQUIRE_WITHIN.as_secs()),
+                        format!("the database accepted no connection within {} s", ACQUIRE_TIMEOUT.as_secs()),
                     ));
                 }
             }
         }
     }
 
-    fn pop(&self) -> Option<Kept> {
+    fn pop(&self) -> Option<IdleConnection> {
         self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     /// Takes a connection back that is clean.
     pub fn keep(&self, conn: PgConnection, opened_at: Instant) {
         if !self.inner.permits.is_closed() {
-            let kept = Kept { conn, opened_at, idle_since: Instant::now() };
+            let kept = IdleConnection { conn, opened_at, idle_since: Instant::now() };
             self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
         }
     }
 
     /// One connection broke: the server may have gone, and all kept ones with it.
-    pub fn distrust(&self) {
+    pub fn discard_idle(&self) {
         let idle = std::mem::take(&mut *self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner));
         drop(idle);
     }
@@ -158,10 +156,10 @@ impl Connections {
     pub async fn close(&self) {
         let all = self.inner.permits.clone().acquire_many_owned(self.inner.count_max);
         // In use for too long, or closed before: either way there is no more to wait for.
-        let _ = timeout(CLOSE_WITHIN, all).await;
+        let _ = timeout(CLOSE_TIMEOUT, all).await;
         self.inner.permits.close();
         while let Some(kept) = self.pop() {
-            let _ = timeout(GOODBYE_WITHIN, kept.conn.close()).await;
+            let _ = timeout(GOODBYE_TIMEOUT, kept.conn.close()).await;
         }
     }
 }

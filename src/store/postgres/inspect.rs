@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::PostgresOptions;
 use super::errors::{io, of_statement};
-use super::open::{CONNECT_WITHIN, plain};
+use super::open::{CONNECT_TIMEOUT, plain};
 use crate::store::StoreError;
 use crate::store::migrations::{Dialect, migrator};
 
@@ -18,13 +18,13 @@ const VERSION_MIN: i32 = 150_000;
 /// Difference of the two clocks from which it is worth a note.
 const CLOCK_DIFFERENCE_MAX: Duration = Duration::from_secs(5);
 /// How long each question may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that others should have left on the server.
 const SPARE_CONNECTIONS: i64 = 5;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gravity {
+pub enum Severity {
     /// As it should be.
     Good,
     /// A server starts; somebody should know.
@@ -36,7 +36,7 @@ pub enum Gravity {
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    pub gravity: Gravity,
+    pub severity: Severity,
     pub what: &'static str,
     /// What is so and, where it is wrong, what to do.
     pub detail: String,
@@ -73,9 +73,9 @@ pub(super) async fn inspect(
             StoreError::Database(error) => error.to_string(),
             other => other.to_string(),
         };
-        vec![Finding { gravity: Gravity::Bad, what, detail }]
+        vec![Finding { severity: Severity::Bad, what, detail }]
     };
-    let mut conn = match timeout(CONNECT_WITHIN, plain(&options.connect).connect()).await {
+    let mut conn = match timeout(CONNECT_TIMEOUT, plain(&options.connect).connect()).await {
         Ok(Ok(conn)) => conn,
         Ok(Err(error)) => return bad("connection", error),
         Err(_) => return bad("connection", no_answer()),
@@ -90,7 +90,7 @@ pub(super) async fn inspect(
 }
 
 fn no_answer() -> sqlx::Error {
-    io(ErrorKind::TimedOut, format!("the database did not answer within {} s", ANSWER_WITHIN.as_secs()))
+    io(ErrorKind::TimedOut, format!("the database did not answer within {} s", ANSWER_TIMEOUT.as_secs()))
 }
 
 /// Inspects over this connection.
@@ -114,7 +114,7 @@ pub(super) async fn of_connection(
 }
 
 async fn one(conn: &mut PgConnection, sql: &'static str) -> Result<PgRow, sqlx::Error> {
-    timeout(ANSWER_WITHIN, sqlx::query(sql).fetch_one(conn)).await.unwrap_or_else(|_| Err(no_answer()))
+    timeout(ANSWER_TIMEOUT, sqlx::query(sql).fetch_one(conn)).await.unwrap_or_else(|_| Err(no_answer()))
 }
 
 #[derive(Default)]
@@ -129,13 +129,13 @@ impl Report {
         good_detail: impl Into<String>,
         mend: impl Into<String>,
     ) {
-        let (gravity, detail) =
-            if good { (Gravity::Good, good_detail.into()) } else { (Gravity::Bad, mend.into()) };
-        self.0.push(Finding { gravity, what, detail });
+        let (severity, detail) =
+            if good { (Severity::Good, good_detail.into()) } else { (Severity::Bad, mend.into()) };
+        self.0.push(Finding { severity, what, detail });
     }
 
     fn note(&mut self, what: &'static str, detail: impl Into<String>) {
-        self.0.push(Finding { gravity: Gravity::Note, what, detail: detail.into() });
+        self.0.push(Finding { severity: Severity::Note, what, detail: detail.into() });
     }
 }
 
@@ -294,5 +294,5 @@ async fn schema(conn: &mut PgConnection, report: &mut Report, row: &PgRow) -> Re
 /// Version, whether it was finished, and checksum of every migration of the database.
 async fn applied(conn: &mut PgConnection) -> Result<Vec<(i64, bool, Vec<u8>)>, sqlx::Error> {
     let query = sqlx::query_as(include_str!("../sql/postgres/migrations_applied.sql"));
-    timeout(ANSWER_WITHIN, query.fetch_all(conn)).await.unwrap_or_else(|_| Err(no_answer()))
+    timeout(ANSWER_TIMEOUT, query.fetch_all(conn)).await.unwrap_or_else(|_| Err(no_answer()))
 }

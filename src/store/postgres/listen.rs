@@ -6,7 +6,7 @@ use sqlx::Executor;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::session::STATEMENT_WITHIN;
+use super::session::STATEMENT_TIMEOUT;
 use super::shared::announced_in;
 use crate::store::Announced;
 
@@ -15,13 +15,13 @@ const CHANNEL: &str = "syncline";
 /// A connection that was silent for this long is asked for a sign of life: nobody tells of a peer that vanished.
 const SILENT_MAX: Duration = Duration::from_secs(30);
 /// How long a new connection may take.
-const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// First and longest pause between two attempts to connect.
 const RECONNECT_AFTER: Duration = Duration::from_millis(50);
 const RECONNECT_AFTER_MAX: Duration = Duration::from_secs(2);
 
 /// One server's ear.
-pub(super) struct Ear {
+pub(super) struct NotificationListener {
     options: PgConnectOptions,
     state: tokio::sync::Mutex<State>,
 }
@@ -35,11 +35,11 @@ struct State {
     closed: bool,
 }
 
-impl Ear {
+impl NotificationListener {
     /// Connects when it first listens.
-    pub fn new(options: PgConnectOptions) -> Ear {
+    pub fn new(options: PgConnectOptions) -> NotificationListener {
         let state = State { listener: None, failure_count: 0, not_before: Instant::now(), closed: false };
-        Ear { options, state: tokio::sync::Mutex::new(state) }
+        NotificationListener { options, state: tokio::sync::Mutex::new(state) }
     }
 
     /// Waits for the next announcement. After every new connection it answers that some may have been lost.
@@ -58,7 +58,7 @@ impl Ear {
                 },
                 None => {
                     sleep_until(state.not_before).await;
-                    match timeout(CONNECT_WITHIN, connect(&self.options)).await {
+                    match timeout(CONNECT_TIMEOUT, connect(&self.options)).await {
                         Ok(Ok(listener)) => {
                             state.listener = Some(listener);
                             state.failure_count = 0;
@@ -100,7 +100,7 @@ async fn connect(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> 
         .max_lifetime(None)
         .idle_timeout(None)
         .test_before_acquire(false)
-        .acquire_timeout(CONNECT_WITHIN)
+        .acquire_timeout(CONNECT_TIMEOUT)
         .connect_lazy_with(options.clone());
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.eager_reconnect(false);
@@ -118,7 +118,7 @@ async fn next(listener: &mut PgListener) -> Option<Announced> {
                 );
             }
             Ok(Ok(None) | Err(_)) => return None,
-            Err(_) => match timeout(STATEMENT_WITHIN, listener.execute("SELECT 1")).await {
+            Err(_) => match timeout(STATEMENT_TIMEOUT, listener.execute("SELECT 1")).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(_)) | Err(_) => return None,
             },

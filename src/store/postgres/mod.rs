@@ -23,13 +23,13 @@ use async_trait::async_trait;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{SharedStore, Store, StoreError, StoreReader, StoreWriter};
-use connections::Connections;
-use listen::Ear;
+use connections::PgPool;
+use listen::NotificationListener;
 use reader::PostgresReader;
 use shared::Shared;
 use writer::PostgresWriter;
 
-pub use inspect::{Finding, Gravity};
+pub use inspect::{Finding, Severity};
 
 /// Snapshots at a time.
 const READERS_DEFAULT: u32 = 8;
@@ -84,9 +84,9 @@ impl fmt::Debug for PostgresOptions {
 
 /// A store in a database of Postgres.
 pub struct PostgresStore {
-    readers: Connections,
-    writers: Connections,
-    signals: Connections,
+    readers: PgPool,
+    writers: PgPool,
+    signals: PgPool,
     shared: Arc<Shared>,
 }
 
@@ -96,11 +96,11 @@ impl PostgresStore {
     /// is wrong at once.
     pub async fn open(options: PostgresOptions) -> Result<PostgresStore, StoreError> {
         open::prepare(&options).await?;
-        let connections = |purpose, count| Connections::new(purpose, open::pooled(&options.connect), count);
+        let connections = |purpose, count| PgPool::new(purpose, open::pooled(&options.connect), count);
         let readers = connections("reading", options.readers);
         let writers = connections("writing", options.writers);
-        let signals = Connections::new("signals", open::signalling(&options.connect), SIGNALS);
-        let ear = Ear::new(open::listening(&options.connect));
+        let signals = PgPool::new("signals", open::signalling(&options.connect), SIGNALS);
+        let ear = NotificationListener::new(open::listening(&options.connect));
         let shared = Arc::new(Shared::new(readers.clone(), signals.clone(), ear));
         Ok(PostgresStore { readers, writers, signals, shared })
     }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::PostgresOptions;
 use super::errors::{of_statement, unavailable};
-use super::inspect::{self, Gravity, Schema};
+use super::inspect::{self, Schema, Severity};
 use crate::store::StoreError;
 use crate::store::migrations::{Dialect, migrator};
 use crate::store::stored;
@@ -24,9 +24,9 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS: u32 = 5_000;
 /// How often the server looks whether the owner of a running statement is still there.
 const CONNECTION_CHECK_INTERVAL_MS: u32 = 1_000;
 /// How long a migration may take, the wait for that of another server included.
-const MIGRATION_WITHIN: Duration = Duration::from_secs(10 * 60);
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// How long it may take to connect for the first time.
-pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What all our connections have in common.
 pub(super) fn plain(given: &PgConnectOptions) -> PgConnectOptions {
@@ -73,20 +73,20 @@ pub(super) fn listening(given: &PgConnectOptions) -> PgConnectOptions {
 /// Refuses what cannot be worked with, and brings the schema up to date.
 pub(super) async fn prepare(options: &PostgresOptions) -> Result<(), StoreError> {
     let settings = plain(&options.connect);
-    let mut conn = match timeout(CONNECT_WITHIN, settings.connect()).await {
+    let mut conn = match timeout(CONNECT_TIMEOUT, settings.connect()).await {
         Ok(connected) => connected.map_err(of_statement)?,
         Err(_) => {
-            let text = format!("the database accepted no connection within {} s", CONNECT_WITHIN.as_secs());
+            let text = format!("the database accepted no connection within {} s", CONNECT_TIMEOUT.as_secs());
             return Err(unavailable(ErrorKind::TimedOut, text));
         }
     };
     let inspection = inspect::of_connection(&mut conn, options, None).await.map_err(of_statement)?;
     let mut wrong = Vec::new();
     for finding in inspection.findings {
-        match finding.gravity {
-            Gravity::Bad => wrong.push(format!("{}: {}", finding.what, finding.detail)),
-            Gravity::Note => tracing::warn!(what = finding.what, "{}", finding.detail),
-            Gravity::Good => {}
+        match finding.severity {
+            Severity::Bad => wrong.push(format!("{}: {}", finding.what, finding.detail)),
+            Severity::Note => tracing::warn!(what = finding.what, "{}", finding.detail),
+            Severity::Good => {}
         }
     }
     if !wrong.is_empty() {
@@ -110,11 +110,11 @@ pub(super) async fn prepare(options: &PostgresOptions) -> Result<(), StoreError>
 /// Servers that start together wait for each other at the migrator's own lock.
 async fn migrate(conn: &mut PgConnection) -> Result<(), StoreError> {
     let unusable = |text: String| StoreError::Unusable(text);
-    let migrated = timeout(MIGRATION_WITHIN, migrator(Dialect::Postgres).run(conn)).await;
+    let migrated = timeout(MIGRATION_TIMEOUT, migrator(Dialect::Postgres).run(conn)).await;
     let Ok(migrated) = migrated else {
         return Err(unavailable(
             ErrorKind::TimedOut,
-            format!("migrating took longer than {} s, or another server did", MIGRATION_WITHIN.as_secs()),
+            format!("migrating took longer than {} s, or another server did", MIGRATION_TIMEOUT.as_secs()),
         ));
     };
     migrated.map_err(|e| match e {

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::connections::Connections;
+use super::connections::PgPool;
 use super::reads;
-use super::session::Session;
+use super::session::PgSession;
 use crate::store::pending::broken_transaction;
 use crate::store::{Order, Page, StoreError, StoreReader, WorkspaceInfo};
 use syncline_core::causality::{Counter, ReplicaNo, Seq};
@@ -17,20 +17,20 @@ const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// Reads one committed state, that of its first read. Takes a connection only then.
 pub(super) struct PostgresReader {
-    connections: Connections,
-    session: Option<Session>,
+    connections: PgPool,
+    session: Option<PgSession>,
     /// A statement failed or was given up: the server has ended the snapshot.
     failed: bool,
 }
 
 impl PostgresReader {
-    pub fn new(connections: Connections) -> PostgresReader {
+    pub fn new(connections: PgPool) -> PostgresReader {
         PostgresReader { connections, session: None, failed: false }
     }
 
     /// The connection inside the snapshot. Counts as failed until [`PostgresReader::done`], so that a cancelled read
     /// does.
-    async fn session(&mut self) -> Result<&mut Session, StoreError> {
+    async fn session(&mut self) -> Result<&mut PgSession, StoreError> {
         if std::mem::replace(&mut self.failed, true) {
             return Err(broken_transaction());
         }

@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use super::errors::of_statement;
-use super::session::Session;
+use super::session::PgSession;
 use crate::store::{Order, Page, StoreError, WorkspaceInfo, codec};
 use syncline_core::causality::{Counter, ReplicaNo, Seq};
 use syncline_core::change::Change;
@@ -33,7 +33,7 @@ pub(super) fn limit_of(limit: usize) -> i64 {
 }
 
 pub(super) async fn workspaces(
-    session: &mut Session,
+    session: &mut PgSession,
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<WorkspaceInfo>, StoreError> {
@@ -44,7 +44,10 @@ pub(super) async fn workspaces(
     session.rows(query).await.map_err(of_statement)?.iter().map(info).collect()
 }
 
-pub(super) async fn workspace(session: &mut Session, id: &str) -> Result<Option<WorkspaceInfo>, StoreError> {
+pub(super) async fn workspace(
+    session: &mut PgSession,
+    id: &str,
+) -> Result<Option<WorkspaceInfo>, StoreError> {
     let query = sqlx::query(include_str!("../sql/workspace_by_id.sql")).bind(id);
     session.rows(query).await.map_err(of_statement)?.first().map(info).transpose()
 }
@@ -59,7 +62,7 @@ fn info(row: &PgRow) -> Result<WorkspaceInfo, StoreError> {
 }
 
 pub(super) async fn head(
-    session: &mut Session,
+    session: &mut PgSession,
     ws: WorkspaceNo,
 ) -> Result<Option<WorkspaceHead>, StoreError> {
     let query = sqlx::query(include_str!("../sql/head_by_workspace.sql")).bind(ws);
@@ -82,7 +85,7 @@ pub(super) fn head_of(row: &PgRow) -> Result<WorkspaceHead, StoreError> {
 }
 
 pub(super) async fn rows(
-    session: &mut Session,
+    session: &mut PgSession,
     ws: WorkspaceNo,
     keys: &[Key],
 ) -> Result<Vec<Option<Row>>, StoreError> {
@@ -102,7 +105,7 @@ pub(super) async fn rows(
 }
 
 pub(super) async fn range(
-    session: &mut Session,
+    session: &mut PgSession,
     ws: WorkspaceNo,
     prefix: &Prefix,
     after: Option<&Key>,
@@ -130,7 +133,7 @@ pub(super) async fn range(
 }
 
 pub(super) async fn count(
-    session: &mut Session,
+    session: &mut PgSession,
     ws: WorkspaceNo,
     prefix: &Prefix,
 ) -> Result<u64, StoreError> {
@@ -142,7 +145,7 @@ pub(super) async fn count(
 }
 
 pub(super) async fn changes(
-    session: &mut Session,
+    session: &mut PgSession,
     ws: WorkspaceNo,
     from_exclusive: Seq,
     to_inclusive: Seq,
@@ -157,7 +160,7 @@ pub(super) async fn changes(
 }
 
 pub(super) async fn change_of(
-    session: &mut Session,
+    session: &mut PgSession,
     ws: WorkspaceNo,
     replica_no: ReplicaNo,
     counter: Counter,

@@ -9,14 +9,14 @@ use sqlx::{AssertSqlSafe, Execute, Executor, PgConnection, Postgres};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
-use super::connections::Connections;
+use super::connections::PgPool;
 use super::errors::{io, is_disconnect};
 
 /// How long one statement may take. Longer than the server's own limits, which give better errors: this one is for a
 /// server that does not answer at all.
-pub(super) const STATEMENT_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a given up connection may take to become usable again; after that it is closed.
-const CLEAN_UP_WITHIN: Duration = Duration::from_secs(1);
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the server may still hold for this connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ enum State {
 
 /// A connection used by one caller. Dropping it, at any moment, leaves no transaction open: what is under way is waited
 /// for and rolled back in a task of its own, or the connection is closed.
-pub(super) struct Session {
+pub(super) struct PgSession {
     /// Absent after it broke.
     conn: Option<PgConnection>,
     opened_at: Instant,
@@ -37,18 +37,18 @@ pub(super) struct Session {
     kept: bool,
     state: State,
     permit: Option<OwnedSemaphorePermit>,
-    home: Connections,
+    home: PgPool,
 }
 
-impl Session {
+impl PgSession {
     pub fn new(
         conn: PgConnection,
         opened_at: Instant,
         kept: bool,
         permit: OwnedSemaphorePermit,
-        home: Connections,
-    ) -> Session {
-        Session { conn: Some(conn), opened_at, kept, state: State::Clean, permit: Some(permit), home }
+        home: PgPool,
+    ) -> PgSession {
+        PgSession { conn: Some(conn), opened_at, kept, state: State::Clean, permit: Some(permit), home }
     }
 
     /// Whether the connection was used before.
@@ -85,7 +85,7 @@ impl Session {
             return Err(io(ErrorKind::NotConnected, "the connection to the database was lost"));
         };
         self.state = State::Open;
-        match timeout(STATEMENT_WITHIN, conn.fetch_all(query)).await {
+        match timeout(STATEMENT_TIMEOUT, conn.fetch_all(query)).await {
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(e)) => {
                 if is_disconnect(&e) {
@@ -95,7 +95,7 @@ impl Session {
             }
             Err(_) => {
                 self.cut();
-                let text = format!("the database did not answer within {} s", STATEMENT_WITHIN.as_secs());
+                let text = format!("the database did not answer within {} s", STATEMENT_TIMEOUT.as_secs());
                 Err(io(ErrorKind::TimedOut, text))
             }
         }
@@ -104,11 +104,11 @@ impl Session {
     /// Closes the connection without a word: its state is unknown, and nobody may answer.
     fn cut(&mut self) {
         self.conn = None;
-        self.home.distrust();
+        self.home.discard_idle();
     }
 }
 
-impl Drop for Session {
+impl Drop for PgSession {
     fn drop(&mut self) {
         let Some(conn) = self.conn.take() else { return };
         if self.state == State::Clean {
@@ -130,7 +130,7 @@ impl Drop for Session {
 
 /// Ends what may be open. The driver first reads what is left of an answer that nobody waited for.
 async fn roll_back(mut conn: PgConnection) -> Option<PgConnection> {
-    let cleaned = timeout(CLEAN_UP_WITHIN, async {
+    let cleaned = timeout(CLEAN_UP_TIMEOUT, async {
         match conn.execute("ROLLBACK").await {
             // It was the answer of the given up statement: an error, after which the connection goes on.
             Err(e) if !is_disconnect(&e) => conn.execute("ROLLBACK").await.map(drop),

@@ -8,9 +8,9 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use uuid::Uuid;
 
-use super::connections::Connections;
+use super::connections::PgPool;
 use super::errors::of_statement;
-use super::listen::Ear;
+use super::listen::NotificationListener;
 use super::reads::{head_of, limit_of};
 use crate::store::{Announced, SharedConnection, SharedStore, StoreError, codec};
 use syncline_core::ids::WorkspaceNo;
@@ -26,14 +26,14 @@ const LEASE_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// One server's part in the shared database.
 pub(super) struct Shared {
     /// For reads: single statements, each on the newest state.
-    readers: Connections,
+    readers: PgPool,
     /// For hints and presence, whose loss in a crash is none: their commits do not wait for the disk.
-    signals: Connections,
-    ear: Ear,
+    signals: PgPool,
+    ear: NotificationListener,
 }
 
 impl Shared {
-    pub fn new(readers: Connections, signals: Connections, ear: Ear) -> Shared {
+    pub fn new(readers: PgPool, signals: PgPool, ear: NotificationListener) -> Shared {
         Shared { readers, signals, ear }
     }
 
@@ -46,7 +46,7 @@ impl Shared {
 /// One statement outside of any transaction. A connection that turns out to be dead is replaced once: every statement
 /// here can be repeated.
 async fn single<'q>(
-    connections: &Connections,
+    connections: &PgPool,
     query: impl Fn() -> Query<'q, sqlx::Postgres, PgArguments>,
 ) -> Result<Vec<PgRow>, StoreError> {
     let mut session = connections.session().await?;

@@ -6,7 +6,7 @@ use sqlx::query::Query;
 
 use super::errors::of_statement;
 use super::reads::bits;
-use super::session::Session;
+use super::session::PgSession;
 use crate::store::StoreError;
 use crate::store::pending::{LogRow, Pending};
 use syncline_core::causality::Seq;
@@ -69,7 +69,7 @@ impl Plan {
 impl Batch {
     /// Runs the statement. A workspace without a head is an error, and so is a position or an operation that is in the
     /// log already.
-    pub async fn run(self, session: &mut Session) -> Result<(), StoreError> {
+    pub async fn run(self, session: &mut PgSession) -> Result<(), StoreError> {
         let expected = self.heads.len();
         let rows = session.rows(self.query()?).await.map_err(of_statement)?;
         let found: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(of_statement)?;

@@ -8,16 +8,16 @@ use async_trait::async_trait;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
-use super::connections::Connections;
+use super::connections::PgPool;
 use super::errors::{of_commit, of_statement};
-use super::session::Session;
+use super::session::PgSession;
 use super::{reads, write};
 use crate::store::pending::{Pending, broken_transaction};
 use crate::store::{Order, Page, StoreError, StoreReader, StoreWriter, WorkspaceInfo};
 use syncline_core::causality::{Counter, ReplicaNo, Seq};
 use syncline_core::change::Change;
 use syncline_core::ids::WorkspaceNo;
-use syncline_core::state::{Flush, Key, Prefix, Row, WorkspaceHead};
+use syncline_core::state::{Key, Prefix, Row, WorkspaceHead, WriteBatch};
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// In a transaction that has failed, `COMMIT` alone would answer as if all were well, and undo everything. The statement
@@ -27,8 +27,8 @@ const ROLLBACK: &str = "ROLLBACK";
 
 /// One transaction. Takes a connection when it first needs one; dropping it without a commit undoes it.
 pub(super) struct PostgresWriter {
-    connections: Connections,
-    session: Option<Session>,
+    connections: PgPool,
+    session: Option<PgSession>,
     pending: Pending,
     /// Something was sent that a commit has to keep.
     wrote: bool,
@@ -37,7 +37,7 @@ pub(super) struct PostgresWriter {
 }
 
 impl PostgresWriter {
-    pub fn new(connections: Connections) -> PostgresWriter {
+    pub fn new(connections: PgPool) -> PostgresWriter {
         PostgresWriter {
             connections,
             session: None,
@@ -61,7 +61,7 @@ impl PostgresWriter {
     }
 
     /// The connection inside the transaction, with everything written so far. Has to be followed by `done`.
-    async fn session(&mut self) -> Result<&mut Session, StoreError> {
+    async fn session(&mut self) -> Result<&mut PgSession, StoreError> {
         self.start()?;
         let session = match &mut self.session {
             Some(session) => session,
@@ -90,7 +90,7 @@ impl PostgresWriter {
 }
 
 async fn create(
-    session: &mut Session,
+    session: &mut PgSession,
     id: &str,
     display_name: &str,
     created_at_ms: i64,
@@ -131,11 +131,11 @@ impl StoreWriter for PostgresWriter {
     async fn write(
         &mut self,
         ws: WorkspaceNo,
-        flush: &Flush,
+        batch: &WriteBatch,
         head: &WorkspaceHead,
     ) -> Result<(), StoreError> {
         self.start()?;
-        let added = self.pending.add(ws, flush, head);
+        let added = self.pending.add(ws, batch, head);
         self.done(added)
     }
 

@@ -16,7 +16,7 @@ use crate::store::{Order, Page, StoreError, StoreReader, StoreWriter, WorkspaceI
 use syncline_core::causality::{Counter, ReplicaNo, Seq};
 use syncline_core::change::Change;
 use syncline_core::ids::WorkspaceNo;
-use syncline_core::state::{Flush, Key, Prefix, Row, WorkspaceHead};
+use syncline_core::state::{Key, Prefix, Row, WorkspaceHead, WriteBatch};
 
 /// The one connection that writes; whoever holds the lock around this is the writer.
 pub(super) struct WriterSlot {
@@ -152,13 +152,13 @@ impl StoreWriter for SqliteWriter {
     async fn write(
         &mut self,
         ws: WorkspaceNo,
-        flush: &Flush,
+        batch: &WriteBatch,
         head: &WorkspaceHead,
     ) -> Result<(), StoreError> {
         if self.failed {
             return Err(broken_transaction());
         }
-        let added = self.pending.add(ws, flush, head);
+        let added = self.pending.add(ws, batch, head);
         self.failed |= added.is_err();
         added
     }

@@ -3,7 +3,7 @@
 
 use super::message::{Code, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, message};
 use syncline_core::schema::FieldKind;
-use syncline_core::state::{CounterHead, FieldRow, FieldValue, Head};
+use syncline_core::state::{CounterHead, FieldRow, FieldValue, RegisterHead};
 use syncline_core::unknown::Unknown;
 
 /// Numbers of the fields.
@@ -68,7 +68,7 @@ impl Message for FieldRow {
     }
 }
 
-message! { Head, keeps unknown {
+message! { RegisterHead, keeps unknown {
     1 stamp: need Nested,
     2 rank: one Uint,
     3 value: need Nested,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::{DRAIN_WITHIN, OPERATIONS_PER_CALL, WORKSPACE, count_and_set, create_record, judge, seed};
+use super::{DRAIN_TIMEOUT, OPERATIONS_PER_CALL, WORKSPACE, count_and_set, create_record, judge, seed};
 use crate::harness::observer::{Addresses, Observer, Plan};
 use crate::harness::postgres::Database;
 use crate::process::{Process, channel, create_workspace, free_port};
@@ -44,7 +44,7 @@ async fn kill_postgres(kills: usize) {
         moves_percent: 20,
         load: count_and_set,
         pause: Duration::ZERO,
-        drain_within: DRAIN_WITHIN,
+        drain_within: DRAIN_TIMEOUT,
     });
     let started = Instant::now();
     let mut down = Duration::ZERO;

@@ -13,9 +13,9 @@ use crate::harness::workspace::state;
 use crate::harness::{Feed, Kind, Reason, Replica, TestServer, Workspace, fails, pb, until};
 
 /// "Ready within 5 s of its return without a restart."
-const BACK_WITHIN: Duration = Duration::from_secs(5);
+const BACK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for one failure: a connection that does not answer is given up after 5 s, and opening another 3 s later.
-const FAILS_WITHIN: Duration = Duration::from_secs(15);
+const FAILS_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A server on a cluster of its own, a workspace with a card, and an author.
 struct Scene {
@@ -44,7 +44,7 @@ impl Scene {
         let operation = self.vote();
         let started = Instant::now();
         fails(self.ws.try_submit(vec![operation.clone()]).await, Reason::StoreUnavailable);
-        assert!(started.elapsed() < FAILS_WITHIN, "{:?}", started.elapsed());
+        assert!(started.elapsed() < FAILS_TIMEOUT, "{:?}", started.elapsed());
         operation
     }
 
@@ -61,7 +61,7 @@ impl Scene {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert!(back.elapsed() < BACK_WITHIN, "back after {:?}", back.elapsed());
+        assert!(back.elapsed() < BACK_TIMEOUT, "back after {:?}", back.elapsed());
     }
 
     /// Every vote counts once, the log has no gap, and no transaction was left open.

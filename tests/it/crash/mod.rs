@@ -23,7 +23,7 @@ const WRITERS: usize = 4;
 const FEEDS: usize = 2;
 const OPERATIONS_PER_CALL: u64 = 8;
 /// How long everything may take after the last fault, on a busy machine.
-const DRAIN_WITHIN: Duration = Duration::from_secs(60);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// 50 kills in the ordinary run.
 #[tokio::test(flavor = "multi_thread")]
@@ -60,7 +60,7 @@ async fn kill_again_and_again(kills: usize) {
         moves_percent: 0,
         load: count_and_set,
         pause: Duration::ZERO,
-        drain_within: DRAIN_WITHIN,
+        drain_within: DRAIN_TIMEOUT,
     });
     for _ in 0..kills {
         tokio::time::sleep(Duration::from_millis(random.random_range(10..120))).await;

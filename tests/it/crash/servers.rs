@@ -13,7 +13,7 @@ use crate::process::{Process, channel, create_workspace, free_port};
 const SERVERS: usize = 3;
 const WRITERS: usize = 4;
 /// "Within 10 s of a fault healing all queues move, and feeds are at the head."
-const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long, and how hard.
 struct Run {
@@ -71,7 +71,7 @@ async fn kill_servers(run: Run) {
         moves_percent: 20,
         load: count_and_set,
         pause: run.pause,
-        drain_within: DRAIN_WITHIN,
+        drain_within: DRAIN_TIMEOUT,
     });
     let started = Instant::now();
     for _ in 0..run.kills {

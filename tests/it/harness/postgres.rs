@@ -18,9 +18,9 @@ use tokio::sync::oneshot;
 /// The oldest release that Syncline works with.
 const MAJOR_VERSION_MIN: u32 = 15;
 /// How long a start or a stop may take on a busy machine.
-const START_WITHIN: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a session may go on with what its caller gave up.
-const IDLE_WITHIN: Duration = Duration::from_secs(10);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The role that runs the cluster; tests use it only to do what a server must not.
 const SUPERUSER: &str = "tests";
 /// The role of the servers under test.
@@ -130,7 +130,7 @@ impl Cluster {
         while !self.is_ready() {
             let child = server.as_mut().expect("it was just started");
             let ended = child.try_wait().expect("it can be asked");
-            assert!(ended.is_none() && started.elapsed() < START_WITHIN, "postgres: {}", self.log());
+            assert!(ended.is_none() && started.elapsed() < START_TIMEOUT, "postgres: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -154,7 +154,7 @@ impl Cluster {
         signal("KILL", &all);
         self.wait();
         // One that is still on its way out holds memory that a new server takes for another one's.
-        let deadline = Instant::now() + START_WITHIN;
+        let deadline = Instant::now() + START_TIMEOUT;
         while all.iter().any(|pid| is_alive(*pid)) {
             assert!(Instant::now() < deadline, "processes of a killed server do not end");
             std::thread::sleep(Duration::from_millis(1));
@@ -403,7 +403,7 @@ impl Database {
         let mut conn = self.superuser().await;
         let count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                      AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'";
-        let deadline = Instant::now() + IDLE_WITHIN;
+        let deadline = Instant::now() + IDLE_TIMEOUT;
         loop {
             let open: i64 = sqlx::query_scalar(count).fetch_one(&mut conn).await.expect("an answer");
             if open == 0 {

@@ -19,7 +19,7 @@ const SHUTDOWN: u32 = 0x8004_587d;
 /// Without writing the journal out first.
 const NOLOGFLUSH: u32 = 2;
 /// A killed process may hold its files a moment longer.
-const UNMOUNT_WITHIN: Duration = Duration::from_secs(10);
+const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(10);
 const PREFIX: &str = "syncline-disk-";
 const PROBE_MIB: u64 = 16;
 
@@ -108,7 +108,7 @@ impl Disk {
     pub fn unmount(&mut self) -> Result<(), String> {
         let started = Instant::now();
         while let Err(reason) = run("umount", "mount", &[&text(&self.mount_point())]) {
-            if started.elapsed() > UNMOUNT_WITHIN {
+            if started.elapsed() > UNMOUNT_TIMEOUT {
                 return Err(reason);
             }
             std::thread::sleep(Duration::from_millis(5));

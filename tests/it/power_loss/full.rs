@@ -13,7 +13,7 @@ use crate::harness::{self, Feed, Heard, Kind, Reason, Replica, TestServer, Works
 
 const DISK_MIB: u64 = 32;
 /// Writing is tried again for so long after there is room.
-const RECOVERS_WITHIN: Duration = Duration::from_secs(5);
+const RECOVERS_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_writes_and_nothing_else_and_recovers_by_itself() {
@@ -44,7 +44,7 @@ async fn a_full_disk_refuses_writes_and_nothing_else_and_recovers_by_itself() {
     std::fs::remove_file(&ballast).expect("room again");
     let started = Instant::now();
     while let Err(status) = submit(&workspace, again.clone()).await {
-        assert!(started.elapsed() < RECOVERS_WITHIN, "still refused: {status}");
+        assert!(started.elapsed() < RECOVERS_TIMEOUT, "still refused: {status}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     println!(

@@ -7,7 +7,7 @@ pub use syncline::store::{Order, Store, StoreError, StoreReader, StoreWriter};
 pub use syncline_core::change::{Change, EffectKind};
 pub use syncline_core::conflict::{Scope, ScopePart};
 pub use syncline_core::ids::{ConflictId, Dot, WorkspaceNo};
-pub use syncline_core::state::{ElementRow, Flush, HoldUsage, Key, Prefix, Row, WorkspaceHead};
+pub use syncline_core::state::{ElementRow, HoldUsage, Key, Prefix, Row, WorkspaceHead, WriteBatch};
 pub use syncline_core::value::Value;
 pub use uuid::Uuid;
 
@@ -69,15 +69,15 @@ pub fn head(seq: u64) -> WorkspaceHead {
     WorkspaceHead { head_seq: seq, chain: [seq as u8; 16], ..WorkspaceHead::new(5) }
 }
 
-pub fn flush<const N: usize>(rows: [(Key, Option<Row>); N], changes: Vec<Change>) -> Flush {
-    Flush {
+pub fn batch<const N: usize>(rows: [(Key, Option<Row>); N], changes: Vec<Change>) -> WriteBatch {
+    WriteBatch {
         rows: rows.into_iter().map(|(key, row)| (key, row.map(Arc::new))).collect(),
         changes: changes.into_iter().map(Arc::new).collect(),
     }
 }
 
-pub fn put<const N: usize>(rows: [(Key, u64); N]) -> Flush {
-    flush(rows.map(|(key, n)| (key, Some(row(n)))), Vec::new())
+pub fn put<const N: usize>(rows: [(Key, u64); N]) -> WriteBatch {
+    batch(rows.map(|(key, n)| (key, Some(row(n)))), Vec::new())
 }
 
 pub async fn workspace(store: &dyn Store, id: &str) -> WorkspaceNo {
@@ -90,11 +90,11 @@ pub async fn workspace(store: &dyn Store, id: &str) -> WorkspaceNo {
 pub async fn write(
     store: &dyn Store,
     ws: WorkspaceNo,
-    flush: &Flush,
+    batch: &WriteBatch,
     head: &WorkspaceHead,
 ) -> Result<(), StoreError> {
     let mut writer = store.writer().await?;
-    writer.write(ws, flush, head).await?;
+    writer.write(ws, batch, head).await?;
     writer.commit().await
 }
 

@@ -5,7 +5,7 @@ use super::fixtures::*;
 pub async fn log_of(store: &dyn Store, length: u64) -> WorkspaceNo {
     let ws = workspace(store, "w").await;
     let changes = (1..=length).map(|seq| change(seq, (seq % 3) as u32, seq)).collect();
-    write(store, ws, &flush([], changes), &head(length)).await.unwrap();
+    write(store, ws, &batch([], changes), &head(length)).await.unwrap();
     ws
 }
 
@@ -43,7 +43,7 @@ pub async fn a_change_is_found_by_its_operation(store: &dyn Store) {
     let ws = workspace(store, "w").await;
     let dots = [(0, 1), (1, 1), (1, 2), (u32::MAX, i64::MAX as u64), (u32::MAX, u64::MAX)];
     let changes: Vec<Change> = dots.iter().zip(1..).map(|((r, c), seq)| change(seq, *r, *c)).collect();
-    write(store, ws, &flush([], changes.clone()), &head(5)).await.unwrap();
+    write(store, ws, &batch([], changes.clone()), &head(5)).await.unwrap();
     let mut reader = reader(store).await;
     for (expected, (replica_no, counter)) in changes.into_iter().zip(dots) {
         assert_eq!(reader.change_of(ws, replica_no, counter).await.unwrap(), Some(expected));
@@ -57,8 +57,8 @@ pub async fn a_change_is_found_by_its_operation(store: &dyn Store) {
 pub async fn a_position_is_taken_once(store: &dyn Store) {
     let ws = log_of(store, 1).await;
     for changes in [vec![change(1, 9, 9)], vec![change(2, 9, 9), change(2, 9, 10)]] {
-        let flush = flush([(record("a"), Some(row(1)))], changes);
-        let result = write(store, ws, &flush, &head(2)).await;
+        let batch = batch([(record("a"), Some(row(1)))], changes);
+        let result = write(store, ws, &batch, &head(2)).await;
         assert!(matches!(result, Err(StoreError::Inconsistent(_))), "{result:?}");
     }
     let mut reader = reader(store).await;
@@ -71,11 +71,11 @@ pub async fn a_position_is_taken_once(store: &dyn Store) {
 pub async fn an_operation_is_in_the_log_once(store: &dyn Store) {
     let ws = log_of(store, 1).await;
     for changes in [vec![change(2, 1, 1)], vec![change(2, 9, 9), change(3, 9, 9)]] {
-        let result = write(store, ws, &flush([], changes), &head(3)).await;
+        let result = write(store, ws, &batch([], changes), &head(3)).await;
         assert!(matches!(result, Err(StoreError::Inconsistent(_))), "{result:?}");
     }
     assert_eq!(seqs(store, ws, 0, 9, 9).await, [1]);
-    write(store, ws, &flush([], vec![change(2, 1, 2), change(3, 2, 1)]), &head(3)).await.unwrap();
+    write(store, ws, &batch([], vec![change(2, 1, 2), change(3, 2, 1)]), &head(3)).await.unwrap();
 }
 
 /// A transaction takes flushes of many workspaces and stores them together.
@@ -88,8 +88,8 @@ pub async fn one_transaction_writes_several_workspaces(store: &dyn Store) {
         let mut writer = store.writer().await.unwrap();
         for ws in &workspaces[..count] {
             let n = count as u64;
-            let flush = flush([(record("a"), Some(row(n)))], vec![change(n, 1, n)]);
-            writer.write(*ws, &flush, &head(n)).await.unwrap();
+            let batch = batch([(record("a"), Some(row(n)))], vec![change(n, 1, n)]);
+            writer.write(*ws, &batch, &head(n)).await.unwrap();
         }
         writer.commit().await.unwrap();
         let mut reader = reader(store).await;
@@ -102,7 +102,7 @@ pub async fn one_transaction_writes_several_workspaces(store: &dyn Store) {
     let mut writer = store.writer().await.unwrap();
     for ws in &workspaces[1..69] {
         writer
-            .write(*ws, &flush([(record("a"), None), (record("b"), None)], Vec::new()), &head(71))
+            .write(*ws, &batch([(record("a"), None), (record("b"), None)], Vec::new()), &head(71))
             .await
             .unwrap();
     }
@@ -123,14 +123,14 @@ pub async fn a_megabyte_comes_back_whole(store: &dyn Store) {
     let element =
         ElementRow { value: Value::Bytes(bytes), additions: Vec::new(), unknown: Default::default() };
     let rows = [(record("a"), Some(Row::Element(element.clone()))), (record("b"), Some(row(1)))];
-    write(store, ws, &flush(rows, vec![big.clone()]), &head(1)).await.unwrap();
+    write(store, ws, &batch(rows, vec![big.clone()]), &head(1)).await.unwrap();
     let mut reader = reader(store).await;
     assert_eq!(row_of(&mut *reader, ws, record("a")).await, Some(Row::Element(element)));
     assert_eq!(row_of(&mut *reader, ws, record("b")).await, Some(row(1)));
     assert_eq!(reader.changes(ws, 0, 1, 1).await.unwrap(), [big]);
 }
 
-/// No size of a flush is too large, or falls between two sizes of statements: rows, deletions and changes.
+/// No size of a batch is too large, or falls between two sizes of statements: rows, deletions and changes.
 pub async fn flushes_of_all_sizes_are_stored(store: &dyn Store) {
     let ws = workspace(store, "w").await;
     let mut seq = 0;
@@ -138,14 +138,14 @@ pub async fn flushes_of_all_sizes_are_stored(store: &dyn Store) {
         let changes: Vec<_> = (0..count).map(|n| Arc::new(change(seq + n + 1, 1, seq + n + 1))).collect();
         let rows = (0..count).map(|n| (record(&n.to_string()), Some(Arc::new(row(count))))).collect();
         seq += count;
-        write(store, ws, &Flush { rows, changes }, &head(seq)).await.unwrap();
+        write(store, ws, &WriteBatch { rows, changes }, &head(seq)).await.unwrap();
         let mut before = reader(store).await;
         assert_eq!(before.count(ws, &Prefix::Records).await.unwrap(), count);
         assert_eq!(before.changes(ws, 0, seq, usize::MAX).await.unwrap().len() as u64, seq);
         assert_eq!(row_of(&mut *before, ws, record(&(count - 1).to_string())).await, Some(row(count)));
         drop(before);
         let rows = (0..count).map(|n| (record(&n.to_string()), None)).collect();
-        write(store, ws, &Flush { rows, changes: Vec::new() }, &head(seq)).await.unwrap();
+        write(store, ws, &WriteBatch { rows, changes: Vec::new() }, &head(seq)).await.unwrap();
         assert_eq!(reader(store).await.count(ws, &Prefix::Records).await.unwrap(), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! Opening a Postgres: migrations by several servers at once, and everything that is refused.
 
 use sqlx::{AssertSqlSafe, Executor};
-use syncline::store::postgres::{Finding, Gravity, PostgresOptions, PostgresStore};
+use syncline::store::postgres::{Finding, PostgresOptions, PostgresStore, Severity};
 
 use super::Database;
 use super::fixtures::*;
@@ -23,8 +23,8 @@ async fn findings(database: &Database, clock_ms: i64) -> Vec<Finding> {
     PostgresStore::inspect(&database.options(), &|| clock_ms).await
 }
 
-fn of(gravity: Gravity, findings: &[Finding]) -> Vec<&'static str> {
-    findings.iter().filter(|f| f.gravity == gravity).map(|f| f.what).collect()
+fn of(severity: Severity, findings: &[Finding]) -> Vec<&'static str> {
+    findings.iter().filter(|f| f.severity == severity).map(|f| f.what).collect()
 }
 
 /// Servers that start at once on an empty database wait for each other's migration.
@@ -32,8 +32,8 @@ fn of(gravity: Gravity, findings: &[Finding]) -> Vec<&'static str> {
 async fn servers_that_start_at_once_migrate_once() {
     let database = Database::empty().await;
     let found = findings(&database, 0).await;
-    assert_eq!(of(Gravity::Bad, &found), Vec::<&str>::new(), "{found:?}");
-    assert!(of(Gravity::Note, &found).contains(&"migrations"), "{found:?}");
+    assert_eq!(of(Severity::Bad, &found), Vec::<&str>::new(), "{found:?}");
+    assert!(of(Severity::Note, &found).contains(&"migrations"), "{found:?}");
     let open = || PostgresStore::open(database.options());
     let (a, b, c, d) = tokio::join!(open(), open(), open(), open());
     for store in [a, b, c, d] {
@@ -41,7 +41,7 @@ async fn servers_that_start_at_once_migrate_once() {
         assert_eq!(reader(&store).await.workspaces(None, 9).await.unwrap(), []);
         store.close().await;
     }
-    assert!(!of(Gravity::Note, &findings(&database, 0).await).contains(&"migrations"));
+    assert!(!of(Severity::Note, &findings(&database, 0).await).contains(&"migrations"));
 }
 
 /// A role that may not create tables can run a server over a database that is migrated, and is told what is missing
@@ -105,8 +105,8 @@ async fn everything_wrong_is_said_at_once() {
         "schema",
     ];
     let found = findings(&database, 0).await;
-    assert_eq!(of(Gravity::Bad, &found), expected, "{found:?}");
-    assert_eq!(of(Gravity::Note, &found), ["clock"], "{found:?}");
+    assert_eq!(of(Severity::Bad, &found), expected, "{found:?}");
+    assert_eq!(of(Severity::Note, &found), ["clock"], "{found:?}");
     let text = refusal(database.options()).await;
     assert!(expected.iter().all(|what| text.contains(what)), "{text}");
 }
@@ -127,7 +127,7 @@ async fn an_unreachable_database_is_a_finding() {
         let options = PostgresOptions::new(&url).unwrap();
         assert!(!format!("{options:?}").contains("hunter2"));
         let found = PostgresStore::inspect(&options, &|| 0).await;
-        assert_eq!(of(Gravity::Bad, &found), ["connection"]);
+        assert_eq!(of(Severity::Bad, &found), ["connection"]);
         assert!(found[0].detail.contains(said) && !found[0].detail.contains("hunter2"), "{found:?}");
         assert!(PostgresStore::open(options).await.is_err());
     }

@@ -52,7 +52,7 @@ async fn an_ended_connection_undoes_its_transaction() {
     for n in 1..=3 {
         let mut writer = store.writer().await.unwrap();
         writer.head(ws).await.unwrap();
-        writer.write(ws, &flush([], vec![change(n, 9, 9)]), &head(n)).await.unwrap();
+        writer.write(ws, &batch([], vec![change(n, 9, 9)]), &head(n)).await.unwrap();
         writer.count(ws, &Prefix::Records).await.unwrap();
         let mut open = reader(&store).await;
         open.head(ws).await.unwrap();
@@ -64,7 +64,7 @@ async fn an_ended_connection_undoes_its_transaction() {
         // Kept connections are dead as well, and are replaced without a word.
         assert_eq!(reader(&store).await.head(ws).await.unwrap(), Some(head(n - 1)));
         store.shared().unwrap().announce(&[ws]).await.unwrap();
-        write(&store, ws, &flush([], vec![change(n, 1, n)]), &head(n)).await.unwrap();
+        write(&store, ws, &batch([], vec![change(n, 1, n)]), &head(n)).await.unwrap();
     }
 }
 
@@ -87,7 +87,7 @@ async fn dead_connections_are_replaced() {
     until_number(&mut superuser, CONNECTED, 0).await;
     assert_eq!(reader(&store).await.head(ws).await.unwrap(), Some(head(0)));
     assert_eq!(store.shared().unwrap().heads(&[ws]).await.unwrap(), [(ws, head(0))]);
-    write(&store, ws, &flush([], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
+    write(&store, ws, &batch([], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
 }
 
 /// Whoever waits too long for a head is told that others are writing; nothing was done.
@@ -103,7 +103,7 @@ async fn a_head_that_stays_locked_is_contended() {
     assert!(matches!(result, Err(StoreError::Contended(_))), "{result:?}");
     let result = second.commit().await;
     assert!(matches!(result, Err(StoreError::Inconsistent(_))), "{result:?}");
-    first.write(ws, &flush([], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
+    first.write(ws, &batch([], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
     first.commit().await.unwrap();
 }
 
@@ -140,7 +140,7 @@ async fn a_thousand_cancelled_calls_leave_nothing_open() {
     let mut superuser = database.superuser().await;
     let ws = workspace(&store, "w").await;
     let rows = (0..300).map(|n| (record(&n.to_string()), Some(Arc::new(row(n))))).collect();
-    write(&store, ws, &Flush { rows, changes: Vec::new() }, &head(0)).await.unwrap();
+    write(&store, ws, &WriteBatch { rows, changes: Vec::new() }, &head(0)).await.unwrap();
     for n in 0..1_000_usize {
         let polls = 1 + n % 7;
         if n % 2 == 0 {
@@ -167,7 +167,7 @@ async fn a_thousand_cancelled_calls_leave_nothing_open() {
             assert!(number(&mut superuser, CONNECTED).await <= 16 + 3);
         }
     }
-    write(&store, ws, &flush([], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
+    write(&store, ws, &batch([], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
     assert_eq!(reader(&store).await.head(ws).await.unwrap(), Some(head(1)));
 }
 
@@ -191,7 +191,7 @@ async fn a_commit_whose_answer_is_lost_is_unknown() {
     slow_commits(&mut superuser, "PERFORM pg_sleep(3)").await;
     let committing = tokio::spawn({
         let store = store.clone();
-        async move { write(&*store, ws, &flush([], vec![change(1, 1, 1)]), &head(1)).await }
+        async move { write(&*store, ws, &batch([], vec![change(1, 1, 1)]), &head(1)).await }
     });
     let asleep = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                   AND wait_event = 'PgSleep' AND query LIKE '%COMMIT%'";
@@ -219,7 +219,7 @@ async fn a_refused_commit_is_no_unknown_one() {
             superuser.execute("DROP TRIGGER slow ON change_log; DROP FUNCTION slow").await.unwrap();
         }
         slow_commits(&mut superuser, &format!("RAISE EXCEPTION 'no' USING ERRCODE = '{code}'")).await;
-        let result = write(&store, ws, &flush([], vec![change(1, 1, 1)]), &head(1)).await;
+        let result = write(&store, ws, &batch([], vec![change(1, 1, 1)]), &head(1)).await;
         let error = format!("{:?}", result.unwrap_err());
         assert!(error.starts_with(expected), "{code}: {error}");
         assert_eq!(reader(&store).await.head(ws).await.unwrap(), Some(head(0)));
@@ -297,8 +297,8 @@ async fn a_database_that_stops_and_comes_back_is_used_again() {
             database.cluster().pause()
         }
         let started = Instant::now();
-        let flush = flush([], vec![change(seq + 1, 1, seq + 1)]);
-        writer.write(ws, &flush, &head(seq + 1)).await.unwrap();
+        let batch = batch([], vec![change(seq + 1, 1, seq + 1)]);
+        writer.write(ws, &batch, &head(seq + 1)).await.unwrap();
         let (read, committed, fresh) =
             tokio::join!(open.head(ws), writer.commit(), async { reader(&store).await.head(ws).await });
         for error in [read.err(), committed.err(), fresh.err()] {
@@ -311,7 +311,7 @@ async fn a_database_that_stops_and_comes_back_is_used_again() {
             database.cluster().resume()
         }
         let returned = Instant::now();
-        while let Err(error) = write(&store, ws, &flush, &head(seq + 1)).await {
+        while let Err(error) = write(&store, ws, &batch, &head(seq + 1)).await {
             assert!(matches!(error, StoreError::Database(_) | StoreError::Contended(_)), "{error:?}");
             assert!(returned.elapsed() < PATIENCE);
         }

@@ -16,7 +16,7 @@ pub async fn rows_come_back_in_the_order_of_the_keys(store: &dyn Store) {
 pub async fn any_number_of_keys_can_be_read(store: &dyn Store) {
     let ws = workspace(store, "w").await;
     let rows = (0..700).map(|n| (record(&n.to_string()), Some(Arc::new(row(n))))).collect();
-    write(store, ws, &Flush { rows, changes: Vec::new() }, &head(0)).await.unwrap();
+    write(store, ws, &WriteBatch { rows, changes: Vec::new() }, &head(0)).await.unwrap();
     let mut reader = reader(store).await;
     for count in [1, 2, 3, 5, 64, 65, 255, 256, 257, 513, 1_000] {
         let keys: Vec<Key> = (0..count).map(|n| record(&n.to_string())).collect();
@@ -31,7 +31,7 @@ pub async fn a_row_is_replaced_and_deleted(store: &dyn Store) {
     let ws = workspace(store, "w").await;
     write(store, ws, &put([(record("a"), 1), (record("b"), 1)]), &head(0)).await.unwrap();
     let rows = [(record("a"), Some(row(2))), (record("b"), None), (record("c"), None)];
-    write(store, ws, &flush(rows, Vec::new()), &head(0)).await.unwrap();
+    write(store, ws, &batch(rows, Vec::new()), &head(0)).await.unwrap();
     let rows = reader(store).await.rows(ws, &["a", "b", "c"].map(record)).await.unwrap();
     assert_eq!(rows, [Some(row(2)), None, None]);
 }
@@ -41,7 +41,7 @@ pub async fn the_last_write_of_a_transaction_counts(store: &dyn Store) {
     let ws = workspace(store, "w").await;
     let mut writer = store.writer().await.unwrap();
     writer.write(ws, &put([(record("a"), 1), (record("b"), 1)]), &head(1)).await.unwrap();
-    writer.write(ws, &flush([(record("a"), None), (record("c"), None)], Vec::new()), &head(2)).await.unwrap();
+    writer.write(ws, &batch([(record("a"), None), (record("c"), None)], Vec::new()), &head(2)).await.unwrap();
     writer.write(ws, &put([(record("b"), 2), (record("c"), 2)]), &head(3)).await.unwrap();
     writer.commit().await.unwrap();
     let mut reader = reader(store).await;
@@ -59,7 +59,7 @@ pub async fn a_range_is_in_order_from_either_end(store: &dyn Store) {
     let records = ["", "-", "0", "A", "a", "a-", "aa", "b"].map(record).to_vec();
     let all =
         reminders.iter().chain(&records).rev().map(|key| (key.clone(), Some(Arc::new(Row::Unit)))).collect();
-    write(store, ws, &Flush { rows: all, changes: Vec::new() }, &head(0)).await.unwrap();
+    write(store, ws, &WriteBatch { rows: all, changes: Vec::new() }, &head(0)).await.unwrap();
     for (prefix, mut expected) in [(Prefix::Reminders, reminders), (Prefix::Records, records)] {
         assert_eq!(page(store, ws, &prefix, None, 99, Order::Ascending).await, (expected.clone(), false));
         expected.reverse();
@@ -72,7 +72,7 @@ pub async fn a_range_is_read_in_pages(store: &dyn Store) {
     let ws = workspace(store, "w").await;
     let all: Vec<Key> = (0..10).map(|n| record(&n.to_string())).collect();
     let rows = all.iter().map(|key| (key.clone(), Some(Arc::new(row(1))))).collect();
-    write(store, ws, &Flush { rows, changes: Vec::new() }, &head(0)).await.unwrap();
+    write(store, ws, &WriteBatch { rows, changes: Vec::new() }, &head(0)).await.unwrap();
     for order in [Order::Ascending, Order::Descending] {
         let mut expected = all.clone();
         if order == Order::Descending {
@@ -122,7 +122,7 @@ pub async fn neighbours_are_read_together(store: &dyn Store) {
     let scope = |name: &str| Key::Scope(Scope { record: id(name), part: ScopePart::Record });
     let all = records.iter().flat_map(|name| [record(name), field(name), element(name), scope(name)]);
     let rows = all.map(|key| (key, Some(Arc::new(Row::Unit)))).collect();
-    write(store, ws, &Flush { rows, changes: Vec::new() }, &head(0)).await.unwrap();
+    write(store, ws, &WriteBatch { rows, changes: Vec::new() }, &head(0)).await.unwrap();
     for (first, last) in [(0, 4), (1, 3), (2, 2), (0, 0), (4, 4)] {
         let (from, to) = (id(records[first]), id(records[last]));
         let expected = &records[first..=last];
@@ -160,7 +160,7 @@ pub async fn a_range_shows_only_its_own_keys(store: &dyn Store) {
         ]);
     }
     let rows = rows.into_iter().map(|key| (key, Some(Arc::new(Row::Unit)))).collect();
-    write(store, ws, &Flush { rows, changes: Vec::new() }, &head(0)).await.unwrap();
+    write(store, ws, &WriteBatch { rows, changes: Vec::new() }, &head(0)).await.unwrap();
     for name in records {
         for (prefix, count) in [
             (Prefix::FieldsOf(id(name)), 2),
@@ -205,7 +205,7 @@ pub async fn every_kind_of_key_can_be_stored(store: &dyn Store) {
     ];
     let all = |n: Option<u64>| {
         let rows = keys.iter().map(|key| (key.clone(), n.map(|n| Arc::new(row(n))))).collect();
-        Flush { rows, changes: Vec::new() }
+        WriteBatch { rows, changes: Vec::new() }
     };
     write(store, ws, &all(Some(1)), &head(0)).await.unwrap();
     let rows = reader(store).await.rows(ws, &keys).await.unwrap();
@@ -218,7 +218,7 @@ pub async fn every_kind_of_key_can_be_stored(store: &dyn Store) {
 /// The same keys, positions and operations in two workspaces have nothing to do with each other.
 pub async fn workspaces_never_mix(store: &dyn Store) {
     let [one, two] = [workspace(store, "one").await, workspace(store, "two").await];
-    let own = |n| flush([(record("a"), Some(row(n))), (record("own"), None)], vec![change(1, 1, n)]);
+    let own = |n| batch([(record("a"), Some(row(n))), (record("own"), None)], vec![change(1, 1, n)]);
     write(store, one, &own(1), &head(1)).await.unwrap();
     write(store, two, &own(2), &head(2)).await.unwrap();
     write(store, one, &put([(record("only-one"), 1)]), &head(1)).await.unwrap();
@@ -235,7 +235,7 @@ pub async fn workspaces_never_mix(store: &dyn Store) {
         assert_eq!(reader.change_of(ws, 1, 3 - n).await.unwrap(), None);
     }
     drop(reader);
-    write(store, one, &flush([(record("a"), None)], Vec::new()), &head(1)).await.unwrap();
+    write(store, one, &batch([(record("a"), None)], Vec::new()), &head(1)).await.unwrap();
     assert_eq!(self::reader(store).await.count(two, &Prefix::Records).await.unwrap(), 1);
 }
 

@@ -179,7 +179,7 @@ async fn every_statement_finds_its_rows_by_key() {
     // More often than it takes for a plan to be kept for all arguments.
     for n in 1..=20 {
         write(&store, ws, &put([(record("a"), n), (record(&n.to_string()), n)]), &head(20)).await.unwrap();
-        write(&store, ws, &flush([(record("a"), None)], Vec::new()), &head(20)).await.unwrap();
+        write(&store, ws, &batch([(record("a"), None)], Vec::new()), &head(20)).await.unwrap();
         let mut writer = store.writer().await.unwrap();
         writer.head(ws).await.unwrap();
         for reader in [writer.as_mut() as &mut dyn StoreReader, reader(&store).await.as_mut()] {

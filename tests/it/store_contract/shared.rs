@@ -56,11 +56,11 @@ pub async fn heads_of_many_are_the_committed_ones(first: &dyn Store, second: &dy
     let mut workspaces = Vec::new();
     for n in 0..5 {
         let ws = workspace(first, &format!("w{n}")).await;
-        write(second, ws, &Flush::default(), &head(n)).await.unwrap();
+        write(second, ws, &WriteBatch::default(), &head(n)).await.unwrap();
         workspaces.push(ws);
     }
     let mut open = first.writer().await.unwrap();
-    open.write(workspaces[0], &Flush::default(), &head(99)).await.unwrap();
+    open.write(workspaces[0], &WriteBatch::default(), &head(99)).await.unwrap();
     assert_eq!(open.head(workspaces[0]).await.unwrap(), Some(head(99)));
     let mut asked = workspaces.clone();
     asked.push(WorkspaceNo::MAX);
@@ -179,7 +179,7 @@ pub async fn a_head_waits_for_the_other_server(first: &dyn Store, second: &dyn S
         let mut writer = first.writer().await.unwrap();
         writer.head(ws).await.unwrap();
         writer
-            .write(ws, &flush([(record("a"), Some(row(n)))], vec![change(n, 1, n)]), &head(n))
+            .write(ws, &batch([(record("a"), Some(row(n)))], vec![change(n, 1, n)]), &head(n))
             .await
             .unwrap();
         let mut waiting = pin!(async {
@@ -205,8 +205,8 @@ pub async fn servers_that_write_at_once_leave_one_log(first: &dyn Store, second:
             let seq = writer.head(ws).await.unwrap().unwrap().head_seq + 1;
             let read = row_of(&mut *writer, ws, record("sum")).await;
             assert_eq!(read, (seq > 1).then(|| row(seq - 1)), "a row as of the locked head");
-            let flush = flush([(record("sum"), Some(row(seq)))], vec![change(seq, replica, counter)]);
-            writer.write(ws, &flush, &head(seq)).await.unwrap();
+            let batch = batch([(record("sum"), Some(row(seq)))], vec![change(seq, replica, counter)]);
+            writer.write(ws, &batch, &head(seq)).await.unwrap();
             writer.commit().await.unwrap();
         }
     };

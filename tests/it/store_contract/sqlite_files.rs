@@ -21,8 +21,8 @@ async fn a_database_keeps_everything_when_it_is_opened_again() {
         assert_eq!(reader.head(ws).await.unwrap(), Some(head(n)));
         assert_eq!(reader.count(ws, &Prefix::Records).await.unwrap(), n);
         drop(reader);
-        let flush = flush([(record(&n.to_string()), Some(row(n)))], vec![change(n + 1, 1, n + 1)]);
-        write(&store, ws, &flush, &head(n + 1)).await.unwrap();
+        let batch = batch([(record(&n.to_string()), Some(row(n)))], vec![change(n + 1, 1, n + 1)]);
+        write(&store, ws, &batch, &head(n + 1)).await.unwrap();
         store.close().await;
     }
 }
@@ -64,7 +64,7 @@ async fn an_unreleased_format_is_refused() {
     let directory = TempDir::new().unwrap();
     let store = SqliteStore::open(fast(&directory)).await.unwrap();
     let ws = workspace(&store, "w").await;
-    write(&store, ws, &flush([(record("r"), Some(row(1)))], vec![]), &head(0)).await.unwrap();
+    write(&store, ws, &batch([(record("r"), Some(row(1)))], vec![]), &head(0)).await.unwrap();
     store.close().await;
     let mut conn = plain_connection(&directory).await;
     sqlx::query("UPDATE state SET value = x'0105'").execute(&mut conn).await.unwrap();
@@ -129,7 +129,7 @@ async fn damaged_rows_are_reported() {
     let directory = TempDir::new().unwrap();
     let store = SqliteStore::open(fast(&directory)).await.unwrap();
     let ws = workspace(&store, "w").await;
-    let rows = flush([(record("a"), Some(row(1))), (record("b"), Some(row(2)))], vec![change(1, 1, 1)]);
+    let rows = batch([(record("a"), Some(row(1))), (record("b"), Some(row(2)))], vec![change(1, 1, 1)]);
     write(&store, ws, &rows, &head(1)).await.unwrap();
     store.close().await;
     let mut conn = plain_connection(&directory).await;
@@ -172,7 +172,7 @@ async fn a_full_disk_is_told_apart() {
         match write(
             &store,
             ws,
-            &Flush { rows, changes: vec![Arc::new(change(stored + 1, 1, stored + 1))] },
+            &WriteBatch { rows, changes: vec![Arc::new(change(stored + 1, 1, stored + 1))] },
             &head(stored + 1),
         )
         .await
@@ -186,7 +186,7 @@ async fn a_full_disk_is_told_apart() {
     assert_eq!(reader.head(ws).await.unwrap(), Some(head(stored)));
     assert_eq!(reader.count(ws, &Prefix::Records).await.unwrap(), stored * 400);
     drop(reader);
-    write(&store, ws, &Flush::default(), &head(stored)).await.unwrap();
+    write(&store, ws, &WriteBatch::default(), &head(stored)).await.unwrap();
     store.close().await;
 }
 

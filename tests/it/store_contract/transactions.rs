@@ -6,10 +6,10 @@ use super::fixtures::*;
 /// new one shows more.
 pub async fn a_reader_shows_the_state_it_began_with(store: &dyn Store) {
     let ws = workspace(store, "w").await;
-    write(store, ws, &flush([(record("a"), Some(row(1)))], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
+    write(store, ws, &batch([(record("a"), Some(row(1)))], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
     let mut before = reader(store).await;
     assert_eq!(before.head(ws).await.unwrap(), Some(head(1)));
-    write(store, ws, &flush([(record("a"), Some(row(2)))], vec![change(2, 1, 2)]), &head(2)).await.unwrap();
+    write(store, ws, &batch([(record("a"), Some(row(2)))], vec![change(2, 1, 2)]), &head(2)).await.unwrap();
     let mut after = reader(store).await;
     for (reader, n) in [(&mut before, 1), (&mut after, 2)] {
         assert_eq!(reader.head(ws).await.unwrap(), Some(head(n)));
@@ -22,7 +22,7 @@ pub async fn a_reader_shows_the_state_it_began_with(store: &dyn Store) {
 pub async fn nothing_shows_before_the_commit(store: &dyn Store) {
     let ws = workspace(store, "w").await;
     let mut writer = store.writer().await.unwrap();
-    writer.write(ws, &flush([(record("a"), Some(row(1)))], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
+    writer.write(ws, &batch([(record("a"), Some(row(1)))], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
     // A read makes stores that gather writes send them.
     assert_eq!(row_of(&mut *writer, ws, record("a")).await, Some(row(1)));
     let mut during = reader(store).await;
@@ -42,7 +42,7 @@ pub async fn a_writer_reads_what_it_wrote(store: &dyn Store) {
     assert_eq!(writer.workspace("w").await.unwrap().unwrap().no, ws);
     for n in 1..=3 {
         let rows = [(record("a"), Some(row(n))), (record(&format!("b{n}")), Some(row(n)))];
-        writer.write(ws, &flush(rows, vec![change(n, 1, n)]), &head(n)).await.unwrap();
+        writer.write(ws, &batch(rows, vec![change(n, 1, n)]), &head(n)).await.unwrap();
         assert_eq!(row_of(&mut *writer, ws, record("a")).await, Some(row(n)));
         assert_eq!(writer.head(ws).await.unwrap(), Some(head(n)));
         assert_eq!(writer.count(ws, &Prefix::Records).await.unwrap(), n + 1);
@@ -60,7 +60,7 @@ pub async fn a_dropped_writer_undoes_everything(store: &dyn Store) {
         let lost =
             if sent { Some(writer.create_workspace("lost", "L", 1, &head(0)).await.unwrap()) } else { None };
         writer
-            .write(ws, &flush([(record("a"), Some(row(1)))], vec![change(1, 1, 1)]), &head(1))
+            .write(ws, &batch([(record("a"), Some(row(1)))], vec![change(1, 1, 1)]), &head(1))
             .await
             .unwrap();
         if let Some(lost) = lost {
@@ -77,7 +77,7 @@ pub async fn a_dropped_writer_undoes_everything(store: &dyn Store) {
         assert_eq!(reader.change_of(ws, 1, 1).await.unwrap(), None);
     }
     // Neither the position nor the operation is taken.
-    write(store, ws, &flush([], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
+    write(store, ws, &batch([], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
 }
 
 /// A second writer waits until the first is done, in whichever way, and then reads the newest state in everything it
@@ -128,14 +128,14 @@ pub async fn a_failed_transaction_keeps_nothing(store: &dyn Store) {
 /// A failure concerns one transaction only.
 pub async fn a_writer_goes_on_after_one_that_failed(store: &dyn Store) {
     let ws = workspace(store, "w").await;
-    write(store, ws, &flush([], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
+    write(store, ws, &batch([], vec![change(1, 1, 1)]), &head(1)).await.unwrap();
     for _ in 0..3 {
-        write(store, ws, &flush([(record("a"), Some(row(1)))], vec![change(1, 1, 1)]), &head(1))
+        write(store, ws, &batch([(record("a"), Some(row(1)))], vec![change(1, 1, 1)]), &head(1))
             .await
             .unwrap_err();
         drop(store.writer().await.unwrap());
     }
-    write(store, ws, &flush([(record("b"), Some(row(1)))], vec![change(2, 1, 2)]), &head(2)).await.unwrap();
+    write(store, ws, &batch([(record("b"), Some(row(1)))], vec![change(2, 1, 2)]), &head(2)).await.unwrap();
     let (keys, _) = page(store, ws, &Prefix::Records, None, 9, Order::Ascending).await;
     assert_eq!(keys, [record("b")]);
 }
@@ -166,8 +166,8 @@ pub async fn a_cancelled_commit_is_whole_or_nothing(store: &dyn Store) {
         let attempt_of = |writer: Box<dyn StoreWriter>| async move {
             let mut writer = writer;
             let rows = (0..size).map(|n| (record(&n.to_string()), Some(Arc::new(row(seq + 1))))).collect();
-            let flush = Flush { rows, changes: vec![Arc::new(change(seq + 1, 1, seq + 1))] };
-            writer.write(ws, &flush, &head(seq + 1)).await?;
+            let batch = WriteBatch { rows, changes: vec![Arc::new(change(seq + 1, 1, seq + 1))] };
+            writer.write(ws, &batch, &head(seq + 1)).await?;
             if attempt % 2 == 0 {
                 writer.head(ws).await?;
             }

@@ -39,13 +39,16 @@ pub async fn a_workspace_id_is_given_once(store: &dyn Store) {
     assert_eq!(reader.workspaces(None, 10).await.unwrap().len(), 1);
 }
 
-/// A transaction with a flush for a workspace that is not there stores nothing and makes no head.
+/// A transaction with a batch for a workspace that is not there stores nothing and makes no head.
 pub async fn writing_to_an_absent_workspace_fails(store: &dyn Store) {
     let ws = workspace(store, "w").await;
     for others in [0, 1, 300] {
         let mut writer = store.writer().await.unwrap();
         let rows = (0..others).map(|n| (record(&n.to_string()), Some(Arc::new(row(n))))).collect();
-        writer.write(ws, &Flush { rows, changes: vec![Arc::new(change(1, 1, 1))] }, &head(1)).await.unwrap();
+        writer
+            .write(ws, &WriteBatch { rows, changes: vec![Arc::new(change(1, 1, 1))] }, &head(1))
+            .await
+            .unwrap();
         let absent = put([(record("a"), 1)]);
         let result = match writer.write(ws + 1, &absent, &head(1)).await {
             Ok(()) => writer.commit().await,
@@ -75,7 +78,7 @@ pub async fn a_head_comes_back_with_all_its_bits(store: &dyn Store) {
         writer.commit().await.unwrap();
         assert_eq!(reader(store).await.head(ws).await.unwrap(), Some(*made));
         for moved in &heads {
-            write(store, ws, &Flush::default(), moved).await.unwrap();
+            write(store, ws, &WriteBatch::default(), moved).await.unwrap();
             assert_eq!(reader(store).await.head(ws).await.unwrap(), Some(*moved));
         }
     }

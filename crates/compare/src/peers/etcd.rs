@@ -20,9 +20,9 @@ mod pb {
 const PREFIX: &str = "compare/";
 const PREFIX_END: &str = "compare0";
 /// How long a server that starts may take for an answer before it is asked anew.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a watch may take to begin.
-const WATCH_WITHIN: Duration = Duration::from_secs(30);
+const WATCH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Digits in which a value tells, at its front, when its write was due.
 const DUE_DIGITS: usize = 20;
 
@@ -35,7 +35,7 @@ pub(crate) async fn answers(url: &str) -> Result<(), String> {
         pb::kv_client::KvClient::new(channel).put(put).await.map_err(|status| status.to_string())?;
         Ok(())
     };
-    tokio::time::timeout(ANSWER_WITHIN, asking).await.map_err(|_| "no answer".to_owned())?
+    tokio::time::timeout(ANSWER_TIMEOUT, asking).await.map_err(|_| "no answer".to_owned())?
 }
 
 /// Writes to keys of its own in turn, one Put at a time.
@@ -118,7 +118,7 @@ impl Watcher {
                 other => Err(format!("the watch did not begin: {other:?}")),
             }
         };
-        tokio::time::timeout(WATCH_WITHIN, opening)
+        tokio::time::timeout(WATCH_TIMEOUT, opening)
             .await
             .map_err(|_| "the watch did not begin in time".to_owned())?
     }

@@ -24,7 +24,7 @@ use crate::servers::{Programs, Server, target_args};
 use crate::turns::{Turn, order};
 
 /// A change that has not reached everybody by then is a failure.
-const SERVED_WITHIN: Duration = Duration::from_secs(30);
+const SERVED_TIMEOUT: Duration = Duration::from_secs(30);
 /// Watches that are opened at once, as in Syncline's load.
 const OPENING_MAX: usize = 64;
 /// Of Syncline against etcd.
@@ -182,7 +182,7 @@ async fn changes(
                     Some(Ok(Err(error))) => error,
                     _ => "a watcher ended".to_owned(),
                 }),
-                () = tokio::time::sleep(SERVED_WITHIN) => {
+                () = tokio::time::sleep(SERVED_TIMEOUT) => {
                     let served = round.served.load(Ordering::SeqCst);
                     Some(format!("only {served} of {} watchers have the change", round.all))
                 }

@@ -28,7 +28,7 @@ const WRITERS: u32 = 64;
 /// Watchers of etcd: one timed, one that only follows.
 const WATCHERS: usize = 2;
 /// After the last write everybody must have everything within this.
-const DRAIN_WITHIN: Duration = Duration::from_secs(60);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(programs: &Programs, disk: &Disk, plan: &Plan) -> Result<Vec<Line>, CompareError> {
     let Some((program, _)) = &programs.etcd else { return Ok(Vec::new()) };
@@ -116,12 +116,12 @@ async fn watch(server: &Server, plan: &Plan) -> Result<Turn, CompareError> {
 }
 
 async fn within(mut task: JoinHandle<Result<Latencies, String>>) -> Result<Latencies, String> {
-    match tokio::time::timeout(DRAIN_WITHIN, &mut task).await {
+    match tokio::time::timeout(DRAIN_TIMEOUT, &mut task).await {
         Ok(Ok(followed)) => followed,
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => {
             task.abort();
-            Err(format!("a watcher did not get everything within {} s", DRAIN_WITHIN.as_secs()))
+            Err(format!("a watcher did not get everything within {} s", DRAIN_TIMEOUT.as_secs()))
         }
     }
 }

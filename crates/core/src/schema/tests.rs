@@ -227,7 +227,7 @@ fn updates_keep_their_promises() {
 
 #[test]
 fn the_random_cases_meet() {
-    let outcomes: Vec<_> = (0..SEEDS).map(|seed| case(seed)).map(|(s, u)| s.updated(&u)).collect();
+    let outcomes: Vec<_> = (0..SEEDS).map(case).map(|(s, u)| s.updated(&u)).collect();
     let refused = outcomes.iter().filter(|o| o.is_err()).count();
     let idle = outcomes.iter().flatten().filter(|u| u.differences.is_empty()).count();
     let policies = outcomes.iter().flatten().flat_map(|u| &u.differences);

@@ -13,7 +13,7 @@ use crate::ids::{Dot, ReplicaId};
 use crate::limits::{AFTER_REQUESTS_MAX, REQUEST_ID_MS};
 use crate::operation::{CausalContext, Identity, Knowledge, Operation, Outcome, Receipt, Rejection, WaitOn};
 use crate::refusal::Refusal;
-use crate::state::{Key, ReplicaRow, RequestRow, Row, Step, Stop, Transaction, read};
+use crate::state::{Attempt, Interrupt, Key, ReplicaRow, RequestRow, Row, Transaction, read};
 use crate::unknown::Unknown;
 
 /// An operation's receipt, with what others may have waited for.
@@ -34,7 +34,7 @@ pub(super) fn submit(
     operation: &Operation,
     request_hash: Option<Hash>,
     env: Environment,
-) -> Step<Receipt> {
+) -> Attempt<Receipt> {
     let Admitted { receipt, awaited } = admit(tx, operation, request_hash, env)?;
     if !awaited.is_empty() {
         hold::release(tx, awaited, env)?;
@@ -49,7 +49,7 @@ pub(super) fn admit(
     operation: &Operation,
     request_hash: Option<Hash>,
     env: Environment,
-) -> Step<Admitted> {
+) -> Attempt<Admitted> {
     let hash = operation.content_hash();
     let known_by = request_hash.unwrap_or(hash);
     if let Some(refusal) = foreign_context(tx, operation) {
@@ -75,7 +75,7 @@ pub(super) fn settled_before(
     operation: &Operation,
     hash: Hash,
     env: Environment,
-) -> Step<Option<Receipt>> {
+) -> Attempt<Option<Receipt>> {
     match &operation.identity {
         Identity::Dot(dot) => {
             let last = last_settled(tx, dot.replica)?;
@@ -100,7 +100,7 @@ fn accepted_request<'t>(
     tx: &'t Transaction<'_>,
     id: &Arc<str>,
     env: Environment,
-) -> Step<Option<&'t RequestRow>> {
+) -> Attempt<Option<&'t RequestRow>> {
     let known = read(tx.row(&Key::Request(id.clone()))?, |row| match row {
         Row::Request(request) => Some(request),
         _ => None,
@@ -119,7 +119,7 @@ fn foreign_context(tx: &Transaction<'_>, operation: &Operation) -> Option<Refusa
 }
 
 /// A context whose base is another position than the one its author saw: what it knew is gone.
-fn rewound(tx: &Transaction<'_>, operation: &Operation) -> Step<Option<Refusal>> {
+fn rewound(tx: &Transaction<'_>, operation: &Operation) -> Attempt<Option<Refusal>> {
     let Knowledge::Context(context) = &operation.knowledge else { return Ok(None) };
     let Some(known) = context.base_chain else { return Ok(None) };
     let base_seq = context.base_seq;
@@ -127,7 +127,7 @@ fn rewound(tx: &Transaction<'_>, operation: &Operation) -> Step<Option<Refusal>>
     Ok(gone.then_some(Refusal::HistoryRewound { base_seq }))
 }
 
-pub(super) fn expected_counter(tx: &Transaction<'_>, operation: &Operation) -> Step<Counter> {
+pub(super) fn expected_counter(tx: &Transaction<'_>, operation: &Operation) -> Attempt<Counter> {
     match &operation.identity {
         Identity::Dot(dot) => Ok(last_settled(tx, dot.replica)? + 1),
         Identity::Request(_) => Ok(0),
@@ -140,7 +140,7 @@ fn admit_dot(
     dot: Dot,
     hash: Hash,
     env: Environment,
-) -> Step<Admitted> {
+) -> Attempt<Admitted> {
     let last = last_settled(tx, dot.replica)?;
     if dot.counter == 0 || dot.replica.is_nil() {
         let detail = "counters start from 1, and the nil replica is the server's own".to_owned();
@@ -169,7 +169,7 @@ fn duplicate(
     dot: Dot,
     hash: Hash,
     last: Counter,
-) -> Step<Receipt> {
+) -> Attempt<Receipt> {
     let (content, outcome) = stored_outcome(tx, dot)?;
     // An abandoned counter has no content of its own: what was meant to have it may still arrive.
     let abandoned = matches!(&outcome, Outcome::Rejected(r) if r.refusal == Refusal::Abandoned);
@@ -198,7 +198,7 @@ impl SettledContent {
 }
 
 /// The outcome of a settled operation, with its content.
-pub(super) fn stored_outcome(tx: &Transaction<'_>, dot: Dot) -> Step<(SettledContent, Outcome)> {
+pub(super) fn stored_outcome(tx: &Transaction<'_>, dot: Dot) -> Attempt<(SettledContent, Outcome)> {
     let replica_no = tx.replica_no(dot.replica)?.unwrap_or(SERVER_REPLICA_NO);
     let rejection = read(tx.row(&Key::Rejection(replica_no, dot.counter))?, |row| match row {
         Row::Rejection(rejection) => Some(rejection),
@@ -221,7 +221,7 @@ fn admit_request(
     id: &Arc<str>,
     (hash, request_hash): (Hash, Hash),
     env: Environment,
-) -> Step<Admitted> {
+) -> Attempt<Admitted> {
     if let Some(refusal) = cannot_wait(tx, operation)? {
         return Ok(not_settled(operation, refusal, 0).into());
     }
@@ -234,13 +234,13 @@ fn admit_request(
     let request =
         RequestRow { operation_hash: request_hash, counter, expires_at_ms: env.now_ms + REQUEST_ID_MS };
     tx.put(Key::Request(id.clone()), Row::Request(request));
-    tx.keep();
+    tx.savepoint();
     let awaited = settled.awaited(dot);
     Ok(Admitted { receipt: receipt(operation, Some(dot), settled.outcome), awaited })
 }
 
 /// An operation with a request id has no counter to be held under: what it needs must be there.
-fn cannot_wait(tx: &Transaction<'_>, operation: &Operation) -> Step<Option<Refusal>> {
+fn cannot_wait(tx: &Transaction<'_>, operation: &Operation) -> Attempt<Option<Refusal>> {
     let extras = match &operation.knowledge {
         Knowledge::Context(context) => !context.extras.is_empty(),
         Knowledge::Latest => false,
@@ -259,7 +259,7 @@ fn cannot_wait(tx: &Transaction<'_>, operation: &Operation) -> Step<Option<Refus
 }
 
 /// A replica's last settled counter; 0 before its first.
-pub(super) fn last_settled(tx: &Transaction<'_>, replica: ReplicaId) -> Step<Counter> {
+pub(super) fn last_settled(tx: &Transaction<'_>, replica: ReplicaId) -> Attempt<Counter> {
     Ok(tx.replica(replica)?.map_or(0, |r| r.last_settled))
 }
 
@@ -269,7 +269,7 @@ pub(super) fn author_of(
     operation: &Operation,
     dot: Dot,
     env: Environment,
-) -> Step<(Author, CausalContext)> {
+) -> Attempt<(Author, CausalContext)> {
     let replica = replica_row(tx, dot.replica)?;
     let context = match &operation.knowledge {
         Knowledge::Context(context) => context.clone().without_chain(),
@@ -297,8 +297,8 @@ fn own_requests(
     operation: &Operation,
     base_seq: Seq,
     env: Environment,
-) -> Step<Vec<Counter>> {
-    let refuse = |detail: String| Err(Stop::Refused(Refusal::InvalidContext { detail }));
+) -> Attempt<Vec<Counter>> {
+    let refuse = |detail: String| Err(Interrupt::Refused(Refusal::InvalidContext { detail }));
     if operation.after_requests.is_empty() {
         return Ok(Vec::new());
     }
@@ -331,7 +331,7 @@ fn own_requests(
 }
 
 /// A replica's row; a new replica gets the next number.
-pub(super) fn replica_row(tx: &mut Transaction<'_>, id: ReplicaId) -> Step<ReplicaRow> {
+pub(super) fn replica_row(tx: &mut Transaction<'_>, id: ReplicaId) -> Attempt<ReplicaRow> {
     if let Some(row) = tx.replica(id)? {
         return Ok(row.clone());
     }

@@ -15,7 +15,7 @@ use crate::ids::ConflictId;
 use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
 use crate::schema::{Field, FieldKind, OnClash, OnDominate};
-use crate::state::{ScopeRow, Step};
+use crate::state::{Attempt, ScopeRow};
 use crate::value::Value;
 
 /// A writer that takes part in a clash.
@@ -42,7 +42,7 @@ pub(super) struct Clash {
 
 impl Settling<'_, '_> {
     /// Records what a write of a register, counter base or to-one link means for the conflict of its place.
-    pub(super) fn record_clash(&mut self, mutation: &RecordMutation, clash: Clash) -> Step<()> {
+    pub(super) fn record_clash(&mut self, mutation: &RecordMutation, clash: Clash) -> Attempt<()> {
         let pairs = self.new_pairs(&clash.scope, &clash.against);
         let resolves = self.resolved_conflict(mutation, &clash.scope)?;
         let places = self.tx.scope(&clash.scope)?;
@@ -74,7 +74,7 @@ impl Settling<'_, '_> {
         &self,
         mutation: &RecordMutation,
         scope: &Scope,
-    ) -> Step<Option<ConflictId>> {
+    ) -> Attempt<Option<ConflictId>> {
         let Some(id) = mutation.resolves else { return Ok(None) };
         match self.tx.conflict(id)? {
             Some(conflict) if conflict.scope == *scope => Ok(Some(id)),
@@ -82,7 +82,7 @@ impl Settling<'_, '_> {
         }
     }
 
-    pub(super) fn live_conflict(&self, id: ConflictId) -> Step<Conflict> {
+    pub(super) fn live_conflict(&self, id: ConflictId) -> Attempt<Conflict> {
         match self.tx.conflict(id)? {
             Some(conflict) => Ok(conflict.clone()),
             None => Err(Refusal::Inconsistent { detail: format!("live conflict {id} is missing") }.into()),
@@ -118,7 +118,7 @@ impl Settling<'_, '_> {
         clash: Clash,
         pairs: Vec<Contender>,
         (places, resolves): (ScopeRow, Option<ConflictId>),
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         if clash.against.is_empty() {
             return Ok(());
         }
@@ -151,7 +151,7 @@ impl Settling<'_, '_> {
     }
 
     /// A new conflict follows the last one of its place if its author had not seen that one close.
-    pub(super) fn parent_of(&self, places: ScopeRow) -> Step<Option<ConflictId>> {
+    pub(super) fn parent_of(&self, places: ScopeRow) -> Attempt<Option<ConflictId>> {
         let Some(last) = places.last else { return Ok(None) };
         let closed_seq = self.tx.conflict(last)?.and_then(|c| c.closing).map(|c| c.seq);
         Ok(closed_seq.filter(|seq| *seq > self.author.base_seq).map(|_| last))
@@ -164,7 +164,7 @@ impl Settling<'_, '_> {
         mut conflict: Conflict,
         clash: Clash,
         pairs: Vec<Contender>,
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         let unseen = self.unseen(mutation, &conflict);
         if unseen.is_empty() {
             let id = conflict.id;
@@ -189,7 +189,7 @@ impl Settling<'_, '_> {
         mutation: &RecordMutation,
         mut conflict: Conflict,
         clash: Clash,
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         if clash.spec.on_dominate == OnDominate::Supersede
             && clash.against.is_empty()
             && self.unseen(mutation, &conflict).is_empty()
@@ -228,7 +228,7 @@ impl Settling<'_, '_> {
     }
 
     /// Heads the newcomer clashes with belong to the alternatives, whatever the conflict was about so far.
-    fn add_heads(&self, conflict: &mut Conflict, clash: &Clash) -> Step<()> {
+    fn add_heads(&self, conflict: &mut Conflict, clash: &Clash) -> Attempt<()> {
         for other in &clash.against {
             if !conflict.alternatives.iter().any(|a| a.stamp == other.stamp) {
                 conflict.alternatives.push(self.alternative_of(other, &clash.scope)?);
@@ -238,7 +238,7 @@ impl Settling<'_, '_> {
     }
 
     /// Saves a changed conflict; where all its values have become equal, it is over.
-    fn save_or_converge(&mut self, conflict: Conflict, detail: &str) -> Step<()> {
+    fn save_or_converge(&mut self, conflict: Conflict, detail: &str) -> Attempt<()> {
         let mut values = conflict.alternatives.iter().map(|a| a.value.as_ref());
         let first = values.next().flatten();
         let equals_first = |value: Option<&Value>| match (first, value) {

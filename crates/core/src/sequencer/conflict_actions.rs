@@ -11,11 +11,11 @@ use crate::ids::{ConflictId, RecordId};
 use crate::limits::DEFER_MS_MAX;
 use crate::operation::{ConflictAction, ConflictMutation};
 use crate::refusal::Refusal;
-use crate::state::{Existence, Key, Prefix, Row, Step};
+use crate::state::{Attempt, Existence, Key, Prefix, Row};
 
 impl Settling<'_, '_> {
     /// Applies an action on a conflict.
-    pub(super) fn act_on_conflict(&mut self, mutation: &ConflictMutation) -> Step<()> {
+    pub(super) fn act_on_conflict(&mut self, mutation: &ConflictMutation) -> Attempt<()> {
         let ConflictMutation { conflict, action } = mutation;
         match action {
             ConflictAction::Defer { revision, remind_at_ms } => {
@@ -27,14 +27,14 @@ impl Settling<'_, '_> {
         }
     }
 
-    fn conflict_for_action(&self, id: ConflictId) -> Step<Conflict> {
+    fn conflict_for_action(&self, id: ConflictId) -> Attempt<Conflict> {
         match self.tx.conflict(id)? {
             Some(conflict) => Ok(conflict.clone()),
             None => Err(Refusal::ConflictNotFound { conflict: id }.into()),
         }
     }
 
-    fn live_for_action(&self, id: ConflictId) -> Step<Conflict> {
+    fn live_for_action(&self, id: ConflictId) -> Attempt<Conflict> {
         let conflict = self.conflict_for_action(id)?;
         if conflict.status.is_live() {
             return Ok(conflict);
@@ -42,7 +42,7 @@ impl Settling<'_, '_> {
         Err(Refusal::ConflictNotLive { conflict: id, status: conflict.status }.into())
     }
 
-    fn defer(&mut self, id: ConflictId, revision: u64, remind_at_ms: i64) -> Step<()> {
+    fn defer(&mut self, id: ConflictId, revision: u64, remind_at_ms: i64) -> Attempt<()> {
         let mut conflict = self.live_for_action(id)?;
         if conflict.revision != revision {
             return Err(Refusal::ConflictChanged { conflict: id, revision: conflict.revision }.into());
@@ -63,7 +63,7 @@ impl Settling<'_, '_> {
 
     /// The server's own action when a deferral runs out. A conflict that closed or was deferred anew in the
     /// meantime is left alone.
-    fn remind(&mut self, id: ConflictId) -> Step<()> {
+    fn remind(&mut self, id: ConflictId) -> Attempt<()> {
         let mut conflict = self.live_for_action(id)?;
         let Some(due) = conflict.remind_at_ms.filter(|at| *at <= self.now_ms) else {
             return Err(Refusal::ConflictChanged { conflict: id, revision: conflict.revision }.into());
@@ -76,7 +76,7 @@ impl Settling<'_, '_> {
         self.save(conflict, ConflictEventKind::Reminded, "its reminder fired")
     }
 
-    fn assign(&mut self, id: ConflictId, assignee: Option<&Arc<str>>) -> Step<()> {
+    fn assign(&mut self, id: ConflictId, assignee: Option<&Arc<str>>) -> Attempt<()> {
         let mut conflict = self.live_for_action(id)?;
         conflict.assignee = assignee.cloned().unwrap_or_default();
         let detail = if assignee.is_none() { "given back" } else { "given to somebody" };
@@ -85,7 +85,7 @@ impl Settling<'_, '_> {
 
     /// Opens again what closed only because the record was deleted: fields whose values still differ, and links
     /// whose other end is still there.
-    pub(super) fn reopen_with_record(&mut self, record: &RecordId) -> Step<()> {
+    pub(super) fn reopen_with_record(&mut self, record: &RecordId) -> Attempt<()> {
         for key in self.tx.keys(&Prefix::ScopesOf(record.clone()))? {
             let Key::Scope(scope) = key else { continue };
             let other_end_is_there = match &scope.part {
@@ -107,7 +107,7 @@ impl Settling<'_, '_> {
         Ok(())
     }
 
-    fn reopen(&mut self, id: ConflictId) -> Step<()> {
+    fn reopen(&mut self, id: ConflictId) -> Attempt<()> {
         let mut conflict = self.conflict_for_action(id)?;
         if conflict.status.is_live() {
             return Err(Refusal::ConflictLive { conflict: id }.into());

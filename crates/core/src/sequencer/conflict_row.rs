@@ -10,7 +10,7 @@ use crate::conflict::{
 use crate::ids::{ConflictId, FieldId, RecordId};
 use crate::operation::{Mutation, RecordMutation};
 use crate::schema::Provisional;
-use crate::state::{FieldValue, Key, Prefix, Row, ScopeRow, Step};
+use crate::state::{Attempt, FieldValue, Key, Prefix, Row, ScopeRow};
 use crate::unknown::Unknown;
 use crate::value::Value;
 
@@ -24,7 +24,7 @@ impl Settling<'_, '_> {
         alternatives: Vec<Alternative>,
         parent: Option<ConflictId>,
         (base, base_exact): (Option<Value>, bool),
-    ) -> Step<Conflict> {
+    ) -> Attempt<Conflict> {
         let id = ConflictId { opened_seq: self.stamp.seq, index: self.next_conflict };
         self.next_conflict += 1;
         // Not the mutation's: a delete clashes with links that other records hold.
@@ -54,7 +54,7 @@ impl Settling<'_, '_> {
     }
 
     /// Ends a conflict.
-    pub(super) fn close(&mut self, mut conflict: Conflict, reason: CloseReason) -> Step<()> {
+    pub(super) fn close(&mut self, mut conflict: Conflict, reason: CloseReason) -> Attempt<()> {
         conflict.status = reason.status();
         conflict.closing = Some(Closing { seq: self.stamp.seq, at_ms: self.now_ms, reason });
         if let Some(at) = conflict.remind_at_ms.take() {
@@ -69,7 +69,7 @@ impl Settling<'_, '_> {
         mut conflict: Conflict,
         event: ConflictEventKind,
         detail: &str,
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         conflict.revision += 1;
         conflict.events.push(ConflictEvent {
             kind: event,
@@ -127,7 +127,7 @@ impl Settling<'_, '_> {
     }
 
     /// The side of an operation that had its place before.
-    pub(super) fn alternative_of(&self, other: &Contender, scope: &Scope) -> Step<Alternative> {
+    pub(super) fn alternative_of(&self, other: &Contender, scope: &Scope) -> Attempt<Alternative> {
         let change = self.tx.change(other.stamp.seq)?;
         // Of the two sides of a link, the one that offers nothing deleted its end.
         let mutation = mutation_on(&change, scope, other.value.is_none());
@@ -151,7 +151,7 @@ impl Settling<'_, '_> {
     }
 
     /// The record's fields as people read them.
-    fn record_for_people(&self, record: &RecordId) -> Step<Vec<(FieldId, Value)>> {
+    fn record_for_people(&self, record: &RecordId) -> Attempt<Vec<(FieldId, Value)>> {
         let mut fields = Vec::new();
         for key in self.tx.keys(&Prefix::FieldsOf(record.clone()))? {
             let Key::Field(_, field) = key else { continue };

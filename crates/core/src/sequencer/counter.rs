@@ -11,7 +11,7 @@ use crate::ids::FieldId;
 use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
 use crate::schema::FieldKind;
-use crate::state::{CounterHead, FieldRow, FieldValue, Step};
+use crate::state::{Attempt, CounterHead, FieldRow, FieldValue};
 use crate::unknown::Unknown;
 use crate::value::Value;
 
@@ -32,7 +32,7 @@ pub fn counter_value(heads: &[CounterHead]) -> Option<i64> {
 
 impl Settling<'_, '_> {
     /// Adds to a counter.
-    pub(super) fn increment(&mut self, mutation: &RecordMutation, field: &FieldId, by: i64) -> Step<()> {
+    pub(super) fn increment(&mut self, mutation: &RecordMutation, field: &FieldId, by: i64) -> Attempt<()> {
         self.field_spec(mutation, field, &[FieldKind::Counter])?;
         self.touch_record(mutation)?;
         let row = self.field_row(&mutation.record, field, FieldKind::Counter)?;
@@ -54,7 +54,7 @@ impl Settling<'_, '_> {
         mutation: &RecordMutation,
         field: &FieldId,
         value: i64,
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         let spec = self.field_spec(mutation, field, &[FieldKind::Counter])?;
         self.touch_record(mutation)?;
         let row = self.field_row(&mutation.record, field, FieldKind::Counter)?;

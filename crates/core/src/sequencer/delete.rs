@@ -10,12 +10,12 @@ use crate::fault;
 use crate::ids::{ConflictId, FieldId, RecordId};
 use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
-use crate::state::{Existence, ExistenceHead, FieldValue, Key, Prefix, RecordRow, Step};
+use crate::state::{Attempt, Existence, ExistenceHead, FieldValue, Key, Prefix, RecordRow};
 use crate::value::Value;
 
 impl Settling<'_, '_> {
     /// Deletes the record, unless somebody edited or linked to it concurrently.
-    pub(super) fn delete(&mut self, mutation: &RecordMutation) -> Step<()> {
+    pub(super) fn delete(&mut self, mutation: &RecordMutation) -> Attempt<()> {
         let row = self.record_of(mutation)?;
         self.check_resolves_by_delete(mutation)?;
         let (known, unknown): (Vec<_>, Vec<_>) =
@@ -60,7 +60,7 @@ impl Settling<'_, '_> {
         &self,
         mutation: &RecordMutation,
         unknown_heads: &[ExistenceHead],
-    ) -> Step<Vec<Contender>> {
+    ) -> Attempt<Vec<Contender>> {
         if fault!(DeleteIgnoresEdits) {
             return Ok(Vec::new());
         }
@@ -77,7 +77,7 @@ impl Settling<'_, '_> {
     }
 
     /// Links to the record that a delete did not know, by link.
-    fn links_unknown_to_delete(&self, mutation: &RecordMutation) -> Step<Vec<(Scope, Vec<Contender>)>> {
+    fn links_unknown_to_delete(&self, mutation: &RecordMutation) -> Attempt<Vec<(Scope, Vec<Contender>)>> {
         let target = &mutation.record;
         let mut links = Vec::new();
         if fault!(DeleteIgnoresLinks) {
@@ -102,7 +102,7 @@ impl Settling<'_, '_> {
     }
 
     /// The writers that hold a link in place and that the author did not know, oldest first.
-    fn unknown_links(&self, source: &RecordId, field: &FieldId, target: &RecordId) -> Step<Vec<Stamp>> {
+    fn unknown_links(&self, source: &RecordId, field: &FieldId, target: &RecordId) -> Attempt<Vec<Stamp>> {
         let value = Value::String(target.clone());
         let mut stamps: Vec<Stamp> = match self.tx.field(source, field)?.map(|row| &row.value) {
             Some(FieldValue::ToOne(heads)) => {
@@ -122,19 +122,19 @@ impl Settling<'_, '_> {
     }
 
     /// A delete may name the edit-delete conflict of its record, or a relationship conflict about it.
-    fn check_resolves_by_delete(&self, mutation: &RecordMutation) -> Step<()> {
+    fn check_resolves_by_delete(&self, mutation: &RecordMutation) -> Attempt<()> {
         let Some(id) = mutation.resolves else { return Ok(()) };
         let fits = self.tx.conflict(id)?.is_some_and(|c| is_about_existence(&c.scope, &mutation.record));
         if fits { Ok(()) } else { Err(Refusal::ConflictNotFound { conflict: id }.into()) }
     }
 
     /// Whether a conflict is named and still to be decided.
-    fn is_live(&self, named: Option<ConflictId>) -> Step<bool> {
+    fn is_live(&self, named: Option<ConflictId>) -> Attempt<bool> {
         let Some(id) = named else { return Ok(false) };
         Ok(self.tx.conflict(id)?.is_some_and(|c| c.status.is_live()))
     }
 
-    fn note_remaining(&mut self, mutation: &RecordMutation) -> Step<()> {
+    fn note_remaining(&mut self, mutation: &RecordMutation) -> Attempt<()> {
         let Some(id) = mutation.resolves else { return Ok(()) };
         let conflict = self.live_conflict(id)?;
         if conflict.status.is_live() {
@@ -146,7 +146,7 @@ impl Settling<'_, '_> {
 
     /// The record is gone, and with it the conflicts about it whose sides the author all knew. Another delete of
     /// the same record need not be known: the two agree.
-    fn close_by_delete(&mut self, mutation: &RecordMutation) -> Step<()> {
+    fn close_by_delete(&mut self, mutation: &RecordMutation) -> Attempt<()> {
         for scope in self.scopes_about(mutation)? {
             let Some(live) = self.tx.scope(&scope)?.live else { continue };
             let conflict = self.live_conflict(live)?;
@@ -163,7 +163,7 @@ impl Settling<'_, '_> {
     }
 
     /// The places of conflicts about a record: its own, those of links to it, and that of the conflict named.
-    fn scopes_about(&self, mutation: &RecordMutation) -> Step<Vec<Scope>> {
+    fn scopes_about(&self, mutation: &RecordMutation) -> Attempt<Vec<Scope>> {
         let mut scopes = Vec::new();
         for key in self.tx.keys(&Prefix::ScopesOf(mutation.record.clone()))? {
             let Key::Scope(scope) = key else { continue };

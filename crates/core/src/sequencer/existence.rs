@@ -11,13 +11,13 @@ use crate::fault;
 use crate::ids::{ConflictId, RecordId};
 use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
-use crate::state::{Existence, ExistenceHead, Key, RecordRow, Row, Step};
+use crate::state::{Attempt, Existence, ExistenceHead, Key, RecordRow, Row};
 use crate::unknown::Unknown;
 use crate::value::Value;
 
 impl Settling<'_, '_> {
     /// The record a mutation is about; it must exist, be of the collection, and not be a phantom.
-    pub(super) fn existing_record(&self, id: &RecordId) -> Step<RecordRow> {
+    pub(super) fn existing_record(&self, id: &RecordId) -> Attempt<RecordRow> {
         let row = self.tx.record(id)?.ok_or_else(|| Refusal::RecordNotFound { record: id.clone() })?;
         match row.existence {
             Existence::Phantom(dot) => Err(Refusal::DependencyRejected { dot }.into()),
@@ -25,7 +25,7 @@ impl Settling<'_, '_> {
         }
     }
 
-    pub(super) fn record_of(&self, mutation: &RecordMutation) -> Step<RecordRow> {
+    pub(super) fn record_of(&self, mutation: &RecordMutation) -> Attempt<RecordRow> {
         let row = self.existing_record(&mutation.record)?;
         if row.collection != mutation.collection {
             let (record, collection) = (mutation.record.clone(), row.collection);
@@ -35,7 +35,7 @@ impl Settling<'_, '_> {
     }
 
     /// Every edit of a record comes through here: against a delete its author did not know, it wins.
-    pub(super) fn touch_record(&mut self, mutation: &RecordMutation) -> Step<()> {
+    pub(super) fn touch_record(&mut self, mutation: &RecordMutation) -> Attempt<()> {
         let row = self.record_of(mutation)?;
         let deletes: Vec<Stamp> = row.heads.iter().filter(|h| h.delete).map(|h| h.stamp).collect();
         let unknown: Vec<Stamp> =
@@ -55,7 +55,7 @@ impl Settling<'_, '_> {
     }
 
     /// Creates the record. A concurrent creation of the same id merges with it.
-    pub(super) fn create(&mut self, mutation: &RecordMutation) -> Step<()> {
+    pub(super) fn create(&mut self, mutation: &RecordMutation) -> Attempt<()> {
         self.check_collection(mutation)?;
         let existing = self.tx.record(&mutation.record)?.cloned();
         match existing {
@@ -91,7 +91,7 @@ impl Settling<'_, '_> {
         Ok(())
     }
 
-    fn check_collection(&self, mutation: &RecordMutation) -> Step<()> {
+    fn check_collection(&self, mutation: &RecordMutation) -> Attempt<()> {
         let strict_without =
             self.tx.schema()?.is_some_and(|s| s.strict && !s.collections.contains_key(&mutation.collection));
         if strict_without {
@@ -101,7 +101,7 @@ impl Settling<'_, '_> {
     }
 
     /// Brings a deleted record back, or decides a conflict about its existence for keeping it.
-    pub(super) fn restore(&mut self, mutation: &RecordMutation) -> Step<()> {
+    pub(super) fn restore(&mut self, mutation: &RecordMutation) -> Attempt<()> {
         let row = self.record_of(mutation)?;
         let decides = self.decided_by_restore(mutation)?;
         let (known, unknown): (Vec<_>, Vec<_>) =
@@ -126,7 +126,7 @@ impl Settling<'_, '_> {
     }
 
     /// The live conflict about the record's existence that a restore names, with its place.
-    fn decided_by_restore(&self, mutation: &RecordMutation) -> Step<Option<(ConflictId, Scope)>> {
+    fn decided_by_restore(&self, mutation: &RecordMutation) -> Attempt<Option<(ConflictId, Scope)>> {
         let Some(id) = mutation.resolves else { return Ok(None) };
         match self.tx.conflict(id)? {
             Some(conflict) if is_about_existence(&conflict.scope, &mutation.record) => {
@@ -137,7 +137,7 @@ impl Settling<'_, '_> {
     }
 
     /// A deleted record is there again, and so are the conflicts that ended only because it was deleted.
-    pub(super) fn bring_back(&mut self, record: &RecordId, row: RecordRow) -> Step<()> {
+    pub(super) fn bring_back(&mut self, record: &RecordId, row: RecordRow) -> Attempt<()> {
         let row = RecordRow { existence: Existence::Alive, ..row };
         self.put_existence_of(record, row, EffectKind::RecordRestored);
         self.reopen_with_record(record)
@@ -150,7 +150,7 @@ impl Settling<'_, '_> {
         mutation: &RecordMutation,
         live: ConflictId,
         against: &[Contender],
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         let mut conflict = self.live_conflict(live)?;
         let unseen = self.unseen(mutation, &conflict);
         let knew_opening = self.knew_opening(mutation, &conflict);
@@ -178,7 +178,7 @@ impl Settling<'_, '_> {
         scope: Scope,
         kind: ConflictKind,
         against: Vec<Contender>,
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         let new = self.new_pairs(&scope, &against);
         if new.is_empty() {
             return Ok(());
@@ -210,7 +210,7 @@ impl Settling<'_, '_> {
     }
 
     /// Adds the other sides of a clash about existence, with what they offer, and the pairs.
-    fn add_contenders(&mut self, conflict: &mut Conflict, new: &[Contender]) -> Step<()> {
+    fn add_contenders(&mut self, conflict: &mut Conflict, new: &[Contender]) -> Attempt<()> {
         for other in new {
             if !conflict.alternatives.iter().any(|a| a.stamp == other.stamp) {
                 let mut alternative = self.alternative_of(other, &conflict.scope)?;
@@ -229,7 +229,7 @@ impl Settling<'_, '_> {
         own_value(mutation)
     }
 
-    fn offered_by(&self, seq: Seq, record: &RecordId) -> Step<Option<Value>> {
+    fn offered_by(&self, seq: Seq, record: &RecordId) -> Attempt<Option<Value>> {
         let change = self.tx.change(seq)?;
         let effect = change.effects.iter().find(|e| e.record == *record && e.field.is_some());
         Ok(effect.and_then(|e| change.mutation_of(e)).and_then(own_value))

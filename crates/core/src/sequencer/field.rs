@@ -10,7 +10,7 @@ use crate::limits::CHAIN_STEPS_MAX;
 use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
 use crate::schema::{Field, FieldKind, SchemaUpdate};
-use crate::state::{FieldRow, FieldValue, Key, Row, Step};
+use crate::state::{Attempt, FieldRow, FieldValue, Key, Row};
 use crate::unknown::Unknown;
 
 impl Settling<'_, '_> {
@@ -20,7 +20,7 @@ impl Settling<'_, '_> {
         mutation: &RecordMutation,
         field: &FieldId,
         fits: &[FieldKind],
-    ) -> Step<Field> {
+    ) -> Attempt<Field> {
         let schema = self.tx.schema()?;
         let collection = &mutation.collection;
         let strict = schema.is_some_and(|s| s.strict);
@@ -43,7 +43,7 @@ impl Settling<'_, '_> {
         Ok(Field::of(*kind))
     }
 
-    fn undeclared_field(&self, collection: &CollectionId, field: &FieldId) -> Step<Refusal> {
+    fn undeclared_field(&self, collection: &CollectionId, field: &FieldId) -> Attempt<Refusal> {
         let known = self.tx.schema()?.is_some_and(|s| s.collections.contains_key(collection));
         Ok(if known {
             Refusal::UndeclaredField { collection: collection.clone(), field: field.clone() }
@@ -52,7 +52,7 @@ impl Settling<'_, '_> {
         })
     }
 
-    fn derive_field(&mut self, collection: &CollectionId, field: &FieldId, kind: FieldKind) -> Step<()> {
+    fn derive_field(&mut self, collection: &CollectionId, field: &FieldId, kind: FieldKind) -> Attempt<()> {
         let schema = self.tx.schema()?.cloned().unwrap_or_default();
         let update = SchemaUpdate::declaring(collection.clone(), field.clone(), kind);
         let updated = schema.updated(&update).map_err(|error| Refusal::InvalidOperation {
@@ -64,7 +64,7 @@ impl Settling<'_, '_> {
     }
 
     /// A field's row, or that of a field nobody wrote.
-    pub fn field_row(&mut self, record: &RecordId, field: &FieldId, kind: FieldKind) -> Step<FieldRow> {
+    pub fn field_row(&mut self, record: &RecordId, field: &FieldId, kind: FieldKind) -> Attempt<FieldRow> {
         match self.tx.field(record, field)? {
             Some(row) => Ok(row.clone()),
             None => {
@@ -97,7 +97,7 @@ impl Settling<'_, '_> {
         field: &FieldId,
         last_seq: Seq,
         mutation: &RecordMutation,
-    ) -> Step<Vec<Arc<Change>>> {
+    ) -> Attempt<Vec<Arc<Change>>> {
         let base = self.base_for(mutation);
         let mut unknown = Vec::new();
         let mut seq = last_seq;

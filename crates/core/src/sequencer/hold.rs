@@ -5,7 +5,7 @@
 
 use super::Environment;
 use super::admit::last_settled;
-use super::prefetch::needs_of;
+use super::prefetch::prefetch_keys;
 use super::settle::settle;
 use crate::fault;
 use crate::hash::Hash;
@@ -16,11 +16,11 @@ use crate::limits::{
 };
 use crate::operation::{Action, Identity, Knowledge, Mutation, Operation, Outcome, WaitOn};
 use crate::refusal::Refusal;
-use crate::state::{Existence, HeldRow, HoldUsage, Key, Prefix, Row, Step, Transaction, read};
+use crate::state::{Attempt, Existence, HeldRow, HoldUsage, Key, Prefix, Row, Transaction, read};
 use crate::unknown::Unknown;
 
 /// A held operation.
-pub(super) fn held<'t>(tx: &'t Transaction<'_>, dot: Dot) -> Step<Option<&'t HeldRow>> {
+pub(super) fn held<'t>(tx: &'t Transaction<'_>, dot: Dot) -> Attempt<Option<&'t HeldRow>> {
     if usage(tx, None)?.count == 0 {
         return Ok(None);
     }
@@ -31,7 +31,11 @@ pub(super) fn held<'t>(tx: &'t Transaction<'_>, dot: Dot) -> Step<Option<&'t Hel
 }
 
 /// The first thing the operation depends on that is not there.
-pub(super) fn first_missing(tx: &Transaction<'_>, operation: &Operation, dot: Dot) -> Step<Option<WaitOn>> {
+pub(super) fn first_missing(
+    tx: &Transaction<'_>,
+    operation: &Operation,
+    dot: Dot,
+) -> Attempt<Option<WaitOn>> {
     let previous = dot.counter.saturating_sub(1);
     if last_settled(tx, dot.replica)? < previous && !fault!(CounterGapAccepted) {
         return Ok(Some(WaitOn::Operation(Dot { counter: previous, ..dot })));
@@ -51,7 +55,7 @@ pub(super) fn first_missing(tx: &Transaction<'_>, operation: &Operation, dot: Do
     Ok(None)
 }
 
-fn missing_record(tx: &Transaction<'_>, operation: &Operation) -> Step<Option<WaitOn>> {
+fn missing_record(tx: &Transaction<'_>, operation: &Operation) -> Attempt<Option<WaitOn>> {
     let mut created: Vec<&RecordId> = Vec::new();
     for mutation in operation.mutations.iter().filter_map(Mutation::on_record) {
         let target = match &mutation.action {
@@ -83,7 +87,7 @@ pub(super) fn hold(
     hash: Hash,
     missing: WaitOn,
     env: Environment,
-) -> Step<Outcome> {
+) -> Attempt<Outcome> {
     let expected_counter = last_settled(tx, dot.replica)? + 1;
     let refuse =
         |refusal| Outcome::NotSettled { refusal: Some(refusal), mutation_index: None, expected_counter };
@@ -102,7 +106,7 @@ pub(super) fn hold(
         for member in members {
             evict(tx, member)?;
         }
-        tx.keep();
+        tx.savepoint();
         return Ok(refuse(Refusal::CausalityCycle { detail }));
     }
     let lifetime = match &missing {
@@ -120,12 +124,12 @@ pub(super) fn hold(
     tx.put(Key::Waiter(missing.clone(), dot), Row::Unit);
     tx.put(Key::Held(dot), Row::Held(Box::new(row)));
     count(tx, dot, 1, weight as i64)?;
-    tx.keep();
+    tx.savepoint();
     Ok(Outcome::Held { missing, expected_counter })
 }
 
 /// The held operations that wait for `dot`, when what it would wait for waits for it.
-fn cycle(tx: &Transaction<'_>, dot: Dot, missing: &WaitOn) -> Step<Option<Vec<Dot>>> {
+fn cycle(tx: &Transaction<'_>, dot: Dot, missing: &WaitOn) -> Attempt<Option<Vec<Dot>>> {
     if fault!(CycleUnnoticed) {
         return Ok(None);
     }
@@ -144,7 +148,7 @@ fn cycle(tx: &Transaction<'_>, dot: Dot, missing: &WaitOn) -> Step<Option<Vec<Do
 }
 
 /// Takes a held operation out of its wait when nothing it needs is missing any more, so that it can be submitted anew.
-pub(super) fn take_ready(tx: &mut Transaction<'_>, operation: &Operation) -> Step<()> {
+pub(super) fn take_ready(tx: &mut Transaction<'_>, operation: &Operation) -> Attempt<()> {
     let Identity::Dot(dot) = operation.identity else { return Ok(()) };
     let waits = held(tx, dot)?.is_some_and(|row| row.operation_hash == operation.content_hash());
     if waits && first_missing(tx, operation, dot)?.is_none() {
@@ -154,7 +158,7 @@ pub(super) fn take_ready(tx: &mut Transaction<'_>, operation: &Operation) -> Ste
 }
 
 /// Drops a held operation. Settles nothing.
-pub(super) fn evict(tx: &mut Transaction<'_>, dot: Dot) -> Step<()> {
+pub(super) fn evict(tx: &mut Transaction<'_>, dot: Dot) -> Attempt<()> {
     let Some(row) = held(tx, dot)? else { return Ok(()) };
     let (waits_on, weight) = (row.waits_on.clone(), row.weight_bytes);
     tx.delete(Key::Waiter(waits_on, dot));
@@ -164,8 +168,8 @@ pub(super) fn evict(tx: &mut Transaction<'_>, dot: Dot) -> Step<()> {
 
 /// Examines what waited for `settled`, settles what has all it needs, and so on. Beyond the cascade limit the
 /// rest is left for [`super::wake`].
-pub(super) fn release(tx: &mut Transaction<'_>, settled: Vec<WaitOn>, env: Environment) -> Step<()> {
-    tx.keep();
+pub(super) fn release(tx: &mut Transaction<'_>, settled: Vec<WaitOn>, env: Environment) -> Attempt<()> {
+    tx.savepoint();
     let mut work = settled;
     let mut released = 0;
     while let Some(event) = work.pop() {
@@ -177,12 +181,12 @@ pub(super) fn release(tx: &mut Transaction<'_>, settled: Vec<WaitOn>, env: Envir
             tx.need_range(&Prefix::Waiters)?;
         }
         let waiters = tx.keys(&Prefix::WaitersOn(event.clone()))?;
-        foresee(tx, &waiters)?;
+        prefetch(tx, &waiters)?;
         for key in waiters {
             let Key::Waiter(_, waiter) = key else { continue };
             if released == RELEASE_CASCADE_MAX {
                 tx.put(Key::Wake(event.clone()), Row::Unit);
-                tx.keep();
+                tx.savepoint();
                 break;
             }
             work.extend(examine(tx, waiter, &event, env)?);
@@ -197,11 +201,11 @@ pub(super) fn release(tx: &mut Transaction<'_>, settled: Vec<WaitOn>, env: Envir
 
 /// Reads what releasing these operations will surely read, before any of them settles: a miss starts the whole
 /// submission anew, which is cheap now and dear later.
-fn foresee(tx: &Transaction<'_>, waiters: &[Key]) -> Step<()> {
+fn prefetch(tx: &Transaction<'_>, waiters: &[Key]) -> Attempt<()> {
     for key in waiters.iter().take(RELEASE_CASCADE_MAX) {
         let Key::Waiter(_, waiter) = key else { continue };
         let Some(row) = held(tx, *waiter)? else { continue };
-        for key in needs_of(&row.operation) {
+        for key in prefetch_keys(&row.operation) {
             tx.row(&key)?;
         }
     }
@@ -209,10 +213,10 @@ fn foresee(tx: &Transaction<'_>, waiters: &[Key]) -> Step<()> {
 }
 
 /// Looks at one held operation again.
-fn examine(tx: &mut Transaction<'_>, dot: Dot, event: &WaitOn, env: Environment) -> Step<Vec<WaitOn>> {
+fn examine(tx: &mut Transaction<'_>, dot: Dot, event: &WaitOn, env: Environment) -> Attempt<Vec<WaitOn>> {
     let Some(row) = held(tx, dot)?.cloned() else {
         tx.delete(Key::Waiter(event.clone(), dot));
-        tx.keep();
+        tx.savepoint();
         return Ok(Vec::new());
     };
     tx.delete(Key::Waiter(event.clone(), dot));
@@ -222,14 +226,20 @@ fn examine(tx: &mut Transaction<'_>, dot: Dot, event: &WaitOn, env: Environment)
     }
     tx.delete(Key::Held(dot));
     count(tx, dot, -1, -(row.weight_bytes as i64))?;
-    tx.keep();
+    tx.savepoint();
     let settled = settle(tx, &row.operation, dot, row.operation_hash, env)?;
-    tx.keep();
+    tx.savepoint();
     Ok(settled.awaited(dot))
 }
 
 /// Lets a held operation wait for the next thing it misses. A circle can close here as well as on arrival.
-fn wait_for(tx: &mut Transaction<'_>, dot: Dot, row: HeldRow, missing: WaitOn, env: Environment) -> Step<()> {
+fn wait_for(
+    tx: &mut Transaction<'_>,
+    dot: Dot,
+    row: HeldRow,
+    missing: WaitOn,
+    env: Environment,
+) -> Attempt<()> {
     let circle = cycle(tx, dot, &missing)?;
     let expires_at_ms = match &missing {
         WaitOn::Operation(_) => row.expires_at_ms,
@@ -242,12 +252,12 @@ fn wait_for(tx: &mut Transaction<'_>, dot: Dot, row: HeldRow, missing: WaitOn, e
             evict(tx, member)?;
         }
     }
-    tx.keep();
+    tx.savepoint();
     Ok(())
 }
 
 /// How much is held altogether, or by the replica of a dot.
-fn usage(tx: &Transaction<'_>, of: Option<Dot>) -> Step<HoldUsage> {
+fn usage(tx: &Transaction<'_>, of: Option<Dot>) -> Attempt<HoldUsage> {
     let key = Key::HoldUsage(of.map(|dot| dot.replica));
     Ok(read(tx.row(&key)?, |row| match row {
         Row::HoldUsage(usage) => Some(usage),
@@ -257,7 +267,7 @@ fn usage(tx: &Transaction<'_>, of: Option<Dot>) -> Step<HoldUsage> {
     .unwrap_or_default())
 }
 
-fn count(tx: &mut Transaction<'_>, dot: Dot, operations: i64, bytes: i64) -> Step<()> {
+fn count(tx: &mut Transaction<'_>, dot: Dot, operations: i64, bytes: i64) -> Attempt<()> {
     for of in [None, Some(dot)] {
         let now = usage(tx, of)?;
         let next = HoldUsage {

@@ -10,12 +10,17 @@ use crate::ids::{FieldId, RecordId};
 use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
 use crate::schema::FieldKind;
-use crate::state::{Existence, Key, Row, Step};
+use crate::state::{Attempt, Existence, Key, Row};
 use crate::value::Value;
 
 impl Settling<'_, '_> {
     /// Links to a record.
-    pub(super) fn link(&mut self, mutation: &RecordMutation, field: &FieldId, target: &RecordId) -> Step<()> {
+    pub(super) fn link(
+        &mut self,
+        mutation: &RecordMutation,
+        field: &FieldId,
+        target: &RecordId,
+    ) -> Attempt<()> {
         let spec = self.field_spec(mutation, field, &[FieldKind::ToMany, FieldKind::ToOne])?;
         self.check_observed(mutation, spec.kind)?;
         self.touch_record(mutation)?;
@@ -51,7 +56,7 @@ impl Settling<'_, '_> {
         mutation: &RecordMutation,
         field: &FieldId,
         target: Option<&RecordId>,
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         let spec = self.field_spec(mutation, field, &[FieldKind::ToMany, FieldKind::ToOne])?;
         self.check_observed(mutation, spec.kind)?;
         self.touch_record(mutation)?;
@@ -82,7 +87,7 @@ impl Settling<'_, '_> {
     }
 
     /// `observed_seq` has a meaning for to-one links only.
-    fn check_observed(&self, mutation: &RecordMutation, kind: FieldKind) -> Step<()> {
+    fn check_observed(&self, mutation: &RecordMutation, kind: FieldKind) -> Attempt<()> {
         if mutation.observed_seq.is_some() && kind != FieldKind::ToOne {
             let detail = "observed_seq does not apply to a to-many link".to_owned();
             return Err(Refusal::InvalidContext { detail }.into());
@@ -97,7 +102,7 @@ impl Settling<'_, '_> {
         mutation: &RecordMutation,
         field: &FieldId,
         target: &RecordId,
-    ) -> Step<RecordMutation> {
+    ) -> Attempt<RecordMutation> {
         let scope =
             Scope { record: mutation.record.clone(), part: ScopePart::Link(field.clone(), target.clone()) };
         let Some(id) = mutation.resolves else { return Ok(mutation.clone()) };
@@ -114,7 +119,7 @@ impl Settling<'_, '_> {
     }
 
     /// The other end must be there; a delete of it that the author did not know gives way.
-    fn touch_target(&mut self, mutation: &RecordMutation, field: &FieldId, target: &RecordId) -> Step<()> {
+    fn touch_target(&mut self, mutation: &RecordMutation, field: &FieldId, target: &RecordId) -> Attempt<()> {
         let row = self.existing_record(target)?;
         let deletes: Vec<Stamp> = row.heads.iter().filter(|h| h.delete).map(|h| h.stamp).collect();
         let unknown: Vec<Stamp> =
@@ -139,8 +144,8 @@ impl Settling<'_, '_> {
         &mut self,
         mutation: &RecordMutation,
         field: &FieldId,
-        before: &[crate::state::Head],
-        after: &[crate::state::Head],
+        before: &[crate::state::RegisterHead],
+        after: &[crate::state::RegisterHead],
     ) {
         for head in before {
             if let Value::String(target) = &head.value
@@ -157,7 +162,7 @@ impl Settling<'_, '_> {
         mutation: &RecordMutation,
         field: &FieldId,
         target: &RecordId,
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         let hash = Value::String(target.clone()).element_hash();
         let key = Key::Element(mutation.record.clone(), field.clone(), hash);
         if self.tx.row(&key)?.is_none() {

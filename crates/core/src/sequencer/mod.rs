@@ -1,7 +1,7 @@
 //! Settles operations: the one place where a workspace's state changes.
 //!
 //! Everything here is a pure function of the state, the operation and the arguments. State that is not in memory
-//! is asked for with a [`Need`]; the caller loads it and calls again (see [`crate::state::Transaction`]).
+//! is asked for with a [`Missing`]; the caller loads it and calls again (see [`crate::state::Transaction`]).
 
 mod admit;
 mod conflict;
@@ -26,10 +26,10 @@ mod upkeep;
 use super::hash::Hash;
 use super::operation::{Operation, Outcome, Receipt, Rejection};
 use super::refusal::Refusal;
-use super::state::{Need, Step, Stop, Transaction, WorkspaceState};
+use super::state::{Attempt, Interrupt, Missing, Transaction, WorkspaceState};
 
 pub use counter::counter_value;
-pub use prefetch::needs_of;
+pub use prefetch::prefetch_keys;
 pub use register::provisional;
 pub use together::Together;
 pub use upkeep::{abandon, due_reminders, expire_holds, expire_requests, remind, wake};
@@ -43,7 +43,11 @@ pub struct Environment {
 }
 
 /// Submits one operation: settles it, holds it, or answers with the stored outcome. Releases what waited for it.
-pub fn submit(state: &mut WorkspaceState, operation: &Operation, env: Environment) -> Result<Receipt, Need> {
+pub fn submit(
+    state: &mut WorkspaceState,
+    operation: &Operation,
+    env: Environment,
+) -> Result<Receipt, Missing> {
     answered(operation, run(state, |tx| admit::submit(tx, operation, None, env)))
 }
 
@@ -54,25 +58,28 @@ pub fn submit_made(
     operation: &Operation,
     request_hash: Hash,
     env: Environment,
-) -> Result<Receipt, Need> {
+) -> Result<Receipt, Missing> {
     answered(operation, run(state, |tx| admit::submit(tx, operation, Some(request_hash), env)))
 }
 
-fn answered(operation: &Operation, outcome: Step<Receipt>) -> Result<Receipt, Need> {
+fn answered(operation: &Operation, outcome: Attempt<Receipt>) -> Result<Receipt, Missing> {
     match outcome {
         Ok(receipt) => Ok(receipt),
-        Err(Stop::Missing(need)) => Err(need),
+        Err(Interrupt::Missing(need)) => Err(need),
         // Refusals of an operation are caught where it settles; what comes through here is about the state itself.
-        Err(Stop::Refused(refusal)) => Ok(admit::not_settled(operation, refusal, 0)),
+        Err(Interrupt::Refused(refusal)) => Ok(admit::not_settled(operation, refusal, 0)),
     }
 }
 
 /// Runs one attempt: keeps all of it or nothing.
-fn run<T>(state: &mut WorkspaceState, attempt: impl FnOnce(&mut Transaction<'_>) -> Step<T>) -> Step<T> {
+fn run<T>(
+    state: &mut WorkspaceState,
+    attempt: impl FnOnce(&mut Transaction<'_>) -> Attempt<T>,
+) -> Attempt<T> {
     let mut tx = Transaction::new(state);
     match attempt(&mut tx) {
         Ok(value) => {
-            tx.keep();
+            tx.savepoint();
             tx.commit();
             Ok(value)
         }

@@ -5,7 +5,7 @@ use crate::operation::{Action, Identity, Knowledge, Mutation, Operation};
 use crate::state::Key;
 
 /// Keys of rows that settling `operation` reads.
-pub fn needs_of(operation: &Operation) -> Vec<Key> {
+pub fn prefetch_keys(operation: &Operation) -> Vec<Key> {
     let mut keys = vec![Key::Schema, Key::Secret, Key::HoldUsage(None)];
     match &operation.identity {
         Identity::Dot(dot) => keys.push(Key::Replica(dot.replica)),

@@ -9,7 +9,7 @@ use crate::fault;
 use crate::ids::{FieldId, RecordId};
 use crate::operation::RecordMutation;
 use crate::schema::{Field, FieldKind, Provisional};
-use crate::state::{FieldRow, FieldValue, Head, Step};
+use crate::state::{Attempt, FieldRow, FieldValue, RegisterHead};
 use crate::unknown::Unknown;
 use crate::value::Value;
 use std::cmp::Ordering;
@@ -21,7 +21,7 @@ impl Settling<'_, '_> {
         mutation: &RecordMutation,
         field: &FieldId,
         value: Value,
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         let spec = self.field_spec(mutation, field, &[FieldKind::Register])?;
         self.touch_record(mutation)?;
         self.write_heads(mutation, field, spec, value)?;
@@ -35,17 +35,18 @@ impl Settling<'_, '_> {
         field: &FieldId,
         spec: Field,
         value: Value,
-    ) -> Step<(Vec<Head>, Vec<Head>)> {
+    ) -> Attempt<(Vec<RegisterHead>, Vec<RegisterHead>)> {
         let row = self.field_row(&mutation.record, field, spec.kind)?;
         let before = match &row.value {
             FieldValue::Register(heads) | FieldValue::ToOne(heads) => heads.clone(),
             _ => Vec::new(),
         };
-        let (known, unknown): (Vec<Head>, Vec<Head>) =
+        let (known, unknown): (Vec<RegisterHead>, Vec<RegisterHead>) =
             before.iter().cloned().partition(|h| self.knows_for(mutation, &h.stamp));
         let rank = lineage_rank(known.iter().map(|h| h.rank), self.stamp.seq);
-        let me = Head { stamp: self.stamp, rank, value: value.clone(), unknown: Unknown::NONE };
-        let against: Vec<Head> = unknown.iter().filter(|h| !h.value.equals(&value)).cloned().collect();
+        let me = RegisterHead { stamp: self.stamp, rank, value: value.clone(), unknown: Unknown::NONE };
+        let against: Vec<RegisterHead> =
+            unknown.iter().filter(|h| !h.value.equals(&value)).cloned().collect();
         self.settlement.merged |= !unknown.is_empty();
         let mut after = if fault!(LastWriterOnly) { Vec::new() } else { unknown };
         after.push(me.clone());
@@ -56,7 +57,8 @@ impl Settling<'_, '_> {
 
         let kind = spec.kind;
         let scope = Scope { record: mutation.record.clone(), part: ScopePart::Field(field.clone()) };
-        let contender = |h: &Head| Contender { stamp: h.stamp, rank: h.rank, value: Some(h.value.clone()) };
+        let contender =
+            |h: &RegisterHead| Contender { stamp: h.stamp, rank: h.rank, value: Some(h.value.clone()) };
         self.record_clash(
             mutation,
             Clash {
@@ -89,7 +91,7 @@ impl Settling<'_, '_> {
         field: &FieldId,
         last_seq: Seq,
         other_seq: Seq,
-    ) -> Step<(Option<Value>, bool)> {
+    ) -> Attempt<(Option<Value>, bool)> {
         let other = if other_seq == self.stamp.seq { None } else { Some(self.tx.change(other_seq)?) };
         let mut seq = last_seq;
         for _ in 0..crate::limits::BASE_SEARCH_STEPS_MAX {
@@ -144,7 +146,7 @@ pub(super) fn lineage_rank(known: impl Iterator<Item = Seq>, own: Seq) -> Seq {
 
 /// Puts the head that is shown before the others, so that a row shows what the feed said, whatever becomes of the
 /// field's policy.
-fn show_first(rule: Provisional, heads: &mut [Head]) {
+fn show_first(rule: Provisional, heads: &mut [RegisterHead]) {
     let shown = provisional(rule, heads).map(|h| h.stamp);
     if let Some(at) = heads.iter().position(|h| Some(h.stamp) == shown) {
         heads[..=at].rotate_right(1);
@@ -152,12 +154,12 @@ fn show_first(rule: Provisional, heads: &mut [Head]) {
 }
 
 /// The head that is shown: a pure function of the heads.
-pub fn provisional(rule: Provisional, heads: &[Head]) -> Option<&Head> {
+pub fn provisional(rule: Provisional, heads: &[RegisterHead]) -> Option<&RegisterHead> {
     let incumbent = || heads.iter().min_by_key(|h| (h.rank, h.stamp.seq));
     let comparable = heads.iter().all(|h| heads.first().is_none_or(|f| f.value.compare(&h.value).is_some()));
     // Of values that are equal although of different kinds, the one that came first.
-    let order = |a: &Head, b: &Head| a.value.compare(&b.value).unwrap_or(Ordering::Equal);
-    let age = |a: &Head, b: &Head| (a.rank, a.stamp.seq).cmp(&(b.rank, b.stamp.seq));
+    let order = |a: &RegisterHead, b: &RegisterHead| a.value.compare(&b.value).unwrap_or(Ordering::Equal);
+    let age = |a: &RegisterHead, b: &RegisterHead| (a.rank, a.stamp.seq).cmp(&(b.rank, b.stamp.seq));
     match rule {
         Provisional::Incumbent => incumbent(),
         Provisional::Latest => heads.iter().max_by_key(|h| h.stamp.seq),

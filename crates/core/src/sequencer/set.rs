@@ -8,7 +8,7 @@ use crate::limits::SET_ELEMENTS_MAX;
 use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
 use crate::schema::FieldKind;
-use crate::state::{ElementRow, FieldRow, FieldValue, Key, Prefix, Row, Step, read};
+use crate::state::{Attempt, ElementRow, FieldRow, FieldValue, Key, Prefix, Row, read};
 use crate::unknown::Unknown;
 use crate::value::Value;
 
@@ -26,7 +26,7 @@ impl Settling<'_, '_> {
         mutation: &RecordMutation,
         field: &FieldId,
         elements: &[Value],
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         self.field_spec(mutation, field, &[FieldKind::Set])?;
         self.touch_record(mutation)?;
         self.change_set(mutation, field, FieldKind::Set, |settling, change| {
@@ -40,7 +40,7 @@ impl Settling<'_, '_> {
         mutation: &RecordMutation,
         field: &FieldId,
         elements: &[Value],
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         self.field_spec(mutation, field, &[FieldKind::Set])?;
         self.touch_record(mutation)?;
         self.change_set(mutation, field, FieldKind::Set, |settling, change| {
@@ -49,7 +49,7 @@ impl Settling<'_, '_> {
     }
 
     /// Removes all elements of a set or to-many field that the author knew.
-    pub(super) fn clear_elements(&mut self, mutation: &RecordMutation, field: &FieldId) -> Step<()> {
+    pub(super) fn clear_elements(&mut self, mutation: &RecordMutation, field: &FieldId) -> Attempt<()> {
         let spec = self.field_spec(mutation, field, &[FieldKind::Set, FieldKind::ToMany])?;
         self.touch_record(mutation)?;
         self.change_set(mutation, field, spec.kind, |settling, change| {
@@ -69,8 +69,8 @@ impl Settling<'_, '_> {
         mutation: &RecordMutation,
         field: &FieldId,
         kind: FieldKind,
-        work: impl FnOnce(&mut Self, &mut SetChange) -> Step<()>,
-    ) -> Step<()> {
+        work: impl FnOnce(&mut Self, &mut SetChange) -> Attempt<()>,
+    ) -> Attempt<()> {
         let row = self.field_row(&mutation.record, field, kind)?;
         self.settlement.merged |=
             !self.unknown_changes(&mutation.record, field, row.last_seq, mutation)?.is_empty();
@@ -101,7 +101,7 @@ impl Settling<'_, '_> {
         field: &FieldId,
         element: &Value,
         change: &mut SetChange,
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         let key = Key::Element(mutation.record.clone(), field.clone(), element.element_hash());
         let present = element_row(self.tx.row(&key)?)?.cloned();
         // An element that is there stays as it was first added: 1, although 1.0 is added later.
@@ -131,7 +131,7 @@ impl Settling<'_, '_> {
         field: &FieldId,
         element: &Value,
         change: &mut SetChange,
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         let key = Key::Element(mutation.record.clone(), field.clone(), element.element_hash());
         let Some(row) = element_row(self.tx.row(&key)?)?.cloned() else { return Ok(()) };
         let additions: Vec<_> =
@@ -150,7 +150,7 @@ impl Settling<'_, '_> {
     }
 
     /// The elements of a set, in the order of their hashes.
-    pub(super) fn elements(&self, record: &RecordId, field: &FieldId) -> Step<Vec<Value>> {
+    pub(super) fn elements(&self, record: &RecordId, field: &FieldId) -> Attempt<Vec<Value>> {
         let keys = self.tx.keys(&Prefix::ElementsOf(record.clone(), field.clone()))?;
         let mut elements = Vec::with_capacity(keys.len());
         for key in keys {
@@ -170,7 +170,7 @@ fn targets_of(elements: Vec<Value>) -> Vec<RecordId> {
 }
 
 /// An element's row.
-pub(super) fn element_row(row: Option<&Row>) -> Step<Option<&ElementRow>> {
+pub(super) fn element_row(row: Option<&Row>) -> Attempt<Option<&ElementRow>> {
     read(row, |row| match row {
         Row::Element(element) => Some(element),
         _ => None,

@@ -17,7 +17,9 @@ use crate::operation::{
 };
 use crate::refusal::Refusal;
 use crate::schema::FieldKind;
-use crate::state::{Existence, Key, RecordRow, RejectionRow, ReplicaRow, Row, Step, Stop, Transaction};
+use crate::state::{
+    Attempt, Existence, Interrupt, Key, RecordRow, RejectionRow, ReplicaRow, Row, Transaction,
+};
 use crate::unknown::Unknown;
 use crate::value::Value;
 
@@ -35,7 +37,7 @@ pub(super) fn settle(
     dot: Dot,
     hash: Hash,
     env: Environment,
-) -> Step<Settled> {
+) -> Attempt<Settled> {
     match accept(tx, operation, dot, hash, env)? {
         Ok(settled) => Ok(settled),
         Err(rejection) => reject(tx, operation, dot, hash, rejection),
@@ -49,10 +51,10 @@ pub(super) fn accept(
     dot: Dot,
     hash: Hash,
     env: Environment,
-) -> Step<Result<Settled, Rejection>> {
+) -> Attempt<Result<Settled, Rejection>> {
     match try_accept(tx, operation, dot, hash, env) {
-        Err(Stop::Refused(refusal)) => {
-            tx.drop_current();
+        Err(Interrupt::Refused(refusal)) => {
+            tx.rollback_to_savepoint();
             Ok(Err(Rejection { refusal, mutation_index: None }))
         }
         other => other,
@@ -65,7 +67,7 @@ fn try_accept(
     dot: Dot,
     hash: Hash,
     env: Environment,
-) -> Step<Result<Settled, Rejection>> {
+) -> Attempt<Result<Settled, Rejection>> {
     if let Some(malformed) = &operation.malformed {
         let (refusal, mutation_index) = (malformed.refusal.clone(), malformed.mutation_index);
         return Ok(Err(Rejection { refusal, mutation_index }));
@@ -95,10 +97,10 @@ fn try_accept(
     for (index, mutation) in operation.mutations.iter().enumerate() {
         match settling.apply(mutation) {
             Ok(()) => {}
-            Err(Stop::Missing(need)) => return Err(Stop::Missing(need)),
-            Err(Stop::Refused(refusal)) => {
+            Err(Interrupt::Missing(need)) => return Err(Interrupt::Missing(need)),
+            Err(Interrupt::Refused(refusal)) => {
                 if !fault!(HalfRejected) {
-                    settling.tx.drop_current();
+                    settling.tx.rollback_to_savepoint();
                 }
                 return Ok(Err(Rejection { refusal, mutation_index: u32::try_from(index).ok() }));
             }
@@ -108,14 +110,14 @@ fn try_accept(
 }
 
 /// The position after the head.
-fn next_seq(head_seq: Seq) -> Step<Seq> {
+fn next_seq(head_seq: Seq) -> Attempt<Seq> {
     let detail = || format!("the workspace has no position after {SEQ_MAX}; go on in a new workspace");
     let next = head_seq.checked_add(1).filter(|seq| *seq <= SEQ_MAX);
     next.ok_or_else(|| Refusal::Inconsistent { detail: detail() }.into())
 }
 
 /// A decision is a write of the place in conflict; an action that adds to what is there decides nothing.
-fn check_decides(mutation: &RecordMutation) -> Step<()> {
+fn check_decides(mutation: &RecordMutation) -> Attempt<()> {
     let decides = match &mutation.action {
         Action::Delete
         | Action::Restore
@@ -138,8 +140,8 @@ fn check_decides(mutation: &RecordMutation) -> Step<()> {
 }
 
 /// Per replica bases never decrease, and an operation knows at least what the dots it lists knew.
-fn check_context(tx: &Transaction<'_>, author: &Author, replica: &ReplicaRow) -> Step<()> {
-    let refuse = |detail: String| Err(Stop::Refused(Refusal::InvalidContext { detail }));
+fn check_context(tx: &Transaction<'_>, author: &Author, replica: &ReplicaRow) -> Attempt<()> {
+    let refuse = |detail: String| Err(Interrupt::Refused(Refusal::InvalidContext { detail }));
     if replica.no == crate::causality::SERVER_REPLICA_NO {
         return Ok(());
     }
@@ -169,7 +171,7 @@ fn check_context(tx: &Transaction<'_>, author: &Author, replica: &ReplicaRow) ->
     Ok(())
 }
 
-fn check_dependencies(tx: &Transaction<'_>, operation: &Operation) -> Step<()> {
+fn check_dependencies(tx: &Transaction<'_>, operation: &Operation) -> Attempt<()> {
     for needed in &operation.depends_on {
         let Some(replica_no) = tx.replica_no(needed.replica)? else { continue };
         if tx.row(&Key::Rejection(replica_no, needed.counter))?.is_some() {
@@ -187,7 +189,7 @@ pub(super) fn reject(
     dot: Dot,
     hash: Hash,
     rejection: Rejection,
-) -> Step<Settled> {
+) -> Attempt<Settled> {
     let replica = replica_row(tx, dot.replica)?;
     let row = RejectionRow {
         operation_hash: hash,
@@ -212,7 +214,7 @@ pub(super) fn reject(
             tx.put(Key::Record(mutation.record.clone()), Row::Record(phantom));
         }
     }
-    tx.keep();
+    tx.savepoint();
     let outcome = rejected(rejection.refusal, rejection.mutation_index);
     Ok(Settled { outcome, created: Vec::new() })
 }
@@ -247,7 +249,7 @@ pub(super) struct Settling<'t, 'a> {
 }
 
 impl Settling<'_, '_> {
-    fn apply(&mut self, mutation: &Mutation) -> Step<()> {
+    fn apply(&mut self, mutation: &Mutation) -> Attempt<()> {
         match mutation {
             Mutation::Record(mutation) => self.change_record(mutation),
             Mutation::Conflict(action) => {
@@ -257,7 +259,7 @@ impl Settling<'_, '_> {
         }
     }
 
-    fn change_record(&mut self, mutation: &RecordMutation) -> Step<()> {
+    fn change_record(&mut self, mutation: &RecordMutation) -> Attempt<()> {
         self.mutations.push(mutation.clone().into());
         check_decides(mutation)?;
         match &mutation.action {
@@ -287,7 +289,12 @@ impl Settling<'_, '_> {
     }
 
     /// The mutation that an initial value of a new record stands for.
-    fn initial(&mut self, create: &RecordMutation, field: &FieldId, value: &Value) -> Step<RecordMutation> {
+    fn initial(
+        &mut self,
+        create: &RecordMutation,
+        field: &FieldId,
+        value: &Value,
+    ) -> Attempt<RecordMutation> {
         let declared = self.tx.schema()?.and_then(|s| s.field(&create.collection, field)).map(|f| f.kind);
         let field = field.clone();
         let action = match (declared.unwrap_or(FieldKind::Register), value) {
@@ -379,7 +386,7 @@ impl Settling<'_, '_> {
         };
         self.tx.put(Key::Replica(self.dot.replica), Row::Replica(replica));
         self.tx.append(change);
-        self.tx.keep();
+        self.tx.savepoint();
         Settled { outcome: Outcome::Accepted { seq, settlement: self.settlement }, created: self.created }
     }
 }

@@ -17,7 +17,7 @@ use crate::merge::text::{
 use crate::operation::{Action, Mutation, RecordMutation};
 use crate::refusal::Refusal;
 use crate::schema::FieldKind;
-use crate::state::{FieldRow, FieldValue, Step};
+use crate::state::{Attempt, FieldRow, FieldValue};
 use crate::value::Value;
 
 /// Operations in an order tree from which on a smaller one is looked for.
@@ -61,7 +61,7 @@ impl Settling<'_, '_> {
         mutation: &RecordMutation,
         field: &FieldId,
         hunks: &[Hunk],
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         validate_hunks(hunks).map_err(refuse)?;
         self.change_text(mutation, field, Wanted::Hunks(hunks))
     }
@@ -72,11 +72,11 @@ impl Settling<'_, '_> {
         mutation: &RecordMutation,
         field: &FieldId,
         text: &str,
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         self.change_text(mutation, field, Wanted::Text(text))
     }
 
-    fn change_text(&mut self, mutation: &RecordMutation, field: &FieldId, wanted: Wanted<'_>) -> Step<()> {
+    fn change_text(&mut self, mutation: &RecordMutation, field: &FieldId, wanted: Wanted<'_>) -> Attempt<()> {
         self.field_spec(mutation, field, &[FieldKind::Text])?;
         self.touch_record(mutation)?;
         let row = self.field_row(&mutation.record, field, FieldKind::Text)?;
@@ -104,7 +104,7 @@ impl Settling<'_, '_> {
 
     /// How far without a gap the author knew the changes of a text. Where what it saw was suppressed, its view differs
     /// from the text although it knew the change, so that ends the run as well.
-    fn known_seq(&self, record: &RecordId, field: &FieldId, last_seq: Seq) -> Step<Seq> {
+    fn known_seq(&self, record: &RecordId, field: &FieldId, last_seq: Seq) -> Attempt<Seq> {
         let base = self.author.base_seq;
         let mut known = last_seq.max(base);
         let mut seq = last_seq;
@@ -128,7 +128,7 @@ impl Settling<'_, '_> {
         field: &FieldId,
         before: &TextField,
         wanted: Wanted<'_>,
-    ) -> Step<Merged> {
+    ) -> Attempt<Merged> {
         let record = &mutation.record;
         let cached = self.tx.take_window(record, field);
         let current = cached.filter(|w| w.last_seq() == before.row.last_seq);
@@ -165,7 +165,7 @@ impl Settling<'_, '_> {
         known_seq: Seq,
         window: &Window,
         integrated: &Integrated,
-    ) -> Step<(Option<Value>, bool)> {
+    ) -> Attempt<(Option<Value>, bool)> {
         if integrated.clashes.is_empty() {
             return Ok((None, true));
         }
@@ -191,7 +191,7 @@ impl Settling<'_, '_> {
         field: &FieldId,
         before: &TextField,
         cached: Option<Window>,
-    ) -> Step<Option<Window>> {
+    ) -> Attempt<Option<Window>> {
         let mut critical = CriticalBase::new(before.known_seq);
         let mut changes: Vec<Arc<Change>> = Vec::new();
         let mut seq = before.row.last_seq;
@@ -237,7 +237,7 @@ impl Settling<'_, '_> {
     }
 
     /// An edit from so long ago that its place cannot be found any more: all of it is kept in the conflict.
-    fn suppress_all(&mut self, before: &TextField, wanted: Wanted<'_>) -> Step<Merged> {
+    fn suppress_all(&mut self, before: &TextField, wanted: Wanted<'_>) -> Attempt<Merged> {
         let hunks = match wanted {
             Wanted::Hunks(hunks) => hunks.to_vec(),
             Wanted::Text(text) => {
@@ -277,7 +277,7 @@ impl Settling<'_, '_> {
         field: &FieldId,
         base: (Option<Value>, bool),
         integrated: &Integrated,
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         let scope = Scope { record: mutation.record.clone(), part: ScopePart::Field(field.clone()) };
         let resolves = self.resolved_conflict(mutation, &scope)?;
         self.resolve_text(mutation, &scope, resolves, integrated)?;
@@ -313,7 +313,7 @@ impl Settling<'_, '_> {
         scope: &Scope,
         resolves: Option<ConflictId>,
         integrated: &Integrated,
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         let Some(id) = resolves else { return Ok(()) };
         if self.tx.scope(scope)?.live != Some(id) {
             return Ok(());
@@ -344,7 +344,7 @@ impl Settling<'_, '_> {
         conflict: &mut crate::conflict::Conflict,
         clash: &Clash,
         integrated: &Integrated,
-    ) -> Step<()> {
+    ) -> Attempt<()> {
         let mut partners = Vec::with_capacity(clash.partners.len());
         for seq in &clash.partners {
             let change = self.tx.change(*seq)?;

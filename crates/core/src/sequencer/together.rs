@@ -5,7 +5,7 @@ use super::{Environment, hold, run};
 use crate::fault;
 use crate::operation::{Operation, Outcome, Receipt, Rejection, WaitOn};
 use crate::refusal::Refusal;
-use crate::state::{Need, Step, Stop, Suspended, Transaction, WorkspaceState};
+use crate::state::{Attempt, Interrupt, Missing, Suspended, Transaction, WorkspaceState};
 
 /// A call whose operations settle together or not at all.
 ///
@@ -37,24 +37,24 @@ impl<'o> Together<'o> {
     }
 
     /// Goes on; the receipts when nothing is missing any more. On refusal the working set is as it was.
-    pub fn resume(&mut self, state: &mut WorkspaceState) -> Result<Vec<Receipt>, Need> {
+    pub fn resume(&mut self, state: &mut WorkspaceState) -> Result<Vec<Receipt>, Missing> {
         loop {
             match &mut self.phase {
                 Phase::Settling(..) => self.settle(state)?,
                 Phase::Releasing(awaited) => {
                     let (awaited, env) = (awaited.clone(), self.env);
                     return match run(state, |tx| hold::release(tx, awaited, env)) {
-                        Err(Stop::Missing(need)) => Err(need),
+                        Err(Interrupt::Missing(need)) => Err(need),
                         // What is wrong with something that waits is no fault of this call.
-                        Ok(()) | Err(Stop::Refused(_)) => Ok(std::mem::take(&mut self.receipts)),
+                        Ok(()) | Err(Interrupt::Refused(_)) => Ok(std::mem::take(&mut self.receipts)),
                     };
                 }
                 Phase::Refusing(index, rejection) => {
                     let (index, rejection) = (*index, rejection.clone());
                     return match run(state, |tx| self.refusals(tx, index, &rejection)) {
-                        Err(Stop::Missing(need)) => Err(need),
+                        Err(Interrupt::Missing(need)) => Err(need),
                         Ok(receipts) => Ok(receipts),
-                        Err(Stop::Refused(refusal)) => {
+                        Err(Interrupt::Refused(refusal)) => {
                             let refuse = |o| admit::not_settled(o, refusal.clone(), 0);
                             Ok(self.operations.iter().map(refuse).collect())
                         }
@@ -64,7 +64,7 @@ impl<'o> Together<'o> {
         }
     }
 
-    fn settle(&mut self, state: &mut WorkspaceState) -> Result<(), Need> {
+    fn settle(&mut self, state: &mut WorkspaceState) -> Result<(), Missing> {
         let Phase::Settling(kept, awaited) = &mut self.phase else { return Ok(()) };
         let suspended = std::mem::replace(kept, Suspended::new(state));
         let mut tx = Transaction::resume(state, suspended);
@@ -76,8 +76,8 @@ impl<'o> Together<'o> {
                     awaited.extend(more);
                 }
                 Ok(Err(rejection)) => break Some(rejection),
-                Err(Stop::Refused(refusal)) => break Some(Rejection { refusal, mutation_index: None }),
-                Err(Stop::Missing(need)) => {
+                Err(Interrupt::Refused(refusal)) => break Some(Rejection { refusal, mutation_index: None }),
+                Err(Interrupt::Missing(need)) => {
                     *kept = tx.suspend();
                     return Err(need);
                 }
@@ -85,7 +85,7 @@ impl<'o> Together<'o> {
         };
         self.phase = match refused {
             None => {
-                tx.keep();
+                tx.savepoint();
                 tx.commit();
                 Phase::Releasing(std::mem::take(awaited))
             }
@@ -102,7 +102,7 @@ impl<'o> Together<'o> {
     }
 
     /// The receipts of a call of which one operation did not settle.
-    fn refusals(&self, tx: &mut Transaction<'_>, at: usize, rejection: &Rejection) -> Step<Vec<Receipt>> {
+    fn refusals(&self, tx: &mut Transaction<'_>, at: usize, rejection: &Rejection) -> Attempt<Vec<Receipt>> {
         let mut receipts = Vec::with_capacity(self.operations.len());
         for (index, operation) in self.operations.iter().enumerate() {
             let hash = operation.content_hash();
@@ -128,7 +128,7 @@ fn admit_together(
     tx: &mut Transaction<'_>,
     operation: &Operation,
     env: Environment,
-) -> Step<Result<Admitted, Rejection>> {
+) -> Attempt<Result<Admitted, Rejection>> {
     // It may wait for one that came with this call.
     hold::take_ready(tx, operation)?;
     let admitted = admit::admit(tx, operation, None, env)?;

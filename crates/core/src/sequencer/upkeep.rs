@@ -10,14 +10,14 @@ use crate::operation::{
     ConflictAction, ConflictMutation, Identity, Knowledge, Operation, Receipt, Rejection, WaitOn,
 };
 use crate::refusal::Refusal;
-use crate::state::{Key, Need, Prefix, Row, Step, Stop, Transaction, WorkspaceState, read};
+use crate::state::{Attempt, Interrupt, Key, Missing, Prefix, Row, Transaction, WorkspaceState, read};
 
 /// Settles a lost counter as an explicit no-op. `Err(expected)` when it is not the next one.
 pub fn abandon(
     state: &mut WorkspaceState,
     dot: Dot,
     env: Environment,
-) -> Result<Result<Receipt, Counter>, Need> {
+) -> Result<Result<Receipt, Counter>, Missing> {
     let operation = blank(Identity::Dot(dot), "");
     let attempt = run(state, |tx| {
         let last = last_settled(tx, dot.replica)?;
@@ -38,12 +38,12 @@ pub fn abandon(
 }
 
 /// Releases what a cascade limit left waiting. Returns whether there is more.
-pub fn wake(state: &mut WorkspaceState, env: Environment) -> Result<bool, Need> {
+pub fn wake(state: &mut WorkspaceState, env: Environment) -> Result<bool, Missing> {
     let attempt = run(state, |tx| {
         let keys = tx.keys(&Prefix::Wakes)?;
         let Some(key) = keys.first().cloned() else { return Ok(false) };
         tx.delete(key.clone());
-        tx.keep();
+        tx.savepoint();
         if let Key::Wake(event) = key {
             hold::release(tx, vec![event], env)?;
         }
@@ -53,7 +53,7 @@ pub fn wake(state: &mut WorkspaceState, env: Environment) -> Result<bool, Need> 
 }
 
 /// Drops held operations whose time is over. Settles nothing.
-pub fn expire_holds(state: &mut WorkspaceState, env: Environment) -> Result<usize, Need> {
+pub fn expire_holds(state: &mut WorkspaceState, env: Environment) -> Result<usize, Missing> {
     let attempt = run(state, |tx| {
         let mut expired = Vec::new();
         for key in tx.keys(&Prefix::HeldOperations)? {
@@ -72,7 +72,7 @@ pub fn expire_holds(state: &mut WorkspaceState, env: Environment) -> Result<usiz
 }
 
 /// Forgets request ids whose time is over.
-pub fn expire_requests(state: &mut WorkspaceState, keys: &[Key], env: Environment) -> Result<usize, Need> {
+pub fn expire_requests(state: &mut WorkspaceState, keys: &[Key], env: Environment) -> Result<usize, Missing> {
     let attempt = run(state, |tx| {
         let mut count = 0;
         for key in keys {
@@ -102,7 +102,7 @@ pub fn due_reminders(state: &WorkspaceState, now_ms: i64) -> Vec<ConflictId> {
 }
 
 /// Fires a reminder: an operation of the server itself, once, in the transaction that opens the conflict again.
-pub fn remind(state: &mut WorkspaceState, conflict: ConflictId, env: Environment) -> Result<bool, Need> {
+pub fn remind(state: &mut WorkspaceState, conflict: ConflictId, env: Environment) -> Result<bool, Missing> {
     let mut operation = blank(Identity::Request(format!("reminder:{conflict}").into()), "reminder");
     operation.mutations.push(ConflictMutation { conflict, action: ConflictAction::Remind }.into());
     let attempt = run(state, |tx| {
@@ -115,7 +115,7 @@ pub fn remind(state: &mut WorkspaceState, conflict: ConflictId, env: Environment
     needed(attempt, false)
 }
 
-fn is_due(tx: &Transaction<'_>, id: ConflictId, env: Environment) -> Step<bool> {
+fn is_due(tx: &Transaction<'_>, id: ConflictId, env: Environment) -> Attempt<bool> {
     Ok(tx
         .conflict(id)?
         .is_some_and(|c| c.status.is_live() && c.remind_at_ms.is_some_and(|at| at <= env.now_ms)))
@@ -136,10 +136,10 @@ fn blank(identity: Identity, correlation_id: &str) -> Operation {
     }
 }
 
-fn needed<T>(attempt: Step<T>, refused: T) -> Result<T, Need> {
+fn needed<T>(attempt: Attempt<T>, refused: T) -> Result<T, Missing> {
     match attempt {
         Ok(value) => Ok(value),
-        Err(Stop::Missing(need)) => Err(need),
-        Err(Stop::Refused(_)) => Ok(refused),
+        Err(Interrupt::Missing(need)) => Err(need),
+        Err(Interrupt::Refused(_)) => Ok(refused),
     }
 }

@@ -7,9 +7,9 @@ mod workspace;
 
 pub use key::{Key, Prefix};
 pub use row::{
-    Addition, CounterHead, ElementRow, Existence, ExistenceHead, FieldRow, FieldValue, Head, HeldRow,
-    HoldUsage, RecordRow, RejectionRow, ReplicaRow, RequestRow, Row, ScopeRow,
+    Addition, CounterHead, ElementRow, Existence, ExistenceHead, FieldRow, FieldValue, HeldRow, HoldUsage,
+    RecordRow, RegisterHead, RejectionRow, ReplicaRow, RequestRow, Row, ScopeRow,
 };
 pub(crate) use transaction::read;
-pub use transaction::{Need, Step, Stop, Suspended, Transaction};
-pub use workspace::{Flush, WorkspaceHead, WorkspaceState};
+pub use transaction::{Attempt, Interrupt, Missing, Suspended, Transaction};
+pub use workspace::{WorkspaceHead, WorkspaceState, WriteBatch};

@@ -98,7 +98,7 @@ pub struct FieldRow {
 /// A field's state by kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldValue {
-    Register(Vec<Head>),
+    Register(Vec<RegisterHead>),
     Text(String),
     Counter(Vec<CounterHead>),
     /// Elements have rows of their own.
@@ -106,7 +106,7 @@ pub enum FieldValue {
         count: u64,
     },
     /// Targets are string values or null.
-    ToOne(Vec<Head>),
+    ToOne(Vec<RegisterHead>),
     ToMany {
         count: u64,
     },
@@ -141,7 +141,7 @@ impl FieldValue {
 /// A maximal writer of a register: no other head knew it. Of a field's heads the first is the one that is shown,
 /// as the field's policy was when it was last written; the others follow by rank.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
+pub struct RegisterHead {
     pub stamp: Stamp,
     /// Rank of its lineage; the lowest is the incumbent.
     pub rank: Seq,

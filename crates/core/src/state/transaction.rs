@@ -1,7 +1,7 @@
 //! One submission against a working set: reads see its own writes, and nothing shows until it is kept.
 //!
 //! The state behind is a cache. A read of something that is not in memory ends the attempt with
-//! [`Stop::Missing`]; the caller loads it and runs the same submission again. Settling is deterministic and
+//! [`Interrupt::Missing`]; the caller loads it and runs the same submission again. Settling is deterministic and
 //! leaves no trace before [`Transaction::keep`], so running it again is harmless.
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use crate::schema::Schema;
 
 /// What has to be loaded before an attempt can go on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Need {
+pub enum Missing {
     Row(Key),
     Range(Prefix),
     /// The change at this position (and, as walks go backwards, those before it).
@@ -33,19 +33,19 @@ pub enum Need {
 
 /// Why an attempt ended early.
 #[derive(Debug)]
-pub enum Stop {
-    Missing(Need),
+pub enum Interrupt {
+    Missing(Missing),
     Refused(Refusal),
 }
 
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Stop {
-        Stop::Refused(refusal)
+impl From<Refusal> for Interrupt {
+    fn from(refusal: Refusal) -> Interrupt {
+        Interrupt::Refused(refusal)
     }
 }
 
 /// The result of a step of an attempt.
-pub type Step<T> = Result<T, Stop>;
+pub type Attempt<T> = Result<T, Interrupt>;
 
 /// A submission in progress.
 pub struct Transaction<'a> {
@@ -107,7 +107,7 @@ impl<'a> Transaction<'a> {
 
     /// Interrupts the submission: drops the current operation, and takes out what is kept.
     pub fn suspend(mut self) -> Suspended {
-        self.drop_current();
+        self.rollback_to_savepoint();
         Suspended {
             kept_head: self.kept_head,
             pending: self.pending,
@@ -134,7 +134,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// A row, from the newest layer that has it.
-    pub fn row(&self, key: &Key) -> Step<Option<&Row>> {
+    pub fn row(&self, key: &Key) -> Attempt<Option<&Row>> {
         for layer in [&self.current, &self.pending, &self.base.rows] {
             if let Some(row) = layer.get(key) {
                 return Ok(row.as_deref());
@@ -143,7 +143,7 @@ impl<'a> Transaction<'a> {
         if self.base.resident || self.base.is_complete_for(key) || self.is_fresh(key) {
             return Ok(None);
         }
-        Err(Stop::Missing(Need::Row(key.clone())))
+        Err(Interrupt::Missing(Missing::Row(key.clone())))
     }
 
     fn is_fresh(&self, key: &Key) -> bool {
@@ -151,15 +151,15 @@ impl<'a> Transaction<'a> {
     }
 
     /// Asks for a range, where what follows will read many parts of it.
-    pub fn need_range(&self, prefix: &Prefix) -> Step<()> {
+    pub fn need_range(&self, prefix: &Prefix) -> Attempt<()> {
         let known = self.base.is_complete(prefix)
             || self.complete.contains(prefix)
             || self.current_complete.contains(prefix);
-        if known { Ok(()) } else { Err(Stop::Missing(Need::Range(prefix.clone()))) }
+        if known { Ok(()) } else { Err(Interrupt::Missing(Missing::Range(prefix.clone()))) }
     }
 
     /// The keys of a range, in order.
-    pub fn keys(&self, prefix: &Prefix) -> Step<Vec<Key>> {
+    pub fn keys(&self, prefix: &Prefix) -> Attempt<Vec<Key>> {
         self.need_range(prefix)?;
         let start = prefix.start();
         let mut found: BTreeMap<&Key, bool> = BTreeMap::new();
@@ -196,28 +196,28 @@ impl<'a> Transaction<'a> {
     }
 
     /// The change at a position.
-    pub fn change(&self, seq: Seq) -> Step<Arc<Change>> {
+    pub fn change(&self, seq: Seq) -> Attempt<Arc<Change>> {
         if let Some(change) = self.pending_change(seq) {
             return Ok(change.clone());
         }
         match self.base.changes.get(&seq) {
             Some(change) => Ok(change.clone()),
             None if self.base.resident || seq > self.base.head.head_seq => {
-                Err(Stop::Refused(inconsistent(format!("no change at position {seq}"))))
+                Err(Interrupt::Refused(inconsistent(format!("no change at position {seq}"))))
             }
-            None => Err(Stop::Missing(Need::ChangesUpTo(seq))),
+            None => Err(Interrupt::Missing(Missing::ChangesUpTo(seq))),
         }
     }
 
     /// The hash chain at a position; none where the log does not reach there any more.
-    pub fn chain_at(&self, seq: Seq) -> Step<Option<Hash>> {
+    pub fn chain_at(&self, seq: Seq) -> Attempt<Option<Hash>> {
         if seq == self.head.head_seq {
             return Ok(Some(self.head.chain));
         }
         if let Some(change) = self.pending_change(seq) {
             return Ok(Some(change.chain));
         }
-        self.base.chain_at(seq).ok_or(Stop::Missing(Need::ChainAt(seq)))
+        self.base.chain_at(seq).ok_or(Interrupt::Missing(Missing::ChainAt(seq)))
     }
 
     /// A change of this submission: they follow each other without a gap.
@@ -236,16 +236,16 @@ impl<'a> Transaction<'a> {
     }
 
     /// The change an accepted operation became.
-    pub fn change_of(&self, replica_no: ReplicaNo, counter: Counter) -> Step<Arc<Change>> {
+    pub fn change_of(&self, replica_no: ReplicaNo, counter: Counter) -> Attempt<Arc<Change>> {
         if let Some(change) = self.known_change_of(replica_no, counter) {
             return Ok(change);
         }
         match self.base.settled_as.get(&(replica_no, counter)) {
             Some(seq) => self.change(*seq),
             None if self.base.resident => {
-                Err(Stop::Refused(inconsistent(format!("no change for {replica_no}:{counter}"))))
+                Err(Interrupt::Refused(inconsistent(format!("no change for {replica_no}:{counter}"))))
             }
-            None => Err(Stop::Missing(Need::ChangeOf(replica_no, counter))),
+            None => Err(Interrupt::Missing(Missing::ChangeOf(replica_no, counter))),
         }
     }
 
@@ -267,7 +267,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Keeps the current operation's writes within the submission.
-    pub fn keep(&mut self) {
+    pub fn savepoint(&mut self) {
         self.kept_head = self.head;
         self.pending.append(&mut self.current);
         self.complete.append(&mut self.current_complete);
@@ -280,7 +280,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Drops the current operation's writes, and what it did to the head.
-    pub fn drop_current(&mut self) {
+    pub fn rollback_to_savepoint(&mut self) {
         self.head = self.kept_head;
         self.current.clear();
         self.current_complete.clear();
@@ -304,7 +304,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// The schema; empty where none was written.
-    pub fn schema(&self) -> Step<Option<&Schema>> {
+    pub fn schema(&self) -> Attempt<Option<&Schema>> {
         read(self.row(&Key::Schema)?, |row| match row {
             Row::Schema(schema) => Some(schema),
             _ => None,
@@ -312,16 +312,18 @@ impl<'a> Transaction<'a> {
     }
 
     /// The workspace's secret, which was drawn when it was created.
-    pub fn secret(&self) -> Step<Secret> {
+    pub fn secret(&self) -> Attempt<Secret> {
         let secret = read(self.row(&Key::Secret)?, |row| match row {
             Row::Secret(secret) => Some(secret),
             _ => None,
         })?;
-        secret.copied().ok_or_else(|| Stop::Refused(inconsistent("the workspace has no secret".to_owned())))
+        secret
+            .copied()
+            .ok_or_else(|| Interrupt::Refused(inconsistent("the workspace has no secret".to_owned())))
     }
 
     /// A replica.
-    pub fn replica(&self, id: ReplicaId) -> Step<Option<&ReplicaRow>> {
+    pub fn replica(&self, id: ReplicaId) -> Attempt<Option<&ReplicaRow>> {
         read(self.row(&Key::Replica(id))?, |row| match row {
             Row::Replica(replica) => Some(replica),
             _ => None,
@@ -329,12 +331,12 @@ impl<'a> Transaction<'a> {
     }
 
     /// The number of a replica.
-    pub fn replica_no(&self, id: ReplicaId) -> Step<Option<ReplicaNo>> {
+    pub fn replica_no(&self, id: ReplicaId) -> Attempt<Option<ReplicaNo>> {
         Ok(self.replica(id)?.map(|r| r.no))
     }
 
     /// A record's existence.
-    pub fn record(&self, id: &RecordId) -> Step<Option<&RecordRow>> {
+    pub fn record(&self, id: &RecordId) -> Attempt<Option<&RecordRow>> {
         read(self.row(&Key::Record(id.clone()))?, |row| match row {
             Row::Record(record) => Some(record),
             _ => None,
@@ -342,7 +344,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// A field.
-    pub fn field(&self, record: &RecordId, field: &FieldId) -> Step<Option<&FieldRow>> {
+    pub fn field(&self, record: &RecordId, field: &FieldId) -> Attempt<Option<&FieldRow>> {
         read(self.row(&Key::Field(record.clone(), field.clone()))?, |row| match row {
             Row::Field(field) => Some(field),
             _ => None,
@@ -350,7 +352,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// A scope's conflicts.
-    pub fn scope(&self, scope: &Scope) -> Step<ScopeRow> {
+    pub fn scope(&self, scope: &Scope) -> Attempt<ScopeRow> {
         Ok(read(self.row(&Key::Scope(scope.clone()))?, |row| match row {
             Row::Scope(scope) => Some(scope),
             _ => None,
@@ -360,7 +362,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// A conflict.
-    pub fn conflict(&self, id: ConflictId) -> Step<Option<&Conflict>> {
+    pub fn conflict(&self, id: ConflictId) -> Attempt<Option<&Conflict>> {
         read(self.row(&Key::Conflict(id))?, |row| match row {
             Row::Conflict(conflict) => Some(&**conflict),
             _ => None,
@@ -372,12 +374,12 @@ impl<'a> Transaction<'a> {
 pub(crate) fn read<'r, T>(
     row: Option<&'r Row>,
     pick: impl FnOnce(&'r Row) -> Option<&'r T>,
-) -> Step<Option<&'r T>> {
+) -> Attempt<Option<&'r T>> {
     match row {
         None => Ok(None),
         Some(row) => match pick(row) {
             Some(typed) => Ok(Some(typed)),
-            None => Err(Stop::Refused(inconsistent("a row has another kind than its key".to_owned()))),
+            None => Err(Interrupt::Refused(inconsistent("a row has another kind than its key".to_owned()))),
         },
     }
 }

@@ -32,14 +32,14 @@ impl WorkspaceHead {
 
 /// What a batch of operations has changed, to be written in one transaction.
 #[derive(Debug, Default)]
-pub struct Flush {
+pub struct WriteBatch {
     /// Rows to write, or to delete where there is none.
     pub rows: Vec<(Key, Option<Arc<Row>>)>,
     /// New log rows, in order.
     pub changes: Vec<Arc<Change>>,
 }
 
-impl Flush {
+impl WriteBatch {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.changes.is_empty()
@@ -217,7 +217,7 @@ impl WorkspaceState {
     }
 
     /// Takes out what has to be written since the last call.
-    pub fn flush(&mut self) -> Flush {
+    pub fn take_writes(&mut self) -> WriteBatch {
         let rows = std::mem::take(&mut self.dirty)
             .into_iter()
             .map(|key| {
@@ -225,9 +225,9 @@ impl WorkspaceState {
                 (key, row)
             })
             .collect();
-        let flush = Flush { rows, changes: std::mem::take(&mut self.appended) };
-        self.head.commit_count += u64::from(!flush.is_empty());
-        flush
+        let batch = WriteBatch { rows, changes: std::mem::take(&mut self.appended) };
+        self.head.commit_count += u64::from(!batch.is_empty());
+        batch
     }
 
     /// Forgets rows and changes beyond the given numbers. Call it only when everything is written.

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use pb::beat_request::Connection;
 use pb::connection_service_client::ConnectionServiceClient;
+use pb::send_heartbeat_request::Connection;
 
 use super::{Client, WORKSPACE, within};
 use syncline_protocol::pb;
@@ -36,14 +36,14 @@ impl Client {
             };
             let seq = self.state.borrow().position;
             let heartbeat = pb::Heartbeat { heartbeat_id, echo_heartbeat_id: 0, echo_delay_us: 0, seq };
-            let request = pb::BeatRequest {
+            let request = pb::SendHeartbeatRequest {
                 workspace_id: WORKSPACE.to_owned(),
                 connection: Some(connection),
                 heartbeat: Some(heartbeat),
                 measured_round_trip_us: 0,
             };
             let mut client = ConnectionServiceClient::new(link.channel.clone());
-            match within(client.beat(request)).await {
+            match within(client.send_heartbeat(request)).await {
                 Ok(response) => {
                     let response = response.into_inner();
                     *self.connection.borrow_mut() = response.connection_id;
@@ -51,7 +51,7 @@ impl Client {
                 }
                 // The lease ran out, or the server that had the connection is gone.
                 Err(status) if status.code() == tonic::Code::NotFound => self.connection.borrow_mut().clear(),
-                Err(status) => self.trouble("Beat", &mut link, &status).await,
+                Err(status) => self.trouble("SendHeartbeat", &mut link, &status).await,
             }
         }
     }

@@ -164,7 +164,7 @@ impl Client {
         }
     }
 
-    pub(super) fn habits(&self) -> &super::plan::Habits {
+    pub(super) fn habits(&self) -> &super::plan::ClientProfile {
         &self.world.plan.clients[self.number]
     }
 

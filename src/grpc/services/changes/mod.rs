@@ -35,7 +35,7 @@ pub(super) const STREAMS_MAX: usize = 20_000;
 /// Frames between the feeds of a stream and the stream: one being sent, one ready.
 const FRAMES_AHEAD: usize = 1;
 /// How long a client may take to send `start`.
-const START_WITHIN: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Frames<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 /// A channel has room for 32 at once, whatever it is told: errors are boxed to keep that small.
@@ -134,7 +134,7 @@ impl ChangeService for Changes {
         request: Request<Streaming<pb::SubscribeRequest>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let mut said = request.into_inner();
-        let first = tokio::time::timeout(START_WITHIN, said.message())
+        let first = tokio::time::timeout(START_TIMEOUT, said.message())
             .await
             .map_err(|_| Failure::stream_protocol("no start within 10 seconds"))??;
         let Some(pb::SubscribeRequest { subscription_id, message: Some(Said::Start(start)) }) = first else {

@@ -21,8 +21,8 @@ use syncline_core::operation::{
 use syncline_core::refusal::Refusal;
 use syncline_core::schema::{Collection, Field, FieldKind, OnClash, OnDominate, Provisional, Schema};
 use syncline_core::state::{
-    Addition, CounterHead, ElementRow, Existence, ExistenceHead, FieldRow, FieldValue, Head, HeldRow,
-    HoldUsage, RecordRow, RejectionRow, ReplicaRow, RequestRow, Row, ScopeRow,
+    Addition, CounterHead, ElementRow, Existence, ExistenceHead, FieldRow, FieldValue, HeldRow, HoldUsage,
+    RecordRow, RegisterHead, RejectionRow, ReplicaRow, RequestRow, Row, ScopeRow,
 };
 use syncline_core::unknown::Unknown;
 use syncline_core::value::Value;
@@ -183,8 +183,8 @@ fn field(value: FieldValue) -> Row {
     Row::Field(FieldRow { value, last_seq: 500, unknown: Unknown::NONE })
 }
 
-fn head(seq: u64, value: Value) -> Head {
-    Head { stamp: stamp(seq), rank: 3, value, unknown: Unknown::NONE }
+fn head(seq: u64, value: Value) -> RegisterHead {
+    RegisterHead { stamp: stamp(seq), rank: 3, value, unknown: Unknown::NONE }
 }
 
 fn alternative(state: AlternativeState, value: Option<Value>, hunk: Option<AlternativeHunk>) -> Alternative {

@@ -201,7 +201,7 @@ fn rewrite(state: &mut WorkspaceState) {
 }
 
 fn rows_of(state: &mut WorkspaceState) -> BTreeMap<Key, Row> {
-    let rows = state.flush().rows.into_iter();
+    let rows = state.take_writes().rows.into_iter();
     rows.filter_map(|(key, row)| Some((key, Row::clone(row.as_deref()?)))).collect()
 }
 
@@ -219,7 +219,7 @@ proptest! {
             state.put(key.clone(), Some(read.clone()));
             before.insert(key, read);
         }
-        state.flush();
+        state.take_writes();
         rewrite(&mut state);
         let mut rewritten = BTreeSet::new();
         for (key, row) in rows_of(&mut state) {

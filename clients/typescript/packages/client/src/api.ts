@@ -508,7 +508,7 @@ export interface LinkQuality {
   readonly roundTripMs?: number;
   /** Smoothed variation of the round trip. */
   readonly jitterMs?: number;
-  /** Beats lost among the last 20, 0 to 1. */
+  /** Heartbeats lost among the last 20, 0 to 1. */
   readonly loss: number;
   /** Share of the last 10 minutes with a connection, 0 to 1. */
   readonly stability: number;

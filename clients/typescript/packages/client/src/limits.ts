@@ -38,8 +38,8 @@ export const CALL_TIMEOUT_MS = 10_000;
 /** From opening a stream to its first frame. */
 export const STREAM_OPEN_TIMEOUT_MS = 10_000;
 /** Used until the server says an interval. */
-export const BEAT_INTERVAL_MS = 15_000;
-/** Silence, in beat intervals, after which the other side counts as gone. */
+export const HEARTBEAT_INTERVAL_MS = 15_000;
+/** Silence, in heartbeat intervals, after which the other side counts as gone. */
 export const SILENCE_INTERVALS = 2.5;
 /** A doubted link that says nothing this long counts as gone; so long before it is due an attempt is made early. */
 export const SILENCE_CHECK_MS = 2_000;

@@ -17,9 +17,9 @@ mod connection;
 const STREAM: &str = "compare";
 const SUBJECTS: &str = "compare.>";
 /// How long a server that starts may take for an answer before it is asked anew.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an acknowledgement may take.
-const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
+const ACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(10);
 /// The first version that can sync each write.
 const SYNCS_EACH_WRITE_FROM: (u32, u32) = (2, 10);
 /// What a stream may keep on disk.
@@ -109,7 +109,7 @@ pub(crate) async fn prepare(address: &str) -> Result<(), String> {
         let subject = format!("$JS.API.STREAM.CREATE.{STREAM}");
         Answer::parse(&connection.request(&subject, config.to_string().as_bytes()).await?).map(drop)
     };
-    tokio::time::timeout(ANSWER_WITHIN, preparing).await.map_err(|_| "no answer".to_owned())?
+    tokio::time::timeout(ANSWER_TIMEOUT, preparing).await.map_err(|_| "no answer".to_owned())?
 }
 
 /// A connection.
@@ -140,7 +140,7 @@ impl Publisher {
 impl Caller for Publisher {
     async fn call(&mut self, _: Due) -> Result<u64, String> {
         let answer = self.connection.request(&self.subject, &self.payload);
-        let answer = tokio::time::timeout(ACKNOWLEDGED_WITHIN, answer).await;
+        let answer = tokio::time::timeout(ACKNOWLEDGED_TIMEOUT, answer).await;
         let answer = answer.map_err(|_| "no acknowledgement".to_owned())?;
         let sequence = Answer::parse(&answer?)?.seq;
         if sequence <= self.last_sequence {

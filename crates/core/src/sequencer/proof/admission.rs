@@ -1,6 +1,6 @@
 //! What happens before an operation settles: identity, holding, quotas, circles, context, dependencies.
 
-use super::desk::{Desk, dot, operation, request};
+use super::desk::{RuleFixture, dot, operation, request};
 use super::script::{create, create_in, mutation, schema, set};
 use super::server::EPOCH;
 use super::{Check, ensure};
@@ -14,14 +14,14 @@ use crate::refusal::Refusal;
 use crate::state::{HoldUsage, Key, Prefix, Row, WorkspaceHead};
 use crate::value::Value;
 
-fn held_rows(desk: &Desk) -> usize {
+fn held_rows(desk: &RuleFixture) -> usize {
     desk.server.shelf.range(&Prefix::HeldOperations).count()
 }
 
 /// Invariants 9 and 10: sent again an operation gets its first answer; with another content it is a fork, held or
 /// settled, and nothing changes.
 pub(super) fn check_forks() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     let first = operation(dot(1, 1), 1, vec![], vec![set("r0", "plain", 1)]);
     let third = operation(dot(1, 3), 1, vec![], vec![set("r0", "plain", 3)]);
     let settled = desk.settled(&first)?;
@@ -43,7 +43,7 @@ pub(super) fn check_forks() -> Check {
 
 /// A context of another history or ahead of this one decides nothing and leaves no trace.
 pub(super) fn check_foreign_contexts() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     let ahead = operation(dot(1, 1), 5, vec![], vec![set("r0", "plain", 1)]);
     let refusal = desk.refused(&ahead)?;
     ensure!(refusal == Refusal::ContextAhead { base_seq: 5, head_seq: 1 }, "ahead: {refusal:?}");
@@ -55,7 +55,7 @@ pub(super) fn check_foreign_contexts() -> Check {
 
 /// A base whose chain is another than the author saw is refused, wherever it lies; the right one is as good as none.
 pub(super) fn check_rewound() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     for value in 1..6 {
         desk.settle(1, value as u64, vec![set("r0", "plain", value)])?;
     }
@@ -99,7 +99,7 @@ pub(super) fn check_rewound() -> Check {
 /// Invariant 14: what is held stays within its bounds, of a replica and altogether, in number and in bytes; beyond
 /// them nothing is stored.
 pub(super) fn check_quotas() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     let waiting = |replica, counter| operation(dot(replica, counter), 1, vec![], vec![set("r0", "plain", 1)]);
     let weight = waiting(1, 2).weight_bytes();
     let full = [
@@ -139,7 +139,7 @@ pub(super) fn check_quotas() -> Check {
 
 /// Invariant 15: a rejection uses up its counter, and later ones go on; what depends on it is rejected for that.
 pub(super) fn check_rejections_do_not_block() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     let refusal = Refusal::UnknownAction;
     let content_hash = hash(b"something newer");
     let malformed = Some(Malformed { refusal: refusal.clone(), mutation_index: Some(0), content_hash });
@@ -170,7 +170,7 @@ pub(super) fn check_rejections_do_not_block() -> Check {
 /// Invariant 16: operations that wait for each other are thrown out, whether the circle closes with an arrival or
 /// with a release; others go on.
 pub(super) fn check_circles() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     let plain = |value| vec![set("r0", "plain", value)];
     let alone = operation(dot(1, 1), 1, vec![dot(1, 1)], plain(1));
     ensure!(matches!(desk.refused(&alone)?, Refusal::CausalityCycle { .. }), "waits for itself");
@@ -196,7 +196,7 @@ pub(super) fn check_circles() -> Check {
 
 /// Invariant 21: a replica's base never goes back, and an operation knows what the dots it lists knew.
 pub(super) fn check_bases() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     desk.settle(1, 1, vec![set("r0", "plain", 1)])?;
     desk.settle(1, 2, vec![set("r0", "plain", 2)])?;
     let back = desk.reject(1, 1, vec![set("r0", "plain", 3)])?;
@@ -212,7 +212,7 @@ pub(super) fn check_bases() -> Check {
 /// Invariant 13: expiry drops what is held and nothing else; sent again, it is held again. What waits for a record
 /// waits for a minute, also when it first waited for something else.
 pub(super) fn check_expiry() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     let gap = operation(dot(1, 2), 1, vec![], vec![set("r0", "plain", 1)]);
     let record =
         Operation { await_records: true, ..operation(dot(2, 1), 1, vec![], vec![set("r1", "plain", 1)]) };
@@ -242,7 +242,7 @@ pub(super) fn check_expiry() -> Check {
 
 /// Awaited records: the other end of a link too; a phantom is not there.
 pub(super) fn check_awaited_records() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     let link = Action::Link { field: "many".into(), target: "r2".into() };
     let waits = |replica, mutations| Operation {
         await_records: true,
@@ -262,7 +262,7 @@ pub(super) fn check_awaited_records() -> Check {
 
 /// Request ids: once, whatever is sent again; another content is refused; and nothing waits under one.
 pub(super) fn check_requests() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     let write = |value| vec![set("r0", "plain", value)];
     let first = desk.settled(&request("a", Knowledge::Latest, write(1)))?;
     ensure!(desk.settled(&request("a", Knowledge::Latest, write(1)))? == first, "settled twice");
@@ -298,7 +298,7 @@ pub(super) fn check_requests() -> Check {
 
 /// Abandoning: the next counter only; what waited for it goes on; what was meant to have it learns of it.
 pub(super) fn check_abandoned() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     let lost = operation(dot(1, 1), 1, vec![], vec![set("r0", "plain", 1)]);
     let next = operation(dot(1, 2), 1, vec![], vec![set("r0", "plain", 2)]);
     desk.held(&next)?;
@@ -323,7 +323,7 @@ pub(super) fn check_abandoned() -> Check {
 
 /// Invariant 12, at length: one operation releases more than a transaction takes on; waking does the rest.
 pub(super) fn check_long_cascade() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     // Every miss starts the step anew; with a thousand operations in one step that takes its time.
     desk.server.forgetful = false;
     let waiting = RELEASE_CASCADE_MAX as u128 + 200;
@@ -340,7 +340,7 @@ pub(super) fn check_long_cascade() -> Check {
 
 /// Invariant 31: an operation takes effect as a whole or not at all, whichever of its mutations fails.
 pub(super) fn check_atomicity() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     let good = [
         create("r1"),
         set("r0", "plain", 1),
@@ -379,7 +379,7 @@ pub(super) fn check_atomicity() -> Check {
 pub(super) fn check_schemas() -> Check {
     let mut strict = schema();
     strict.strict = true;
-    let mut desk = Desk::empty(strict)?;
+    let mut desk = RuleFixture::empty(strict)?;
     desk.settle(1, 0, vec![create("r0")])?;
     let refusal = desk.reject(1, 1, vec![set("r0", "undeclared", 1)])?;
     ensure!(matches!(refusal, Refusal::UndeclaredField { .. }), "{refusal:?}");
@@ -387,7 +387,7 @@ pub(super) fn check_schemas() -> Check {
     let refusal = desk.reject(1, 1, vec![elsewhere.clone()])?;
     ensure!(matches!(refusal, Refusal::UndeclaredCollection { .. }), "{refusal:?}");
 
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     desk.settle(1, 1, vec![elsewhere])?;
     desk.settle(1, 1, vec![mutation("r0", Action::Increment { field: "free".into(), by: 1 })])?;
     let refusal = desk.reject(1, 1, vec![set("r0", "free", 1)])?;
@@ -402,7 +402,7 @@ pub(super) fn check_schemas() -> Check {
 
 /// What an operation waits for is said, and the counter expected.
 pub(super) fn check_what_is_missing() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     let gap = operation(dot(1, 3), 1, vec![dot(2, 4)], vec![]);
     for missing in [dot(1, 2), dot(2, 4)] {
         let (receipt, _) = desk.submit(&gap)?;

@@ -14,7 +14,7 @@ use crate::operation::{
 };
 use crate::refusal::Refusal;
 use crate::schema::Schema;
-use crate::state::{FieldValue, Flush, Key, Row};
+use crate::state::{FieldValue, Key, Row, WriteBatch};
 
 pub(super) fn dot(replica: u128, counter: Counter) -> Dot {
     Dot { replica: ReplicaId::from_u128(replica), counter }
@@ -42,21 +42,21 @@ pub(super) fn request(id: &str, knowledge: Knowledge, mutations: Vec<Mutation>) 
     Operation { identity, knowledge, ..operation(dot(1, 1), 0, Vec::new(), mutations) }
 }
 
-pub(super) struct Desk {
+pub(super) struct RuleFixture {
     pub server: Server,
     counters: BTreeMap<u128, Counter>,
 }
 
-impl Desk {
+impl RuleFixture {
     /// With record "r0", created at position 1.
-    pub(super) fn new() -> Result<Desk, String> {
-        let mut desk = Desk::empty(script::schema())?;
+    pub(super) fn new() -> Result<RuleFixture, String> {
+        let mut desk = RuleFixture::empty(script::schema())?;
         desk.settle(99, 0, vec![script::create("r0")])?;
         Ok(desk)
     }
 
-    pub(super) fn empty(schema: Schema) -> Result<Desk, String> {
-        Ok(Desk { server: Server::new(schema, 0)?, counters: BTreeMap::new() })
+    pub(super) fn empty(schema: Schema) -> Result<RuleFixture, String> {
+        Ok(RuleFixture { server: Server::new(schema, 0)?, counters: BTreeMap::new() })
     }
 
     /// A replica's next operation.
@@ -66,7 +66,7 @@ impl Desk {
         operation(dot(replica, *counter), base_seq, Vec::new(), mutations)
     }
 
-    pub(super) fn submit(&mut self, operation: &Operation) -> Result<(Receipt, Flush), String> {
+    pub(super) fn submit(&mut self, operation: &Operation) -> Result<(Receipt, WriteBatch), String> {
         let (receipt, wrote) = self.server.submit(operation)?;
         inbox::check_cover(&self.server.shelf)?;
         Ok((receipt, wrote))

@@ -1,6 +1,6 @@
 //! The life of a conflict, transition by transition.
 
-use super::desk::{Desk, dot, operation};
+use super::desk::{RuleFixture, dot, operation};
 use super::script::{create, mutation, observing, on_conflict, resolving, set};
 use super::{Check, ensure};
 use crate::conflict::{AlternativeState, CloseReason, Conflict, ConflictStatus, ScopePart};
@@ -13,8 +13,8 @@ use crate::state::{Existence, FieldValue, Key, Row};
 use crate::value::Value;
 
 /// Replicas 1 and 2 write different values to "plain" on one base: live since position 3.
-pub(super) fn clashing() -> Result<(Desk, ConflictId), String> {
-    let mut desk = Desk::new()?;
+pub(super) fn clashing() -> Result<(RuleFixture, ConflictId), String> {
+    let mut desk = RuleFixture::new()?;
     desk.settle(1, 1, vec![set("r0", "plain", 1)])?;
     desk.settle(2, 1, vec![set("r0", "plain", 2)])?;
     let id = desk.conflict("r0", "plain")?.id;
@@ -25,7 +25,7 @@ fn decides(value: i64, id: ConflictId) -> Vec<Mutation> {
     vec![resolving(set("r0", "plain", value), id)]
 }
 
-fn now(desk: &Desk, id: ConflictId) -> Result<Conflict, String> {
+fn now(desk: &RuleFixture, id: ConflictId) -> Result<Conflict, String> {
     match desk.row(&Key::Conflict(id)) {
         Some(Row::Conflict(conflict)) => Ok((**conflict).clone()),
         _ => Err(format!("{id} is gone")),
@@ -190,7 +190,7 @@ pub(super) fn check_reminders() -> Check {
 /// A value read earlier than the rest of what its author knew clashes with what came in between, and a decision
 /// made on it has not seen that either.
 pub(super) fn check_observed() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     desk.settle(1, 1, vec![set("r0", "plain", 1)])?;
     let old_form = |base, observed, mutation: Mutation| {
         operation(dot(2, 1), base, vec![], vec![observing(mutation, observed)])
@@ -227,7 +227,7 @@ pub(super) fn check_deleted_and_back() -> Check {
 
 /// Whoever deletes without having seen a conflict about it does not resolve it: another delete agreed, that is all.
 pub(super) fn check_agreeing_deletes() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     let delete = || vec![mutation("r0", Action::Delete)];
     desk.settle(1, 1, vec![set("r0", "plain", 1)])?;
     desk.settle(2, 1, delete())?;
@@ -257,7 +257,7 @@ pub(super) fn check_agreeing_deletes() -> Check {
 /// deleted that; keeping or deleting the other end does.
 pub(super) fn check_relationships() -> Check {
     for keep in [true, false] {
-        let mut desk = Desk::new()?;
+        let mut desk = RuleFixture::new()?;
         desk.settle(1, 1, vec![create("r1")])?;
         let link = Action::Link { field: "many".into(), target: "r1".into() };
         desk.settle(1, 2, vec![mutation("r0", link)])?;
@@ -280,7 +280,7 @@ pub(super) fn check_relationships() -> Check {
 
 /// Every link that a delete did not know clashes with it; a link that is gone can still be decided about.
 pub(super) fn check_links_of_many() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     desk.settle(1, 1, vec![create("r1")])?;
     let link = || vec![mutation("r0", Action::Link { field: "many".into(), target: "r1".into() })];
     desk.settle(2, 2, link())?;
@@ -299,7 +299,7 @@ pub(super) fn check_links_of_many() -> Check {
 
 /// Two creations of one id: a delete that knew only one of them clashes with the other.
 pub(super) fn check_twins() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     desk.settle(1, 1, vec![create("r1")])?;
     desk.settle(2, 1, vec![create("r1")])?;
     desk.settle(3, 2, vec![mutation("r1", Action::Delete)])?;
@@ -326,7 +326,7 @@ pub(super) fn check_changed_policy() -> Check {
         state.put(Key::Schema, Some(Row::Schema(schema.clone())));
         Ok(())
     })?;
-    let shown = |desk: &Desk| match desk.field("r0", "plain") {
+    let shown = |desk: &RuleFixture| match desk.field("r0", "plain") {
         Some(FieldValue::Register(heads)) => heads.first().map(|h| h.value.clone()),
         _ => None,
     };

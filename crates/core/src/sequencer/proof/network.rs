@@ -22,7 +22,7 @@ use crate::hash::Hash;
 use crate::ids::{Dot, ReplicaId};
 use crate::limits::EXTRAS_MAX;
 use crate::operation::{Action, Mutation, Outcome, Receipt};
-use crate::state::{Flush, Key, Row};
+use crate::state::{Key, Row, WriteBatch};
 
 const STEPS: u32 = 200;
 /// Rounds of sending everything again before something counts as stuck.
@@ -225,7 +225,7 @@ impl World {
     }
 
     /// Invariant 11: what is held shows nowhere but among what is held.
-    fn judge_writes(&self, outcome: &Outcome, wrote: &Flush) -> Check {
+    fn judge_writes(&self, outcome: &Outcome, wrote: &WriteBatch) -> Check {
         let about_holding = |key: &Key| matches!(key, Key::Held(_) | Key::Waiter(..) | Key::HoldUsage(_));
         let held = matches!(outcome, Outcome::Held { .. });
         if held && (!wrote.changes.is_empty() || !wrote.rows.iter().all(|(key, _)| about_holding(key))) {
@@ -235,7 +235,7 @@ impl World {
     }
 
     /// Follows every new change: rejections, the fold, the rows.
-    pub(super) fn after(&mut self, wrote: &Flush) -> Check {
+    pub(super) fn after(&mut self, wrote: &WriteBatch) -> Check {
         for (key, row) in &wrote.rows {
             if let (Key::Rejection(no, counter), Some(_)) = (key, row) {
                 let replica = self.replica_of(*no)?;

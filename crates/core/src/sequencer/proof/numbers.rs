@@ -1,6 +1,6 @@
 //! Numbers that are worth the same are one value, however they are written.
 
-use super::desk::Desk;
+use super::desk::RuleFixture;
 use super::script::mutation;
 use super::{Check, ensure};
 use crate::change::EffectKind;
@@ -29,7 +29,7 @@ fn remove(value: Value) -> Mutation {
     mutation("r0", Action::RemoveElements { field: "tags".into(), elements: vec![value] })
 }
 
-fn shown(desk: &Desk, field: &str) -> Option<Value> {
+fn shown(desk: &RuleFixture, field: &str) -> Option<Value> {
     match desk.field("r0", field) {
         Some(FieldValue::Register(heads)) => heads.first().map(|head| head.value.clone()),
         _ => None,
@@ -37,7 +37,7 @@ fn shown(desk: &Desk, field: &str) -> Option<Value> {
 }
 
 /// The only element of the set, and how many it is said to have.
-fn element(desk: &Desk) -> (Option<Value>, u64) {
+fn element(desk: &RuleFixture) -> (Option<Value>, u64) {
     let key = Key::Element("r0".into(), "tags".into(), Value::Int(1).element_hash());
     let value = match desk.row(&key) {
         Some(Row::Element(row)) => Some(row.value.clone()),
@@ -50,7 +50,7 @@ fn element(desk: &Desk) -> (Option<Value>, u64) {
 }
 
 /// What the last change said about the set: elements that came and went.
-fn told(desk: &Desk) -> Option<(Vec<Value>, Vec<Value>)> {
+fn told(desk: &RuleFixture) -> Option<(Vec<Value>, Vec<Value>)> {
     desk.server.shelf.changes.last()?.effects.iter().find_map(|effect| match &effect.kind {
         EffectKind::Set { added, removed } => Some((added.clone(), removed.clone())),
         _ => None,
@@ -58,7 +58,7 @@ fn told(desk: &Desk) -> Option<(Vec<Value>, Vec<Value>)> {
 }
 
 pub(super) fn check_registers() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     let part = || ScopePart::Field("plain".into());
     desk.settle(1, 1, vec![set("plain", Value::Int(1))])?;
     let (_, settlement) = desk.settle(2, 1, vec![set("plain", double(1.0))])?;
@@ -83,7 +83,7 @@ pub(super) fn check_registers() -> Check {
 }
 
 pub(super) fn check_order() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     for (field, numbers, expected) in [
         ("least", [Value::Int(2), double(1.5)], double(1.5)),
         ("most", [double(f64::NEG_INFINITY), Value::Int(i64::MIN)], Value::Int(i64::MIN)),
@@ -106,7 +106,7 @@ pub(super) fn check_order() -> Check {
 }
 
 pub(super) fn check_sets() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     desk.settle(1, 1, vec![add(Value::Int(1))])?;
     desk.settle(2, 1, vec![add(double(1.0))])?;
     ensure!(element(&desk) == (Some(Value::Int(1)), 1), "1 and 1.0 are {:?}", element(&desk));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::desk::{Desk, dot, operation};
+use super::desk::{RuleFixture, dot, operation};
 use super::fold::Confirmed;
 use super::inbox;
 use super::script::{create, mutation, set};
@@ -19,8 +19,8 @@ use crate::value::Value;
 const TEXT: &str = "the quick brown fox";
 
 /// Two records that link to each other in some way, with something in every field.
-fn begin(links: u32) -> Result<Desk, String> {
-    let mut desk = Desk::new()?;
+fn begin(links: u32) -> Result<RuleFixture, String> {
+    let mut desk = RuleFixture::new()?;
     let mut first = vec![
         create("r1"),
         set("r0", "plain", 0),

@@ -52,7 +52,7 @@ pub(super) fn check_again(truth: &Truth, log: &Shelf) -> Check {
     for (seq, dot) in settling_order(truth, log)? {
         let now_ms = seq.and_then(|seq| log.change(seq)).map_or(0, |c| c.committed_at_ms);
         settle_again(truth, log, &mut state, (seq, dot), Environment { now_ms })?;
-        let wrote = state.flush();
+        let wrote = state.take_writes();
         shelf.take(&wrote)?;
         for again in &wrote.changes {
             if log.change(again.seq) != Some(again) {

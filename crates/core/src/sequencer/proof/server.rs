@@ -17,7 +17,7 @@ use crate::ids::{ConflictId, Dot, Epoch};
 use crate::operation::{Operation, Receipt};
 use crate::schema::Schema;
 use crate::sequencer::{self, Environment, Together};
-use crate::state::{Flush, Key, Need, Prefix, Row, WorkspaceHead, WorkspaceState};
+use crate::state::{Key, Missing, Prefix, Row, WorkspaceHead, WorkspaceState, WriteBatch};
 
 pub(super) const EPOCH: Epoch = 7;
 /// Needs served for one step before it counts as endless.
@@ -34,14 +34,14 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    pub(super) fn take(&mut self, flush: &Flush) -> Check {
-        for (key, row) in &flush.rows {
+    pub(super) fn take(&mut self, batch: &WriteBatch) -> Check {
+        for (key, row) in &batch.rows {
             match row {
                 Some(row) => self.rows.insert(key.clone(), row.clone()),
                 None => self.rows.remove(key),
             };
         }
-        for change in &flush.changes {
+        for change in &batch.changes {
             if change.seq != self.changes.len() as Seq + 1 {
                 return Err(format!("change {} follows {}", change.seq, self.changes.len()));
             }
@@ -52,25 +52,25 @@ impl Shelf {
     }
 
     /// Gives a working set what it asks for.
-    pub(super) fn serve(&mut self, state: &mut WorkspaceState, need: Need) -> Check {
+    pub(super) fn serve(&mut self, state: &mut WorkspaceState, need: Missing) -> Check {
         match need {
-            Need::Row(key) => {
+            Missing::Row(key) => {
                 self.reads += 1;
                 let row = self.rows.get(&key).map(|row| (**row).clone());
                 state.learn_rows([(key, row)]);
             }
-            Need::Range(prefix) => {
+            Missing::Range(prefix) => {
                 let rows: Vec<(Key, Row)> =
                     self.range(&prefix).map(|(k, r)| (k.clone(), r.clone())).collect();
                 self.reads += rows.len() as u64;
                 state.learn_range(prefix, rows);
             }
-            Need::ChangesUpTo(seq) => self.lend(state, seq)?,
-            Need::ChainAt(seq) => {
+            Missing::ChangesUpTo(seq) => self.lend(state, seq)?,
+            Missing::ChainAt(seq) => {
                 self.reads += 1;
                 state.learn_chain(seq, self.change(seq).map(|change| change.chain));
             }
-            Need::ChangeOf(replica_no, counter) => match self.settled_as.get(&(replica_no, counter)) {
+            Missing::ChangeOf(replica_no, counter) => match self.settled_as.get(&(replica_no, counter)) {
                 Some(seq) => self.lend(state, *seq)?,
                 None => {
                     return Err(format!("asked for {replica_no}:{counter}, which never settled as a change"));
@@ -142,14 +142,14 @@ impl Server {
     /// A resident server alone would not notice what is read wrongly from a store: every step runs on both.
     pub(super) fn step<T: PartialEq + Debug>(
         &mut self,
-        step: impl Fn(&mut WorkspaceState, Environment) -> Result<T, Need>,
-    ) -> Result<(T, Flush), String> {
+        step: impl Fn(&mut WorkspaceState, Environment) -> Result<T, Missing>,
+    ) -> Result<(T, WriteBatch), String> {
         let env = Environment { now_ms: self.now_ms };
         let said =
             step(&mut self.resident, env).map_err(|need| format!("a resident state lacks {need:?}"))?;
-        let wrote = self.resident.flush();
+        let wrote = self.resident.take_writes();
         let cold_said = self.cold_step(&step, env)?;
-        let cold_wrote = self.cold.flush();
+        let cold_wrote = self.cold.take_writes();
         if said != cold_said {
             return Err(format!("in memory: {said:?}\nfrom the store: {cold_said:?}"));
         }
@@ -167,7 +167,7 @@ impl Server {
 
     fn cold_step<T>(
         &mut self,
-        step: &impl Fn(&mut WorkspaceState, Environment) -> Result<T, Need>,
+        step: &impl Fn(&mut WorkspaceState, Environment) -> Result<T, Missing>,
         env: Environment,
     ) -> Result<T, String> {
         let mut last = None;
@@ -195,14 +195,14 @@ impl Server {
         }
     }
 
-    pub(super) fn submit(&mut self, operation: &Operation) -> Result<(Receipt, Flush), String> {
+    pub(super) fn submit(&mut self, operation: &Operation) -> Result<(Receipt, WriteBatch), String> {
         self.step(|state, env| sequencer::submit(state, operation, env))
     }
 
     pub(super) fn submit_together(
         &mut self,
         operations: &[Operation],
-    ) -> Result<(Vec<Receipt>, Flush), String> {
+    ) -> Result<(Vec<Receipt>, WriteBatch), String> {
         let begun = RefCell::new(None);
         self.step(|state, env| {
             let mut begun = begun.borrow_mut();
@@ -213,19 +213,19 @@ impl Server {
         })
     }
 
-    pub(super) fn abandon(&mut self, dot: Dot) -> Result<(Result<Receipt, Counter>, Flush), String> {
+    pub(super) fn abandon(&mut self, dot: Dot) -> Result<(Result<Receipt, Counter>, WriteBatch), String> {
         self.step(|state, env| sequencer::abandon(state, dot, env))
     }
 
-    pub(super) fn remind(&mut self, conflict: ConflictId) -> Result<(bool, Flush), String> {
+    pub(super) fn remind(&mut self, conflict: ConflictId) -> Result<(bool, WriteBatch), String> {
         self.step(|state, env| sequencer::remind(state, conflict, env))
     }
 
-    pub(super) fn wake(&mut self) -> Result<(bool, Flush), String> {
+    pub(super) fn wake(&mut self) -> Result<(bool, WriteBatch), String> {
         self.step(sequencer::wake)
     }
 
-    pub(super) fn expire_holds(&mut self) -> Result<(usize, Flush), String> {
+    pub(super) fn expire_holds(&mut self) -> Result<(usize, WriteBatch), String> {
         self.step(sequencer::expire_holds)
     }
 

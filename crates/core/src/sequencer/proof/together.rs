@@ -3,7 +3,7 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::desk::{Desk, dot, operation, request};
+use super::desk::{RuleFixture, dot, operation, request};
 use super::script::{create, mutation, set};
 use super::server::EPOCH;
 use super::{Check, ensure};
@@ -31,8 +31,8 @@ fn write(value: i64) -> Vec<Mutation> {
 /// A job that names its earlier operations does not clash with them, nor with what they knew; it clashes with all
 /// others, also where these have request ids of about the same time.
 pub(super) fn check_own_requests() -> Check {
-    let mut desk = Desk::new()?;
-    let clashes = |desk: &mut Desk, o: &Operation| desk.settled(o).map(|(_, s)| s.conflicts.len());
+    let mut desk = RuleFixture::new()?;
+    let clashes = |desk: &mut RuleFixture, o: &Operation| desk.settled(o).map(|(_, s)| s.conflicts.len());
     ensure!(clashes(&mut desk, &request("a", reading(1), write(1)))? == 0, "the first");
     desk.settled(&request("other", reading(1), vec![set("r0", "latest", 1)]))?;
     let second = after(&["a"], request("b", reading(1), write(2)));
@@ -45,7 +45,7 @@ pub(super) fn check_own_requests() -> Check {
     let fifth = after(&["d"], request("e", reading(1), vec![set("r0", "min", 5), set("r0", "latest", 5)]));
     ensure!(clashes(&mut desk, &fifth)? == 2, "with a replica, and with another job");
 
-    let refused = |desk: &mut Desk, o: &Operation| match desk.refused(o)? {
+    let refused = |desk: &mut RuleFixture, o: &Operation| match desk.refused(o)? {
         Refusal::InvalidContext { .. } => Ok(()),
         other => Err(format!("{:?}: {other:?}", o.after_requests)),
     };
@@ -82,7 +82,7 @@ fn positions(receipts: &[Receipt]) -> Vec<Option<Seq>> {
 /// Nothing comes between operations that settle together: who waited for the first of them follows the last one. One of
 /// them may itself have waited for another.
 pub(super) fn check_releasing() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     desk.held(&operation(dot(9, 1), 1, vec![dot(1, 1)], write(9)))?;
     let second = operation(dot(1, 2), 1, vec![], write(2));
     desk.held(&second)?;
@@ -110,7 +110,7 @@ fn refusal_of(receipt: &Receipt) -> Option<&Refusal> {
 
 /// What had settled before, accepted or rejected, counts as settled, and keeps its receipt whatever becomes of the call.
 pub(super) fn check_settled_before() -> Check {
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     let accepted = operation(dot(1, 1), 1, vec![], write(1));
     let rejected = operation(dot(2, 1), 1, vec![], vec![set("nothing", "plain", 1)]);
     desk.settled(&accepted)?;
@@ -198,7 +198,7 @@ fn settled(receipt: &Receipt) -> bool {
 /// A call that settles together against the same operations one by one elsewhere: all of it is as if sent so, or, from
 /// the first operation on that would not settle there, nothing is, and what is sent again one by one ends the same.
 pub(super) fn check_random(seed: u64) -> Check {
-    let (mut together, mut apart) = (Desk::new()?, Desk::new()?);
+    let (mut together, mut apart) = (RuleFixture::new()?, RuleFixture::new()?);
     let (dice, sent) = (StdRng::seed_from_u64(seed), Vec::new());
     let mut source = Source { dice, counters: [0; 3], requests: 0, sent };
     for _ in 0..10 {

@@ -15,7 +15,7 @@ use crate::limits::EXTRAS_MAX;
 use crate::operation::{Action, RecordMutation};
 use crate::schema::{Field, Provisional};
 use crate::sequencer::register::provisional;
-use crate::state::{CounterHead, Existence, FieldValue, Head, Key, Prefix, Row};
+use crate::state::{CounterHead, Existence, FieldValue, Key, Prefix, RegisterHead, Row};
 use crate::value::Value;
 
 /// Invariants 1, 5, 6, 7, 9, 17, 19, 21: the log itself.
@@ -165,7 +165,7 @@ fn counter_writer(head: &CounterHead) -> Writer {
     Writer { seq: head.stamp.seq, rank: head.rank, value: Value::Int(head.value) }
 }
 
-fn check_shown(place: &Place, rule: Provisional, heads: &[Head]) -> Check {
+fn check_shown(place: &Place, rule: Provisional, heads: &[RegisterHead]) -> Check {
     let shown = heads.first().map(|h| &h.value);
     if shown != provisional(rule, heads).map(|h| &h.value) {
         return Err(format!("{place:?} shows {shown:?} of {heads:?}"));

@@ -38,7 +38,7 @@ fn cost(replicas: ReplicaNo) -> Result<(Vec<u64>, Vec<usize>), String> {
         };
         ensure!(matches!(outcome, Outcome::Accepted { .. }), "{:?}: {outcome:?}", operation.mutations);
         reads.push(shelf.reads - before);
-        let wrote = state.flush();
+        let wrote = state.take_writes();
         shelf.take(&wrote)?;
         state.trim(0, 0, 0);
         bytes.push(context_bytes(&operation));

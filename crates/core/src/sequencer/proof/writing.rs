@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::client::{Client, text_op};
-use super::desk::{Desk, dot, operation};
+use super::desk::{RuleFixture, dot, operation};
 use super::script::{mutation, resolving};
 use super::truth::{Made, Truth};
 use super::{Check, ensure};
@@ -27,13 +27,13 @@ fn replace(text: &str) -> Mutation {
 }
 
 /// "abcdef" stands since position 2.
-fn begin() -> Result<Desk, String> {
-    let mut desk = Desk::new()?;
+fn begin() -> Result<RuleFixture, String> {
+    let mut desk = RuleFixture::new()?;
     desk.settle(9, 1, vec![replace("abcdef")])?;
     Ok(desk)
 }
 
-fn row(desk: &Desk, conflict: &Conflict) -> Result<Conflict, String> {
+fn row(desk: &RuleFixture, conflict: &Conflict) -> Result<Conflict, String> {
     match desk.row(&Key::Conflict(conflict.id)) {
         Some(Row::Conflict(conflict)) => Ok((**conflict).clone()),
         _ => Err("the conflict is gone".to_owned()),
@@ -136,7 +136,7 @@ impl Typist {
 /// a run once; so those who go backward receive nothing while they type.)
 pub(super) fn check_runs(seed: u64) -> Check {
     let mut dice = StdRng::seed_from_u64(seed);
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     desk.settle(99, 1, vec![replace("[]")])?;
     let mut truth = Truth::default();
     for change in &desk.server.shelf.changes {
@@ -186,7 +186,7 @@ pub(super) fn check_runs(seed: u64) -> Check {
 /// the part of the history it looks at is what the whole history says.
 pub(super) fn check_listed(seed: u64) -> Check {
     let mut dice = StdRng::seed_from_u64(seed);
-    let mut desk = Desk::new()?;
+    let mut desk = RuleFixture::new()?;
     desk.settle(9, 1, vec![replace("the quick brown fox")])?;
     let place = ("r0".into(), "text".into());
     let mut whole = Window::new("", 0);
@@ -223,7 +223,7 @@ pub(super) fn check_listed(seed: u64) -> Check {
 }
 
 /// The author of a replica's operation, with the numbers the server gives.
-fn author_of(desk: &Desk, who: usize, counter: u64, base_seq: u64, extras: &[Dot]) -> Author {
+fn author_of(desk: &RuleFixture, who: usize, counter: u64, base_seq: u64, extras: &[Dot]) -> Author {
     let number = |dot: &Dot| match desk.row(&Key::Replica(dot.replica)) {
         Some(Row::Replica(row)) => row.no,
         _ => u32::MAX,

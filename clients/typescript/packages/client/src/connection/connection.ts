@@ -1,5 +1,5 @@
 import type { ConnectionReason, ConnectionSnapshot, LinkQuality } from '../api.js';
-import type { BeatReport, FailureKind } from '../transport/transport.js';
+import type { HeartbeatReport, FailureKind } from '../transport/transport.js';
 
 /** Why a wire is down on purpose. */
 export type DownReason = 'asked' | 'no_network' | 'closed';
@@ -24,7 +24,7 @@ export type ConnectionEvent =
   /** The first frame or chunk. */
   | { readonly type: 'opened' }
   | { readonly type: 'frame' }
-  | { readonly type: 'beat'; readonly report: Pick<BeatReport, 'beatIntervalMs'> }
+  | { readonly type: 'heartbeat'; readonly report: Pick<HeartbeatReport, 'heartbeatIntervalMs'> }
   | { readonly type: 'went_away' }
   | {
       readonly type: 'failed';
@@ -42,14 +42,14 @@ export type ConnectionCommand =
   | { readonly type: 'disconnect' }
   | { readonly type: 'refresh_credentials' }
   | { readonly type: 'connect' }
-  | { readonly type: 'beat' };
+  | { readonly type: 'heartbeat' };
 
 /** State of the pure machine; `step` is its only way on. */
 export interface ConnectionModel {
   readonly phase: Phase;
   /** Failures since the last health. */
   readonly failures: number;
-  readonly beatIntervalMs: number;
+  readonly heartbeatIntervalMs: number;
   /** The device says it has a network. */
   readonly network: boolean;
   /** It was up at least once. */

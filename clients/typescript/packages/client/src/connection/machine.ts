@@ -2,7 +2,7 @@ import type { ConnectionReason } from '../api.js';
 import type { FailureKind } from '../transport/transport.js';
 import {
   BACKOFF_CEILINGS_MS,
-  BEAT_INTERVAL_MS,
+  HEARTBEAT_INTERVAL_MS,
   BREAKER_FAILURES,
   BREAKER_OPEN_MS,
   HEALTHY_AFTER_MS,
@@ -19,7 +19,7 @@ export function initialModel(network: boolean): ConnectionModel {
   return {
     phase: { type: 'down', reason: 'asked' },
     failures: 0,
-    beatIntervalMs: BEAT_INTERVAL_MS,
+    heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
     network,
     everUp: false,
     credentialsRenewed: false,
@@ -37,7 +37,7 @@ export function wakeAtMs(model: ConnectionModel, nowMs: number): number | undefi
     case 'waiting':
       return phase.untilMs;
     case 'up': {
-      const silentAtMs = phase.heardAtMs + SILENCE_INTERVALS * model.beatIntervalMs;
+      const silentAtMs = phase.heardAtMs + SILENCE_INTERVALS * model.heartbeatIntervalMs;
       const healthyAtMs = phase.sinceMs + HEALTHY_AFTER_MS;
       return Math.min(
         silentAtMs,
@@ -68,8 +68,8 @@ export const step: Step = (model, event, nowMs, random) => {
       return opened(model, nowMs);
     case 'frame':
       return heard(model, nowMs);
-    case 'beat':
-      return heard({ ...model, beatIntervalMs: event.report.beatIntervalMs }, nowMs);
+    case 'heartbeat':
+      return heard({ ...model, heartbeatIntervalMs: event.report.heartbeatIntervalMs }, nowMs);
     case 'went_away':
       return inUse(model) ? connect(model, nowMs) : stay(model);
     case 'failed':
@@ -104,8 +104,8 @@ function down(model: ConnectionModel, reason: DownReason): Stepped {
 
 /** The last failure is none of what comes. */
 function withoutReason(model: ConnectionModel): ConnectionModel {
-  const { phase, failures, beatIntervalMs, network, everUp, credentialsRenewed } = model;
-  return { phase, failures, beatIntervalMs, network, everUp, credentialsRenewed };
+  const { phase, failures, heartbeatIntervalMs, network, everUp, credentialsRenewed } = model;
+  return { phase, failures, heartbeatIntervalMs, network, everUp, credentialsRenewed };
 }
 
 function networkOnline(model: ConnectionModel, nowMs: number): Stepped {
@@ -115,7 +115,7 @@ function networkOnline(model: ConnectionModel, nowMs: number): Stepped {
     case 'waiting':
       return connect(model, nowMs);
     case 'up':
-      return { model, commands: [{ type: 'beat' }] };
+      return { model, commands: [{ type: 'heartbeat' }] };
     case 'connecting':
       return stay(model);
   }
@@ -142,7 +142,7 @@ function pageVisible(model: ConnectionModel, nowMs: number): Stepped {
 
 function doubt(model: ConnectionModel, check: SilenceCheck): Stepped {
   if (model.phase.type !== 'up') return stay(model);
-  return { model: { ...model, phase: { ...model.phase, check } }, commands: [{ type: 'beat' }] };
+  return { model: { ...model, phase: { ...model.phase, check } }, commands: [{ type: 'heartbeat' }] };
 }
 
 function opened(model: ConnectionModel, nowMs: number): Stepped {
@@ -177,7 +177,7 @@ function timer(model: ConnectionModel, nowMs: number, random: number): Stepped {
           ? down(model, 'no_network')
           : failed(model, { kind: 'unreachable' }, nowMs, random);
       }
-      if (nowMs >= phase.heardAtMs + SILENCE_INTERVALS * model.beatIntervalMs) {
+      if (nowMs >= phase.heardAtMs + SILENCE_INTERVALS * model.heartbeatIntervalMs) {
         return failed(model, { kind: 'unreachable' }, nowMs, random);
       }
       return stay(nowMs - phase.sinceMs >= HEALTHY_AFTER_MS ? { ...model, failures: 0 } : model);

@@ -2,7 +2,7 @@ import type { Emitter } from '../events.js';
 import type { ConnectionSnapshot, ConnectionState, LinkQuality } from '../api.js';
 import { TROUBLE_SHOWN_AFTER_MS } from '../limits.js';
 import type { Platform } from '../platform.js';
-import type { BeatReport } from '../transport/transport.js';
+import type { HeartbeatReport } from '../transport/transport.js';
 import type { ConnectionEvent, ConnectionModel, SummaryInput } from './connection.js';
 import { initialModel, step, wakeAtMs } from './machine.js';
 import { QualityMeter } from './quality.js';
@@ -12,7 +12,7 @@ import { summarize } from './summary.js';
 export interface ConnectionEvents {
   connect(): void;
   disconnect(): void;
-  beat(): void;
+  heartbeat(): void;
   refreshCredentials(): void;
   /** Something of the snapshot may have changed. */
   changed(): void;
@@ -22,7 +22,7 @@ export interface ConnectionEvents {
 export type ConnectionInput = Pick<SummaryInput, 'queueMoving' | 'trouble'> &
   Pick<ConnectionSnapshot, 'feed' | 'queue' | 'storage' | 'snapshot' | 'server'>;
 
-/** Drives the machine with the clock, the life of the page and whatever the feed and the beats report. */
+/** Drives the machine with the clock, the life of the page and whatever the feed and the heartbeats report. */
 export class ConnectionManager {
   private model: ConnectionModel;
   private readonly meter = new QualityMeter();
@@ -64,14 +64,14 @@ export class ConnectionManager {
     return this.meter.snapshot(this.platform.clock.monotonicMs());
   }
 
-  beat(report: BeatReport | 'lost'): void {
+  heartbeat(report: HeartbeatReport | 'lost'): void {
     if (report === 'lost') {
       this.meter.lost();
       this.events.emit('changed');
       return;
     }
     this.meter.answered(report.roundTripMs);
-    this.event({ type: 'beat', report });
+    this.event({ type: 'heartbeat', report });
   }
 
   event(event: ConnectionEvent): void {
@@ -90,8 +90,8 @@ export class ConnectionManager {
         case 'disconnect':
           this.events.emit('disconnect');
           break;
-        case 'beat':
-          this.events.emit('beat');
+        case 'heartbeat':
+          this.events.emit('heartbeat');
           break;
         case 'refresh_credentials':
           this.events.emit('refreshCredentials');

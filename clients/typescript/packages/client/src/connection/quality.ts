@@ -4,8 +4,8 @@ import type { LinkQuality } from '../api.js';
 const ROUND_TRIP_GAIN = 1 / 8;
 /** Weight of a new variation in the jitter (RFC 3550). */
 const JITTER_GAIN = 1 / 16;
-/** Beats looked at for loss. */
-const LOSS_BEATS = 20;
+/** Heartbeats looked at for loss. */
+const LOSS_HEARTBEATS = 20;
 /** Time looked at for stability. */
 const STABILITY_WINDOW_MS = 10 * 60_000;
 
@@ -27,10 +27,10 @@ export class QualityMeter {
   private roundTripMs: number | undefined;
   private lastRoundTripMs: number | undefined;
   private jitterMs = 0;
-  private readonly beats: boolean[] = [];
+  private readonly heartbeats: boolean[] = [];
   private outages: Outage[] = [];
 
-  /** A beat was answered; its round trip, when it has one. */
+  /** A heartbeat was answered; its round trip, when it has one. */
   answered(roundTripMs: number | undefined): void {
     if (roundTripMs === undefined) return;
     this.count(true);
@@ -44,7 +44,7 @@ export class QualityMeter {
     this.lastRoundTripMs = roundTripMs;
   }
 
-  /** A beat was not answered. */
+  /** A heartbeat was not answered. */
   lost(): void {
     this.count(false);
   }
@@ -62,7 +62,10 @@ export class QualityMeter {
   }
 
   snapshot(nowMs: number): LinkQuality {
-    const loss = this.beats.length === 0 ? 0 : this.beats.filter((answered) => !answered).length / this.beats.length;
+    const loss =
+      this.heartbeats.length === 0
+        ? 0
+        : this.heartbeats.filter((answered) => !answered).length / this.heartbeats.length;
     const stability = this.stability(nowMs);
     return {
       ...(this.roundTripMs === undefined ? {} : { roundTripMs: this.roundTripMs, jitterMs: this.jitterMs }),
@@ -73,8 +76,8 @@ export class QualityMeter {
   }
 
   private count(answered: boolean): void {
-    this.beats.push(answered);
-    if (this.beats.length > LOSS_BEATS) this.beats.shift();
+    this.heartbeats.push(answered);
+    if (this.heartbeats.length > LOSS_HEARTBEATS) this.heartbeats.shift();
   }
 
   private stability(nowMs: number): number {

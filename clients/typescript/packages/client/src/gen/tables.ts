@@ -2,7 +2,6 @@ import type { AbandonCounterRequestSchema, AbandonCounterResponseSchema, GetRece
 import type { AddElementsSchema, AppliedSchema, AssignConflictSchema, AssignCounterSchema, ClearElementsSchema, ConflictedSchema, ConflictMutationSchema, ConflictRemainingSchema, CreateRecordSchema, DeferConflictSchema, DeleteRecordSchema, DuplicateSchema, EditTextSchema, HeldSchema, IncrementCounterSchema, LinkRecordSchema, MergedSchema, MutationSchema, NotSettledSchema, OperationSchema, ReceiptSchema, RecordMutationSchema, RejectedSchema, RemoveElementsSchema, ReopenConflictSchema, ReplaceTextSchema, RestoreRecordSchema, SetFieldSchema, TextHunkSchema, UnlinkRecordSchema } from "./syncline/v1/operation_pb.js";
 import type { AlternativeSchema, ClashingPairSchema, ConflictEventSchema, ConflictSchema } from "./syncline/v1/conflict_pb.js";
 import type { AssignConflictRequestSchema, AssignConflictResponseSchema, CloseReasonCountSchema, DeferConflictRequestSchema, DeferConflictResponseSchema, DeleteInsteadSchema, GetConflictRequestSchema, GetConflictResponseSchema, GetConflictStatisticsRequestSchema, GetConflictStatisticsResponseSchema, KeepCurrentSchema, KindCountSchema, LinkedRecordSchema, ListConflictEventsRequestSchema, ListConflictEventsResponseSchema, ListConflictsRequestSchema, ListConflictsResponseSchema, ReopenConflictRequestSchema, ReopenConflictResponseSchema, ResolveConflictRequestSchema, ResolveConflictResponseSchema, StatusCountSchema, UnlinkInsteadSchema, ValuesByFieldSchema } from "./syncline/v1/conflict_service_pb.js";
-import type { BeatRequestSchema, BeatResponseSchema, DisconnectRequestSchema, DisconnectResponseSchema, KeepAliveRequestSchema, KeepAliveResponseSchema, ListConnectionsRequestSchema, ListConnectionsResponseSchema } from "./syncline/v1/connection_service_pb.js";
 import type { CandidateSchema, ElementListSchema, FieldStateSchema, LinkStateSchema, RecordIdListSchema, RecordSchema } from "./syncline/v1/record_pb.js";
 import type { CausalContextSchema, CursorSchema, DotSchema, LatestSchema } from "./syncline/v1/causality_pb.js";
 import type { ChangesSchema, CheckpointSchema, FeedAcknowledgeSchema, FeedFailedSchema, FeedFilterSchema, FeedOpenedSchema, FeedPauseSchema, FeedResumeSchema, FeedStartSchema, FeedStopSchema, FrameSchema, FromBeginningSchema, FromHeadSchema, FromSnapshotSchema, GoAwaySchema, HistoryResetSchema, LoadingBegunSchema, LoadingFinishedSchema, RecordLeftSchema, RecordsEnteredSchema, RecordsLeftSchema, RecordSnapshotSchema, SnapshotRequestSchema, SnapshotResponseSchema, SubscribeRequestSchema, SubscribeResponseSchema, WatchRequestSchema, WatchResponseSchema } from "./syncline/v1/change_service_pb.js";
@@ -11,6 +10,7 @@ import type { CollectionSchemaSchema, FieldSchemaSchema, SchemaSchema, Workspace
 import type { ComparisonSchema, FieldPresentSchema, FilterListSchema, FilterSchema } from "./syncline/v1/filter_pb.js";
 import type { ConnectionSchema, ConnectionStartSchema, HeartbeatSchema, LinkQualitySchema, ServerStateSchema } from "./syncline/v1/connection_pb.js";
 import type { CreateWorkspaceRequestSchema, CreateWorkspaceResponseSchema, GetHeadRequestSchema, GetHeadResponseSchema, GetSchemaRequestSchema, GetSchemaResponseSchema, GetVersionVectorRequestSchema, GetVersionVectorResponseSchema, GetWorkspaceRequestSchema, GetWorkspaceResponseSchema, ListWorkspacesRequestSchema, ListWorkspacesResponseSchema, SchemaDifferenceSchema, UpdateSchemaRequestSchema, UpdateSchemaResponseSchema, VersionVectorEntrySchema } from "./syncline/v1/workspace_service_pb.js";
+import type { DisconnectRequestSchema, DisconnectResponseSchema, KeepAliveRequestSchema, KeepAliveResponseSchema, ListConnectionsRequestSchema, ListConnectionsResponseSchema, SendHeartbeatRequestSchema, SendHeartbeatResponseSchema } from "./syncline/v1/connection_service_pb.js";
 import type { DurationSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import type { GetRecordRequestSchema, GetRecordResponseSchema, ListRecordHistoryRequestSchema, ListRecordHistoryResponseSchema, ListRecordsRequestSchema, ListRecordsResponseSchema } from "./syncline/v1/record_service_pb.js";
 import type { GetServerInfoRequestSchema, GetServerInfoResponseSchema } from "./syncline/v1/server_service_pb.js";
@@ -88,22 +88,6 @@ export const assignConflictTable: Table<typeof AssignConflictSchema> = /* @__PUR
 export const assignCounterTable: Table<typeof AssignCounterSchema> = /* @__PURE__ */ new Table({
   fieldId: [1, 'string'],
   value: [2, 'sint64'],
-});
-
-/** Table of syncline.v1.BeatRequest. */
-export const beatRequestTable: Table<typeof BeatRequestSchema> = /* @__PURE__ */ new Table({
-  workspaceId: [1, 'string'],
-  'connection.connectionId': [2, 'string'],
-  'connection.start': [3, () => connectionStartTable],
-  heartbeat: [4, () => heartbeatTable],
-  measuredRoundTripUs: [5, 'uint64'],
-});
-
-/** Table of syncline.v1.BeatResponse. */
-export const beatResponseTable: Table<typeof BeatResponseSchema> = /* @__PURE__ */ new Table({
-  connectionId: [1, 'string'],
-  heartbeat: [2, () => heartbeatTable],
-  server: [3, () => serverStateTable],
 });
 
 /** Table of syncline.v1.Candidate. */
@@ -1067,6 +1051,22 @@ export const schemaTable: Table<typeof SchemaSchema> = /* @__PURE__ */ new Table
   collections: [2, () => collectionSchemaTable, 'map'],
 });
 
+/** Table of syncline.v1.SendHeartbeatRequest. */
+export const sendHeartbeatRequestTable: Table<typeof SendHeartbeatRequestSchema> = /* @__PURE__ */ new Table({
+  workspaceId: [1, 'string'],
+  'connection.connectionId': [2, 'string'],
+  'connection.start': [3, () => connectionStartTable],
+  heartbeat: [4, () => heartbeatTable],
+  measuredRoundTripUs: [5, 'uint64'],
+});
+
+/** Table of syncline.v1.SendHeartbeatResponse. */
+export const sendHeartbeatResponseTable: Table<typeof SendHeartbeatResponseSchema> = /* @__PURE__ */ new Table({
+  connectionId: [1, 'string'],
+  heartbeat: [2, () => heartbeatTable],
+  server: [3, () => serverStateTable],
+});
+
 /** Table of syncline.v1.ServerInfo. */
 export const serverInfoTable: Table<typeof ServerInfoSchema> = /* @__PURE__ */ new Table({
   version: [1, 'string'],
@@ -1335,11 +1335,11 @@ export const connectionServiceKeepAlive: Method<typeof KeepAliveRequestSchema, t
   response: keepAliveResponseTable,
 };
 
-/** syncline.v1.ConnectionService.Beat. */
-export const connectionServiceBeat: Method<typeof BeatRequestSchema, typeof BeatResponseSchema> = {
-  path: 'syncline.v1.ConnectionService/Beat',
-  request: beatRequestTable,
-  response: beatResponseTable,
+/** syncline.v1.ConnectionService.SendHeartbeat. */
+export const connectionServiceSendHeartbeat: Method<typeof SendHeartbeatRequestSchema, typeof SendHeartbeatResponseSchema> = {
+  path: 'syncline.v1.ConnectionService/SendHeartbeat',
+  request: sendHeartbeatRequestTable,
+  response: sendHeartbeatResponseTable,
 };
 
 /** syncline.v1.ConnectionService.Disconnect. */

@@ -8,7 +8,7 @@ import { CLOSED_SLOTS_EVERY_MS, FRAMES_KEPT_MAX } from '../limits.js';
 import type { FrameVerdict } from '../replica/replica.js';
 import type { SlotId } from '../store/store.js';
 import type { TransportError } from '../transport/transport-error.js';
-import { Beats } from './beats.js';
+import { Heartbeats } from './heartbeats.js';
 import { FeedReader, type FeedEvents, type FeedHost } from './feed.js';
 import { OtherQueues } from './others.js';
 import { SchemaWatch } from './schema-watch.js';
@@ -24,7 +24,7 @@ export class Leader implements Sync {
   private readonly own: Uploader;
   private readonly otherQueues: OtherQueues;
   private readonly over: Recovery;
-  private readonly beats: Beats;
+  private readonly heartbeats: Heartbeats;
   private readonly settlement: Settlement;
   private attempt: AbortController | undefined;
   private headSeq: Seq = 0;
@@ -50,8 +50,8 @@ export class Leader implements Sync {
       disconnect: () => {
         this.disconnect();
       },
-      beat: () => {
-        this.beats.beat();
+      heartbeat: () => {
+        this.heartbeats.heartbeat();
       },
       refreshCredentials: () => {
         transport.refreshCredentials();
@@ -81,8 +81,8 @@ export class Leader implements Sync {
         this.feed.rewind();
         manager.event({ type: 'went_away' });
       },
-      restartBeats: () => {
-        this.beats.restart();
+      restartHeartbeats: () => {
+        this.heartbeats.restart();
       },
       reconnected: () => {
         this.reconnected();
@@ -91,7 +91,7 @@ export class Leader implements Sync {
         this.wakeQueues();
       },
     });
-    this.beats = new Beats(
+    this.heartbeats = new Heartbeats(
       platform,
       transport,
       () => replica.replicaId,
@@ -101,7 +101,7 @@ export class Leader implements Sync {
           if (this.feed.following && replica.whole && report.epoch !== replica.epoch) this.over.rewound();
           this.headSeq = Math.max(this.headSeq, report.headSeq);
         }
-        manager.beat(report);
+        manager.heartbeat(report);
       },
     );
   }
@@ -208,7 +208,7 @@ export class Leader implements Sync {
   private disconnect(): void {
     this.attempt?.abort(new Error('disconnected'));
     this.attempt = undefined;
-    this.beats.stop();
+    this.heartbeats.stop();
     this.progress = undefined;
   }
 
@@ -221,7 +221,7 @@ export class Leader implements Sync {
         this.stoppedSending = false;
         if (this.over.trouble !== 'history_rewound') this.over.trouble = undefined;
         this.settlement.connected();
-        this.beats.start();
+        this.heartbeats.start();
         if (this.feed.following) this.reconnected();
         this.parts.events.emit('connectionChanged');
       },

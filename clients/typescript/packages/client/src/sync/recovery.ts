@@ -19,7 +19,7 @@ export interface RecoveryDriver {
   headIs(seq: Seq): void;
   /** Connects again, to take the snapshot of another history. */
   takeNewHistory(): void;
-  restartBeats(): void;
+  restartHeartbeats(): void;
   reconnected(): void;
   wakeQueues(): void;
 }
@@ -97,7 +97,7 @@ export class Recovery {
       this.healing = false;
     }
     await this.driver.others.refresh();
-    this.driver.restartBeats();
+    this.driver.restartHeartbeats();
     events.emit('queueChanged');
     events.emit('connectionChanged');
   }
@@ -154,7 +154,7 @@ export class Recovery {
       this.healing = false;
     }
     await this.driver.others.refresh();
-    this.driver.restartBeats();
+    this.driver.restartHeartbeats();
     this.driver.reconnected();
     this.parts.events.emit('queueChanged');
   }

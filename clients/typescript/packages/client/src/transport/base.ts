@@ -21,11 +21,11 @@ import { cursorFromWire, dotToWire, millisecondsOf, present, safeNumber } from '
 import { receiptFromWire } from '../wire/operation.js';
 import { schemaFromWire } from '../wire/schema.js';
 import type { Clock } from '../platform.js';
-import type { BeatParts } from './beats.js';
+import type { HeartbeatParts } from './heartbeats.js';
 import type { Caller, CallOptions } from './caller.js';
 import type { Credentials } from './credentials.js';
 import { failureOfCall } from './failures.js';
-import type { BeatSession, FeedSession, PresenceRow, Transport } from './transport.js';
+import type { HeartbeatSession, FeedSession, PresenceRow, Transport } from './transport.js';
 import { TransportError } from './transport-error.js';
 
 /** What a transport needs to know. */
@@ -52,12 +52,16 @@ export type FeedStartInit = Pick<FeedStart, 'workspaceId' | 'clientName' | 'orig
 /** Connections in one page of the list of presence (server). */
 const PRESENCE_PAGE = 1_000;
 
-/** What both transports do alike: everything but feeds and beats, which depend on whether a client can send on a stream. */
+/** What both transports do alike: everything but feeds and heartbeats, which depend on whether a client can send on a stream. */
 export abstract class BaseTransport implements Transport {
   constructor(protected readonly parts: TransportParts) {}
 
   abstract openFeed(origin: FeedOrigin, signal: AbortSignal): Promise<FeedSession>;
-  abstract startBeats(replicaId: ReplicaId | '', position: () => Seq, signal: AbortSignal): Promise<BeatSession>;
+  abstract startHeartbeats(
+    replicaId: ReplicaId | '',
+    position: () => Seq,
+    signal: AbortSignal,
+  ): Promise<HeartbeatSession>;
 
   submit(
     operations: readonly Uint8Array[],
@@ -172,7 +176,7 @@ export abstract class BaseTransport implements Transport {
     }
   }
 
-  protected beatParts(replicaId: ReplicaId | '', position: () => Seq): BeatParts {
+  protected heartbeatParts(replicaId: ReplicaId | '', position: () => Seq): HeartbeatParts {
     const { workspace, clientName, actor, clock } = this.parts;
     return { caller: this.parts.caller, clock, workspaceId: workspace, replicaId, clientName, actor, position };
   }

@@ -9,9 +9,9 @@ import { Credentials } from './credentials.js';
 import type { Exchange } from './exchange.js';
 import { GrpcCaller } from './grpc.js';
 import { Pushed } from './pushed.js';
-import { StreamBeats } from './stream-beats.js';
-import type { BeatSession, FeedSession, Transport } from './transport.js';
-import { closedByUs } from './unary-beats.js';
+import { StreamHeartbeats } from './stream-heartbeats.js';
+import type { HeartbeatSession, FeedSession, Transport } from './transport.js';
+import { closedByUs } from './unary-heartbeats.js';
 
 /** A ping of HTTP/2 after so much silence; without an answer within the other the connection is gone. */
 const PING_INTERVAL_MS = 20_000;
@@ -61,8 +61,12 @@ class NodeTransport extends BaseTransport {
     });
   }
 
-  async startBeats(replicaId: ReplicaId | '', position: () => Seq, signal: AbortSignal): Promise<BeatSession> {
-    const session = new StreamBeats(this.beatParts(replicaId, position), signal);
+  async startHeartbeats(
+    replicaId: ReplicaId | '',
+    position: () => Seq,
+    signal: AbortSignal,
+  ): Promise<HeartbeatSession> {
+    const session = new StreamHeartbeats(this.heartbeatParts(replicaId, position), signal);
     await session.open();
     return session;
   }

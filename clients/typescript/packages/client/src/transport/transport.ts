@@ -32,13 +32,13 @@ export interface TransportFailure extends Error {
   readonly retryAfterMs?: number;
 }
 
-/** How beats go: both ways on a stream, or one call each. */
-export interface BeatReport {
-  /** Round trip of this beat; absent when it only came from the server. */
+/** How heartbeats go: both ways on a stream, or one call each. */
+export interface HeartbeatReport {
+  /** Round trip of this heartbeat; absent when it only came from the server. */
   readonly roundTripMs?: number;
   readonly headSeq: Seq;
   readonly epoch: Epoch;
-  readonly beatIntervalMs: number;
+  readonly heartbeatIntervalMs: number;
   readonly leaseMs: number;
 }
 
@@ -54,16 +54,16 @@ export interface PresenceRow {
   readonly missedCount: number;
 }
 
-/** A presence lease that beats until it is closed. */
-export interface BeatSession {
+/** A presence lease that heartbeats until it is closed. */
+export interface HeartbeatSession {
   readonly connectionId: string;
   /**
-   * What each beat told; `lost` for one that was not answered in time. Ends (normally) when the server is draining;
+   * What each heartbeat told; `lost` for one that was not answered in time. Ends (normally) when the server is draining;
    * throws when the lease is lost or the link broke.
    */
-  readonly reports: AsyncIterable<BeatReport | 'lost'>;
-  /** Beats now (after a thaw, or to measure). */
-  beat(): void;
+  readonly reports: AsyncIterable<HeartbeatReport | 'lost'>;
+  /** Heartbeats now (after a thaw, or to measure). */
+  heartbeat(): void;
   close(): Promise<void>;
 }
 
@@ -78,7 +78,7 @@ export interface FeedSession {
 
 /**
  * The server, as the client calls it: in domain words, with every protocol detail behind it. The only users of `gen/`
- * are transport/ and wire/. Implementations: connect gRPC-Web (Watch, Beat), connect gRPC (Subscribe, KeepAlive), and
+ * are transport/ and wire/. Implementations: connect gRPC-Web (Watch, Heartbeat), connect gRPC (Subscribe, KeepAlive), and
  * a scripted one for tests.
  */
 export interface Transport {
@@ -90,7 +90,7 @@ export interface Transport {
   ): Promise<{ readonly receipts: readonly ServerReceipt[]; readonly headSeq: Seq }>;
   receipts(dots: readonly Dot[], signal: AbortSignal): Promise<readonly ServerReceipt[]>;
   abandon(dot: Dot, signal: AbortSignal): Promise<ServerReceipt>;
-  startBeats(replicaId: ReplicaId | '', position: () => Seq, signal: AbortSignal): Promise<BeatSession>;
+  startHeartbeats(replicaId: ReplicaId | '', position: () => Seq, signal: AbortSignal): Promise<HeartbeatSession>;
   /** Forgets the credentials: the next call asks for them again. */
   refreshCredentials(): void;
   presence(signal: AbortSignal): Promise<readonly PresenceRow[]>;

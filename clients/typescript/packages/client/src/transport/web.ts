@@ -5,10 +5,10 @@ import { BaseTransport, framesOf, type TransportOptions } from './base.js';
 import { Credentials } from './credentials.js';
 import { exchangeByFetch } from './exchange.js';
 import { GrpcCaller, once } from './grpc.js';
-import type { BeatSession, FeedSession, Transport } from './transport.js';
-import { closedByUs, UnaryBeats } from './unary-beats.js';
+import type { HeartbeatSession, FeedSession, Transport } from './transport.js';
+import { closedByUs, UnaryHeartbeats } from './unary-heartbeats.js';
 
-/** gRPC-Web: Watch for the feed, unary beats. For browsers; runs wherever there is `fetch`. */
+/** gRPC-Web: Watch for the feed, unary heartbeats. For browsers; runs wherever there is `fetch`. */
 export function createWebTransport(options: TransportOptions): Transport {
   const { url, clock } = options;
   const credentials = new Credentials(options.credentials);
@@ -30,8 +30,12 @@ class WebTransport extends BaseTransport {
     });
   }
 
-  async startBeats(replicaId: ReplicaId | '', position: () => Seq, signal: AbortSignal): Promise<BeatSession> {
-    const session = new UnaryBeats(this.beatParts(replicaId, position), signal);
+  async startHeartbeats(
+    replicaId: ReplicaId | '',
+    position: () => Seq,
+    signal: AbortSignal,
+  ): Promise<HeartbeatSession> {
+    const session = new UnaryHeartbeats(this.heartbeatParts(replicaId, position), signal);
     await session.open();
     return session;
   }

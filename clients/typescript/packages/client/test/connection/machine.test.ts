@@ -28,7 +28,7 @@ const fail = (kind: Extract<ConnectionEvent, { type: 'failed' }>['kind'], retryA
   kind,
   ...(retryAfterMs !== undefined && { retryAfterMs }),
 });
-const event = (type: Exclude<ConnectionEvent['type'], 'failed' | 'beat'>): ConnectionEvent => ({ type });
+const event = (type: Exclude<ConnectionEvent['type'], 'failed' | 'heartbeat'>): ConnectionEvent => ({ type });
 
 /** The table of SPEC.md, §9: phase, event, the phase after it, and what is done. */
 const TABLE: readonly (readonly [string, ConnectionModel, ConnectionEvent, string, readonly string[]])[] = [
@@ -44,13 +44,13 @@ const TABLE: readonly (readonly [string, ConnectionModel, ConnectionEvent, strin
   ['network online, down for it', down('no_network'), event('network_online'), 'connecting', ['connect']],
   ['network online, down as asked', down('asked'), event('network_online'), 'down asked', []],
   ['network online, connecting', connecting, event('network_online'), 'connecting', []],
-  ['network online, up', up, event('network_online'), 'up', ['beat']],
+  ['network online, up', up, event('network_online'), 'up', ['heartbeat']],
   ['network online, waiting', waiting(5_000), event('network_online'), 'connecting', ['connect']],
   ['network offline, down', down('asked'), event('network_offline'), 'down asked', []],
   ['network offline, connecting', connecting, event('network_offline'), 'down no_network', ['disconnect']],
-  ['network offline, up', up, event('network_offline'), 'up', ['beat']],
+  ['network offline, up', up, event('network_offline'), 'up', ['heartbeat']],
   ['network offline, waiting', waiting(5_000), event('network_offline'), 'down no_network', []],
-  ['visible, up', up, event('page_visible'), 'up', ['beat']],
+  ['visible, up', up, event('page_visible'), 'up', ['heartbeat']],
   ['visible, due soon', waiting(1_500), event('page_visible'), 'connecting', ['connect']],
   ['visible, overdue', waiting(-100), event('page_visible'), 'connecting', ['connect']],
   ['visible, due later', waiting(5_000), event('page_visible'), 'waiting', []],
@@ -135,7 +135,7 @@ describe('the connection', () => {
     const opening = { ...connecting, phase: { type: 'connecting', probing: false, sinceMs: NOW } } as const;
     expect(wakeAtMs(opening, NOW)).toBe(NOW + STREAM_OPEN_TIMEOUT_MS);
     expect(step(opening, event('timer'), NOW + STREAM_OPEN_TIMEOUT_MS, 0).model.phase.type).toBe('waiting');
-    const beating = step(up, { type: 'beat', report: { beatIntervalMs: 1_000 } }, NOW, 0).model;
+    const beating = step(up, { type: 'heartbeat', report: { heartbeatIntervalMs: 1_000 } }, NOW, 0).model;
     expect(step(beating, event('timer'), NOW + 2_499, 0).model.phase.type).toBe('up');
     expect(step(beating, event('timer'), NOW + 2_500, 0).model).toMatchObject({ reason: 'unreachable' });
   });

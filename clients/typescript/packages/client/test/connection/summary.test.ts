@@ -60,9 +60,9 @@ describe('quality', () => {
     const { roundTripMs, jitterMs } = meter.snapshot(0);
     expect([roundTripMs, jitterMs]).toEqual([90, 5]);
     expect(meter.snapshot(0).rating).toBe('good');
-    for (let beat = 0; beat < 3; beat++) meter.lost();
+    for (let heartbeat = 0; heartbeat < 3; heartbeat++) meter.lost();
     expect(meter.snapshot(0)).toMatchObject({ loss: 0.6, rating: 'poor' });
-    for (let beat = 0; beat < 18; beat++) meter.answered(90);
+    for (let heartbeat = 0; heartbeat < 18; heartbeat++) meter.answered(90);
     expect(meter.snapshot(0)).toMatchObject({ loss: 0.1, rating: 'fair' });
   });
 

@@ -13,13 +13,13 @@ import type { Mutation, Operation, ServerOutcome, ServerReceipt } from '../../sr
 import type { Schema } from '../../src/domain/schema.js';
 import { Pushed } from '../../src/transport/pushed.js';
 import { TransportError } from '../../src/transport/transport-error.js';
-import type { BeatReport, BeatSession, FeedSession, Transport } from '../../src/transport/transport.js';
+import type { HeartbeatReport, HeartbeatSession, FeedSession, Transport } from '../../src/transport/transport.js';
 import { nextChain } from '../../src/wire/chain.js';
 import { decodeOperation } from '../../src/wire/operation.js';
 
 const WORKSPACE = 'fake';
-/** Beats do not get in the way of tests that are not about them. */
-const BEAT_INTERVAL_MS = 15_000;
+/** Heartbeats do not get in the way of tests that are not about them. */
+const HEARTBEAT_INTERVAL_MS = 15_000;
 
 /** A server in memory that knows creations, registers and counters, with faults on demand. */
 export class FakeServer {
@@ -123,7 +123,7 @@ export class FakeServer {
         this.receipts.set(dotKey(dot), receipt);
         return Promise.resolve(receipt);
       },
-      startBeats: () => Promise.resolve(this.beats()),
+      startHeartbeats: () => Promise.resolve(this.heartbeats()),
       refreshCredentials: () => undefined,
       presence: () => Promise.resolve([]),
       schema: () => Promise.resolve(this.schemaNow),
@@ -179,14 +179,14 @@ export class FakeServer {
     ];
   }
 
-  private beats(): BeatSession {
-    const reports = new Pushed<BeatReport | 'lost'>();
+  private heartbeats(): HeartbeatSession {
+    const reports = new Pushed<HeartbeatReport | 'lost'>();
     const say = () => {
       reports.push({
         roundTripMs: 10,
         headSeq: this.head,
         epoch: this.epoch,
-        beatIntervalMs: BEAT_INTERVAL_MS,
+        heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
         leaseMs: 40_000,
       });
     };
@@ -194,7 +194,7 @@ export class FakeServer {
     return {
       connectionId: 'c',
       reports,
-      beat: say,
+      heartbeat: say,
       close: () => {
         reports.end();
         return Promise.resolve();

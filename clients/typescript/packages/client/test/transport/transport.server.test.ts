@@ -106,18 +106,18 @@ describe.skipIf(!serverAvailable()).each([
     expect((await transport.schema(signal)).collections.get('cards')?.get('title')?.kind).toBe('register');
   });
 
-  it('beats: measures the link, is present, and leaves', async () => {
-    const beats = await transport.startBeats(randomUUID(), () => 0, signal);
-    const reports = beats.reports[Symbol.asyncIterator]();
+  it('heartbeats: measures the link, is present, and leaves', async () => {
+    const heartbeats = await transport.startHeartbeats(randomUUID(), () => 0, signal);
+    const reports = heartbeats.reports[Symbol.asyncIterator]();
     const { value } = await reports.next();
-    expect(value).toMatchObject({ beatIntervalMs: 15_000 });
-    expect((await transport.presence(signal)).map((row) => row.connectionId)).toContain(beats.connectionId);
-    beats.beat();
+    expect(value).toMatchObject({ heartbeatIntervalMs: 15_000 });
+    expect((await transport.presence(signal)).map((row) => row.connectionId)).toContain(heartbeats.connectionId);
+    heartbeats.heartbeat();
     for (;;) {
       const next = await reports.next();
       if (next.value !== 'lost' && next.value?.roundTripMs !== undefined) break;
     }
-    await beats.close();
+    await heartbeats.close();
   });
 
   it('says why a call failed', async () => {

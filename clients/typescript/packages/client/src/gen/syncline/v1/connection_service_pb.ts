@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file syncline/v1/connection_service.proto.
  */
 export const file_syncline_v1_connection_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRzeW5jbGluZS92MS9jb25uZWN0aW9uX3NlcnZpY2UucHJvdG8SC3N5bmNsaW5lLnYxIn8KEEtlZXBBbGl2ZVJlcXVlc3QSLQoFc3RhcnQYASABKAsyHC5zeW5jbGluZS52MS5Db25uZWN0aW9uU3RhcnRIABIrCgloZWFydGJlYXQYAiABKAsyFi5zeW5jbGluZS52MS5IZWFydGJlYXRIAEIJCgdtZXNzYWdlSgQIAxAEIqgBChFLZWVwQWxpdmVSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEikKCWhlYXJ0YmVhdBgCIAEoCzIWLnN5bmNsaW5lLnYxLkhlYXJ0YmVhdBIoCgZzZXJ2ZXIYAyABKAsyGC5zeW5jbGluZS52MS5TZXJ2ZXJTdGF0ZRInCgNlbmQYBCABKA4yGi5zeW5jbGluZS52MS5Db25uZWN0aW9uRW5kIsQBCgtCZWF0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSFwoNY29ubmVjdGlvbl9pZBgCIAEoCUgAEi0KBXN0YXJ0GAMgASgLMhwuc3luY2xpbmUudjEuQ29ubmVjdGlvblN0YXJ0SAASKQoJaGVhcnRiZWF0GAQgASgLMhYuc3luY2xpbmUudjEuSGVhcnRiZWF0Eh4KFm1lYXN1cmVkX3JvdW5kX3RyaXBfdXMYBSABKARCDAoKY29ubmVjdGlvbiJ6CgxCZWF0UmVzcG9uc2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIpCgloZWFydGJlYXQYAiABKAsyFi5zeW5jbGluZS52MS5IZWFydGJlYXQSKAoGc2VydmVyGAMgASgLMhguc3luY2xpbmUudjEuU2VydmVyU3RhdGUiQAoRRGlzY29ubmVjdFJlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkiFAoSRGlzY29ubmVjdFJlc3BvbnNlIlUKFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJImAKF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEiwKC2Nvbm5lY3Rpb25zGAEgAygLMhcuc3luY2xpbmUudjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkqdAoNQ29ubmVjdGlvbkVuZBIeChpDT05ORUNUSU9OX0VORF9VTlNQRUNJRklFRBAAEhsKF0NPTk5FQ1RJT05fRU5EX0RSQUlOSU5HEAESJgoiQ09OTkVDVElPTl9FTkRfQ1JFREVOVElBTFNfRVhQSVJFRBACMtcCChFDb25uZWN0aW9uU2VydmljZRJOCglLZWVwQWxpdmUSHS5zeW5jbGluZS52MS5LZWVwQWxpdmVSZXF1ZXN0Gh4uc3luY2xpbmUudjEuS2VlcEFsaXZlUmVzcG9uc2UoATABEjsKBEJlYXQSGC5zeW5jbGluZS52MS5CZWF0UmVxdWVzdBoZLnN5bmNsaW5lLnYxLkJlYXRSZXNwb25zZRJSCgpEaXNjb25uZWN0Eh4uc3luY2xpbmUudjEuRGlzY29ubmVjdFJlcXVlc3QaHy5zeW5jbGluZS52MS5EaXNjb25uZWN0UmVzcG9uc2UiA5ACAhJhCg9MaXN0Q29ubmVjdGlvbnMSIy5zeW5jbGluZS52MS5MaXN0Q29ubmVjdGlvbnNSZXF1ZXN0GiQuc3luY2xpbmUudjEuTGlzdENvbm5lY3Rpb25zUmVzcG9uc2UiA5ACAUJ4Cg9kZXYuc3luY2xpbmUudjFQAVonc3luY2xpbmUuZGV2L2dlbi9zeW5jbGluZS92MTtzeW5jbGluZXYxogIDU1lMqgILU3luY2xpbmUuVjG6AghTeW5jbGluZcoCC1N5bmNsaW5lXFYx6gIMU3luY2xpbmU6OlYxYgZwcm90bzM", [file_syncline_v1_connection]);
+  fileDesc("CiRzeW5jbGluZS92MS9jb25uZWN0aW9uX3NlcnZpY2UucHJvdG8SC3N5bmNsaW5lLnYxIn8KEEtlZXBBbGl2ZVJlcXVlc3QSLQoFc3RhcnQYASABKAsyHC5zeW5jbGluZS52MS5Db25uZWN0aW9uU3RhcnRIABIrCgloZWFydGJlYXQYAiABKAsyFi5zeW5jbGluZS52MS5IZWFydGJlYXRIAEIJCgdtZXNzYWdlSgQIAxAEIqgBChFLZWVwQWxpdmVSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEikKCWhlYXJ0YmVhdBgCIAEoCzIWLnN5bmNsaW5lLnYxLkhlYXJ0YmVhdBIoCgZzZXJ2ZXIYAyABKAsyGC5zeW5jbGluZS52MS5TZXJ2ZXJTdGF0ZRInCgNlbmQYBCABKA4yGi5zeW5jbGluZS52MS5Db25uZWN0aW9uRW5kIs0BChRTZW5kSGVhcnRiZWF0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSFwoNY29ubmVjdGlvbl9pZBgCIAEoCUgAEi0KBXN0YXJ0GAMgASgLMhwuc3luY2xpbmUudjEuQ29ubmVjdGlvblN0YXJ0SAASKQoJaGVhcnRiZWF0GAQgASgLMhYuc3luY2xpbmUudjEuSGVhcnRiZWF0Eh4KFm1lYXN1cmVkX3JvdW5kX3RyaXBfdXMYBSABKARCDAoKY29ubmVjdGlvbiKDAQoVU2VuZEhlYXJ0YmVhdFJlc3BvbnNlEhUKDWNvbm5lY3Rpb25faWQYASABKAkSKQoJaGVhcnRiZWF0GAIgASgLMhYuc3luY2xpbmUudjEuSGVhcnRiZWF0EigKBnNlcnZlchgDIAEoCzIYLnN5bmNsaW5lLnYxLlNlcnZlclN0YXRlIkAKEURpc2Nvbm5lY3RSZXF1ZXN0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJIhQKEkRpc2Nvbm5lY3RSZXNwb25zZSJVChZMaXN0Q29ubmVjdGlvbnNSZXF1ZXN0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCSJgChdMaXN0Q29ubmVjdGlvbnNSZXNwb25zZRIsCgtjb25uZWN0aW9ucxgBIAMoCzIXLnN5bmNsaW5lLnYxLkNvbm5lY3Rpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKnQKDUNvbm5lY3Rpb25FbmQSHgoaQ09OTkVDVElPTl9FTkRfVU5TUEVDSUZJRUQQABIbChdDT05ORUNUSU9OX0VORF9EUkFJTklORxABEiYKIkNPTk5FQ1RJT05fRU5EX0NSRURFTlRJQUxTX0VYUElSRUQQAjLyAgoRQ29ubmVjdGlvblNlcnZpY2USTgoJS2VlcEFsaXZlEh0uc3luY2xpbmUudjEuS2VlcEFsaXZlUmVxdWVzdBoeLnN5bmNsaW5lLnYxLktlZXBBbGl2ZVJlc3BvbnNlKAEwARJWCg1TZW5kSGVhcnRiZWF0EiEuc3luY2xpbmUudjEuU2VuZEhlYXJ0YmVhdFJlcXVlc3QaIi5zeW5jbGluZS52MS5TZW5kSGVhcnRiZWF0UmVzcG9uc2USUgoKRGlzY29ubmVjdBIeLnN5bmNsaW5lLnYxLkRpc2Nvbm5lY3RSZXF1ZXN0Gh8uc3luY2xpbmUudjEuRGlzY29ubmVjdFJlc3BvbnNlIgOQAgISYQoPTGlzdENvbm5lY3Rpb25zEiMuc3luY2xpbmUudjEuTGlzdENvbm5lY3Rpb25zUmVxdWVzdBokLnN5bmNsaW5lLnYxLkxpc3RDb25uZWN0aW9uc1Jlc3BvbnNlIgOQAgFCeAoPZGV2LnN5bmNsaW5lLnYxUAFaJ3N5bmNsaW5lLmRldi9nZW4vc3luY2xpbmUvdjE7c3luY2xpbmV2MaICA1NZTKoCC1N5bmNsaW5lLlYxugIIU3luY2xpbmXKAgtTeW5jbGluZVxWMeoCDFN5bmNsaW5lOjpWMWIGcHJvdG8z", [file_syncline_v1_connection]);
 
 /**
  * Message of ConnectionService.KeepAlive.
@@ -95,11 +95,11 @@ export const KeepAliveResponseSchema: GenMessage<KeepAliveResponse> = /*@__PURE_
   messageDesc(file_syncline_v1_connection_service, 1);
 
 /**
- * Request of ConnectionService.Beat.
+ * Request of ConnectionService.SendHeartbeat.
  *
- * @generated from message syncline.v1.BeatRequest
+ * @generated from message syncline.v1.SendHeartbeatRequest
  */
-export type BeatRequest = Message<"syncline.v1.BeatRequest"> & {
+export type SendHeartbeatRequest = Message<"syncline.v1.SendHeartbeatRequest"> & {
   /**
    * The workspace, by id.
    *
@@ -110,7 +110,7 @@ export type BeatRequest = Message<"syncline.v1.BeatRequest"> & {
   /**
    * Exactly one is set.
    *
-   * @generated from oneof syncline.v1.BeatRequest.connection
+   * @generated from oneof syncline.v1.SendHeartbeatRequest.connection
    */
   connection: {
     /**
@@ -146,18 +146,18 @@ export type BeatRequest = Message<"syncline.v1.BeatRequest"> & {
 };
 
 /**
- * Describes the message syncline.v1.BeatRequest.
- * Use `create(BeatRequestSchema)` to create a new message.
+ * Describes the message syncline.v1.SendHeartbeatRequest.
+ * Use `create(SendHeartbeatRequestSchema)` to create a new message.
  */
-export const BeatRequestSchema: GenMessage<BeatRequest> = /*@__PURE__*/
+export const SendHeartbeatRequestSchema: GenMessage<SendHeartbeatRequest> = /*@__PURE__*/
   messageDesc(file_syncline_v1_connection_service, 2);
 
 /**
- * Response of ConnectionService.Beat.
+ * Response of ConnectionService.SendHeartbeat.
  *
- * @generated from message syncline.v1.BeatResponse
+ * @generated from message syncline.v1.SendHeartbeatResponse
  */
-export type BeatResponse = Message<"syncline.v1.BeatResponse"> & {
+export type SendHeartbeatResponse = Message<"syncline.v1.SendHeartbeatResponse"> & {
   /**
    * The connection.
    *
@@ -181,10 +181,10 @@ export type BeatResponse = Message<"syncline.v1.BeatResponse"> & {
 };
 
 /**
- * Describes the message syncline.v1.BeatResponse.
- * Use `create(BeatResponseSchema)` to create a new message.
+ * Describes the message syncline.v1.SendHeartbeatResponse.
+ * Use `create(SendHeartbeatResponseSchema)` to create a new message.
  */
-export const BeatResponseSchema: GenMessage<BeatResponse> = /*@__PURE__*/
+export const SendHeartbeatResponseSchema: GenMessage<SendHeartbeatResponse> = /*@__PURE__*/
   messageDesc(file_syncline_v1_connection_service, 3);
 
 /**
@@ -351,12 +351,12 @@ export const ConnectionService: GenService<{
   /**
    * One heartbeat, for clients that cannot send on a stream (browsers). The first one opens the connection.
    *
-   * @generated from rpc syncline.v1.ConnectionService.Beat
+   * @generated from rpc syncline.v1.ConnectionService.SendHeartbeat
    */
-  beat: {
+  sendHeartbeat: {
     methodKind: "unary";
-    input: typeof BeatRequestSchema;
-    output: typeof BeatResponseSchema;
+    input: typeof SendHeartbeatRequestSchema;
+    output: typeof SendHeartbeatResponseSchema;
   },
   /**
    * Ends a connection before its lease does. Ending one that is gone, or of another workspace, is not an error and does

@@ -1,13 +1,13 @@
 import type { ReplicaId, Seq } from '../domain/ids.js';
 import type { ServerState } from '../gen/syncline/v1/connection_pb.js';
-import { BEAT_INTERVAL_MS, SILENCE_INTERVALS } from '../limits.js';
+import { HEARTBEAT_INTERVAL_MS, SILENCE_INTERVALS } from '../limits.js';
 import type { Clock } from '../platform.js';
 import { epochFromWire, present, safeNumber } from '../wire/numbers.js';
 import type { Caller } from './caller.js';
-import type { BeatReport } from './transport.js';
+import type { HeartbeatReport } from './transport.js';
 
-/** What a session of beats is made of. */
-export interface BeatParts {
+/** What a session of heartbeats is made of. */
+export interface HeartbeatParts {
   readonly caller: Caller;
   readonly clock: Clock;
   readonly workspaceId: string;
@@ -18,7 +18,7 @@ export interface BeatParts {
 }
 
 /** What opens a connection. */
-export function startOf(parts: BeatParts): {
+export function startOf(parts: HeartbeatParts): {
   workspaceId: string;
   replicaId: string;
   clientName: string;
@@ -28,15 +28,15 @@ export function startOf(parts: BeatParts): {
   return { workspaceId, replicaId, clientName, actor };
 }
 
-/** What the server told with a beat. */
-export function reportOf(server: ServerState | undefined, roundTripMs?: number): BeatReport {
+/** What the server told with a heartbeat. */
+export function reportOf(server: ServerState | undefined, roundTripMs?: number): HeartbeatReport {
   const state = present(server, 'the state of the server');
-  const beatIntervalMs = safeNumber(state.heartbeatIntervalMs) || BEAT_INTERVAL_MS;
+  const heartbeatIntervalMs = safeNumber(state.heartbeatIntervalMs) || HEARTBEAT_INTERVAL_MS;
   return {
     ...(roundTripMs === undefined ? {} : { roundTripMs }),
     headSeq: safeNumber(state.headSeq),
     epoch: epochFromWire(state.epoch),
-    beatIntervalMs,
-    leaseMs: safeNumber(state.leaseMs) || beatIntervalMs * SILENCE_INTERVALS,
+    heartbeatIntervalMs,
+    leaseMs: safeNumber(state.leaseMs) || heartbeatIntervalMs * SILENCE_INTERVALS,
   };
 }

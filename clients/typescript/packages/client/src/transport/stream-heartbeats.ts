@@ -6,36 +6,36 @@ import {
 } from '../gen/syncline/v1/connection_service_pb.js';
 import type { HeartbeatSchema } from '../gen/syncline/v1/connection_pb.js';
 import { connectionServiceKeepAlive } from '../gen/tables.js';
-import { BEAT_INTERVAL_MS } from '../limits.js';
-import { reportOf, startOf, type BeatParts } from './beats.js';
+import { HEARTBEAT_INTERVAL_MS } from '../limits.js';
+import { reportOf, startOf, type HeartbeatParts } from './heartbeats.js';
 import { failureOfCall } from './failures.js';
 import { Pushed } from './pushed.js';
-import type { BeatReport, BeatSession } from './transport.js';
+import type { HeartbeatReport, HeartbeatSession } from './transport.js';
 import { TransportError } from './transport-error.js';
-import { closedByUs } from './unary-beats.js';
+import { closedByUs } from './unary-heartbeats.js';
 
-/** Presence by beats both ways on one stream. */
-export class StreamBeats implements BeatSession {
-  readonly reports = new Pushed<BeatReport | 'lost'>();
+/** Presence by heartbeats both ways on one stream. */
+export class StreamHeartbeats implements HeartbeatSession {
+  readonly reports = new Pushed<HeartbeatReport | 'lost'>();
   connectionId = '';
   private readonly said = new Pushed<MessageInitShape<typeof KeepAliveRequestSchema>>();
   private readonly ended = new AbortController();
   private readonly signal: AbortSignal;
-  private beatId = 0n;
-  private intervalMs = BEAT_INTERVAL_MS;
+  private heartbeatId = 0n;
+  private intervalMs = HEARTBEAT_INTERVAL_MS;
   private asked: { readonly id: bigint; readonly atMs: number } | undefined;
   private echoed = 0n;
   private over = false;
   private cancelTimer: () => void = () => undefined;
 
   constructor(
-    private readonly parts: BeatParts,
+    private readonly parts: HeartbeatParts,
     signal: AbortSignal,
   ) {
     this.signal = AbortSignal.any([signal, this.ended.signal]);
   }
 
-  /** Opens the stream; resolves with the server's first beat. */
+  /** Opens the stream; resolves with the server's first heartbeat. */
   async open(): Promise<void> {
     this.said.push({ message: { case: 'start', value: startOf(this.parts) } });
     this.ask();
@@ -43,7 +43,7 @@ export class StreamBeats implements BeatSession {
     const answers = stream[Symbol.asyncIterator]();
     try {
       const first = await answers.next();
-      if (first.done === true) throw new TransportError('unreachable', 'the stream of beats ended');
+      if (first.done === true) throw new TransportError('unreachable', 'the stream of heartbeats ended');
       this.hear(first.value);
     } catch (error) {
       throw failureOfCall(error, this.signal);
@@ -52,7 +52,7 @@ export class StreamBeats implements BeatSession {
     this.schedule();
   }
 
-  beat(): void {
+  heartbeat(): void {
     if (this.over) return;
     this.ask();
     this.schedule();
@@ -67,7 +67,7 @@ export class StreamBeats implements BeatSession {
     try {
       for (;;) {
         const answer = await answers.next();
-        if (answer.done === true) throw new TransportError('unreachable', 'the stream of beats ended');
+        if (answer.done === true) throw new TransportError('unreachable', 'the stream of heartbeats ended');
         this.hear(answer.value);
         if (answer.value.end !== ConnectionEnd.UNSPECIFIED) {
           this.end();
@@ -91,9 +91,9 @@ export class StreamBeats implements BeatSession {
       this.asked = undefined;
     }
     const report = reportOf(message.server, roundTripMs);
-    this.intervalMs = report.beatIntervalMs;
+    this.intervalMs = report.heartbeatIntervalMs;
     this.reports.push(report);
-    // One echo for each beat of the server, for its own measurement. It answers none of those.
+    // One echo for each heartbeat of the server, for its own measurement. It answers none of those.
     const ends = end !== ConnectionEnd.UNSPECIFIED;
     if (heartbeat !== undefined && heartbeat.heartbeatId > this.echoed && !ends) {
       this.echoed = heartbeat.heartbeatId;
@@ -101,7 +101,7 @@ export class StreamBeats implements BeatSession {
     }
   }
 
-  /** A beat that the server answers at once, since it echoes nothing. */
+  /** A heartbeat that the server answers at once, since it echoes nothing. */
   private ask(): void {
     if (this.asked !== undefined) this.reports.push('lost');
     const id = this.nextId();
@@ -114,8 +114,8 @@ export class StreamBeats implements BeatSession {
   }
 
   private nextId(): bigint {
-    this.beatId += 1n;
-    return this.beatId;
+    this.heartbeatId += 1n;
+    return this.heartbeatId;
   }
 
   private seq(): bigint {
@@ -126,7 +126,7 @@ export class StreamBeats implements BeatSession {
     this.cancelTimer();
     if (this.over) return;
     this.cancelTimer = this.parts.clock.after(this.intervalMs, () => {
-      this.beat();
+      this.heartbeat();
     });
   }
 

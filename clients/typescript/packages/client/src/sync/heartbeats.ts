@@ -1,19 +1,19 @@
 import { backoffMs } from '../connection/machine.js';
 import type { ReplicaId, Seq } from '../domain/ids.js';
 import type { Platform } from '../platform.js';
-import type { BeatReport, BeatSession, Transport } from '../transport/transport.js';
+import type { HeartbeatReport, HeartbeatSession, Transport } from '../transport/transport.js';
 
 /** Keeps a presence lease while the wire is up. A lease that is lost is taken again; the feed decides about the wire. */
-export class Beats {
+export class Heartbeats {
   private attempt: AbortController | undefined;
-  private session: BeatSession | undefined;
+  private session: HeartbeatSession | undefined;
 
   constructor(
     private readonly platform: Platform,
     private readonly transport: Transport,
     private readonly replicaId: () => ReplicaId,
     private readonly position: () => Seq,
-    private readonly on: (report: BeatReport | 'lost') => void,
+    private readonly on: (report: HeartbeatReport | 'lost') => void,
   ) {}
 
   start(): void {
@@ -28,9 +28,9 @@ export class Beats {
     if (this.attempt !== undefined) this.start();
   }
 
-  /** Beats now, when there is a lease. */
-  beat(): void {
-    this.session?.beat();
+  /** Heartbeats now, when there is a lease. */
+  heartbeat(): void {
+    this.session?.heartbeat();
   }
 
   stop(): void {
@@ -44,7 +44,7 @@ export class Beats {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        const session = await this.transport.startBeats(this.replicaId(), this.position, signal);
+        const session = await this.transport.startHeartbeats(this.replicaId(), this.position, signal);
         if (signal.aborted) {
           void session.close();
           return;

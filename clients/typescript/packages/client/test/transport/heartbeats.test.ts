@@ -4,15 +4,15 @@ import { ConnectionEnd } from '../../src/gen/syncline/v1/connection_service_pb.j
 import { FakeClock, settle } from '../harness/fake-clock.js';
 import type { Caller } from '../../src/transport/caller.js';
 import { Pushed } from '../../src/transport/pushed.js';
-import { StreamBeats } from '../../src/transport/stream-beats.js';
-import { UnaryBeats } from '../../src/transport/unary-beats.js';
+import { StreamHeartbeats } from '../../src/transport/stream-heartbeats.js';
+import { UnaryHeartbeats } from '../../src/transport/unary-heartbeats.js';
 import { decode, encode, type Method } from '../../src/wire/codec.js';
 
 const WHO = { workspaceId: 'w', replicaId: 'r', clientName: 'n', actor: 'ann' };
 const server = { headSeq: 5n, epoch: 7n, heartbeatIntervalMs: 1_000n, leaseMs: 2_500n };
 
-/** A server of beats: every request as it came, and answers that go through their bytes. */
-class BeatServer implements Caller {
+/** A server of heartbeats: every request as it came, and answers that go through their bytes. */
+class HeartbeatServer implements Caller {
   readonly asked: object[] = [];
   readonly answers = new Pushed<object>();
 
@@ -42,32 +42,32 @@ class BeatServer implements Caller {
   }
 }
 
-function parts(caller: Caller, clock: FakeClock): ConstructorParameters<typeof UnaryBeats>[0] {
+function parts(caller: Caller, clock: FakeClock): ConstructorParameters<typeof UnaryHeartbeats>[0] {
   return { ...WHO, replicaId: 'r', caller, clock, position: () => 3 };
 }
 
 describe('heartbeats', () => {
   it('by calls: the first opens the connection, the others name it, all of them the workspace', async () => {
-    const [caller, clock] = [new BeatServer(), new FakeClock()];
-    const beats = new UnaryBeats(parts(caller, clock), new AbortController().signal);
-    await beats.open();
+    const [caller, clock] = [new HeartbeatServer(), new FakeClock()];
+    const heartbeats = new UnaryHeartbeats(parts(caller, clock), new AbortController().signal);
+    await heartbeats.open();
     await clock.advance(1_000);
-    await beats.close();
+    await heartbeats.close();
     expect(caller.asked).toMatchObject([
       { workspaceId: 'w', connection: { case: 'start', value: WHO }, heartbeat: { heartbeatId: 1n, seq: 3n } },
       { workspaceId: 'w', connection: { case: 'connectionId', value: 'c' }, heartbeat: { heartbeatId: 2n } },
       { workspaceId: 'w', connectionId: 'c' },
     ]);
-    const { value } = await beats.reports[Symbol.asyncIterator]().next();
-    expect(value).toMatchObject({ headSeq: 5, epoch: '7', beatIntervalMs: 1_000 });
+    const { value } = await heartbeats.reports[Symbol.asyncIterator]().next();
+    expect(value).toMatchObject({ headSeq: 5, epoch: '7', heartbeatIntervalMs: 1_000 });
   });
 
   it('by stream: start, then heartbeats that echo once; the end of the stream has a reason', async () => {
-    const [caller, clock] = [new BeatServer(), new FakeClock()];
-    const beats = new StreamBeats(parts(caller, clock), new AbortController().signal);
+    const [caller, clock] = [new HeartbeatServer(), new FakeClock()];
+    const heartbeats = new StreamHeartbeats(parts(caller, clock), new AbortController().signal);
     const heartbeat = { heartbeatId: 1n, echoHeartbeatId: 1n, echoDelayUs: 0n };
     caller.answers.push({ connectionId: 'c', heartbeat, server });
-    await beats.open();
+    await heartbeats.open();
     await settle();
     expect(caller.asked).toMatchObject([
       { message: { case: 'start', value: WHO } },
@@ -76,7 +76,7 @@ describe('heartbeats', () => {
     ]);
     caller.answers.push({ connectionId: 'c', heartbeat: { heartbeatId: 2n }, server, end: ConnectionEnd.DRAINING });
     const reports = [];
-    for await (const report of beats.reports) reports.push(report);
+    for await (const report of heartbeats.reports) reports.push(report);
     expect(reports).toMatchObject([{ roundTripMs: 0, headSeq: 5 }, { headSeq: 5 }]);
     await settle();
     // The last one is not answered.

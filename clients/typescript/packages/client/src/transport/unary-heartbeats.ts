@@ -1,34 +1,34 @@
-import { connectionServiceBeat, connectionServiceDisconnect } from '../gen/tables.js';
-import { BEAT_INTERVAL_MS, CALL_TIMEOUT_MS } from '../limits.js';
-import { reportOf, startOf, type BeatParts } from './beats.js';
+import { connectionServiceSendHeartbeat, connectionServiceDisconnect } from '../gen/tables.js';
+import { HEARTBEAT_INTERVAL_MS, CALL_TIMEOUT_MS } from '../limits.js';
+import { reportOf, startOf, type HeartbeatParts } from './heartbeats.js';
 import { failureOfCall } from './failures.js';
 import { Pushed } from './pushed.js';
-import type { BeatReport, BeatSession } from './transport.js';
+import type { HeartbeatReport, HeartbeatSession } from './transport.js';
 import { failureOf, TransportError } from './transport-error.js';
 
-/** Presence by one call for each beat, for clients that cannot send on a stream. */
-export class UnaryBeats implements BeatSession {
-  readonly reports = new Pushed<BeatReport | 'lost'>();
+/** Presence by one call for each heartbeat, for clients that cannot send on a stream. */
+export class UnaryHeartbeats implements HeartbeatSession {
+  readonly reports = new Pushed<HeartbeatReport | 'lost'>();
   connectionId = '';
-  private beatId = 0n;
+  private heartbeatId = 0n;
   private roundTripMs = 0;
-  private intervalMs = BEAT_INTERVAL_MS;
+  private intervalMs = HEARTBEAT_INTERVAL_MS;
   private beating = false;
   private over = false;
   private cancelTimer: () => void = () => undefined;
 
   constructor(
-    private readonly parts: BeatParts,
+    private readonly parts: HeartbeatParts,
     private readonly signal: AbortSignal,
   ) {}
 
-  /** Opens the connection with the first beat. */
+  /** Opens the connection with the first heartbeat. */
   async open(): Promise<void> {
     this.reports.push(await this.call());
     this.schedule();
   }
 
-  beat(): void {
+  heartbeat(): void {
     this.cancelTimer();
     void this.once();
   }
@@ -56,7 +56,7 @@ export class UnaryBeats implements BeatSession {
     }
   }
 
-  /** A beat that was not answered is lost; the next one may be. Whatever the server refused ends the session. */
+  /** A heartbeat that was not answered is lost; the next one may be. Whatever the server refused ends the session. */
   private failed(error: unknown): void {
     if (this.over) return;
     if (this.signal.aborted) {
@@ -90,14 +90,14 @@ export class UnaryBeats implements BeatSession {
     });
   }
 
-  private async call(): Promise<BeatReport> {
-    this.beatId += 1n;
+  private async call(): Promise<HeartbeatReport> {
+    this.heartbeatId += 1n;
     const sentAtMs = this.parts.clock.monotonicMs();
-    const heartbeat = { heartbeatId: this.beatId, seq: BigInt(this.parts.position()) };
+    const heartbeat = { heartbeatId: this.heartbeatId, seq: BigInt(this.parts.position()) };
     const { connectionId } = this;
     try {
       const response = await this.parts.caller.unary(
-        connectionServiceBeat,
+        connectionServiceSendHeartbeat,
         {
           workspaceId: this.parts.workspaceId,
           connection:
@@ -112,7 +112,7 @@ export class UnaryBeats implements BeatSession {
       this.connectionId = response.connectionId;
       this.roundTripMs = this.parts.clock.monotonicMs() - sentAtMs;
       const report = reportOf(response.server, this.roundTripMs);
-      this.intervalMs = report.beatIntervalMs;
+      this.intervalMs = report.heartbeatIntervalMs;
       return report;
     } catch (error) {
       throw failureOfCall(error, this.signal);
