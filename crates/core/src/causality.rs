@@ -22,24 +22,33 @@ pub const SERVER_REPLICA_NO: ReplicaNo = 0;
 /// An operation that has its place in the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp {
+    /// Its position.
     pub seq: Seq,
+    /// The replica that made it.
     pub replica_no: ReplicaNo,
+    /// Its number among the operations of that replica.
     pub counter: Counter,
 }
 
 /// A dot its author knew although it was not yet sequenced from the author's point of view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Extra {
+    /// The replica that made it.
     pub replica_no: ReplicaNo,
+    /// Its number; all earlier operations of that replica are known with it.
     pub counter: Counter,
 }
 
 /// Who wrote an operation, and what they knew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Author {
+    /// The replica that made the operation.
     pub replica_no: ReplicaNo,
+    /// The operation's number among those of its replica.
     pub counter: Counter,
+    /// The author knew every operation up to and including this position.
     pub base_seq: Seq,
+    /// What the author knew beyond the base, at most one entry for each replica.
     pub extras: Vec<Extra>,
     /// Operations of the server's replica that this author made itself and knew beyond its base, by their counters:
     /// these very ones, never their chain, since independent authors share that replica.

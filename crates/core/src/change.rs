@@ -13,22 +13,33 @@ use super::value::Value;
 /// An operation in its place in the order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
+    /// Its position.
     pub seq: Seq,
+    /// The operation's identity.
     pub dot: Dot,
+    /// Who wrote it and what they knew, in the short numbers of replicas.
     pub author: Author,
     /// As submitted; for "latest" the head it settled on.
     pub context: CausalContext,
+    /// The identity that a caller without a replica gave the operation.
     pub request_id: Option<Arc<str>>,
+    /// As submitted: ties the operation to what caused it elsewhere. Empty for none.
     pub correlation_id: Arc<str>,
+    /// As submitted: the person or program on whose behalf it was written. Empty for none.
     pub actor: Arc<str>,
+    /// As submitted: the author's clock, in milliseconds since the Unix epoch.
     pub client_time_ms: Option<i64>,
+    /// The server's clock when it settled, in milliseconds since the Unix epoch.
     pub committed_at_ms: i64,
     /// As applied: initial fields spelled out, replaced texts as hunks.
     pub mutations: Vec<Mutation>,
+    /// What it did, in the order of its mutations.
     pub effects: Vec<Effect>,
+    /// How it settled.
     pub settlement: Settlement,
     /// Of the salt and the content's hash.
     pub operation_hash: Hash,
+    /// The hash over all operations up to and including this one.
     pub chain: Hash,
     /// For who may see all of the operation.
     pub hash_salt: Hash,
@@ -73,27 +84,35 @@ impl Change {
 /// One thing a change did. Decided once, a pure function of state, operation and context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {
+    /// The collection of the record.
     pub collection: CollectionId,
+    /// The record that it changed.
     pub record: RecordId,
+    /// The field that it changed; none for the record's existence.
     pub field: Option<FieldId>,
     /// The mutation it comes from.
     pub mutation_index: u16,
     /// Position of the previous change of the same field (or of the record's existence); 0 for none. The log is
     /// so its own index: walking back costs as many steps as there were changes.
     pub previous_seq: Seq,
+    /// What it did there.
     pub kind: EffectKind,
 }
 
 /// What an effect did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EffectKind {
+    /// The record was created.
     RecordCreated,
+    /// The record was deleted.
     RecordDeleted,
+    /// The record was deleted and is there again.
     RecordRestored,
     /// The record's existence was touched without a visible change (a delete that clashed, …).
     Existence,
     /// A register field; without a value: the mutation's own value took effect.
     Register {
+        /// The new value; a link is the id of its target, or null.
         value: Option<Value>,
     },
     /// The target of a to-one field, as it is stored: also one that is deleted.
@@ -102,17 +121,25 @@ pub enum EffectKind {
     },
     /// With the position up to which the author knew this text without a gap.
     Text {
+        /// What turns the text before into the text after.
         splices: Vec<Splice>,
+        /// The author's edit, with the decision on each hunk.
         hunks: Vec<SettledHunk>,
+        /// The position up to which the author knew this text without a gap.
         known_seq: Seq,
     },
     /// The counter's value, and what this change added (an assignment adds nothing).
     Counter {
+        /// The value after the change.
         value: i64,
+        /// What the change added.
         added: i64,
     },
+    /// A set or a to-many field; a link is the id of its target.
     Set {
+        /// Elements that were not there before.
         added: Vec<Value>,
+        /// Elements that are not there any more.
         removed: Vec<Value>,
     },
     /// Targets of a to-many field, as they are stored.
@@ -120,8 +147,11 @@ pub enum EffectKind {
         added: Vec<RecordId>,
         removed: Vec<RecordId>,
     },
+    /// Something happened to a conflict.
     Conflict {
+        /// What happened.
         event: ConflictEventKind,
+        /// The conflict after it.
         summary: ConflictSummary,
     },
 }
@@ -129,12 +159,19 @@ pub enum EffectKind {
 /// What happened to a conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConflictEventKind {
+    /// It opened.
     Opened,
+    /// It gained an alternative, or a decision had not seen all of them.
     Changed,
+    /// Somebody put it aside until a time.
     Deferred,
+    /// That time has come: it is open again.
     Reminded,
+    /// Somebody is to decide it, or nobody any more.
     Assigned,
+    /// It closed; [`super::conflict::CloseReason`] says why.
     Closed,
+    /// It is live again: somebody took its decision back, or its record was restored.
     Reopened,
 }
 

@@ -14,7 +14,9 @@ use super::value::Value;
 /// The place a conflict is about; at most one live conflict each.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope {
+    /// The record.
     pub record: RecordId,
+    /// Which part of it.
     pub part: ScopePart,
 }
 
@@ -23,6 +25,7 @@ pub struct Scope {
 pub enum ScopePart {
     /// The record's existence.
     Record,
+    /// The value of a field.
     Field(FieldId),
     /// A link of this field to this target.
     Link(FieldId, RecordId),
@@ -41,9 +44,13 @@ impl Scope {
 /// What clashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConflictKind {
+    /// Writers gave a register, a counter or a to-one link different values without knowing of each other.
     Register,
+    /// Edits of a text overlap.
     TextOverlap,
+    /// A record was deleted while somebody who did not know changed it.
     EditDelete,
+    /// A record was deleted while somebody who did not know linked to it.
     Relationship,
 }
 
@@ -62,10 +69,15 @@ impl ConflictKind {
 /// Where a conflict stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConflictStatus {
+    /// It waits for a decision.
     Open,
+    /// It is put aside until a time.
     Deferred,
+    /// Somebody, or the field's policy, decided it.
     Resolved,
+    /// There is nothing left to decide.
     Obsolete,
+    /// A plain write by somebody who knew all alternatives replaced them.
     Superseded,
 }
 
@@ -90,10 +102,15 @@ impl ConflictStatus {
 /// Why a conflict closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CloseReason {
+    /// Somebody who had seen all alternatives decided.
     Resolved,
+    /// All alternatives came to the same value.
     Converged,
+    /// The record was deleted by somebody who knew the alternatives.
     Deleted,
+    /// A plain write by somebody who knew all alternatives replaced them, and the field's policy lets it.
     Superseded,
+    /// The field's policy settles clashes at once.
     Policy,
 }
 
@@ -122,28 +139,44 @@ impl CloseReason {
 /// A conflict with its context. Copies, so that compaction of the log cannot hollow it out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
+    /// Its identity.
     pub id: ConflictId,
+    /// What clashed.
     pub kind: ConflictKind,
+    /// The place it is about.
     pub scope: Scope,
+    /// The collection of the record.
     pub collection: CollectionId,
+    /// Where it stands.
     pub status: ConflictStatus,
+    /// Counts up with every event; a decision names the one it has seen.
     pub revision: u64,
+    /// The server's clock when it opened, in milliseconds since the Unix epoch.
     pub opened_at_ms: i64,
     /// The earlier, closed conflict of the same scope that this one follows.
     pub parent: Option<ConflictId>,
     /// How the provisional value was chosen.
     pub provisional: Provisional,
+    /// The newest value that the first two sides both knew; none when there was none, or none was found.
     pub base: Option<Value>,
+    /// Whether the search for the base came to an end; after [`super::limits::BASE_SEARCH_STEPS_MAX`] steps the server
+    /// gives up.
     pub base_exact: bool,
     /// The record's fields when the conflict opened, for people to read.
     pub record_at_opening: Vec<(FieldId, Value)>,
+    /// Its sides.
     pub alternatives: Vec<Alternative>,
     /// Every clashing pair once, the one ordered first before the other.
     pub pairs: Vec<(Seq, Seq)>,
+    /// Who should decide; empty for nobody.
     pub assignee: Arc<str>,
+    /// When it opens again while it is deferred, in milliseconds since the Unix epoch.
     pub remind_at_ms: Option<i64>,
+    /// How often it was deferred.
     pub defer_count: u32,
+    /// How it ended; none while it is live.
     pub closing: Option<Closing>,
+    /// What happened to it, the oldest first.
     pub events: Vec<ConflictEvent>,
     /// What a newer version wrote beside it.
     pub unknown: Unknown,
@@ -152,17 +185,22 @@ pub struct Conflict {
 /// How a conflict ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closing {
+    /// Position of the change that closed it.
     pub seq: Seq,
+    /// The server's clock then, in milliseconds since the Unix epoch.
     pub at_ms: i64,
+    /// Why it closed.
     pub reason: CloseReason,
 }
 
 /// One side of a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alternative {
+    /// The operation that wrote it.
     pub stamp: Stamp,
     /// Rank of its lineage: the lowest is the incumbent.
     pub rank: Seq,
+    /// What kind of side it is.
     pub state: AlternativeState,
     /// What it offers; absent for a delete.
     pub value: Option<Value>,
@@ -170,13 +208,21 @@ pub struct Alternative {
     pub hunk: Option<AlternativeHunk>,
     /// What the operation did here; absent when that cannot be told any more.
     pub action: Option<MutationKind>,
+    /// The identity of that operation.
     pub dot: Dot,
+    /// The person or program on whose behalf it was written. Empty for none.
     pub actor: Arc<str>,
+    /// As submitted. Empty for none.
     pub correlation_id: Arc<str>,
+    /// As submitted: the author's clock, in milliseconds since the Unix epoch.
     pub client_time_ms: Option<i64>,
+    /// The server's clock when the operation settled, in milliseconds since the Unix epoch.
     pub committed_at_ms: i64,
+    /// Who wrote the operation and what they knew, in the short numbers of replicas.
     pub author: Author,
+    /// What they knew, as it travels.
     pub context: CausalContext,
+    /// The other mutations of the same operation, in words.
     pub siblings: Vec<String>,
     /// What a newer version wrote beside it.
     pub unknown: Unknown,
@@ -192,7 +238,9 @@ impl Alternative {
 /// The hunk of a text edit that an alternative is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlternativeHunk {
+    /// Its place among the hunks of the operation.
     pub index: u16,
+    /// The hunk as its author wrote it.
     pub hunk: Hunk,
     /// What it replaced, or would have replaced.
     pub replaced: String,
@@ -214,12 +262,19 @@ pub enum AlternativeState {
 /// Something that happened to a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConflictEvent {
+    /// What happened.
     pub kind: ConflictEventKind,
+    /// Position of the change that did it.
     pub seq: Seq,
+    /// The server's clock then, in milliseconds since the Unix epoch.
     pub at_ms: i64,
+    /// Who did it. Empty for nobody in particular.
     pub actor: Arc<str>,
+    /// The conflict's revision after it.
     pub revision: u64,
+    /// The conflict's status after it.
     pub status: ConflictStatus,
+    /// More about it, for people.
     pub detail: String,
     /// What a newer version wrote beside it.
     pub unknown: Unknown,
@@ -228,17 +283,29 @@ pub struct ConflictEvent {
 /// A conflict without its context: what travels in the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConflictSummary {
+    /// Its identity.
     pub id: ConflictId,
+    /// What clashed.
     pub kind: ConflictKind,
+    /// The place it is about.
     pub scope: Scope,
+    /// The collection of the record.
     pub collection: CollectionId,
+    /// Where it stands.
     pub status: ConflictStatus,
+    /// Counts up with every event; a decision names the one it has seen.
     pub revision: u64,
+    /// The earlier, closed conflict of the same scope that this one follows.
     pub parent: Option<ConflictId>,
+    /// Who should decide; empty for nobody.
     pub assignee: Arc<str>,
+    /// When it opens again while it is deferred, in milliseconds since the Unix epoch.
     pub remind_at_ms: Option<i64>,
+    /// How often it was deferred.
     pub defer_count: u32,
+    /// How it ended; none while it is live.
     pub closing: Option<Closing>,
+    /// How many sides it has.
     pub alternative_count: u32,
 }
 

@@ -25,7 +25,9 @@ pub type Epoch = u64;
 /// An operation's identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dot {
+    /// The replica that made it.
     pub replica: ReplicaId,
+    /// Its number among the operations of that replica, from 1.
     pub counter: Counter,
 }
 
@@ -38,7 +40,9 @@ impl fmt::Display for Dot {
 /// A conflict: the position of the operation that opened it, and a number among those it opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConflictId {
+    /// Position of the operation that opened it.
     pub opened_seq: Seq,
+    /// Its number among the conflicts that this operation opened, from 0.
     pub index: u16,
 }
 

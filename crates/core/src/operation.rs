@@ -22,6 +22,7 @@ pub enum Identity {
 /// What the author knew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Knowledge {
+    /// What the context says.
     Context(CausalContext),
     /// Everything ordered when the operation settles.
     Latest,
@@ -30,11 +31,14 @@ pub enum Knowledge {
 /// A causal context as it travels: extras by replica id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CausalContext {
+    /// The history that the positions are of.
     pub epoch: Epoch,
+    /// The author knew every operation up to and including this position.
     pub base_seq: Seq,
     /// The chain at `base_seq`, where the author kept it: tells whether the history it knew is still there. It is
     /// looked at when the operation arrives; changes and conflicts leave it out.
     pub base_chain: Option<Hash>,
+    /// What the author knew beyond the base, at most one dot for each replica.
     pub extras: Vec<Dot>,
 }
 
@@ -53,15 +57,23 @@ impl CausalContext {
 /// An atomic list of mutations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
+    /// What makes it the same operation when it is sent again.
     pub identity: Identity,
+    /// What its author knew.
     pub knowledge: Knowledge,
+    /// What it does, in this order: all of it or nothing.
     pub mutations: Vec<Mutation>,
+    /// Further operations that it needs: it is held until they have settled, and rejected when one of them was.
     pub depends_on: Vec<Dot>,
     /// The author's own earlier request ids that it knew beyond its context. Only of callers without a replica.
     pub after_requests: Vec<Arc<str>>,
+    /// Whether it is held for records that do not exist yet, and not rejected at once.
     pub await_records: bool,
+    /// Ties it to what caused it elsewhere. Empty for none.
     pub correlation_id: Arc<str>,
+    /// The person or program on whose behalf it is written. Empty for none.
     pub actor: Arc<str>,
+    /// The author's clock, in milliseconds since the Unix epoch.
     pub client_time_ms: Option<i64>,
     /// Content that no server can accept: it settles as rejected, so that later counters go on.
     pub malformed: Option<Malformed>,
@@ -70,7 +82,9 @@ pub struct Operation {
 /// Why an operation's content cannot be accepted, with a hash of what was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
+    /// What is wrong.
     pub refusal: Refusal,
+    /// The mutation that is wrong; none when it is the operation as a whole.
     pub mutation_index: Option<u32>,
     /// BLAKE3-128 of the protobuf encoding of all that was sent.
     pub content_hash: Hash,
@@ -163,49 +177,81 @@ pub enum ConflictAction {
 /// What a mutation does to a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// Creates the record.
     Create {
+        /// Initial values of its fields.
         fields: Vec<(FieldId, Value)>,
     },
+    /// Deletes the record.
     Delete,
+    /// Brings the deleted record back as it was.
     Restore,
+    /// Assigns a register.
     Set {
+        /// The field.
         field: FieldId,
+        /// Its new value.
         value: Value,
     },
+    /// Edits a text by position.
     EditText {
+        /// The field.
         field: FieldId,
+        /// What is replaced, in positions of the text that the author saw.
         hunks: Vec<Hunk>,
     },
+    /// Replaces a text as a whole; the server works out what that changes.
     ReplaceText {
+        /// The field.
         field: FieldId,
+        /// The new text.
         text: String,
     },
+    /// Adds to a counter.
     Increment {
+        /// The field.
         field: FieldId,
+        /// What is added; may be negative.
         by: i64,
     },
+    /// Gives a counter a value.
     AssignCounter {
+        /// The field.
         field: FieldId,
+        /// The value; increments that the author did not know are added to it.
         value: i64,
     },
+    /// Adds elements to a set.
     AddElements {
+        /// The field.
         field: FieldId,
+        /// What is added.
         elements: Vec<Value>,
     },
+    /// Removes elements from a set.
     RemoveElements {
+        /// The field.
         field: FieldId,
+        /// What is removed, as far as the author knew that it was there.
         elements: Vec<Value>,
     },
+    /// Removes every element that the author knew from a set or a to-many field.
     ClearElements {
+        /// The field.
         field: FieldId,
     },
+    /// Links to a record.
     Link {
+        /// The field.
         field: FieldId,
+        /// The record it links to.
         target: RecordId,
     },
     /// Without a target: whatever a to-one field links to.
     Unlink {
+        /// The field.
         field: FieldId,
+        /// The record it links to no more.
         target: Option<RecordId>,
     },
 }
@@ -305,8 +351,11 @@ impl Action {
 pub struct Receipt {
     /// Absent only when nothing is known of a request id.
     pub dot: Option<Dot>,
+    /// The identity that a caller without a replica gave the operation.
     pub request_id: Option<Arc<str>>,
+    /// As submitted. Empty for none.
     pub correlation_id: Arc<str>,
+    /// What became of it.
     pub outcome: Outcome,
     /// It had settled before this submission.
     pub duplicate: bool,
@@ -315,13 +364,20 @@ pub struct Receipt {
 /// An operation's outcome. `Accepted` and `Rejected` are terminal and never change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
+    /// It was accepted.
     Accepted {
+        /// Its position.
         seq: Seq,
+        /// How it settled.
         settlement: Settlement,
     },
+    /// It was refused for good.
     Rejected(Rejection),
+    /// It is stored until what it misses has settled.
     Held {
+        /// What it waits for.
         missing: WaitOn,
+        /// The counter that the server expects next from its replica.
         expected_counter: Counter,
     },
     /// Neither settled nor stored.
@@ -329,6 +385,7 @@ pub enum Outcome {
         /// Unknown when nothing was submitted.
         refusal: Option<Refusal>,
         mutation_index: Option<u32>,
+        /// The counter that the server expects next from its replica.
         expected_counter: Counter,
     },
 }
@@ -343,6 +400,7 @@ impl Outcome {
 /// How an accepted operation settled.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settlement {
+    /// Whether changes that its author did not know touched the same places.
     pub merged: bool,
     /// Conflicts it opened or added to.
     pub conflicts: Vec<ConflictId>,
@@ -353,13 +411,17 @@ pub struct Settlement {
 /// A final refusal of one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
+    /// Why it was refused.
     pub refusal: Refusal,
+    /// The mutation it was refused for; none when it is the operation as a whole.
     pub mutation_index: Option<u32>,
 }
 
 /// What a held operation waits for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WaitOn {
+    /// An operation that has not settled.
     Operation(Dot),
+    /// A record that does not exist.
     Record(RecordId),
 }

@@ -10,6 +10,7 @@ use super::schema::FieldKind;
 
 /// Why an operation was not accepted. The texts tell the caller what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the message of each reason names its fields")]
 pub enum Refusal {
     #[error("the operation has {bytes} bytes, more than the {limit} allowed; split it")]
     OperationTooLarge { bytes: u64, limit: u64 },

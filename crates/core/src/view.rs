@@ -12,14 +12,19 @@ use super::value::Value;
 /// A record with its fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordView {
+    /// The collection it belongs to.
     pub collection: CollectionId,
+    /// Its id.
     pub record: RecordId,
+    /// Its fields that were ever written.
     pub fields: BTreeMap<FieldId, FieldView>,
     /// It was deleted and can be restored.
     pub deleted: bool,
+    /// Position of the change that created it first.
     pub created_seq: Seq,
     /// Position of the last change that touched it, its fields included.
     pub last_seq: Seq,
+    /// Conflicts about it that wait for a decision, deferred ones included.
     pub live_conflicts: Vec<ConflictId>,
     /// Targets of its links that are deleted, as of a read; empty in feeds and snapshots.
     pub deleted_targets: Vec<RecordId>,
@@ -42,6 +47,7 @@ impl RecordView {
 /// A field as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldView {
+    /// What is shown.
     pub state: FieldStateView,
     /// Position of the last change that touched it.
     pub last_seq: Seq,
@@ -54,7 +60,9 @@ pub struct FieldView {
 pub enum FieldStateView {
     /// The (provisional) value.
     Register(Value),
+    /// The text.
     Text(String),
+    /// The counter's value.
     Counter(i64),
     /// A set, in the order of its elements' hashes.
     Elements(Vec<Value>),
@@ -67,9 +75,11 @@ pub enum FieldStateView {
 /// One of several concurrent values of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CandidateView {
+    /// What was written.
     pub value: Value,
     /// Who wrote it.
     pub dot: Dot,
+    /// Position of that change.
     pub seq: Seq,
     /// Unknown when the change was compacted.
     pub committed_at_ms: Option<i64>,
@@ -78,6 +88,7 @@ pub struct CandidateView {
 /// A place in a workspace's order from which a feed resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedCursor {
+    /// The history that the position is of.
     pub epoch: Epoch,
     /// Everything up to and including this position was delivered.
     pub seq: Seq,
@@ -90,8 +101,12 @@ pub struct FeedCursor {
 pub struct ConflictFilter {
     /// Never empty.
     pub statuses: Vec<ConflictStatus>,
+    /// What clashed.
     pub kind: Option<ConflictKind>,
+    /// The collection of the record.
     pub collection: Option<CollectionId>,
+    /// The record.
     pub record: Option<RecordId>,
+    /// Who should decide; empty for nobody.
     pub assignee: Option<Arc<str>>,
 }

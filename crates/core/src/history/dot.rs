@@ -11,7 +11,9 @@ use crate::ids::{Dot, ReplicaId};
 /// gets there, and a server that tells one is found as one that tells a dot nobody submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ShortDot {
+    /// The index of its replica in [`Replicas`].
     pub replica: u32,
+    /// Its number among the operations of that replica.
     pub counter: u32,
 }
 

@@ -11,16 +11,22 @@ use crate::ids::{Dot, Epoch};
 /// Why a feed could not be resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reset {
+    /// The changes after the cursor are not kept any more.
     Compacted,
+    /// The cursor is of another history of the workspace.
     WrongEpoch,
+    /// The cursor lies beyond the head.
     FutureCursor,
+    /// The reader may not see what it saw before.
     Forbidden,
 }
 
 /// Where a frame says that the feed stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
+    /// The history it is in.
     pub epoch: Epoch,
+    /// Everything up to and including this position was delivered.
     pub seq: Seq,
     /// When it was told.
     pub chain: Option<Hash>,
@@ -29,11 +35,17 @@ pub struct Place {
 /// A change as a feed delivers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry<'a> {
+    /// Its position.
     pub seq: Seq,
+    /// The operation's identity.
     pub dot: Dot,
+    /// Its author knew every operation up to and including this position.
     pub base_seq: Seq,
+    /// What its author knew beyond the base.
     pub extras: &'a [Dot],
+    /// Identifies the content of the operation.
     pub operation_hash: Hash,
+    /// The hash over all operations up to and including this one.
     pub chain: Hash,
     /// What the content's hash was salted with.
     pub hash_salt: Hash,

@@ -42,17 +42,22 @@ impl Outcome {
 /// An answer: the outcome, and whether the server says that it had settled before this submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
+    /// What became of the operation.
     pub outcome: Outcome,
+    /// Whether it had settled before this submission.
     pub repeated: bool,
 }
 
 /// An operation as its author made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made<'a> {
+    /// The operation's identity.
     pub dot: Dot,
     /// Epoch and base of its context; none for "latest".
     pub context: Option<(Epoch, Seq)>,
+    /// What its author knew beyond the base.
     pub extras: &'a [Dot],
+    /// Operations without which it must not settle.
     pub depends_on: &'a [Dot],
     /// What the log must show as the operation's hash, where the observer computes it.
     pub content_hash: Option<Hash>,
@@ -65,7 +70,9 @@ pub struct SubmissionId(usize);
 /// One operation in one call, answered or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
+    /// The operation that was sent.
     pub dot: ShortDot,
+    /// When it was sent.
     pub sent_at: Time,
     /// [`NEVER`] without an answer.
     pub answered_at: Time,
@@ -121,17 +128,24 @@ pub(super) struct Intent {
 /// A snapshot that a client was given: its position, and the chain there when it was told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
+    /// The history it is in.
     pub epoch: Epoch,
+    /// Its position: it holds everything up to and including this one.
     pub seq: Seq,
+    /// The chain there, when it was told.
     pub chain: Option<Hash>,
+    /// When the client had it.
     pub at: Time,
 }
 
 /// What a client's state came to at a position: equal for all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
+    /// Whose state it is, for reports.
     pub client: String,
+    /// The position the client stood at.
     pub seq: Seq,
+    /// A hash of the whole state.
     pub digest: Hash,
 }
 

@@ -12,19 +12,28 @@ pub const KEPT_PER_KIND_COUNT: usize = 10;
 /// How much was looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Entries of the log.
     pub log_entries: u64,
+    /// Operations that clients made or that the log has.
     pub operations: u64,
+    /// Operations sent, each time counted.
     pub submissions: u64,
+    /// Answers to them.
     pub answers: u64,
+    /// Readers of feeds.
     pub feeds: u64,
+    /// Streams that those readers opened.
     pub sessions: u64,
+    /// Frames that came on them.
     pub frames: u64,
+    /// Changes in those frames.
     pub delivered: u64,
 }
 
 /// All violations of one kind.
 #[derive(Debug, Clone)]
 pub struct Found {
+    /// How many there are.
     pub total: u64,
     /// The first of them.
     pub first: Vec<Violation>,
@@ -33,6 +42,7 @@ pub struct Found {
 /// The result of a check.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
+    /// How much was looked at.
     pub counts: Counts,
     found: Vec<Found>,
     index_of: HashMap<Discriminant<Violation>, usize>,

@@ -10,6 +10,7 @@ use crate::ids::{Dot, Epoch};
 
 /// A broken promise. Sessions of a feed are counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the message of each kind names its fields")]
 pub enum Violation {
     // The log.
     #[error("position {expected} is not there: {found} comes in its place")]

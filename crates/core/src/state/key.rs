@@ -17,14 +17,17 @@ pub enum Key {
     Replica(ReplicaId),
     /// A replica's id by its number.
     ReplicaNumber(ReplicaNo),
+    /// A record's existence.
     Record(RecordId),
     /// A record by its collection.
     Member(CollectionId, RecordId),
+    /// A field of a record.
     Field(RecordId, FieldId),
     /// An element of a set or to-many field.
     Element(RecordId, FieldId, Hash),
     /// A link as its target sees it: target, source, field.
     Backlink(RecordId, RecordId, FieldId),
+    /// A conflict with its context.
     Conflict(ConflictId),
     /// A scope's conflicts: the live one and the last one.
     Scope(Scope),
@@ -32,6 +35,7 @@ pub enum Key {
     Reminder(i64, ConflictId),
     /// A rejected operation.
     Rejection(ReplicaNo, Counter),
+    /// A held operation.
     Held(Dot),
     /// A held operation by what it waits for.
     Waiter(WaitOn, Dot),
@@ -48,11 +52,17 @@ pub enum Key {
 /// A range of keys that is read together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Prefix {
+    /// All records.
     Records,
+    /// The records of a collection.
     MembersOf(CollectionId),
+    /// The fields of a record.
     FieldsOf(RecordId),
+    /// The elements of a field.
     ElementsOf(RecordId, FieldId),
+    /// The links to a record.
     BacklinksOf(RecordId),
+    /// The scopes of a record.
     ScopesOf(RecordId),
     /// Fields of the records from one id to another, both included: neighbours are read together.
     FieldsBetween(RecordId, RecordId),
@@ -60,14 +70,23 @@ pub enum Prefix {
     ElementsBetween(RecordId, RecordId),
     /// The same of scopes.
     ScopesBetween(RecordId, RecordId),
+    /// The held operations that wait for this.
     WaitersOn(WaitOn),
+    /// All that wait.
     Waiters,
+    /// All whose release was cut off.
     Wakes,
+    /// All replicas.
     Replicas,
+    /// All conflicts.
     Conflicts,
+    /// All scopes.
     Scopes,
+    /// All reminders, in the order of their times.
     Reminders,
+    /// All held operations.
     HeldOperations,
+    /// All request ids.
     Requests,
 }
 

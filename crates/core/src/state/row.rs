@@ -14,26 +14,40 @@ use crate::value::Value;
 /// A row of any kind; its key says which kind it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
+    /// The workspace's schema.
     Schema(Schema),
+    /// A replica.
     Replica(ReplicaRow),
+    /// The replica that has a number.
     ReplicaNumber(ReplicaId),
+    /// A record's existence.
     Record(RecordRow),
+    /// A field of a record.
     Field(FieldRow),
+    /// An element of a set or to-many field.
     Element(ElementRow),
     /// The key says it all: backlinks, waiters, wakes, reminders.
     Unit,
+    /// A conflict with its context.
     Conflict(Box<Conflict>),
+    /// A scope's conflicts.
     Scope(ScopeRow),
+    /// A rejected operation.
     Rejection(RejectionRow),
+    /// A held operation.
     Held(Box<HeldRow>),
+    /// How much is held.
     HoldUsage(HoldUsage),
+    /// A request id.
     Request(RequestRow),
+    /// The secret that the salts of operation hashes come from.
     Secret(Secret),
 }
 
 /// A replica: one entry of the server's version vector. Never deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaRow {
+    /// Its short number.
     pub no: ReplicaNo,
     /// Its last settled operation, accepted or rejected.
     pub last_settled: Counter,
@@ -48,7 +62,9 @@ pub struct ReplicaRow {
 /// A record's existence. Fields have rows of their own, so that an edit does not rewrite this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordRow {
+    /// The collection it belongs to.
     pub collection: CollectionId,
+    /// Whether it is there.
     pub existence: Existence,
     /// The operation that created it first.
     pub created: Stamp,
@@ -63,7 +79,9 @@ pub struct RecordRow {
 /// Whether a record is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existence {
+    /// It is there.
     Alive,
+    /// It was deleted, and can be restored.
     Deleted,
     /// Only a rejected operation would have created it: dependents are rejected as such.
     Phantom(Dot),
@@ -72,7 +90,9 @@ pub enum Existence {
 /// A create, delete or restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExistenceHead {
+    /// The operation.
     pub stamp: Stamp,
+    /// Whether it deletes; otherwise it creates or restores.
     pub delete: bool,
     /// What a newer version wrote beside it.
     pub unknown: Unknown,
@@ -88,6 +108,7 @@ impl ExistenceHead {
 /// A field of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldRow {
+    /// Its state.
     pub value: FieldValue,
     /// Position of the last change of the field: the start of its chain through the log.
     pub last_seq: Seq,
@@ -98,16 +119,22 @@ pub struct FieldRow {
 /// A field's state by kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldValue {
+    /// The maximal writers, the shown one first.
     Register(Vec<RegisterHead>),
+    /// The text.
     Text(String),
+    /// The maximal assignments.
     Counter(Vec<CounterHead>),
     /// Elements have rows of their own.
     Set {
+        /// How many elements there are.
         count: u64,
     },
     /// Targets are string values or null.
     ToOne(Vec<RegisterHead>),
+    /// Targets have rows of their own, as elements.
     ToMany {
+        /// How many targets it links to, deleted ones included: links to them are kept and not shown.
         count: u64,
     },
 }
@@ -142,9 +169,11 @@ impl FieldValue {
 /// as the field's policy was when it was last written; the others follow by rank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisterHead {
+    /// The operation that wrote it.
     pub stamp: Stamp,
     /// Rank of its lineage; the lowest is the incumbent.
     pub rank: Seq,
+    /// What it wrote.
     pub value: Value,
     /// What a newer version wrote beside it.
     pub unknown: Unknown,
@@ -154,9 +183,13 @@ pub struct RegisterHead {
 /// increments it did not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CounterHead {
+    /// The operation that assigned it.
     pub stamp: Stamp,
+    /// Rank of its lineage; the lowest is the incumbent.
     pub rank: Seq,
+    /// What it assigned.
     pub value: i64,
+    /// The sum of the increments that it did not know.
     pub increments: i64,
     /// What a newer version wrote beside it.
     pub unknown: Unknown,
@@ -165,7 +198,9 @@ pub struct CounterHead {
 /// An element of a set, with the additions that hold it there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ElementRow {
+    /// The element.
     pub value: Value,
+    /// The additions that no removal knew.
     pub additions: Vec<Addition>,
     /// What a newer version wrote beside it.
     pub unknown: Unknown,
@@ -174,6 +209,7 @@ pub struct ElementRow {
 /// An addition of an element that no removal knew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addition {
+    /// The operation that added it.
     pub stamp: Stamp,
     /// What a newer version wrote beside it.
     pub unknown: Unknown,
@@ -188,7 +224,9 @@ impl From<Stamp> for Addition {
 /// A scope's conflicts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ScopeRow {
+    /// The conflict that is open or deferred; at most one is.
     pub live: Option<ConflictId>,
+    /// The one that was opened last.
     pub last: Option<ConflictId>,
     /// What a newer version wrote beside it.
     pub unknown: Unknown,
@@ -197,20 +235,28 @@ pub struct ScopeRow {
 /// A rejected operation: settled, without a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectionRow {
+    /// Identifies the content of the operation.
     pub operation_hash: Hash,
+    /// Why it was refused.
     pub rejection: Rejection,
     /// The head when it settled.
     pub at_seq: Seq,
+    /// As submitted. Empty for none.
     pub correlation_id: Arc<str>,
 }
 
 /// An operation that waits. A cache: dropping it settles nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldRow {
+    /// The operation.
     pub operation: Operation,
+    /// Identifies its content.
     pub operation_hash: Hash,
+    /// What it waits for.
     pub waits_on: WaitOn,
+    /// When it is dropped, in milliseconds since the Unix epoch.
     pub expires_at_ms: i64,
+    /// What it counts against the quota.
     pub weight_bytes: u64,
     /// What a newer version wrote beside it.
     pub unknown: Unknown,
@@ -219,7 +265,9 @@ pub struct HeldRow {
 /// How much is held.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HoldUsage {
+    /// Operations that are held.
     pub count: u64,
+    /// Their weight.
     pub bytes: u64,
     /// What a newer version wrote beside it.
     pub unknown: Unknown,
@@ -230,6 +278,8 @@ pub struct HoldUsage {
 pub struct RequestRow {
     /// Of the operation's content, or of the request that the server made it from.
     pub operation_hash: Hash,
+    /// Its counter in the server's own replica.
     pub counter: Counter,
+    /// When the id is forgotten, in milliseconds since the Unix epoch.
     pub expires_at_ms: i64,
 }

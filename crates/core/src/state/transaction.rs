@@ -21,7 +21,9 @@ use crate::schema::Schema;
 /// What has to be loaded before an attempt can go on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Missing {
+    /// A row, or that there is none.
     Row(Key),
+    /// All rows of a range.
     Range(Prefix),
     /// The change at this position (and, as walks go backwards, those before it).
     ChangesUpTo(Seq),
@@ -34,7 +36,9 @@ pub enum Missing {
 /// Why an attempt ended early.
 #[derive(Debug)]
 pub enum Interrupt {
+    /// Something is not in memory: load it and try again.
     Missing(Missing),
+    /// The operation is not accepted.
     Refused(Refusal),
 }
 

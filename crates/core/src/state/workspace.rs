@@ -14,8 +14,11 @@ use crate::merge::text::Window;
 /// The narrow, hot part of a workspace: one row in the store, locked by whoever writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkspaceHead {
+    /// The history it is in.
     pub epoch: Epoch,
+    /// The newest position; 0 before the first change.
     pub head_seq: Seq,
+    /// The hash over all operations so far.
     pub chain: Hash,
     /// Replicas that ever settled an operation; the last number given.
     pub replica_count: ReplicaNo,

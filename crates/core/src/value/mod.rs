@@ -16,17 +16,27 @@ pub(crate) use compare::int_and_double;
 /// `==` compares contents and tells an int from a double; whether two values are equal is [`Value::equals`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
+    /// No value.
     Null,
+    /// True or false.
     Bool(bool),
+    /// A whole number.
     Int(i64),
+    /// A double, by its bits.
     DoubleBits(u64),
+    /// A text.
     String(Arc<str>),
+    /// Bytes.
     Bytes(Vec<u8>),
+    /// Values in an order.
     List(Vec<Value>),
+    /// Values by name.
     Map(BTreeMap<String, Value>),
     /// A point in time: seconds since 1970, and nanoseconds from there on. Always in the range of the years 1 to 9999.
     Timestamp {
+        /// Whole seconds since the beginning of 1970, in UTC; negative before it.
         seconds: i64,
+        /// Nanoseconds after that second, 0 to 999,999,999.
         nanos: u32,
     },
 }

@@ -7,21 +7,50 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextError {
     /// A hunk neither deletes nor inserts.
-    EmptyHunk { index: usize },
+    EmptyHunk {
+        /// Which hunk, from 0.
+        index: usize,
+    },
     /// A hunk overlaps or touches the one before it, or stands before it.
-    NotSorted { index: usize },
+    NotSorted {
+        /// Which hunk, from 0.
+        index: usize,
+    },
     /// A hunk reaches past the end of what its author saw.
-    OutOfBounds { pos: u32, del: u32, view_len: u32 },
+    OutOfBounds {
+        /// Where the hunk begins.
+        pos: u32,
+        /// How many characters it deletes.
+        del: u32,
+        /// How many characters its author saw.
+        view_len: u32,
+    },
     /// The text, deleted characters of the window included, would exceed what a position can express.
     TooLong,
     /// An operation was offered to a window out of the order of the workspace.
-    OutOfOrder { seq: Seq, last_seq: Seq },
+    OutOfOrder {
+        /// Position of the operation.
+        seq: Seq,
+        /// The last position in the window.
+        last_seq: Seq,
+    },
     /// The author's base lies before the window's, so its view cannot be rebuilt from there.
-    StaleBase { base_seq: Seq, window_base_seq: Seq },
+    StaleBase {
+        /// The author's base.
+        base_seq: Seq,
+        /// The window's base.
+        window_base_seq: Seq,
+    },
     /// An effect covers another number of characters than the text has.
-    SpliceLength { index: usize },
+    SpliceLength {
+        /// Which splice, from 0.
+        index: usize,
+    },
     /// An effect mentions other characters than the text has in that place.
-    SpliceContent { index: usize },
+    SpliceContent {
+        /// Which splice, from 0.
+        index: usize,
+    },
 }
 
 impl fmt::Display for TextError {

@@ -7,8 +7,11 @@ use crate::causality::{Author, Seq};
 /// All hunks of an operation count positions in the same view, the one before the operation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Hunk {
+    /// Where it begins, in characters of the author's view.
     pub pos: u32,
+    /// How many characters it deletes.
     pub del: u32,
+    /// What it inserts in their place.
     pub ins: String,
 }
 
@@ -22,6 +25,7 @@ impl Hunk {
 /// A hunk with the server's decision on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledHunk {
+    /// The hunk as its author wrote it.
     pub hunk: Hunk,
     /// The earliest operation it clashed with, if any. It is absent from the trunk then, and its author
     /// sees it until that operation is in the author's base.
@@ -34,8 +38,11 @@ pub struct SettledHunk {
 /// into one list of hunks before they get here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextOp {
+    /// Who wrote it and what they knew.
     pub author: Author,
+    /// Its position.
     pub seq: Seq,
+    /// What it changes, sorted by position, with the decision on each.
     pub hunks: Vec<SettledHunk>,
 }
 
