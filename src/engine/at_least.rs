@@ -12,7 +12,7 @@ use syncline_core::ids::WorkspaceNo;
 use syncline_core::state::WorkspaceHead;
 use syncline_core::view::FeedCursor;
 
-use super::workspaces::committed_head;
+use super::load::committed_head;
 use super::{Engine, EngineError};
 
 /// How long a read waits for a position that the store does not have yet.

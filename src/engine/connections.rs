@@ -27,7 +27,9 @@ const CLOSED_WAITING_MAX: usize = 100_000;
 /// How a connection's heartbeats come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
+    /// By a stream that stays open.
     Stream,
+    /// By single calls.
     Unary,
 }
 
@@ -36,8 +38,11 @@ pub enum Transport {
 pub struct LinkQuality {
     /// Smoothed; 0 before the first measurement.
     pub round_trip_us: u64,
+    /// Smoothed variation of the round trip; 0 before the second measurement.
     pub jitter_us: u64,
+    /// Heartbeats that came.
     pub received_count: u64,
+    /// Heartbeats that were due and did not come.
     pub missed_count: u64,
 }
 
@@ -61,18 +66,29 @@ fn smooth(old: u64, new: u64, divisor: u64) -> u64 {
 /// One client's presence.
 #[derive(Debug, Clone)]
 pub struct Connection {
+    /// Its identity, drawn by the server when it opened.
     pub id: Uuid,
+    /// The number of its workspace.
     pub ws: WorkspaceNo,
+    /// The id of its workspace.
     pub workspace: Arc<str>,
+    /// The client's replica; none for a reader.
     pub replica: Option<ReplicaId>,
+    /// The client's name for people, as it gave it; may be empty.
     pub client_name: Arc<str>,
+    /// Who the client says it is; may be empty.
     pub actor: Arc<str>,
+    /// How its heartbeats come.
     pub transport: Transport,
+    /// When it opened, in milliseconds since the Unix epoch.
     pub connected_at_ms: i64,
+    /// When its last heartbeat came, or when it opened; in milliseconds since the Unix epoch.
     pub last_heartbeat_at_ms: i64,
     /// By the monotone clock: a step of the wall clock neither ends nor prolongs a lease.
     pub lease_ends: Instant,
+    /// The furthest position in the feed that the client told; 0 before it told any.
     pub seq: Seq,
+    /// The link as this side measures it.
     pub quality: LinkQuality,
 }
 
@@ -97,6 +113,7 @@ pub(super) fn lease_for(lease_ms: u64) -> Instant {
 /// A heartbeat as it came in.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Heartbeat {
+    /// The client's position in the feed.
     pub seq: Seq,
     /// The round trip, when it could be measured.
     pub round_trip_us: Option<u64>,
@@ -105,12 +122,19 @@ pub struct Heartbeat {
 /// A client as it introduced itself.
 #[derive(Debug, Clone)]
 pub struct Newcomer {
+    /// The identity that its connection gets.
     pub id: Uuid,
+    /// The number of the workspace it comes to.
     pub ws: WorkspaceNo,
+    /// The id of that workspace.
     pub workspace: Arc<str>,
+    /// Its replica; none for a reader.
     pub replica: Option<ReplicaId>,
+    /// Its name for people; may be empty.
     pub client_name: Arc<str>,
+    /// Who it says it is; may be empty.
     pub actor: Arc<str>,
+    /// How its heartbeats are going to come.
     pub transport: Transport,
 }
 

@@ -20,9 +20,9 @@ use syncline_core::value::Value;
 
 use super::decision::{Decider, Decision, Resolution};
 use super::lane::Job;
+use super::load::committed_head;
 use super::read::receipt_of;
 use super::read_conflicts::read_conflict;
-use super::workspaces::committed_head;
 use super::{Engine, EngineError};
 
 impl Engine {
@@ -343,7 +343,7 @@ fn write(field: &FieldId, row: &FieldValue, value: Value) -> Result<Action, Engi
     match (row, value) {
         (FieldValue::Counter(_), Value::Int(value)) => Ok(Action::AssignCounter { field, value }),
         (FieldValue::Counter(_), _) => Err(mismatch("a counter takes a whole number")),
-        (FieldValue::ToOne(_), Value::String(target)) => Ok(Action::Link { field, target }),
+        (FieldValue::ToOne(_), Value::String(target)) => Ok(Action::Link { field, target: target.into() }),
         (FieldValue::ToOne(_), Value::Null) => Ok(Action::Unlink { field, target: None }),
         (FieldValue::ToOne(_), _) => Err(mismatch("a to-one link takes a record id or null")),
         (_, value) => Ok(Action::Set { field, value }),

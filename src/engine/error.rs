@@ -23,34 +23,88 @@ pub enum StoreFailure {
 /// Why the engine could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
+    /// There is no workspace of this id.
     #[error("there is no workspace {id}")]
-    UnknownWorkspace { id: String },
+    UnknownWorkspace {
+        /// The id that was asked for.
+        id: String,
+    },
+    /// A workspace of this id was created before, with another schema.
     #[error("workspace {id} exists with another schema")]
-    WorkspaceExists { id: String },
+    WorkspaceExists {
+        /// The id that is taken.
+        id: String,
+    },
+    /// A read was to contain a position that the store did not have within the time that a read waits.
     #[error("position {seq} is not here yet, the newest one is {head_seq}; read again")]
-    NotCaughtUp { seq: Seq, head_seq: Seq },
+    NotCaughtUp {
+        /// The position that was asked for.
+        seq: Seq,
+        /// The newest position that the store has.
+        head_seq: Seq,
+    },
+    /// A read was to contain a position of another history.
     #[error("the position belongs to another history of the workspace; read without it")]
-    WrongEpoch { epoch: Epoch, expected_epoch: Epoch },
+    WrongEpoch {
+        /// The history that the caller named.
+        epoch: Epoch,
+        /// The history that the workspace has now.
+        expected_epoch: Epoch,
+    },
+    /// A position has another chain here than the caller saw: the history was rewound.
     #[error("the history up to position {base_seq} is gone; read again, and decide again")]
-    HistoryRewound { base_seq: Seq },
+    HistoryRewound {
+        /// The position that the caller named.
+        base_seq: Seq,
+    },
+    /// There is no record of this id in the workspace; deleted ones count as there.
     #[error("there is no record {record}")]
-    RecordNotFound { record: RecordId },
+    RecordNotFound {
+        /// The record that was asked for.
+        record: RecordId,
+    },
+    /// There is no conflict of this id in the workspace.
     #[error("there is no conflict {conflict}")]
-    ConflictNotFound { conflict: String },
+    ConflictNotFound {
+        /// The id that was asked for, as the caller wrote it.
+        conflict: String,
+    },
+    /// The decision was made on an older revision of the conflict.
     #[error("conflict {conflict} is at revision {revision} now; read it again and decide again")]
-    ConflictChanged { conflict: ConflictId, revision: u64 },
+    ConflictChanged {
+        /// The conflict that was to be decided.
+        conflict: ConflictId,
+        /// The revision it has now.
+        revision: u64,
+    },
+    /// The conflict cannot be decided like that: its kind, place or alternatives do not fit the decision.
     #[error("the decision does not fit the conflict: {detail}")]
-    DecisionMismatch { detail: String },
+    DecisionMismatch {
+        /// What does not fit, or what would; for people.
+        detail: String,
+    },
+    /// A counter was to be settled as lost, and is not the next one of its replica.
     #[error("the counter is not the next one, {expected_counter}")]
-    CounterNotNext { expected_counter: Counter },
+    CounterNotNext {
+        /// The counter that the server expects next from the replica.
+        expected_counter: Counter,
+    },
+    /// The schema cannot be changed like that.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// There is no connection of this id whose lease still runs.
     #[error("there is no connection {id}, or its lease ran out")]
-    UnknownConnection { id: String },
+    UnknownConnection {
+        /// The id that was given.
+        id: String,
+    },
+    /// A lane has too much waiting, or too many lanes are at work; nothing was done, and trying again later helps.
     #[error("too much is waiting")]
     Overloaded,
+    /// The server is stopping and takes nothing new.
     #[error("the server is stopping")]
     ShuttingDown,
+    /// The store failed; the kind says whether anything may have been stored.
     #[error("the store failed: {0:?}")]
     Store(StoreFailure),
 }

@@ -13,20 +13,17 @@ use tokio::time::Instant;
 
 use crate::store::StoreReader;
 use syncline_core::causality::Seq;
-use syncline_core::change::{Change, EffectKind};
 use syncline_core::conflict::ConflictSummary;
 use syncline_core::fault;
 use syncline_core::hash::{self, CHAIN_START, Hash};
 use syncline_core::ids::{CollectionId, Epoch, RecordId, WorkspaceNo};
-use syncline_core::merge::text::Splice;
-use syncline_core::operation::{Action, Mutation};
 use syncline_core::resume::{Loading, Resume};
 use syncline_core::selection::Collections;
 use syncline_core::view::{FeedCursor, RecordView};
 
 use super::feed_loading::Underway;
 use super::hub::{EncodedChange, Hub, PublishedHead};
-use super::workspaces::committed_head;
+use super::load::committed_head;
 use super::{Engine, EngineError};
 
 /// Changes in a frame.
@@ -64,48 +61,67 @@ pub enum Origin {
 /// Why a feed cannot go on from a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResetReason {
+    /// The cursor belongs to another history: the epoch or the chain differs.
     WrongEpoch,
+    /// The cursor is ahead of the head: the history was rewound.
     FutureCursor,
 }
 
 /// Why the server ends a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GoAwayReason {
+    /// The server is stopping.
     Draining,
+    /// The stream has reached its greatest age.
     MaxAge,
+    /// The client left items waiting for too long.
     SlowConsumer,
 }
 
 /// What a feed delivers.
 #[derive(Debug)]
 pub enum FeedItem {
+    /// Changes that follow each other without a gap; at least one.
     Changes {
+        /// The position before the first of them.
         from_exclusive: Seq,
+        /// The changes in their order, as many as fit a frame.
         changes: Vec<Arc<EncodedChange>>,
+        /// The head when they were taken; the client may be behind it.
         head: PublishedHead,
     },
+    /// Nothing is new up to the feed's position: a sign of life after a time without anything else.
     Checkpoint {
+        /// The head now; a paused feed may be behind it.
         head: PublishedHead,
     },
     /// Records are going to be loaded. The client drops what it has first, if that is unknown.
     LoadingBegun {
+        /// Whether the client is to drop everything first, because all of it comes again.
         from_scratch: bool,
+        /// Records that enter altogether, about: for a progress bar.
         estimated_count: u64,
         /// How many choices were made on this stream.
         choice_count: u32,
     },
     /// Records of collections that were not asked for before, with their live conflicts.
     Entered {
+        /// Whole records, deleted ones included.
         records: Vec<RecordView>,
+        /// All live conflicts of these records.
         conflicts: Vec<ConflictSummary>,
+        /// The position as of which they were read.
         as_of_seq: Seq,
+        /// Records loaded so far, these included.
         loaded_count: u64,
     },
     /// Records of collections that are no longer asked for.
     Left(Vec<(CollectionId, RecordId)>),
     /// Everything that was asked for is loaded, as of positions up to this one.
     LoadingFinished {
+        /// Records that were loaded altogether.
         loaded_count: u64,
+        /// The position from which on the client has everything consistent; changes up to it may still come.
         complete_from_seq: Seq,
     },
     /// The last item.
@@ -123,8 +139,15 @@ impl FeedItem {
 
 /// The answer to opening a feed.
 pub enum Opened {
+    /// The feed, ready to be followed.
     Feed(Box<Feed>),
-    Reset { reason: ResetReason, head: PublishedHead },
+    /// No feed can go on from the cursor.
+    Reset {
+        /// Why it cannot.
+        reason: ResetReason,
+        /// The head of the workspace as it is now.
+        head: PublishedHead,
+    },
 }
 
 /// A feed of one workspace.
@@ -440,7 +463,7 @@ impl Feed {
                 let detail = format!("the log goes on with {} after {}", change.change.seq, expected - 1);
                 return Err(crate::store::StoreError::Inconsistent(detail).into());
             }
-            bytes += weight_bytes(&change.change);
+            bytes += change.change.weight_bytes();
             if bytes > FRAME_BYTES && !fitting.is_empty() {
                 break;
             }
@@ -466,44 +489,4 @@ fn resumed(seq: Seq, head_seq: Seq) -> Seq {
         _ if fault!(ResumeRepeatsOne) => seq.saturating_sub(1),
         _ => seq,
     }
-}
-
-/// Size of a link on the wire, about: a UUID and what is around it.
-const LINK_BYTES: usize = 40;
-
-/// Size of a change on the wire, about.
-pub(super) fn weight_bytes(change: &Change) -> usize {
-    let effects: usize = change
-        .effects
-        .iter()
-        .map(|effect| match &effect.kind {
-            EffectKind::Register { value: Some(value) } => value.weight_bytes(),
-            EffectKind::Text { splices, hunks, .. } => {
-                let text: usize = splices
-                    .iter()
-                    .map(|s| match s {
-                        Splice::Retain(_) => 4,
-                        Splice::Insert(text) | Splice::Delete(text) => text.len() + 4,
-                    })
-                    .sum();
-                text + hunks.iter().map(|h| h.hunk.ins.len() + 16).sum::<usize>()
-            }
-            EffectKind::Links { added, removed } => (added.len() + removed.len()) * LINK_BYTES,
-            EffectKind::Set { added, removed } => {
-                added.iter().chain(removed).map(syncline_core::value::Value::weight_bytes).sum()
-            }
-            _ => 64,
-        })
-        .map(|bytes| bytes + 96)
-        .sum();
-    let mutations: usize = change
-        .mutations
-        .iter()
-        .filter_map(Mutation::on_record)
-        .map(|mutation| match &mutation.action {
-            Action::Set { value, .. } => value.weight_bytes(),
-            _ => 0,
-        })
-        .sum();
-    192 + effects + mutations
 }

@@ -19,7 +19,7 @@ use syncline_core::ids::WorkspaceNo;
 use syncline_core::state::WorkspaceHead;
 
 use super::hub::{Hub, PublishedHead, lock};
-use super::workspaces::{committed_head, read_schema};
+use super::load::{committed_head, read_schema};
 use super::{Engine, EngineError};
 
 /// How often, at most, commits are announced.

@@ -14,8 +14,6 @@ use syncline_core::hash::{self, Hash};
 use syncline_core::ids::{Epoch, WorkspaceNo};
 use syncline_core::state::WorkspaceHead;
 
-use super::feed::weight_bytes;
-
 /// Polls after which a hub that nobody looks at is dropped: a minute.
 const IDLE_POLLS_MAX: u32 = 60;
 
@@ -26,11 +24,13 @@ const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// once, not once for every subscriber.
 #[derive(Debug)]
 pub struct EncodedChange {
+    /// The change itself.
     pub change: Arc<Change>,
     encoded: OnceLock<Bytes>,
 }
 
 impl EncodedChange {
+    /// A change that nobody has encoded yet.
     pub fn new(change: Arc<Change>) -> EncodedChange {
         EncodedChange { change, encoded: OnceLock::new() }
     }
@@ -44,10 +44,19 @@ impl EncodedChange {
 /// What feeds of a workspace wait on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublishedHead {
+    /// The history of the workspace; 0 while this server has not read it yet.
     pub epoch: Epoch,
+    /// The newest position that feeds may show; 0 before the first change.
     pub seq: Seq,
+    /// The chain at that position.
     pub chain: Hash,
+    /// The version of the schema that goes with it.
     pub schema_version: u64,
+}
+
+/// A hub's head from a workspace's.
+pub(super) fn published_head(head: &WorkspaceHead, schema_version: u64) -> PublishedHead {
+    PublishedHead { epoch: head.epoch, seq: head.head_seq, chain: head.chain, schema_version }
 }
 
 /// The hubs of all workspaces that anybody looked at.
@@ -279,12 +288,12 @@ impl RecentChanges {
             self.clear();
         }
         for change in fresh {
-            self.bytes += weight_bytes(change);
+            self.bytes += change.weight_bytes();
             self.changes.push_back(Arc::new(EncodedChange::new(change.clone())));
         }
         while self.changes.len() > max || (self.bytes > RECENT_BYTES_MAX && self.changes.len() > 1) {
             if let Some(oldest) = self.changes.pop_front() {
-                self.bytes -= weight_bytes(&oldest.change);
+                self.bytes -= oldest.change.weight_bytes();
             }
         }
     }

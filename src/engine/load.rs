@@ -5,7 +5,10 @@ use std::sync::Arc;
 use crate::store::{Order, StoreError, StoreReader};
 use syncline_core::fault;
 use syncline_core::ids::WorkspaceNo;
-use syncline_core::state::{Key, Missing, Prefix, Row, WorkspaceState};
+use syncline_core::schema::Schema;
+use syncline_core::state::{Key, Missing, Prefix, Row, WorkspaceHead, WorkspaceState};
+
+use super::EngineError;
 
 /// Rows read in one page.
 const PAGE_ROWS: usize = 1_000;
@@ -95,4 +98,26 @@ pub(super) async fn range(
     }
     state.learn_range(prefix, all);
     Ok(())
+}
+
+/// The head that a reader's snapshot shows.
+pub(super) async fn committed_head(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+) -> Result<WorkspaceHead, EngineError> {
+    match reader.head(ws).await? {
+        Some(head) => Ok(head),
+        None => Err(crate::store::StoreError::Inconsistent(format!("workspace {ws} has no head")).into()),
+    }
+}
+
+/// The schema that a reader's snapshot shows.
+pub(super) async fn read_schema(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+) -> Result<Schema, EngineError> {
+    Ok(match reader.rows(ws, &[Key::Schema]).await?.pop().flatten() {
+        Some(Row::Schema(schema)) => schema,
+        _ => Schema::default(),
+    })
 }

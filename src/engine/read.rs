@@ -26,6 +26,7 @@ const RECORDS_PER_READ: usize = 200;
 /// Which records of a workspace a list is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedRecords {
+    /// The collection that is listed.
     pub collection: CollectionId,
     /// Only those for which this holds.
     pub filter: Option<Filter>,
@@ -42,7 +43,9 @@ impl WantedRecords {
 /// A page of records.
 #[derive(Debug, Default)]
 pub struct RecordPage {
+    /// The records, by id; possibly none although more follow.
     pub records: Vec<RecordView>,
+    /// The id after which the next page begins; none when this is the last page.
     pub next: Option<RecordId>,
 }
 
@@ -56,7 +59,7 @@ impl Engine {
     pub async fn record(
         &self,
         workspace: &str,
-        record: &str,
+        record: &RecordId,
         at_least: Option<&FeedCursor>,
     ) -> Result<(RecordView, CausalContext), EngineError> {
         let ws = self.workspace_no(workspace).await?;
@@ -64,10 +67,9 @@ impl Engine {
         if fault!(ReadPositionShown) {
             head.head_seq = self.hub(ws).await?.head().seq;
         }
-        let record = id(record);
-        match record_view::read_with_targets(&mut *reader, ws, &record).await? {
+        match record_view::read_with_targets(&mut *reader, ws, record).await? {
             Some(view) => Ok((view, context_of(&head))),
-            None => Err(EngineError::RecordNotFound { record }),
+            None => Err(EngineError::RecordNotFound { record: record.clone() }),
         }
     }
 
@@ -90,17 +92,16 @@ impl Engine {
     pub async fn record_history(
         &self,
         workspace: &str,
-        record: &str,
+        record: &RecordId,
         at_least: Option<&FeedCursor>,
         before: Option<Seq>,
         limit: usize,
     ) -> Result<(Vec<Arc<Change>>, Option<Seq>), EngineError> {
         let ws = self.workspace_no(workspace).await?;
         let (mut reader, _) = self.reader_at_least(ws, at_least).await?;
-        let record = id(record);
-        let mut changes = history(&mut *reader, ws, &record, before, limit + 1)
+        let mut changes = history(&mut *reader, ws, record, before, limit + 1)
             .await?
-            .ok_or(EngineError::RecordNotFound { record })?;
+            .ok_or(EngineError::RecordNotFound { record: record.clone() })?;
         let more = changes.len() > limit;
         changes.truncate(limit);
         let next = changes.last().filter(|_| more).map(|c| c.seq);
@@ -151,7 +152,7 @@ async fn page_of(
 ) -> Result<RecordPage, StoreError> {
     let prefix = Prefix::MembersOf(wanted.collection.clone());
     let mut page = RecordPage::default();
-    let mut last: Option<RecordId> = after.map(id);
+    let mut last: Option<RecordId> = after.map(RecordId::from);
     let (mut scanned, mut bytes) = (0, 0);
     'members: loop {
         let from = last.clone().map(|record| Key::Member(wanted.collection.clone(), record));

@@ -30,19 +30,26 @@ const RECENT_HISTORY: usize = 20;
 /// A conflict with all that is needed to decide it.
 #[derive(Debug)]
 pub struct ConflictContext {
+    /// The conflict, with its alternatives and all that happened to it.
     pub conflict: Conflict,
     /// The alternative whose value is shown now.
     pub provisional_seq: Option<Seq>,
+    /// The record that the conflict is about, also when it is deleted; none when there is no such record.
     pub record: Option<RecordView>,
+    /// Records that it links to, then those that link to it; at most `LINKED_RECORDS_MAX`.
     pub linked: Vec<Linked>,
+    /// The newest changes of the record, the newest first; at most `RECENT_HISTORY`.
     pub recent: Vec<Arc<Change>>,
+    /// What this read shows, for a decision that is made on it.
     pub context: CausalContext,
 }
 
 /// A record linked with the one in conflict.
 #[derive(Debug)]
 pub struct Linked {
+    /// The other record.
     pub record: RecordView,
+    /// The field that holds the link, of whichever record holds it.
     pub field: FieldId,
     /// It holds the link.
     pub incoming: bool,
@@ -51,11 +58,17 @@ pub struct Linked {
 /// How many conflicts there are and how they ended.
 #[derive(Debug, Default)]
 pub struct ConflictStatistics {
+    /// All conflicts of the workspace, closed ones included.
     pub total: u64,
+    /// Conflicts by their status now; a status that none has is left out.
     pub by_status: BTreeMap<ConflictStatus, u64>,
+    /// Conflicts by what clashed; a kind that none has is left out.
     pub by_kind: BTreeMap<ConflictKind, u64>,
+    /// Closed conflicts by why they closed; a reason that none has is left out.
     pub by_close_reason: BTreeMap<CloseReason, u64>,
+    /// Median time from opening to closing of the closed ones, in milliseconds; 0 when there are none.
     pub median_open_ms: u64,
+    /// Conflicts that were deferred at least once.
     pub deferred_ever: u64,
 }
 

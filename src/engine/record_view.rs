@@ -154,7 +154,7 @@ async fn field_view(
         FieldValue::ToOne(heads) => {
             candidates = candidates_of(reader, ws, &heads, heads.first()).await?;
             FieldStateView::Target(match heads.first().map(|h| &h.value) {
-                Some(Value::String(target)) => Some(target.clone()),
+                Some(Value::String(target)) => Some(RecordId::from(target.clone())),
                 _ => None,
             })
         }
@@ -167,7 +167,7 @@ async fn field_view(
         FieldValue::Set { .. } => FieldStateView::Elements(elements),
         FieldValue::ToMany { .. } => {
             let targets = elements.into_iter().filter_map(|v| match v {
-                Value::String(target) => Some(target),
+                Value::String(target) => Some(RecordId::from(target)),
                 _ => None,
             });
             FieldStateView::Targets(targets.collect())

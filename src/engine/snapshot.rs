@@ -8,19 +8,24 @@ use syncline_core::resume::Walked;
 use syncline_core::selection::Collections;
 use syncline_core::view::{FeedCursor, RecordView};
 
+use super::load::committed_head;
 use super::loading::{self, Pace};
-use super::workspaces::committed_head;
 use super::{Engine, EngineError};
 
 /// A part of a snapshot.
 #[derive(Debug)]
 pub struct Chunk {
+    /// As of where in the history this chunk was read; a later chunk may be newer.
     pub position: FeedCursor,
+    /// Records, deleted ones included.
     pub records: Vec<RecordView>,
     /// Live conflicts of these records.
     pub conflicts: Vec<ConflictSummary>,
+    /// Whether this is the last chunk.
     pub complete: bool,
+    /// Records so far, those of this chunk included.
     pub sent_count: u64,
+    /// Records of the whole snapshot, about: for a progress bar.
     pub estimated_count: u64,
 }
 

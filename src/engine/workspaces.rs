@@ -9,8 +9,9 @@ use syncline_core::schema::{Schema, SchemaUpdate, UpdatedSchema};
 use syncline_core::state::{Key, Prefix, ReplicaRow, Row, WorkspaceHead};
 
 use super::error::StoreFailure;
-use super::hub::{Hub, PublishedHead};
-use super::lane::{Job, published_head};
+use super::hub::{Hub, PublishedHead, published_head};
+use super::lane::Job;
+use super::load::{committed_head, read_schema};
 use super::{Engine, EngineError};
 
 /// How often creating a workspace is tried while other servers create the same one.
@@ -19,16 +20,22 @@ const CREATE_ATTEMPTS_MAX: u32 = 3;
 /// A workspace as it stands.
 #[derive(Debug, Clone)]
 pub struct WorkspaceStatus {
+    /// What was set when it was created.
     pub info: WorkspaceInfo,
+    /// Its committed head.
     pub head: WorkspaceHead,
+    /// The version of its schema; 0 when nothing was ever declared or derived.
     pub schema_version: u64,
 }
 
 /// A page of a version vector: replicas with what they settled.
 #[derive(Debug, Clone, Default)]
 pub struct Vector {
+    /// Replicas by id, each with what the server has of it.
     pub entries: Vec<(ReplicaId, ReplicaRow)>,
+    /// The replica after which the next page begins; none when this is the last page.
     pub next: Option<ReplicaId>,
+    /// The newest position when the page was read.
     pub head_seq: u64,
 }
 
@@ -206,26 +213,4 @@ async fn status(reader: &mut dyn StoreReader, info: WorkspaceInfo) -> Result<Wor
     let head = committed_head(reader, info.no).await?;
     let schema_version = read_schema(reader, info.no).await?.version;
     Ok(WorkspaceStatus { info, head, schema_version })
-}
-
-/// The head that a reader's snapshot shows.
-pub(super) async fn committed_head(
-    reader: &mut dyn StoreReader,
-    ws: WorkspaceNo,
-) -> Result<WorkspaceHead, EngineError> {
-    match reader.head(ws).await? {
-        Some(head) => Ok(head),
-        None => Err(crate::store::StoreError::Inconsistent(format!("workspace {ws} has no head")).into()),
-    }
-}
-
-/// The schema that a reader's snapshot shows.
-pub(super) async fn read_schema(
-    reader: &mut dyn StoreReader,
-    ws: WorkspaceNo,
-) -> Result<Schema, EngineError> {
-    Ok(match reader.rows(ws, &[Key::Schema]).await?.pop().flatten() {
-        Some(Row::Schema(schema)) => schema,
-        _ => Schema::default(),
-    })
 }

@@ -29,10 +29,15 @@ mod field {
 /// A run of changes on its way into a frame.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
+    /// The position before the first change.
     pub from_seq_exclusive: Seq,
+    /// The position of the last change.
     pub to_seq_inclusive: Seq,
+    /// All changes between the two positions, in their order, whatever collections they touch.
     pub changes: &'a [std::sync::Arc<EncodedChange>],
+    /// The newest position when the run was taken.
     pub head_seq: Seq,
+    /// The version of the workspace's schema at that head.
     pub schema_version: u64,
 }
 

@@ -55,15 +55,20 @@ pub enum StoreError {
 /// A workspace as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceInfo {
+    /// The store's number for it; never changes.
     pub no: WorkspaceNo,
+    /// Its id, as its creator chose it; never changes.
     pub id: Arc<str>,
+    /// A name for people; may be empty.
     pub display_name: Arc<str>,
+    /// When it was created, in milliseconds since the Unix epoch.
     pub created_at_ms: i64,
 }
 
 /// One page of a range: rows in the order of their keys.
 #[derive(Debug, Default)]
 pub struct Page {
+    /// The rows with their keys, in the order that was asked for.
     pub rows: Vec<(Key, Row)>,
     /// Whether rows follow after the last one.
     pub more: bool,
@@ -136,7 +141,9 @@ pub trait StoreReader: Send {
 /// Direction of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
+    /// The smallest key first.
     Ascending,
+    /// The greatest key first.
     Descending,
 }
 

@@ -67,10 +67,13 @@ pub enum Announced {
 /// A client's connection as all servers see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedConnection {
+    /// The number of its workspace.
     pub ws: WorkspaceNo,
+    /// Its identity.
     pub id: Uuid,
     /// How long the connection counts as there without being renewed; when read, what is left of it.
     pub lease_ms: u64,
+    /// What the servers tell each other of it.
     pub content: ConnectionContent,
 }
 
@@ -79,17 +82,28 @@ pub struct SharedConnection {
 pub struct ConnectionContent {
     /// The server that has it, under the id of its present run.
     pub server: Uuid,
+    /// The id of its workspace.
     pub workspace: Arc<str>,
+    /// The client's replica, as the bytes of its UUID; none for a reader.
     pub replica: Option<[u8; 16]>,
+    /// The client's name for people, as it gave it; may be empty.
     pub client_name: Arc<str>,
+    /// Who the client says it is; may be empty.
     pub actor: Arc<str>,
     /// Its heartbeats come by a stream; otherwise by single calls.
     pub streams: bool,
+    /// When it opened, in milliseconds since the Unix epoch.
     pub connected_at_ms: i64,
+    /// When its last heartbeat came, or when it opened; in milliseconds since the Unix epoch.
     pub last_heartbeat_at_ms: i64,
+    /// The furthest position in the feed that the client told; 0 before it told any.
     pub seq: u64,
+    /// Smoothed round trip in microseconds, as its server measures it; 0 before the first measurement.
     pub round_trip_us: u64,
+    /// Smoothed variation of the round trip in microseconds.
     pub jitter_us: u64,
+    /// Heartbeats that came.
     pub received_count: u64,
+    /// Heartbeats that were due and did not come.
     pub missed_count: u64,
 }

@@ -20,12 +20,16 @@ use syncline_protocol::pb::diagnostics::diagnostics_service_client::DiagnosticsS
 /// Arguments of `noop` and `submit`.
 #[derive(Debug, Clone, Args)]
 pub struct CallArgs {
+    /// The server that the calls go to.
     #[command(flatten)]
     pub target: TargetArgs,
+    /// How many calls are made, how fast, and for how long.
     #[command(flatten)]
     pub pace: PaceArgs,
+    /// What a call writes.
     #[command(flatten)]
     pub value: ValueArgs,
+    /// How the result is shown.
     #[command(flatten)]
     pub output: OutputArgs,
 }

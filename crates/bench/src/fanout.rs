@@ -27,10 +27,13 @@ const SERVED_TIMEOUT: Duration = Duration::from_secs(30);
 /// Arguments of `fanout`.
 #[derive(Debug, Clone, Args)]
 pub struct FanoutArgs {
+    /// The server that the feeds are opened on.
     #[command(flatten)]
     pub target: TargetArgs,
+    /// What a change writes.
     #[command(flatten)]
     pub value: ValueArgs,
+    /// How the result is shown.
     #[command(flatten)]
     pub output: OutputArgs,
     /// Feeds that follow the workspace

@@ -35,10 +35,13 @@ const AUTHORS_MIN: u32 = 64;
 /// Arguments of `feed`.
 #[derive(Debug, Clone, Args)]
 pub struct FeedArgs {
+    /// The server that is written to and followed.
     #[command(flatten)]
     pub target: TargetArgs,
+    /// What an operation writes.
     #[command(flatten)]
     pub value: ValueArgs,
+    /// How the result is shown.
     #[command(flatten)]
     pub output: OutputArgs,
     /// Workspaces that are written to

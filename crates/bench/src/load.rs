@@ -27,6 +27,7 @@ const AFTER_FAILURE: Duration = Duration::from_millis(20);
 /// When one call began: when it was due, unless its caller was waiting for that and woke later.
 #[derive(Debug, Clone, Copy)]
 pub struct Due {
+    /// The moment from which the call is timed.
     pub at: Instant,
 }
 
@@ -41,7 +42,9 @@ pub trait Caller: Send + 'static {
 pub struct Pace {
     /// Calls a second; none for a closed loop.
     pub rate_per_s: Option<f64>,
+    /// How long calls run before, unmeasured.
     pub warmup: Duration,
+    /// How long is measured, after the warm-up.
     pub measured: Duration,
 }
 
@@ -60,11 +63,13 @@ impl From<&PaceArgs> for Pace {
 pub struct Latencies(Histogram<u64>);
 
 impl Latencies {
+    /// No latencies yet; there is room for those up to ten minutes.
     pub fn new() -> Result<Latencies, BenchError> {
         let histogram = Histogram::new_with_bounds(1, LATENCY_MAX_US, 3);
         histogram.map(Latencies).map_err(|error| BenchError::Other(error.to_string()))
     }
 
+    /// Takes in one latency; one of more than ten minutes counts as ten minutes.
     pub fn record(&mut self, latency: Duration) {
         let us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         self.0.saturating_record(us);
@@ -83,6 +88,7 @@ impl Latencies {
         self.0.len()
     }
 
+    /// Takes in everything that `other` has.
     pub fn add(&mut self, other: &Latencies) {
         // Same bounds: it cannot fail.
         let _ = self.0.add(&other.0);
@@ -92,15 +98,20 @@ impl Latencies {
 /// What calls came to.
 #[derive(Debug)]
 pub struct Measured {
+    /// How long the calls took that began after the warm-up and succeeded.
     pub latencies: Latencies,
     /// Within the measured time.
     pub operations: u64,
+    /// Calls that failed, or were due and could not be made; those of the warm-up count as well.
     pub errors: u64,
+    /// Why a call failed; none when none did.
     pub first_error: Option<String>,
+    /// How long was measured.
     pub seconds: f64,
 }
 
 impl Measured {
+    /// Operations a second, over the measured time.
     pub fn rate_per_s(&self) -> f64 {
         self.operations as f64 / self.seconds.max(f64::EPSILON)
     }

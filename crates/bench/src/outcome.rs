@@ -9,24 +9,36 @@ use crate::{BenchError, say};
 /// What a scenario came to.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Outcome {
+    /// What was measured: mostly the name that the command line has for it.
     pub scenario: String,
     /// Operations (or records, or deliveries, as the scenario says) in the measured time.
     pub operations: u64,
+    /// What failed: calls that were refused or not made, and feeds that broke off or came too late.
     pub errors: u64,
+    /// What one of the failures said; absent when there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_error: Option<String>,
+    /// How long it took, or how long was measured.
     pub seconds: f64,
+    /// What `operations` counts, a second.
     pub rate_per_s: f64,
+    /// Half of the latencies are within this, in microseconds; like the others, 0 where none were taken.
     pub p50_us: u64,
+    /// 90 % of the latencies are within this, in microseconds.
     pub p90_us: u64,
+    /// 99 % of the latencies are within this, in microseconds.
     pub p99_us: u64,
+    /// 99.9 % of the latencies are within this, in microseconds.
     pub p999_us: u64,
+    /// The longest latency, in microseconds.
     pub max_us: u64,
+    /// Feeds or connections that were open at the same time; absent where the scenario has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub streams: Option<u64>,
     /// Resident memory of the server, when it is on this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rss_bytes: Option<u64>,
+    /// What the server's memory grew by for each of the streams; absent where it was not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rss_bytes_per_stream: Option<u64>,
     /// What the history checker says; absent where nothing was written that it could judge.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::causality::{Author, Seq, Stamp};
-use super::conflict::ConflictSummary;
+use super::conflict::{ConflictEventKind, ConflictSummary};
 use super::hash::{Hash, operation_hash};
 use super::ids::{CollectionId, Dot, FieldId, RecordId};
 use super::merge::text::{SettledHunk, Splice};
-use super::operation::{CausalContext, Mutation, RecordMutation, Settlement};
+use super::operation::{Action, CausalContext, Mutation, RecordMutation, Settlement};
 use super::value::Value;
 
 /// An operation in its place in the order.
@@ -45,7 +45,47 @@ pub struct Change {
     pub hash_salt: Hash,
 }
 
+/// Roughly how many bytes a link has on the wire: a UUID and what is around it.
+const LINK_BYTES: usize = 40;
+
 impl Change {
+    /// Roughly how many bytes it has on the wire.
+    pub fn weight_bytes(&self) -> usize {
+        let effects: usize = self
+            .effects
+            .iter()
+            .map(|effect| match &effect.kind {
+                EffectKind::Register { value: Some(value) } => value.weight_bytes(),
+                EffectKind::Text { splices, hunks, .. } => {
+                    let text: usize = splices
+                        .iter()
+                        .map(|s| match s {
+                            Splice::Retain(_) => 4,
+                            Splice::Insert(text) | Splice::Delete(text) => text.len() + 4,
+                        })
+                        .sum();
+                    text + hunks.iter().map(|h| h.hunk.ins.len() + 16).sum::<usize>()
+                }
+                EffectKind::Links { added, removed } => (added.len() + removed.len()) * LINK_BYTES,
+                EffectKind::Set { added, removed } => {
+                    added.iter().chain(removed).map(Value::weight_bytes).sum()
+                }
+                _ => 64,
+            })
+            .map(|bytes| bytes + 96)
+            .sum();
+        let mutations: usize = self
+            .mutations
+            .iter()
+            .filter_map(Mutation::on_record)
+            .map(|mutation| match &mutation.action {
+                Action::Set { value, .. } => value.weight_bytes(),
+                _ => 0,
+            })
+            .sum();
+        192 + effects + mutations
+    }
+
     /// Whether this is what became of an operation with this content.
     pub fn is_of(&self, content_hash: &Hash) -> bool {
         operation_hash(&self.hash_salt, content_hash) == self.operation_hash
@@ -117,6 +157,7 @@ pub enum EffectKind {
     },
     /// The target of a to-one field, as it is stored: also one that is deleted.
     Link {
+        /// The record that it links to; none when it links to nothing.
         target: Option<RecordId>,
     },
     /// With the position up to which the author knew this text without a gap.
@@ -144,7 +185,9 @@ pub enum EffectKind {
     },
     /// Targets of a to-many field, as they are stored.
     Links {
+        /// Targets that were not there before.
         added: Vec<RecordId>,
+        /// Targets that are not there any more.
         removed: Vec<RecordId>,
     },
     /// Something happened to a conflict.
@@ -156,31 +199,12 @@ pub enum EffectKind {
     },
 }
 
-/// What happened to a conflict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConflictEventKind {
-    /// It opened.
-    Opened,
-    /// It gained an alternative, or a decision had not seen all of them.
-    Changed,
-    /// Somebody put it aside until a time.
-    Deferred,
-    /// That time has come: it is open again.
-    Reminded,
-    /// Somebody is to decide it, or nobody any more.
-    Assigned,
-    /// It closed; [`super::conflict::CloseReason`] says why.
-    Closed,
-    /// It is live again: somebody took its decision back, or its record was restored.
-    Reopened,
-}
-
 /// The value that a register mutation writes: what [`EffectKind::Register`] without a value stands for.
 pub fn own_value(mutation: &RecordMutation) -> Option<Value> {
     use super::operation::Action;
     match &mutation.action {
         Action::Set { value, .. } => Some(value.clone()),
-        Action::Link { target, .. } => Some(Value::String(target.clone())),
+        Action::Link { target, .. } => Some(Value::from(target.clone())),
         Action::Unlink { .. } => Some(Value::Null),
         Action::AssignCounter { value, .. } => Some(Value::Int(*value)),
         _ => None,

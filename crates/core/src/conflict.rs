@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::causality::{Author, Seq, Stamp};
-use super::change::ConflictEventKind;
 use super::ids::{CollectionId, ConflictId, Dot, FieldId, RecordId};
 use super::merge::text::Hunk;
 use super::operation::{CausalContext, MutationKind};
@@ -332,4 +331,23 @@ impl Conflict {
     pub fn unseen_by<'a>(&'a self, author: &'a Author) -> impl Iterator<Item = &'a Alternative> + 'a {
         self.alternatives.iter().filter(|a| !author.knows(&a.stamp))
     }
+}
+
+/// What happened to a conflict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConflictEventKind {
+    /// It opened.
+    Opened,
+    /// It gained an alternative, or a decision had not seen all of them.
+    Changed,
+    /// Somebody put it aside until a time.
+    Deferred,
+    /// That time has come: it is open again.
+    Reminded,
+    /// Somebody is to decide it, or nobody any more.
+    Assigned,
+    /// It closed; [`super::conflict::CloseReason`] says why.
+    Closed,
+    /// It is live again: somebody took its decision back, or its record was restored.
+    Reopened,
 }

@@ -1,6 +1,8 @@
 //! Identifiers and their grammars.
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -11,16 +13,102 @@ use super::limits::{ID_BYTES_MAX, LABEL_BYTES_MAX};
 
 /// A replica: one installation of a client. The nil UUID is the server itself.
 pub type ReplicaId = Uuid;
-/// A collection of records: 1 to 64 of `[A-Za-z0-9_-]`.
-pub type CollectionId = Arc<str>;
-/// A record, unique within its workspace: 1 to 64 of `[A-Za-z0-9_-]`.
-pub type RecordId = Arc<str>;
-/// A field of a collection's records: 1 to 64 of `[A-Za-z0-9_-]`.
-pub type FieldId = Arc<str>;
 /// The server's short number for a workspace.
 pub type WorkspaceNo = i64;
 /// Random number of a workspace's history; changes when it may have been rewound.
 pub type Epoch = u64;
+
+/// Declares identifiers that are text: a type each, so that one is never taken for another.
+macro_rules! text_ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Its text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// Its text, shared.
+            pub fn into_text(self) -> Arc<str> {
+                self.0
+            }
+        }
+
+        impl Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> $name {
+                $name(text.into())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> $name {
+                $name(text.into())
+            }
+        }
+
+        impl From<Arc<str>> for $name {
+            fn from(text: Arc<str>) -> $name {
+                $name(text)
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, text: &str) -> bool {
+                &*self.0 == text
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, text: &&str) -> bool {
+                &*self.0 == *text
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+    )*};
+}
+
+text_ids! {
+    /// A collection of records: 1 to 64 of `[A-Za-z0-9_-]`.
+    CollectionId;
+    /// A record, unique within its workspace: 1 to 64 of `[A-Za-z0-9_-]`.
+    RecordId;
+    /// A field of a collection's records: 1 to 64 of `[A-Za-z0-9_-]`.
+    FieldId;
+}
 
 /// An operation's identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -108,7 +108,9 @@ impl Operation {
 /// One change, to a record or to a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mutation {
+    /// A change to a record or to one of its fields.
     Record(RecordMutation),
+    /// A change to a conflict that does not touch its record.
     Conflict(ConflictMutation),
 }
 
@@ -142,33 +144,43 @@ impl From<ConflictMutation> for Mutation {
 /// One change to a record or to one of its fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordMutation {
+    /// The collection that the record belongs to.
     pub collection: CollectionId,
+    /// The record that changes, or that a create makes.
     pub record: RecordId,
+    /// What is done to it.
     pub action: Action,
     /// When the field's value was read earlier than the context's base.
     pub observed_seq: Option<Seq>,
+    /// The conflict that the mutation decides; none for a plain edit.
     pub resolves: Option<ConflictId>,
 }
 
 /// One change to a conflict that does not touch its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConflictMutation {
+    /// The conflict that changes.
     pub conflict: ConflictId,
+    /// What is done to it.
     pub action: ConflictAction,
 }
 
 /// What a mutation does to a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConflictAction {
+    /// Puts the conflict aside until a time.
     Defer {
         /// The revision the decision was made on.
         revision: u64,
+        /// When it opens again by itself, in milliseconds since the Unix epoch.
         remind_at_ms: i64,
     },
+    /// Gives the conflict to somebody, or to nobody.
     Assign {
         /// Nobody: the assignment is taken back.
         assignee: Option<Arc<str>>,
     },
+    /// Opens a closed conflict again.
     Reopen,
     /// Only the server: a deferral ran out.
     Remind,
@@ -259,22 +271,39 @@ pub enum Action {
 /// What kind of thing a mutation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MutationKind {
+    /// Creates a record, with initial values of its fields.
     CreateRecord,
+    /// Deletes a record; its fields are kept for a restore.
     DeleteRecord,
+    /// Brings a deleted record back as it was.
     RestoreRecord,
+    /// Assigns a register.
     SetField,
+    /// Edits a text by position.
     EditText,
+    /// Replaces a text as a whole.
     ReplaceText,
+    /// Adds to a counter.
     IncrementCounter,
+    /// Gives a counter a value.
     AssignCounter,
+    /// Adds elements to a set.
     AddElements,
+    /// Removes elements from a set.
     RemoveElements,
+    /// Removes every element that the author knew from a set or a to-many field.
     ClearElements,
+    /// Links a to-one or to-many field to a record.
     LinkRecord,
+    /// Takes a link out of a to-one or to-many field.
     UnlinkRecord,
+    /// Puts a conflict aside until a time.
     DeferConflict,
+    /// Gives a conflict to somebody, or to nobody.
     AssignConflict,
+    /// Opens a closed conflict again.
     ReopenConflict,
+    /// Opens a deferred conflict again when its time has come; only the server makes it.
     RemindConflict,
 }
 
@@ -384,6 +413,7 @@ pub enum Outcome {
     NotSettled {
         /// Unknown when nothing was submitted.
         refusal: Option<Refusal>,
+        /// The mutation that is to blame, counted from 0; none when it is the operation as a whole.
         mutation_index: Option<u32>,
         /// The counter that the server expects next from its replica.
         expected_counter: Counter,

@@ -19,6 +19,7 @@ pub const HELD_NAMES_MAX: usize = 2 * FEED_COLLECTIONS_MAX;
 /// What a feed goes on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume {
+    /// The place in the history up to which the changes were delivered; it stands still while anything is loaded.
     pub position: FeedCursor,
     /// What the client asked for.
     pub asked: Asked,
@@ -29,6 +30,7 @@ pub struct Resume {
 /// What a client asked for, as its cursor tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
+    /// The collections themselves, by name.
     Collections(Collections),
     /// Too many names for a cursor: [`Collections::fingerprint`].
     Fingerprint(Hash),
@@ -41,6 +43,7 @@ pub struct Loading {
     pub whole: Collections,
     /// Collections of which it may have had some.
     pub partly: Collections,
+    /// Which part of the loading is under way, and how far that is.
     pub stage: Stage,
     /// The client has to drop everything first, and was not told so yet.
     pub from_scratch: bool,
@@ -65,14 +68,18 @@ pub enum Stage {
 /// How far a walk over records is: after which one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Walked {
+    /// The walk has not passed any record yet.
     Nothing,
     /// Over all records, by their ids.
     Records {
+        /// The last record that was passed; the walk goes on after it.
         after: RecordId,
     },
     /// Over one collection after the other, by their ids.
     Members {
+        /// The collection that the walk is in; those before it, by name, are done.
         collection: CollectionId,
+        /// The last record of it that was passed.
         after: RecordId,
     },
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use syncline::store::{Order, Store, StoreReader};
-use syncline_core::change::{Change, ConflictEventKind, EffectKind};
+use syncline_core::change::{Change, EffectKind};
+use syncline_core::conflict::ConflictEventKind;
 use syncline_core::history::{self, Expectations, History};
 use syncline_core::ids::{ConflictId, ReplicaId, WorkspaceNo};
 use syncline_core::state::Prefix;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::store::StoreError;
 use crate::telemetry;
-use syncline_core::change::{Change, ConflictEventKind, EffectKind};
+use syncline_core::change::{Change, EffectKind};
+use syncline_core::conflict::ConflictEventKind;
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::operation::{Outcome, Receipt};
 

@@ -25,13 +25,13 @@ use syncline_core::change::Change;
 use syncline_core::fault;
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::sequencer::{self, Environment};
-use syncline_core::state::{Key, WorkspaceHead, WriteBatch};
+use syncline_core::state::{Key, WriteBatch};
 
 use super::clock::Clock;
 use super::due::Due;
 use super::error::EngineError;
 use super::follow::PeerCommits;
-use super::hub::{Hub, Hubs, PublishedHead};
+use super::hub::{Hub, Hubs};
 use super::load;
 use cache::{Cache, schema_version};
 use figures::{count_conflicts, kind_of};
@@ -283,9 +283,4 @@ async fn show_again(store: Arc<dyn Store>, ws: WorkspaceNo, hub: Arc<Hub>) {
         tokio::time::sleep(SHOW_AGAIN).await;
     }
     hub.end_showing();
-}
-
-/// A hub's head from a workspace's.
-pub(super) fn published_head(head: &WorkspaceHead, schema_version: u64) -> PublishedHead {
-    PublishedHead { epoch: head.epoch, seq: head.head_seq, chain: head.chain, schema_version }
 }

@@ -13,8 +13,6 @@
 //!
 //! Whatever a database hands back is decoded with an error, never with a panic: disks do fail.
 
-use std::sync::Arc;
-
 use uuid::Uuid;
 
 pub use super::stored::{
@@ -253,10 +251,10 @@ impl KeyReader<'_> {
         Some(*part)
     }
 
-    fn text(&mut self) -> Option<Arc<str>> {
+    fn text<T: for<'t> From<&'t str>>(&mut self) -> Option<T> {
         let length = self.0.iter().position(|b| *b == 0)?;
         let text = std::str::from_utf8(&self.0[..length]).ok()?;
-        let text = Arc::from(text);
+        let text = T::from(text);
         self.0 = &self.0[length + 1..];
         Some(text)
     }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::PostgresOptions;
 use super::errors::{io, of_statement};
-use super::open::{CONNECT_TIMEOUT, plain};
+use super::settings::{CONNECT_TIMEOUT, plain};
 use crate::store::StoreError;
 use crate::store::migrations::{Dialect, migrator};
 
@@ -36,7 +36,9 @@ pub enum Severity {
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
+    /// How bad it is.
     pub severity: Severity,
+    /// What was looked at, in a word or two for people.
     pub what: &'static str,
     /// What is so and, where it is wrong, what to do.
     pub detail: String,

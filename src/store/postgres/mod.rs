@@ -12,6 +12,7 @@ mod open;
 mod reader;
 mod reads;
 mod session;
+mod settings;
 mod shared;
 mod write;
 mod writer;
@@ -96,11 +97,11 @@ impl PostgresStore {
     /// is wrong at once.
     pub async fn open(options: PostgresOptions) -> Result<PostgresStore, StoreError> {
         open::prepare(&options).await?;
-        let connections = |purpose, count| PgPool::new(purpose, open::pooled(&options.connect), count);
+        let connections = |purpose, count| PgPool::new(purpose, settings::pooled(&options.connect), count);
         let readers = connections("reading", options.readers);
         let writers = connections("writing", options.writers);
-        let signals = PgPool::new("signals", open::signalling(&options.connect), SIGNALS);
-        let ear = NotificationListener::new(open::listening(&options.connect));
+        let signals = PgPool::new("signals", settings::signalling(&options.connect), SIGNALS);
+        let ear = NotificationListener::new(settings::listening(&options.connect));
         let shared = Arc::new(Shared::new(readers.clone(), signals.clone(), ear));
         Ok(PostgresStore { readers, writers, signals, shared })
     }

@@ -1,74 +1,22 @@
-//! Opening a database: settings of connections, what is refused, migrations.
+//! Opening a database: what is refused, migrations.
 
 use std::io::ErrorKind;
 use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor as _, PgConnection};
 use tokio::time::timeout;
 
 use super::PostgresOptions;
 use super::errors::{of_statement, unavailable};
 use super::inspect::{self, Schema, Severity};
+use super::settings::{CONNECT_TIMEOUT, plain};
 use crate::store::StoreError;
 use crate::store::migrations::{Dialect, migrator};
 use crate::store::stored;
 
-/// The server's limit for one statement: below ours, so that it is the server which says what it was.
-const STATEMENT_TIMEOUT_MS: u32 = 4_000;
-/// How long a statement waits for a lock.
-const LOCK_TIMEOUT_MS: u32 = 2_000;
-/// A transaction whose owner says nothing for this long is ended by the server.
-const IDLE_IN_TRANSACTION_TIMEOUT_MS: u32 = 5_000;
-/// How often the server looks whether the owner of a running statement is still there.
-const CONNECTION_CHECK_INTERVAL_MS: u32 = 1_000;
 /// How long a migration may take, the wait for that of another server included.
 const MIGRATION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-/// How long it may take to connect for the first time.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What all our connections have in common.
-pub(super) fn plain(given: &PgConnectOptions) -> PgConnectOptions {
-    let named = match given.get_application_name() {
-        Some(_) => given.clone(),
-        None => given.clone().application_name("syncline"),
-    };
-    // A rollback where there is no transaction is no news.
-    named.options([("client_min_messages", "error")]).disable_statement_logging()
-}
-
-/// Connections of readers and writers.
-pub(super) fn pooled(given: &PgConnectOptions) -> PgConnectOptions {
-    plain(given)
-        .options([
-            ("statement_timeout", STATEMENT_TIMEOUT_MS),
-            ("lock_timeout", LOCK_TIMEOUT_MS),
-            ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT_MS),
-            ("client_connection_check_interval", CONNECTION_CHECK_INTERVAL_MS),
-            // A server that ends idle sessions would only make us connect again and again.
-            ("idle_session_timeout", 0),
-        ])
-        .options([
-            ("default_transaction_isolation", "read committed"),
-            // Every statement of ours finds its rows by key. A plan that was made while a table was small must not be
-            // one that walks the table.
-            ("enable_seqscan", "off"),
-            ("enable_hashjoin", "off"),
-            ("enable_mergejoin", "off"),
-            ("jit", "off"),
-        ])
-}
-
-/// Connections for what may be lost in a crash.
-pub(super) fn signalling(given: &PgConnectOptions) -> PgConnectOptions {
-    pooled(given).options([("synchronous_commit", "off")])
-}
-
-/// The connection that listens.
-pub(super) fn listening(given: &PgConnectOptions) -> PgConnectOptions {
-    plain(given).options([("idle_session_timeout", "0")])
-}
 
 /// Refuses what cannot be worked with, and brings the schema up to date.
 pub(super) async fn prepare(options: &PostgresOptions) -> Result<(), StoreError> {

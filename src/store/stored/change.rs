@@ -4,7 +4,8 @@
 use super::message::{
     Blob, Code, Coded, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, choice, codes, message,
 };
-use syncline_core::change::{Change, ConflictEventKind, Effect, EffectKind};
+use syncline_core::change::{Change, Effect, EffectKind};
+use syncline_core::conflict::ConflictEventKind;
 use syncline_core::merge::text::{SettledHunk, Splice};
 
 message! { Change, skips {

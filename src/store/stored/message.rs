@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use syncline_core::ids::{CollectionId, FieldId, RecordId};
 use syncline_core::wire::{put_bytes, put_fixed64, put_message, put_sint, put_uint, unzigzag};
 
 /// Messages within messages: more than any that is written.
@@ -271,6 +272,15 @@ macro_rules! bytes_kind {
 
 bytes_kind!(Text, Arc<str>, |text| text.as_bytes(), |bytes| std::str::from_utf8(bytes).ok().map(Arc::from));
 bytes_kind!(Text, String, |text| text.as_bytes(), |bytes| std::str::from_utf8(bytes).ok().map(str::to_owned));
+bytes_kind!(Text, CollectionId, |text| text.as_bytes(), |bytes| std::str::from_utf8(bytes)
+    .ok()
+    .map(CollectionId::from));
+bytes_kind!(Text, RecordId, |text| text.as_bytes(), |bytes| std::str::from_utf8(bytes)
+    .ok()
+    .map(RecordId::from));
+bytes_kind!(Text, FieldId, |text| text.as_bytes(), |bytes| std::str::from_utf8(bytes)
+    .ok()
+    .map(FieldId::from));
 bytes_kind!(Blob, Vec<u8>, |bytes| bytes, |bytes| Some(bytes.to_vec()));
 bytes_kind!(Blob, [u8; 16], |bytes| bytes, |bytes| bytes.try_into().ok());
 bytes_kind!(Blob, [u8; 32], |bytes| bytes, |bytes| bytes.try_into().ok());

@@ -2,6 +2,7 @@
 
 use super::message::{Fault, Kind, Message, Nested, Reader, Text, choice, message};
 use syncline_core::conflict::{Scope, ScopePart};
+use syncline_core::ids::{FieldId, RecordId};
 use syncline_core::state::ScopeRow;
 
 message! { ScopeRow, keeps unknown {
@@ -39,8 +40,8 @@ impl Message for ScopePart {
 /// [`ScopePart`] with names.
 enum Part {
     Record {},
-    Field { field: std::sync::Arc<str> },
-    Link { field: std::sync::Arc<str>, target: std::sync::Arc<str> },
+    Field { field: FieldId },
+    Link { field: FieldId, target: RecordId },
 }
 
 choice! { Part {

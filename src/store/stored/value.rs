@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::message::{
     Blob, Fault, Fixed, Kind, Message, Nested, Reader, Sint, Text, Uint, get_entry, nested, put_map,
 };
+use syncline_core::ids::FieldId;
 use syncline_core::value::Value;
 use syncline_core::wire::put_message;
 
@@ -135,6 +136,7 @@ macro_rules! pair {
 
 // A field with its value: initial values of a record, a record as it was when a conflict opened.
 pair!(Arc<str> as Text, Value as Nested);
+pair!(FieldId as Text, Value as Nested);
 // Two positions that clash.
 pair!(u64 as Uint, u64 as Uint);
 

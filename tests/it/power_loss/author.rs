@@ -160,7 +160,7 @@ async fn look_at_every_page(database: &Path) -> Result<(), Failed> {
 }
 
 async fn count(engine: &Engine) -> Result<u64, Failed> {
-    let (record, _) = engine.record(WORKSPACE, RECORD, None).await?;
+    let (record, _) = engine.record(WORKSPACE, &RECORD.into(), None).await?;
     match record.fields.get("count").map(|f| &f.state) {
         None => Ok(0),
         Some(FieldStateView::Counter(count)) => Ok(u64::try_from(*count)?),

@@ -16,11 +16,10 @@ use std::task::Poll;
 
 use syncline_core::causality::Author;
 use syncline_core::change::Effect;
-use syncline_core::ids::RecordId;
 use syncline_core::operation::{CausalContext, Settlement};
 
-pub fn id(text: &str) -> RecordId {
-    Arc::from(text)
+pub fn id<T: for<'t> From<&'t str>>(text: &str) -> T {
+    T::from(text)
 }
 
 pub fn record(name: &str) -> Key {

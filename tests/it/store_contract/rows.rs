@@ -124,7 +124,8 @@ pub async fn neighbours_are_read_together(store: &dyn Store) {
     let rows = all.map(|key| (key, Some(Arc::new(Row::Unit)))).collect();
     write(store, ws, &WriteBatch { rows, changes: Vec::new() }, &head(0)).await.unwrap();
     for (first, last) in [(0, 4), (1, 3), (2, 2), (0, 0), (4, 4)] {
-        let (from, to) = (id(records[first]), id(records[last]));
+        let (from, to): (syncline_core::ids::RecordId, syncline_core::ids::RecordId) =
+            (id(records[first]), id(records[last]));
         let expected = &records[first..=last];
         for (prefix, key) in [
             (Prefix::FieldsBetween(from.clone(), to.clone()), &field as &dyn Fn(&str) -> Key),

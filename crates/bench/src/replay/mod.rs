@@ -61,13 +61,21 @@ pub struct ReplayArgs {
 /// What a replay came to.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Outcome {
+    /// Operations that were submitted, one for each recorded transaction.
     pub operations: u64,
+    /// Accepted operations that did not simply apply: they merged with concurrent ones, or conflicted.
     pub merged: u64,
+    /// Conflicts that the workspace has after the replay, closed ones included.
     pub conflicts: u64,
+    /// Operations that were rejected.
     pub rejected: u64,
+    /// Whether the text in the end is the one that the recording ends with.
     pub final_text_equal: bool,
+    /// How long the replay took, without connecting.
     pub seconds: f64,
+    /// Operations a second, over the whole replay.
     pub operations_per_second: f64,
+    /// Authors of the recording, each of them a client of its own.
     pub authors: usize,
 }
 

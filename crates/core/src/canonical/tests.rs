@@ -1,7 +1,5 @@
 //! Canonical forms tell contents apart, and nothing else.
 
-use std::sync::Arc;
-
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -12,12 +10,12 @@ use crate::hash::Hash;
 use crate::ids::FieldId;
 
 /// Few, so that equal operations and ones that differ in one place are common.
-fn id() -> impl Strategy<Value = Arc<str>> {
-    "[ab]{1,2}".prop_map(Arc::from)
+fn id<T: From<String> + std::fmt::Debug>() -> impl Strategy<Value = T> {
+    "[ab]{1,2}".prop_map(T::from)
 }
 
-fn label() -> impl Strategy<Value = Arc<str>> {
-    "[aé]{0,1}".prop_map(Arc::from)
+fn label<T: From<String> + std::fmt::Debug>() -> impl Strategy<Value = T> {
+    "[aé]{0,1}".prop_map(T::from)
 }
 
 fn number() -> impl Strategy<Value = u64> {

@@ -83,7 +83,9 @@ fn contains(state: Option<&FieldStateView>, wanted: &Value) -> bool {
         (Some(FieldStateView::Elements(elements)), _) => {
             elements.iter().any(|element| order(element.into(), wanted.into()).is_eq())
         }
-        (Some(FieldStateView::Targets(targets)), Value::String(target)) => targets.contains(target),
+        (Some(FieldStateView::Targets(targets)), Value::String(target)) => {
+            targets.iter().any(|it| **it == **target)
+        }
         _ => false,
     }
 }

@@ -23,6 +23,7 @@ pub struct Schema {
     pub strict: bool,
     /// Counts up with every change.
     pub version: u64,
+    /// The collections that are declared or were derived from what was written, by name.
     pub collections: BTreeMap<CollectionId, Collection>,
     /// What a newer version wrote beside it.
     pub unknown: Unknown,
@@ -31,6 +32,7 @@ pub struct Schema {
 /// A collection's fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Collection {
+    /// The fields of its records, by name.
     pub fields: BTreeMap<FieldId, Field>,
     /// What a newer version wrote beside it.
     pub unknown: Unknown,
@@ -39,9 +41,13 @@ pub struct Collection {
 /// A field's kind and policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
+    /// How concurrent edits of it merge; it never changes.
     pub kind: FieldKind,
+    /// Which of several concurrent values is shown until somebody decides.
     pub provisional: Provisional,
+    /// What becomes of a clash: a conflict that waits for a decision, or one that is settled at once.
     pub on_clash: OnClash,
+    /// What becomes of a conflict when a plain write knew every alternative.
     pub on_dominate: OnDominate,
     /// What a newer version wrote beside it.
     pub unknown: Unknown,
@@ -71,34 +77,48 @@ impl Field {
 /// What a field is. Ordered lists and trees will be further kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FieldKind {
+    /// One value, replaced as a whole; concurrent writes of different values clash.
     Register,
+    /// A text; concurrent edits merge by position, and clash where they change the same part.
     Text,
+    /// A whole number; concurrent additions add up.
     Counter,
+    /// A set of scalar values; concurrent edits merge.
     Set,
+    /// A link to at most one record; concurrent links to different records clash.
     ToOne,
+    /// Links to any number of records; concurrent edits merge.
     ToMany,
 }
 
 /// Which of several concurrent values is shown until somebody decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provisional {
+    /// The value whose lineage is the oldest: the one that was there first.
     Incumbent,
+    /// The value that is the last one in the order.
     Latest,
+    /// The smallest value; the incumbent where the values cannot be compared.
     Min,
+    /// The greatest value; the incumbent where the values cannot be compared.
     Max,
 }
 
 /// What happens on a clash of a register, a counter's base or a to-one link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnClash {
+    /// A conflict opens and waits in the inbox for a decision.
     Open,
+    /// A conflict is recorded with all sides, and settled at once by the provisional rule.
     Settle,
 }
 
 /// What a plain write does that knew every alternative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDominate {
+    /// The conflict stays until somebody decides it.
     Keep,
+    /// The conflict closes as superseded, and the write stands.
     Supersede,
 }
 

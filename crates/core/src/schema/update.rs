@@ -81,25 +81,62 @@ impl From<&Schema> for SchemaUpdate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaDifference {
     /// Whether undeclared collections and fields are refused.
-    Strict { before: bool, after: bool },
+    Strict {
+        /// Whether they were refused so far.
+        before: bool,
+        /// Whether they are refused from now on.
+        after: bool,
+    },
     /// A collection is declared.
-    Collection { collection: CollectionId },
+    Collection {
+        /// The collection that is new.
+        collection: CollectionId,
+    },
     /// A field is declared.
-    Field { collection: CollectionId, field: FieldId, kind: FieldKind },
+    Field {
+        /// The collection that the field is in.
+        collection: CollectionId,
+        /// The field that is new.
+        field: FieldId,
+        /// The kind that it gets for good.
+        kind: FieldKind,
+    },
     /// A policy of a field is another one. A field that is declared has a difference for each policy that is not the
     /// default.
-    Policy { collection: CollectionId, field: FieldId, policy: PolicyDifference },
+    Policy {
+        /// The collection that the field is in.
+        collection: CollectionId,
+        /// The field whose policy it is.
+        field: FieldId,
+        /// Which policy, and how it differs.
+        policy: PolicyDifference,
+    },
 }
 
 /// How a policy of a field differs. `before` is absent for a field that was not declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicyDifference {
     /// Which of several concurrent values is shown.
-    Provisional { before: Option<Provisional>, after: Provisional },
+    Provisional {
+        /// The rule so far; none for a field that was not declared.
+        before: Option<Provisional>,
+        /// The rule from now on.
+        after: Provisional,
+    },
     /// What happens on a clash.
-    OnClash { before: Option<OnClash>, after: OnClash },
+    OnClash {
+        /// The rule so far; none for a field that was not declared.
+        before: Option<OnClash>,
+        /// The rule from now on.
+        after: OnClash,
+    },
     /// What a plain write does that knew every alternative.
-    OnDominate { before: Option<OnDominate>, after: OnDominate },
+    OnDominate {
+        /// The rule so far; none for a field that was not declared.
+        before: Option<OnDominate>,
+        /// The rule from now on.
+        after: OnDominate,
+    },
 }
 
 /// A schema as an update leaves it.

@@ -1,20 +1,19 @@
 //! What happens to an operation before it settles: identity, duplicates, context, missing dependencies.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::replica::{accepted_request, expected_counter, last_settled};
 use super::settle::{Settled, accept, settle};
 use super::{Environment, hold};
-use crate::causality::{Author, Counter, Extra, SERVER_REPLICA_NO, Seq};
+use crate::causality::{Counter, SERVER_REPLICA_NO};
 use crate::change::Change;
 use crate::fault;
 use crate::hash::Hash;
 use crate::ids::{Dot, ReplicaId};
-use crate::limits::{AFTER_REQUESTS_MAX, REQUEST_ID_MS};
-use crate::operation::{CausalContext, Identity, Knowledge, Operation, Outcome, Receipt, Rejection, WaitOn};
+use crate::limits::REQUEST_ID_MS;
+use crate::operation::{Identity, Knowledge, Operation, Outcome, Receipt, Rejection, WaitOn};
 use crate::refusal::Refusal;
-use crate::state::{Attempt, Interrupt, Key, ReplicaRow, RequestRow, Row, Transaction, read};
-use crate::unknown::Unknown;
+use crate::state::{Attempt, Key, RequestRow, Row, Transaction, read};
 
 /// An operation's receipt, with what others may have waited for.
 pub(super) struct Admitted {
@@ -95,19 +94,6 @@ pub(super) fn settled_before(
     }
 }
 
-/// What a request id stands for, as long as it is remembered: an operation that was accepted.
-fn accepted_request<'t>(
-    tx: &'t Transaction<'_>,
-    id: &Arc<str>,
-    env: Environment,
-) -> Attempt<Option<&'t RequestRow>> {
-    let known = read(tx.row(&Key::Request(id.clone()))?, |row| match row {
-        Row::Request(request) => Some(request),
-        _ => None,
-    })?;
-    Ok(known.filter(|request| request.expires_at_ms > env.now_ms))
-}
-
 /// A context of another history, or ahead of this one: nothing can be decided on it.
 fn foreign_context(tx: &Transaction<'_>, operation: &Operation) -> Option<Refusal> {
     let Knowledge::Context(context) = &operation.knowledge else { return None };
@@ -125,13 +111,6 @@ fn rewound(tx: &Transaction<'_>, operation: &Operation) -> Attempt<Option<Refusa
     let base_seq = context.base_seq;
     let gone = tx.chain_at(base_seq)?.is_some_and(|chain| chain != known) && !fault!(BaseChainUnchecked);
     Ok(gone.then_some(Refusal::HistoryRewound { base_seq }))
-}
-
-pub(super) fn expected_counter(tx: &Transaction<'_>, operation: &Operation) -> Attempt<Counter> {
-    match &operation.identity {
-        Identity::Dot(dot) => Ok(last_settled(tx, dot.replica)? + 1),
-        Identity::Request(_) => Ok(0),
-    }
 }
 
 fn admit_dot(
@@ -256,98 +235,6 @@ fn cannot_wait(tx: &Transaction<'_>, operation: &Operation) -> Attempt<Option<Re
         }
     }
     Ok(None)
-}
-
-/// A replica's last settled counter; 0 before its first.
-pub(super) fn last_settled(tx: &Transaction<'_>, replica: ReplicaId) -> Attempt<Counter> {
-    Ok(tx.replica(replica)?.map_or(0, |r| r.last_settled))
-}
-
-/// The author as the comparison rule needs it, once everything it knew has settled.
-pub(super) fn author_of(
-    tx: &mut Transaction<'_>,
-    operation: &Operation,
-    dot: Dot,
-    env: Environment,
-) -> Attempt<(Author, CausalContext)> {
-    let replica = replica_row(tx, dot.replica)?;
-    let context = match &operation.knowledge {
-        Knowledge::Context(context) => context.clone().without_chain(),
-        Knowledge::Latest => CausalContext::at(tx.head.epoch, tx.head.head_seq),
-    };
-    let mut extras = Vec::with_capacity(context.extras.len());
-    for extra in &context.extras {
-        let replica_no = tx.replica_no(extra.replica)?.unwrap_or(SERVER_REPLICA_NO);
-        extras.push(Extra { replica_no, counter: extra.counter });
-    }
-    let own_requests = own_requests(tx, operation, context.base_seq, env)?;
-    let author = Author {
-        replica_no: replica.no,
-        counter: dot.counter,
-        base_seq: context.base_seq,
-        extras,
-        own_requests,
-    };
-    Ok((author, context))
-}
-
-/// The author's own earlier operations beyond its base: those it names, and those that they knew in their turn.
-fn own_requests(
-    tx: &Transaction<'_>,
-    operation: &Operation,
-    base_seq: Seq,
-    env: Environment,
-) -> Attempt<Vec<Counter>> {
-    let refuse = |detail: String| Err(Interrupt::Refused(Refusal::InvalidContext { detail }));
-    if operation.after_requests.is_empty() {
-        return Ok(Vec::new());
-    }
-    if matches!(operation.identity, Identity::Dot(_)) {
-        return refuse("after_request_ids is for operations with a request id: a dot says it all".to_owned());
-    }
-    let mut counters = BTreeSet::new();
-    for id in &operation.after_requests {
-        let Some(request) = accepted_request(tx, id, env)? else {
-            return refuse(format!("request id {id} was not accepted within the last 24 hours"));
-        };
-        let change = tx.change_of(SERVER_REPLICA_NO, request.counter)?;
-        let known = change.author.base_seq;
-        if known > base_seq && !fault!(RequestBaseUnchecked) {
-            return refuse(format!("base_seq {base_seq} is before that of request id {id}, {known}"));
-        }
-        for counter in change.author.own_requests.iter().copied().chain([request.counter]) {
-            if tx.change_of(SERVER_REPLICA_NO, counter)?.seq > base_seq {
-                counters.insert(counter);
-            }
-        }
-    }
-    if counters.len() > AFTER_REQUESTS_MAX {
-        return refuse(format!(
-            "{} own operations are known beyond base_seq, {AFTER_REQUESTS_MAX} are allowed; read again",
-            counters.len()
-        ));
-    }
-    Ok(counters.into_iter().collect())
-}
-
-/// A replica's row; a new replica gets the next number.
-pub(super) fn replica_row(tx: &mut Transaction<'_>, id: ReplicaId) -> Attempt<ReplicaRow> {
-    if let Some(row) = tx.replica(id)? {
-        return Ok(row.clone());
-    }
-    let no = if id.is_nil() {
-        SERVER_REPLICA_NO
-    } else {
-        tx.head.replica_count += 1;
-        tx.head.replica_count
-    };
-    let row = ReplicaRow { no, last_settled: 0, last_accepted: 0, last_base: 0, unknown: Unknown::NONE };
-    tx.put(Key::ReplicaNumber(no), Row::ReplicaNumber(id));
-    // Asked again while its first operation settles, it must have the number already.
-    if !fault!(ReplicaNumberedTwice) {
-        tx.put(Key::Replica(id), Row::Replica(row.clone()));
-    }
-    Ok(row)
 }
 
 /// A receipt for a first submission.

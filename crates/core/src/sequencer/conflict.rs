@@ -6,7 +6,7 @@
 
 use super::settle::Settling;
 use crate::causality::{Seq, Stamp};
-use crate::change::ConflictEventKind;
+use crate::conflict::ConflictEventKind;
 use crate::conflict::{
     AlternativeState, CloseReason, Conflict, ConflictEvent, ConflictKind, ConflictStatus, Scope,
 };

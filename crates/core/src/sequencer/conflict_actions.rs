@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::settle::Settling;
-use crate::change::ConflictEventKind;
+use crate::conflict::ConflictEventKind;
 use crate::conflict::{CloseReason, Conflict, ConflictStatus, ScopePart};
 use crate::fault;
 use crate::ids::{ConflictId, RecordId};

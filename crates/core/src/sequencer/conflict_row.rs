@@ -2,7 +2,8 @@
 
 use super::conflict::Contender;
 use super::settle::Settling;
-use crate::change::{Change, ConflictEventKind, Effect, EffectKind};
+use crate::change::{Change, Effect, EffectKind};
+use crate::conflict::ConflictEventKind;
 use crate::conflict::{
     Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent,
     ConflictKind, ConflictStatus, Scope, ScopePart,

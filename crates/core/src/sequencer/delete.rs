@@ -85,7 +85,7 @@ impl Settling<'_, '_> {
         }
         for key in self.tx.keys(&Prefix::BacklinksOf(target.clone()))? {
             let Key::Backlink(_, source, field) = key else { continue };
-            let value = Some(Value::String(target.clone()));
+            let value = Some(Value::from(target.clone()));
             let contenders: Vec<Contender> = self
                 .unknown_links(&source, &field, target)?
                 .into_iter()
@@ -103,7 +103,7 @@ impl Settling<'_, '_> {
 
     /// The writers that hold a link in place and that the author did not know, oldest first.
     fn unknown_links(&self, source: &RecordId, field: &FieldId, target: &RecordId) -> Attempt<Vec<Stamp>> {
-        let value = Value::String(target.clone());
+        let value = Value::from(target.clone());
         let mut stamps: Vec<Stamp> = match self.tx.field(source, field)?.map(|row| &row.value) {
             Some(FieldValue::ToOne(heads)) => {
                 heads.iter().filter(|h| h.value == value).map(|h| h.stamp).collect()

@@ -4,8 +4,8 @@
 //! scanned, and a settled operation nobody waits for costs one look at the total.
 
 use super::Environment;
-use super::admit::last_settled;
 use super::prefetch::prefetch_keys;
+use super::replica::last_settled;
 use super::settle::settle;
 use crate::fault;
 use crate::hash::Hash;

@@ -26,7 +26,7 @@ impl Settling<'_, '_> {
         self.touch_record(mutation)?;
         let rest = self.decide_relationship(mutation, field, target)?;
         self.touch_target(mutation, field, target)?;
-        let value = Value::String(target.clone());
+        let value = Value::from(target.clone());
         let backlink = Key::Backlink(target.clone(), mutation.record.clone(), field.clone());
         let was_linked = match spec.kind {
             FieldKind::ToOne => {
@@ -72,7 +72,7 @@ impl Settling<'_, '_> {
             }
             (_, Some(target)) => {
                 let rest = self.decide_relationship(mutation, field, target)?;
-                let value = Value::String(target.clone());
+                let value = Value::from(target.clone());
                 self.change_set(&rest, field, FieldKind::ToMany, |settling, change| {
                     settling.remove_element(mutation, field, &value, change)
                 })?;
@@ -151,7 +151,7 @@ impl Settling<'_, '_> {
             if let Value::String(target) = &head.value
                 && !after.iter().any(|h| h.value == head.value)
             {
-                self.tx.delete(Key::Backlink(target.clone(), mutation.record.clone(), field.clone()));
+                self.tx.delete(Key::Backlink(target.clone().into(), mutation.record.clone(), field.clone()));
             }
         }
     }
@@ -163,7 +163,7 @@ impl Settling<'_, '_> {
         field: &FieldId,
         target: &RecordId,
     ) -> Attempt<()> {
-        let hash = Value::String(target.clone()).element_hash();
+        let hash = Value::from(target.clone()).element_hash();
         let key = Key::Element(mutation.record.clone(), field.clone(), hash);
         if self.tx.row(&key)?.is_none() {
             self.tx.delete(Key::Backlink(target.clone(), mutation.record.clone(), field.clone()));

@@ -17,6 +17,7 @@ mod prefetch;
 #[cfg(test)]
 mod proof;
 mod register;
+mod replica;
 mod set;
 mod settle;
 mod text;

@@ -122,7 +122,7 @@ fn shown_value(change: &crate::change::Change, record: &str, field: &str) -> Opt
     match &effect.kind {
         EffectKind::Register { value: Some(value) } => Some(value.clone()),
         EffectKind::Register { value: None } => crate::change::own_value(change.mutation_of(effect)?),
-        EffectKind::Link { target } => Some(target.clone().map_or(Value::Null, Value::String)),
+        EffectKind::Link { target } => Some(target.clone().map_or(Value::Null, Value::from)),
         EffectKind::Counter { value, .. } => Some(Value::Int(*value)),
         _ => None,
     }
@@ -131,7 +131,7 @@ fn shown_value(change: &crate::change::Change, record: &str, field: &str) -> Opt
 /// The target that a to-one field's value names.
 fn target_of(value: Value) -> Option<RecordId> {
     match value {
-        Value::String(target) => Some(target),
+        Value::String(target) => Some(target.into()),
         _ => None,
     }
 }

@@ -56,7 +56,7 @@ impl Settling<'_, '_> {
             for element in settling.elements(&mutation.record, field)? {
                 settling.remove_element(mutation, field, &element, change)?;
                 if let (FieldKind::ToMany, Value::String(target)) = (spec.kind, &element) {
-                    settling.forget_backlink_if_gone(mutation, field, target)?;
+                    settling.forget_backlink_if_gone(mutation, field, &target.clone().into())?;
                 }
             }
             Ok(())
@@ -163,7 +163,7 @@ impl Settling<'_, '_> {
 /// The targets that elements of a to-many field name.
 fn targets_of(elements: Vec<Value>) -> Vec<RecordId> {
     let target = |element| match element {
-        Value::String(target) => Some(target),
+        Value::String(target) => Some(RecordId::from(target)),
         _ => None,
     };
     elements.into_iter().filter_map(target).collect()

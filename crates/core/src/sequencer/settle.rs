@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::admit::{author_of, replica_row};
+use super::replica::{author_of, replica_row};
 use super::{Environment, rejected};
 use crate::causality::{Author, Seq, Stamp};
 use crate::change::{Change, Effect};
@@ -300,7 +300,9 @@ impl Settling<'_, '_> {
         let action = match (declared.unwrap_or(FieldKind::Register), value) {
             (FieldKind::Text, Value::String(text)) => Action::ReplaceText { field, text: text.to_string() },
             (FieldKind::Counter, Value::Int(value)) => Action::AssignCounter { field, value: *value },
-            (FieldKind::ToOne, Value::String(target)) => Action::Link { field, target: target.clone() },
+            (FieldKind::ToOne, Value::String(target)) => {
+                Action::Link { field, target: target.clone().into() }
+            }
             (FieldKind::Register, _) => Action::Set { field, value: value.clone() },
             (kind, _) => {
                 return Err(Refusal::KindMismatch { field, kind, action: MutationKind::CreateRecord }.into());

@@ -111,7 +111,7 @@ impl<'o> Together<'o> {
                 receipts.push(before);
                 continue;
             }
-            let expected = admit::expected_counter(tx, operation)?;
+            let expected = super::replica::expected_counter(tx, operation)?;
             receipts.push(if index == at {
                 admit::refused(operation, rejection.clone(), expected)
             } else {

@@ -1,6 +1,7 @@
 //! What the server does by itself: reminders, expired holds and request ids, abandoned counters.
 
-use super::admit::{last_settled, receipt, stored_outcome};
+use super::admit::{receipt, stored_outcome};
+use super::replica::last_settled;
 use super::settle::{accept, reject};
 use super::{Environment, hold, run};
 use crate::causality::Counter;

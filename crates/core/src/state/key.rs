@@ -123,18 +123,18 @@ impl Prefix {
     /// A key not after any key of the range.
     pub fn start(&self) -> Key {
         let nil = Dot { replica: ReplicaId::nil(), counter: 0 };
-        let none: Arc<str> = Arc::from("");
+        let none = "";
         match self {
-            Prefix::Records => Key::Record(none),
-            Prefix::MembersOf(collection) => Key::Member(collection.clone(), none),
-            Prefix::FieldsOf(record) => Key::Field(record.clone(), none),
+            Prefix::Records => Key::Record(none.into()),
+            Prefix::MembersOf(collection) => Key::Member(collection.clone(), none.into()),
+            Prefix::FieldsOf(record) => Key::Field(record.clone(), none.into()),
             Prefix::ElementsOf(record, field) => Key::Element(record.clone(), field.clone(), Hash::default()),
-            Prefix::BacklinksOf(target) => Key::Backlink(target.clone(), none.clone(), none),
+            Prefix::BacklinksOf(target) => Key::Backlink(target.clone(), none.into(), none.into()),
             Prefix::ScopesOf(record) => {
                 Key::Scope(Scope { record: record.clone(), part: crate::conflict::ScopePart::Record })
             }
-            Prefix::FieldsBetween(first, _) => Key::Field(first.clone(), none),
-            Prefix::ElementsBetween(first, _) => Key::Element(first.clone(), none, Hash::default()),
+            Prefix::FieldsBetween(first, _) => Key::Field(first.clone(), none.into()),
+            Prefix::ElementsBetween(first, _) => Key::Element(first.clone(), none.into(), Hash::default()),
             Prefix::ScopesBetween(first, _) => {
                 Key::Scope(Scope { record: first.clone(), part: crate::conflict::ScopePart::Record })
             }
@@ -143,10 +143,12 @@ impl Prefix {
             Prefix::Wakes => Key::Wake(WaitOn::Operation(nil)),
             Prefix::Replicas => Key::Replica(nil.replica),
             Prefix::Conflicts => Key::Conflict(ConflictId { opened_seq: 0, index: 0 }),
-            Prefix::Scopes => Key::Scope(Scope { record: none, part: crate::conflict::ScopePart::Record }),
+            Prefix::Scopes => {
+                Key::Scope(Scope { record: none.into(), part: crate::conflict::ScopePart::Record })
+            }
             Prefix::Reminders => Key::Reminder(i64::MIN, ConflictId { opened_seq: 0, index: 0 }),
             Prefix::HeldOperations => Key::Held(nil),
-            Prefix::Requests => Key::Request(none),
+            Prefix::Requests => Key::Request(none.into()),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::canonical;
 use super::hash::{Hash, hash};
+use super::ids::RecordId;
 use super::limits::VALUE_DEPTH_MAX;
 
 mod compare;
@@ -46,6 +47,13 @@ const SECONDS_MIN: i64 = -62_135_596_800;
 /// The last second of the year 9999.
 const SECONDS_MAX: i64 = 253_402_300_799;
 const NANOS_PER_SECOND: u32 = 1_000_000_000;
+
+/// A link's target among values.
+impl From<RecordId> for Value {
+    fn from(target: RecordId) -> Value {
+        Value::String(target.into_text())
+    }
+}
 
 impl Value {
     /// A point in time, if it is within the years 1 to 9999.

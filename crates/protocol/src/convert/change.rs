@@ -183,7 +183,7 @@ mod tests {
 
     use super::*;
     use syncline_core::causality::Author;
-    use syncline_core::change::ConflictEventKind;
+    use syncline_core::conflict::ConflictEventKind;
     use syncline_core::conflict::{ConflictKind, ConflictStatus, ConflictSummary, Scope, ScopePart};
     use syncline_core::ids::{ConflictId, Dot};
     use syncline_core::merge::text::Hunk;
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_register_without_a_value_has_that_of_its_mutation() {
-        let field: std::sync::Arc<str> = "f".into();
+        let field = "f".into();
         let mutations = vec![mutation(Action::Set { field, value: Value::Bool(true) })];
         let register = |index| effect("notes", "n1", index, EffectKind::Register { value: None });
         // The last one names no mutation: the feed goes on with null.

@@ -9,7 +9,7 @@ use super::value::value_to_pb;
 use crate::pb;
 use crate::status::{Failure, FieldViolation};
 use syncline_core::causality::Seq;
-use syncline_core::change::ConflictEventKind;
+use syncline_core::conflict::ConflictEventKind;
 use syncline_core::conflict::{
     Alternative, AlternativeHunk, AlternativeState, CloseReason, Conflict, ConflictEvent, ConflictKind,
     ConflictStatus, ConflictSummary, ScopePart,
@@ -24,6 +24,11 @@ pub fn conflict_id_from_pb(text: &str) -> Result<ConflictId, Failure> {
     text.parse().map_err(|()| Failure::conflict_not_found(text))
 }
 
+/// What was given and is valid; what is not becomes one of the violations.
+fn taken<T>(converted: Option<Result<T, FieldViolation>>, violations: &mut Vec<FieldViolation>) -> Option<T> {
+    converted.and_then(|converted| converted.map_err(|violation| violations.push(violation)).ok())
+}
+
 /// What a list of conflicts is narrowed to (see `ListConflictsRequest`).
 pub fn conflict_filter_from_pb(
     statuses: &[i32],
@@ -33,12 +38,9 @@ pub fn conflict_filter_from_pb(
     assignee: Option<&str>,
 ) -> Result<ConflictFilter, Failure> {
     let mut violations: Vec<FieldViolation> = Vec::new();
-    let mut taken = |converted: Option<Result<Arc<str>, FieldViolation>>| {
-        converted.and_then(|converted| converted.map_err(|violation| violations.push(violation)).ok())
-    };
-    let collection = taken(collection_id.map(|id| name_from_pb(id, "collection_id")));
-    let record = taken(record_id.map(|id| name_from_pb(id, "record_id")));
-    let assignee = taken(assignee.map(|assignee| assignee_from_pb(assignee, "assignee")));
+    let collection = taken(collection_id.map(|id| name_from_pb(id, "collection_id")), &mut violations);
+    let record = taken(record_id.map(|id| name_from_pb(id, "record_id")), &mut violations);
+    let assignee = taken(assignee.map(|assignee| assignee_from_pb(assignee, "assignee")), &mut violations);
     if !violations.is_empty() {
         return Err(Failure::invalid_request(violations));
     }

@@ -18,7 +18,7 @@ pub(super) const REQUEST_ID_FORM: &str = "must be 1 to 64 of [A-Za-z0-9._:-]";
 const WORKSPACE_ID_FORM: &str = "must be 1 to 64 of [a-z0-9-], starting with a letter or digit";
 
 /// The id of a collection, record or field.
-pub fn name_from_pb(text: &str, field: &str) -> Result<Arc<str>, FieldViolation> {
+pub fn name_from_pb<'t, Id: From<&'t str>>(text: &'t str, field: &str) -> Result<Id, FieldViolation> {
     if is_name(text) { Ok(text.into()) } else { Err(FieldViolation::new(field, NAME_FORM)) }
 }
 

@@ -235,7 +235,7 @@ impl Place {
         Refusal::InvalidOperation { field, detail: detail.to_owned() }
     }
 
-    fn name(&self, field: &str, id: &str) -> Result<Arc<str>, Refusal> {
+    fn name<'t, Id: From<&'t str>>(&self, field: &str, id: &'t str) -> Result<Id, Refusal> {
         if is_name(id) { Ok(id.into()) } else { Err(self.invalid(field, NAME_FORM)) }
     }
 

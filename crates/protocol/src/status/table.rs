@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use super::*;
 use syncline_core::conflict::ConflictStatus;
@@ -130,7 +129,7 @@ fn conflict() -> ConflictId {
 
 /// Every refusal, by the reason it is documented for.
 fn refusals() -> Vec<(&'static str, Refusal)> {
-    let id: Arc<str> = "id".into();
+    let id = "x";
     let dot = Dot { replica: Uuid::from_u128(5), counter: 6 };
     let (conflict, detail) = (conflict(), "why".to_owned());
     vec![
@@ -140,39 +139,35 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
         ("VALUE_TOO_DEEP", Refusal::ValueTooDeep { limit: 16 }),
         ("UNKNOWN_ACTION", Refusal::UnknownAction),
         ("UNKNOWN_FIELD", Refusal::UnknownField { field: "a.b.77".to_owned() }),
-        ("UNDECLARED_COLLECTION", Refusal::UndeclaredCollection { collection: id.clone() }),
-        ("UNDECLARED_FIELD", Refusal::UndeclaredField { collection: id.clone(), field: id.clone() }),
+        ("UNDECLARED_COLLECTION", Refusal::UndeclaredCollection { collection: id.into() }),
+        ("UNDECLARED_FIELD", Refusal::UndeclaredField { collection: id.into(), field: id.into() }),
         ("HISTORY_REWOUND", Refusal::HistoryRewound { base_seq: 4 }),
         ("NOT_ALL_SETTLED", Refusal::NotAllSettled { operation_index: 2 }),
         (
             "KIND_MISMATCH",
-            Refusal::KindMismatch {
-                field: id.clone(),
-                kind: FieldKind::Text,
-                action: MutationKind::SetField,
-            },
+            Refusal::KindMismatch { field: id.into(), kind: FieldKind::Text, action: MutationKind::SetField },
         ),
         ("CONTEXT_AHEAD", Refusal::ContextAhead { base_seq: 2, head_seq: 1 }),
         ("WRONG_EPOCH", Refusal::WrongEpoch { epoch: 2, expected_epoch: 1 }),
         ("INVALID_CONTEXT", Refusal::InvalidContext { detail: detail.clone() }),
         ("REPLICA_FORKED", Refusal::ReplicaForked { dot }),
-        ("REQUEST_ID_REUSED", Refusal::RequestIdReused { request_id: id.clone() }),
+        ("REQUEST_ID_REUSED", Refusal::RequestIdReused { request_id: id.into() }),
         ("HOLD_QUOTA", Refusal::HoldQuota { expected_counter: 9 }),
         ("CAUSALITY_CYCLE", Refusal::CausalityCycle { detail: detail.clone() }),
         ("ABANDONED", Refusal::Abandoned),
         ("DEPENDENCY_REJECTED", Refusal::DependencyRejected { dot }),
-        ("RECORD_NOT_FOUND", Refusal::RecordNotFound { record: id.clone() }),
-        ("RECORD_EXISTS", Refusal::RecordExists { record: id.clone() }),
-        ("RECORD_DELETED", Refusal::RecordDeleted { record: id.clone() }),
-        ("COLLECTION_MISMATCH", Refusal::CollectionMismatch { record: id.clone(), collection: id.clone() }),
+        ("RECORD_NOT_FOUND", Refusal::RecordNotFound { record: id.into() }),
+        ("RECORD_EXISTS", Refusal::RecordExists { record: id.into() }),
+        ("RECORD_DELETED", Refusal::RecordDeleted { record: id.into() }),
+        ("COLLECTION_MISMATCH", Refusal::CollectionMismatch { record: id.into(), collection: id.into() }),
         ("INVALID_TEXT_EDIT", Refusal::InvalidTextEdit { hunk_index: 1, detail: detail.clone() }),
         (
             "POSITION_OUT_OF_BOUNDS",
             Refusal::PositionOutOfBounds { position: 1, delete_count: 2, text_length: 0 },
         ),
         ("TEXT_TOO_LARGE", Refusal::TextTooLarge { limit_bytes: 1 }),
-        ("COUNTER_OUT_OF_RANGE", Refusal::CounterOutOfRange { field: id.clone() }),
-        ("SET_TOO_LARGE", Refusal::SetTooLarge { field: id, limit: 1 }),
+        ("COUNTER_OUT_OF_RANGE", Refusal::CounterOutOfRange { field: id.into() }),
+        ("SET_TOO_LARGE", Refusal::SetTooLarge { field: id.into(), limit: 1 }),
         ("CONFLICT_NOT_FOUND", Refusal::ConflictNotFound { conflict }),
         ("CONFLICT_CHANGED", Refusal::ConflictChanged { conflict, revision: 2 }),
         ("CONFLICT_NOT_LIVE", Refusal::ConflictNotLive { conflict, status: ConflictStatus::Resolved }),

@@ -1,12 +1,11 @@
 //! One row or more of each kind, with something in every field.
 
-use std::sync::Arc;
-
 use uuid::Uuid;
 
 use crate::store::ConnectionContent;
 use syncline_core::causality::{Author, Extra, Stamp};
-use syncline_core::change::{Change, ConflictEventKind, Effect, EffectKind};
+use syncline_core::change::{Change, Effect, EffectKind};
+use syncline_core::conflict::ConflictEventKind;
 use syncline_core::conflict::{
     Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent,
     ConflictKind, ConflictStatus, Scope, ScopePart,
@@ -27,8 +26,8 @@ use syncline_core::state::{
 use syncline_core::unknown::Unknown;
 use syncline_core::value::Value;
 
-fn id(text: &str) -> Arc<str> {
-    text.into()
+fn id<T: for<'t> From<&'t str>>(text: &str) -> T {
+    T::from(text)
 }
 
 fn uuid(n: u128) -> Uuid {
@@ -83,7 +82,7 @@ fn scopes() -> [ScopePart; 3] {
 }
 
 fn all_actions() -> Vec<Action> {
-    let field = id("f");
+    let field: syncline_core::ids::FieldId = id("f");
     vec![
         Action::Create { fields: vec![(id("a"), Value::Int(1)), (id("b"), Value::Null)] },
         Action::Delete,
@@ -123,7 +122,8 @@ fn mutations() -> Vec<Mutation> {
 }
 
 fn all_refusals() -> Vec<Refusal> {
-    let (detail, conflict, record) = (|| "why".to_owned(), conflict_id(), id("r"));
+    let (detail, conflict, record) =
+        (|| "why".to_owned(), conflict_id(), id::<syncline_core::ids::RecordId>("r"));
     vec![
         Refusal::OperationTooLarge { bytes: 300_000, limit: 262_144 },
         Refusal::InvalidOperation { field: "actor".to_owned(), detail: detail() },

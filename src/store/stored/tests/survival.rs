@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
-use std::sync::Arc;
 
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -142,7 +141,7 @@ fn hold(state: &mut WorkspaceState, operation: &Operation) {
 
 /// What one author does to every kind of field, knowing nothing of others.
 fn writes(n: i64, text: &str) -> Vec<Mutation> {
-    let field = |id: &str| -> Arc<str> { id.into() };
+    let field = |id: &str| -> syncline_core::ids::FieldId { id.into() };
     let tag = vec![Value::string("red")];
     vec![
         on("r1", Action::Set { field: field("title"), value: Value::Int(n) }),

@@ -414,7 +414,7 @@ fn field_json(state: &FieldStateView) -> Json {
         FieldStateView::Counter(number) => json!({ "counter": number.to_string() }),
         FieldStateView::Elements(values) => json!({ "elements": { "values": values_json(values) } }),
         FieldStateView::Target(None) => json!({ "link": {} }),
-        FieldStateView::Target(Some(target)) => json!({ "link": { "targetRecordId": target } }),
+        FieldStateView::Target(Some(target)) => json!({ "link": { "targetRecordId": target.as_str() } }),
         FieldStateView::Targets(targets) => {
             let ids: Vec<&str> = targets.iter().map(|target| &**target).collect();
             json!({ "links": { "recordIds": ids } })
@@ -443,9 +443,9 @@ fn filter_json(node: &Node) -> Json {
         Node::AllOf(nodes) => json!({ "allOf": list(nodes) }),
         Node::AnyOf(nodes) => json!({ "anyOf": list(nodes) }),
         Node::Not(node) => json!({ "negationOf": filter_json(node) }),
-        Node::Present(field) => json!({ "present": { "fieldId": field } }),
+        Node::Present(field) => json!({ "present": { "fieldId": field.as_str() } }),
         Node::Compare(Comparison { field, op, values }) => json!({ "comparison": {
-            "fieldId": field,
+            "fieldId": field.as_str(),
             "op": format!("COMPARISON_OPERATOR_{}", operator_name(*op)),
             "values": values_json(values),
         } }),

@@ -67,7 +67,7 @@ impl Confirmed {
                 let value = value.clone().or_else(|| own_value(mutation));
                 Shown::Value(value.ok_or("a register's effect without a value")?)
             }
-            EffectKind::Link { target } => Shown::Value(target.clone().map_or(Value::Null, Value::String)),
+            EffectKind::Link { target } => Shown::Value(target.clone().map_or(Value::Null, Value::from)),
             EffectKind::Counter { value, .. } => Shown::Counter(*value),
             EffectKind::Text { splices, .. } => {
                 let before = self.text(&place);
@@ -83,7 +83,7 @@ impl Confirmed {
             )?),
             EffectKind::Links { added, removed } => {
                 let values =
-                    |targets: &[RecordId]| targets.iter().cloned().map(Value::String).collect::<Vec<_>>();
+                    |targets: &[RecordId]| targets.iter().cloned().map(Value::from).collect::<Vec<_>>();
                 Shown::Set(self.changed_set(change.seq, &place, values(added), values(removed))?)
             }
             _ => return Err("not an effect on a field".to_owned()),

@@ -8,7 +8,8 @@ use super::server::Shelf;
 use super::truth::Truth;
 use super::values::spec_in;
 use crate::causality::Seq;
-use crate::change::{Change, ConflictEventKind, EffectKind, own_value};
+use crate::change::{Change, EffectKind, own_value};
+use crate::conflict::ConflictEventKind;
 use crate::conflict::{Alternative, AlternativeState, CloseReason, Conflict, ConflictKind, Scope, ScopePart};
 use crate::ids::ConflictId;
 use crate::operation::{Mutation, RecordMutation};
@@ -274,7 +275,7 @@ pub(super) fn check_own_values(shelf: &Shelf) -> Check {
                 EffectKind::Register { value } => value.is_some(),
                 EffectKind::Link { target } => {
                     let own = change.mutation_of(effect).and_then(own_value);
-                    own != Some(target.clone().map_or(Value::Null, Value::String))
+                    own != Some(target.clone().map_or(Value::Null, Value::from))
                 }
                 _ => false,
             };

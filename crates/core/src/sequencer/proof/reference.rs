@@ -309,5 +309,5 @@ impl<'a> Reference<'a> {
 }
 
 fn target_value(target: &RecordId) -> Value {
-    Value::String(target.clone())
+    Value::from(target.clone())
 }

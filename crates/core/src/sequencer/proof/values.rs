@@ -254,7 +254,7 @@ pub(super) fn check_sets(truth: &Truth, shelf: &Shelf, state: &Confirmed) -> Che
 fn added(mutation: &RecordMutation) -> Vec<Value> {
     match &mutation.action {
         Action::AddElements { elements, .. } => elements.clone(),
-        Action::Link { target, .. } => vec![Value::String(target.clone())],
+        Action::Link { target, .. } => vec![Value::from(target.clone())],
         _ => Vec::new(),
     }
 }
@@ -270,7 +270,7 @@ fn is_removed(
         for (at, mutation) in on(r, place) {
             let removes = match &mutation.action {
                 Action::RemoveElements { elements, .. } => elements.contains(element),
-                Action::Unlink { target: Some(target), .. } => *element == Value::String(target.clone()),
+                Action::Unlink { target: Some(target), .. } => *element == Value::from(target.clone()),
                 Action::ClearElements { .. } => true,
                 _ => false,
             };
@@ -286,7 +286,7 @@ fn is_removed(
 /// Invariant 30: where a record is deleted, whoever deleted it knew every link to it that is still there.
 pub(super) fn check_links(truth: &Truth, reference: &Reference<'_>, shelf: &Shelf) -> Check {
     for (record, life) in reference.lives.iter().filter(|(_, life)| !life.alive) {
-        let value = Value::String(record.clone());
+        let value = Value::from(record.clone());
         let elements = reference.elements.iter().filter(|((_, f, e), _)| f == "many" && *e == value);
         let to_one = reference.writers.iter().filter(|((_, field), _)| &**field == "one");
         let holders = elements

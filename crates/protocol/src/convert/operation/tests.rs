@@ -100,7 +100,7 @@ fn invalid_field(operation: pb::Operation) -> String {
 #[test]
 fn a_whole_operation_is_taken() {
     let conflict = ConflictId { opened_seq: 4, index: 0 };
-    let field: Arc<str> = "f".into();
+    let field: syncline_core::ids::FieldId = "f".into();
     let name = || "f".to_owned();
     let element = || vec![null()];
     let cases = [

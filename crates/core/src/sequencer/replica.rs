@@ -1,0 +1,127 @@
+//! What the rules know of replicas: the rows they have, their counters, and what an author knew.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Environment;
+use crate::causality::{Author, Counter, Extra, SERVER_REPLICA_NO, Seq};
+use crate::fault;
+use crate::ids::{Dot, ReplicaId};
+use crate::limits::AFTER_REQUESTS_MAX;
+use crate::operation::{CausalContext, Identity, Knowledge, Operation};
+use crate::refusal::Refusal;
+use crate::state::{Attempt, Interrupt, Key, ReplicaRow, RequestRow, Row, Transaction, read};
+use crate::unknown::Unknown;
+
+/// The counter that an operation's replica shall send next; 0 for a caller without a replica.
+pub(super) fn expected_counter(tx: &Transaction<'_>, operation: &Operation) -> Attempt<Counter> {
+    match &operation.identity {
+        Identity::Dot(dot) => Ok(last_settled(tx, dot.replica)? + 1),
+        Identity::Request(_) => Ok(0),
+    }
+}
+
+/// A replica's last settled counter; 0 before its first.
+pub(super) fn last_settled(tx: &Transaction<'_>, replica: ReplicaId) -> Attempt<Counter> {
+    Ok(tx.replica(replica)?.map_or(0, |r| r.last_settled))
+}
+
+/// The author as the comparison rule needs it, once everything it knew has settled.
+pub(super) fn author_of(
+    tx: &mut Transaction<'_>,
+    operation: &Operation,
+    dot: Dot,
+    env: Environment,
+) -> Attempt<(Author, CausalContext)> {
+    let replica = replica_row(tx, dot.replica)?;
+    let context = match &operation.knowledge {
+        Knowledge::Context(context) => context.clone().without_chain(),
+        Knowledge::Latest => CausalContext::at(tx.head.epoch, tx.head.head_seq),
+    };
+    let mut extras = Vec::with_capacity(context.extras.len());
+    for extra in &context.extras {
+        let replica_no = tx.replica_no(extra.replica)?.unwrap_or(SERVER_REPLICA_NO);
+        extras.push(Extra { replica_no, counter: extra.counter });
+    }
+    let own_requests = own_requests(tx, operation, context.base_seq, env)?;
+    let author = Author {
+        replica_no: replica.no,
+        counter: dot.counter,
+        base_seq: context.base_seq,
+        extras,
+        own_requests,
+    };
+    Ok((author, context))
+}
+
+/// The author's own earlier operations beyond its base: those it names, and those that they knew in their turn.
+fn own_requests(
+    tx: &Transaction<'_>,
+    operation: &Operation,
+    base_seq: Seq,
+    env: Environment,
+) -> Attempt<Vec<Counter>> {
+    let refuse = |detail: String| Err(Interrupt::Refused(Refusal::InvalidContext { detail }));
+    if operation.after_requests.is_empty() {
+        return Ok(Vec::new());
+    }
+    if matches!(operation.identity, Identity::Dot(_)) {
+        return refuse("after_request_ids is for operations with a request id: a dot says it all".to_owned());
+    }
+    let mut counters = BTreeSet::new();
+    for id in &operation.after_requests {
+        let Some(request) = accepted_request(tx, id, env)? else {
+            return refuse(format!("request id {id} was not accepted within the last 24 hours"));
+        };
+        let change = tx.change_of(SERVER_REPLICA_NO, request.counter)?;
+        let known = change.author.base_seq;
+        if known > base_seq && !fault!(RequestBaseUnchecked) {
+            return refuse(format!("base_seq {base_seq} is before that of request id {id}, {known}"));
+        }
+        for counter in change.author.own_requests.iter().copied().chain([request.counter]) {
+            if tx.change_of(SERVER_REPLICA_NO, counter)?.seq > base_seq {
+                counters.insert(counter);
+            }
+        }
+    }
+    if counters.len() > AFTER_REQUESTS_MAX {
+        return refuse(format!(
+            "{} own operations are known beyond base_seq, {AFTER_REQUESTS_MAX} are allowed; read again",
+            counters.len()
+        ));
+    }
+    Ok(counters.into_iter().collect())
+}
+
+/// A replica's row; a new replica gets the next number.
+pub(super) fn replica_row(tx: &mut Transaction<'_>, id: ReplicaId) -> Attempt<ReplicaRow> {
+    if let Some(row) = tx.replica(id)? {
+        return Ok(row.clone());
+    }
+    let no = if id.is_nil() {
+        SERVER_REPLICA_NO
+    } else {
+        tx.head.replica_count += 1;
+        tx.head.replica_count
+    };
+    let row = ReplicaRow { no, last_settled: 0, last_accepted: 0, last_base: 0, unknown: Unknown::NONE };
+    tx.put(Key::ReplicaNumber(no), Row::ReplicaNumber(id));
+    // Asked again while its first operation settles, it must have the number already.
+    if !fault!(ReplicaNumberedTwice) {
+        tx.put(Key::Replica(id), Row::Replica(row.clone()));
+    }
+    Ok(row)
+}
+
+/// What a request id stands for, as long as it is remembered: an operation that was accepted.
+pub(super) fn accepted_request<'t>(
+    tx: &'t Transaction<'_>,
+    id: &Arc<str>,
+    env: Environment,
+) -> Attempt<Option<&'t RequestRow>> {
+    let known = read(tx.row(&Key::Request(id.clone()))?, |row| match row {
+        Row::Request(request) => Some(request),
+        _ => None,
+    })?;
+    Ok(known.filter(|request| request.expires_at_ms > env.now_ms))
+}
