@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use syncline_core::causality::{Counter, Seq};
+use syncline_core::hash::Hash;
 use syncline_core::ids::{Dot, Epoch, ReplicaId};
 use syncline_core::operation::CausalContext;
 use syncline_protocol::convert::{context_to_pb, dot_to_pb};
@@ -18,6 +19,8 @@ pub struct Replica {
     last_counter: Counter,
     epoch: Epoch,
     base_seq: Seq,
+    /// The chain at its base, where a feed told it.
+    base_chain: Option<Hash>,
     /// What the replica knows beyond its base: of each other replica, everything up to a counter.
     extras: BTreeMap<ReplicaId, Counter>,
 }
@@ -25,7 +28,7 @@ pub struct Replica {
 impl Replica {
     /// A new replica that knows everything up to a position of the workspace's history.
     pub fn new(id: ReplicaId, epoch: Epoch, base_seq: Seq) -> Replica {
-        Replica { id, last_counter: 0, epoch, base_seq, extras: BTreeMap::new() }
+        Replica { id, last_counter: 0, epoch, base_seq, base_chain: None, extras: BTreeMap::new() }
     }
 
     /// Who it is.
@@ -45,7 +48,19 @@ impl Replica {
 
     /// The replica knows everything up to this position. Knowledge is never lost: an earlier position changes nothing.
     pub fn saw_up_to(&mut self, seq: Seq) {
-        self.base_seq = self.base_seq.max(seq);
+        if seq > self.base_seq {
+            self.base_seq = seq;
+            self.base_chain = None;
+        }
+    }
+
+    /// The chain over all operations up to the replica's base, as its feed computed it. Operations carry it, so that a
+    /// server whose history is another one refuses them instead of overwriting what they did not know.
+    pub fn saw_chain(&mut self, seq: Seq, chain: Hash) {
+        self.saw_up_to(seq);
+        if seq == self.base_seq {
+            self.base_chain = Some(chain);
+        }
     }
 
     /// The change at this position reached the replica, and all before it had.
@@ -69,7 +84,11 @@ impl Replica {
     pub fn context(&self) -> CausalContext {
         let extras =
             self.extras.iter().map(|(replica, counter)| Dot { replica: *replica, counter: *counter });
-        CausalContext { extras: extras.collect(), ..CausalContext::at(self.epoch, self.base_seq) }
+        CausalContext {
+            base_chain: self.base_chain,
+            extras: extras.collect(),
+            ..CausalContext::at(self.epoch, self.base_seq)
+        }
     }
 
     /// Uses up the next counter. Nobody else may use it, and later operations are held until the server has it.
@@ -142,6 +161,16 @@ mod tests {
             replica.context(),
             CausalContext { extras: vec![Dot { replica: OTHER, counter: 9 }], ..CausalContext::at(7, 20) }
         );
+    }
+
+    #[test]
+    fn a_context_has_the_chain_at_its_base_and_no_other() {
+        let mut replica = replica();
+        replica.saw_chain(12, [7; 16]);
+        replica.saw_chain(11, [6; 16]);
+        assert_eq!(replica.context().base_chain, Some([7; 16]));
+        replica.saw_up_to(13);
+        assert_eq!(replica.context().base_chain, None, "the chain at 13 is not known");
     }
 
     #[test]

@@ -14,10 +14,11 @@ use syncline_protocol::pb;
 use super::ambient::BEGINNING_MS;
 use super::client::WORKSPACE;
 use super::client::chooser::CHOICES;
-use super::client::fold::{self, Field, Fold};
+use super::client::{author, picture};
 use super::net;
 use super::record::{Dot, Outcome, Read, Record, Sent};
 use super::world::World;
+use syncline_client::{Fold, FoldedField};
 
 /// The number of the only workspace.
 const WS: WorkspaceNo = 1;
@@ -144,18 +145,18 @@ fn judge_pictures(record: &Record, log: &[Change]) -> Result<(), String> {
     record.reads.iter().for_each(|read| reads.entry(read.seq).or_default().push(read));
     for seq in 0..=log.len() as u64 {
         if let Some(change) = seq.checked_sub(1).and_then(|at| log.get(at as usize)) {
-            fold.apply(&change_to_pb(change))?;
+            fold.apply(&change_to_pb(change)).map_err(|wrong| format!("at {}: {wrong}", change.seq))?;
         }
         if let Some((client, picture)) = record.states.get(&seq)
-            && *picture != fold.picture()
+            && *picture != picture::of_everything(&fold)
         {
             return Err(format!(
                 "client {client} had another state at {seq}:\n{picture}\n{}",
-                fold.picture()
+                picture::of_everything(&fold)
             ));
         }
         for (client, _, choice, picture) in record.views.iter().filter(|(_, at, ..)| *at == seq) {
-            let ours = fold.picture_of(CHOICES[*choice]);
+            let ours = picture::of_collections(&fold, CHOICES[*choice]);
             if *picture != ours {
                 let names = CHOICES[*choice];
                 return Err(format!(
@@ -164,7 +165,7 @@ fn judge_pictures(record: &Record, log: &[Change]) -> Result<(), String> {
             }
         }
         for read in reads.remove(&seq).unwrap_or_default() {
-            let ours = fold.shown(&read.record_id);
+            let ours = picture::of_record(&fold, &read.record_id);
             if read.shown != ours {
                 let Read { by, record_id, shown, .. } = read;
                 return Err(format!(
@@ -214,7 +215,9 @@ fn judge_content(world: &World) -> Result<(), String> {
             *sums.entry(id).or_default() += by;
         }
         for (id, piece) in &sent.pieces {
-            let Some(Field::Text(text)) = field(id, "notes") else { return Err(format!("{id} has no text")) };
+            let Some(FoldedField::Text(text)) = field(id, "notes") else {
+                return Err(format!("{id} has no text"));
+            };
             let found = text.matches(piece.as_str()).count();
             if found != 1 {
                 return Err(format!("{piece} of {dot:?} is {found} times in the text of {id}"));
@@ -222,15 +225,17 @@ fn judge_content(world: &World) -> Result<(), String> {
         }
         for (id, element) in &sent.elements {
             let removed = record.sent.values().any(|s| s.removes.contains(&(id.clone(), element.clone())));
-            let Some(Field::Set(tags)) = field(id, "tags") else { return Err(format!("{id} has no tags")) };
-            if !removed && !tags.values().any(|value| *value == fold::string(element)) {
+            let Some(FoldedField::Set(tags)) = field(id, "tags") else {
+                return Err(format!("{id} has no tags"));
+            };
+            if !removed && !tags.values().any(|value| *value == author::string(element)) {
                 return Err(format!("{element} of {dot:?} is not in the set of {id}"));
             }
         }
     }
     for (id, sum) in sums {
         match field(id, "votes") {
-            Some(Field::Counter(value)) if *value == sum => {}
+            Some(FoldedField::Counter(value)) if *value == sum => {}
             other => return Err(format!("the increments of {id} come to {sum}, there is {other:?}")),
         }
     }
@@ -257,7 +262,10 @@ pub(super) async fn ask(world: &World) -> Result<(), String> {
                 records.list_records(request).await.map_err(|s| failed("ListRecords", s))?.into_inner();
             for record in &listed.records {
                 found += 1;
-                let (theirs, ours) = (fold::shown_of(record)?, fold.shown(&record.record_id));
+                let (theirs, ours) = (
+                    picture::of_read(record).map_err(|wrong| wrong.to_string())?,
+                    picture::of_record(&fold, &record.record_id),
+                );
                 if theirs != ours {
                     let id = &record.record_id;
                     return Err(format!("server {server} shows {id} as\n{theirs}\nclients have\n{ours}"));
@@ -290,7 +298,7 @@ pub(super) async fn ask(world: &World) -> Result<(), String> {
             conflicts.list_conflicts(request).await.map_err(|s| failed("ListConflicts", s))?.into_inner();
         let theirs: std::collections::BTreeSet<String> =
             listed.conflicts.into_iter().map(|c| c.conflict_id).collect();
-        if theirs != fold.live_conflicts() {
+        if !theirs.iter().eq(fold.live_conflicts()) {
             return Err(format!("server {server} has other live conflicts: {theirs:?}"));
         }
     }

@@ -163,7 +163,7 @@ impl Author {
             .filter(|(name, count)| **count > self.in_base.get(name).copied().unwrap_or(0))
             .map(|(name, count)| Dot { replica: *name, counter: *count })
             .collect();
-        CausalContext { base_seq: self.base_seq, extras, ..self.replica.context() }
+        CausalContext { extras, ..CausalContext::at(self.replica.context().epoch, self.base_seq) }
     }
 
     /// The position at which the author's last operation settled.

@@ -7,7 +7,8 @@ use rand::RngExt;
 
 use pb::record_mutation::Action;
 
-use super::fold::{Field, string};
+use syncline_client::FoldedField;
+
 use super::{Client, Queued, replica_id};
 use crate::ambient::{self, BEGINNING_MS};
 use crate::record::{Dot, Sent};
@@ -258,7 +259,7 @@ impl Client {
             drop(state);
             return self.mutate(draft, CARDS[0], piece);
         }
-        let conflict = &state.fold.conflicts[&live[self.roll(|dice| dice.random_range(0..live.len()))]];
+        let conflict = &state.fold.conflicts[live[self.roll(|dice| dice.random_range(0..live.len()))]];
         if self.chance(0.7) {
             let at_ms = BEGINNING_MS
                 + (ambient::elapsed_ms() + self.roll(|dice| dice.random_range(100..2_500))) as i64;
@@ -300,7 +301,7 @@ impl Client {
 
     fn some_tag(&self, record: &str) -> Option<pb::Value> {
         let state = self.state.borrow();
-        let Some(Field::Set(elements)) = state.fold.records.get(record)?.fields.get("tags") else {
+        let Some(FoldedField::Set(elements)) = state.fold.records.get(record)?.fields.get("tags") else {
             return None;
         };
         let elements: BTreeMap<_, _> = elements.iter().collect();
@@ -348,4 +349,9 @@ fn name_of(mutation: &pb::Mutation) -> &'static str {
         Some(Action::UnlinkRecord(_)) => "unlink",
         _ => "other",
     }
+}
+
+/// A text as a value.
+pub(crate) fn string(text: &str) -> pb::Value {
+    pb::Value { kind: Some(pb::value::Kind::StringValue(text.to_owned())) }
 }

@@ -11,10 +11,10 @@ use pb::change_service_client::ChangeServiceClient;
 use pb::feed_start::Origin;
 use pb::frame::Content;
 use pb::subscribe_request::Message as Said;
+use syncline_client::Fold;
 use syncline_protocol::pb;
 
-use super::fold::Fold;
-use super::{Client, Link, WORKSPACE, within};
+use super::{Client, Link, WORKSPACE, picture, within};
 
 /// What is chosen from; nothing stands for everything.
 pub(crate) const CHOICES: [&[&str]; 3] = [&["cards"], &["people"], &[]];
@@ -209,7 +209,8 @@ impl Client {
                         return Err(format!("a record of {collection} enters, which nobody asked for"));
                     }
                 }
-                chosen.fold.enter(&entered.records, &entered.conflicts)?;
+                let entered = chosen.fold.enter(&entered.records, &entered.conflicts);
+                entered.map_err(|wrong| wrong.to_string())?;
             }
             Content::RecordsLeft(left) => chosen.fold.leave(&left.records),
             Content::LoadingFinished(finished) => {
@@ -227,10 +228,10 @@ impl Client {
         chosen.cursor = Some(cursor);
         if chosen.is_whole() {
             let (seq, choice) = (chosen.position(), chosen.choice);
-            if chosen.fold.has_beside(CHOICES[choice]) {
+            if picture::has_beside(&chosen.fold, CHOICES[choice]) {
                 return Err(format!("something is left beside {:?} at {seq}", CHOICES[choice]));
             }
-            let picture = chosen.fold.picture_of(CHOICES[choice]);
+            let picture = picture::of_collections(&chosen.fold, CHOICES[choice]);
             drop(chosen);
             self.record(|record| record.views.push((self.number, seq, choice, picture)));
         }
@@ -263,7 +264,7 @@ impl Client {
                     return Err(format!("an effect in {collection}, which nobody asked for"));
                 }
             }
-            chosen.fold.apply(change)?;
+            chosen.fold.apply(change).map_err(|wrong| format!("at {}: {wrong}", change.seq))?;
         }
         Ok(())
     }

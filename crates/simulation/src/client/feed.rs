@@ -11,7 +11,7 @@ use pb::change_service_client::ChangeServiceClient;
 use pb::frame::Content;
 use pb::subscribe_request::Message as Said;
 
-use super::{Client, Link, WORKSPACE, replica_number, within};
+use super::{Client, Link, WORKSPACE, picture, replica_number, within};
 use crate::ambient;
 use syncline_core::hash::{Hash, chain};
 use syncline_core::history::Place;
@@ -199,7 +199,7 @@ impl Client {
             let now = chained(state.chain, change)?;
             state.chain = Some(now);
             state.position = change.seq;
-            state.fold.apply(change)?;
+            state.fold.apply(change).map_err(|wrong| format!("at {}: {wrong}", change.seq))?;
             let dot = change.dot.clone().unwrap_or_default();
             if let Some(replica) = replica_number(&dot.replica_id)
                 && state.extras.get(&replica).is_some_and(|counter| *counter <= dot.counter)
@@ -216,7 +216,7 @@ impl Client {
         self.note(format_args!("applied ({from}, {to}] of {}", frame.head_seq));
         self.record(|record| record.count("frames"));
         if to >= state.whole_from {
-            let picture = state.fold.picture();
+            let picture = picture::of_everything(&state.fold);
             self.record(|record| record.state(self.number, to, picture))?;
         }
         Ok(())

@@ -1,11 +1,11 @@
 //! A client as an honest one is written: a replica with its own counters, a queue of immutable operations, the
 //! confirmed state folded from its feed, and patience.
 
-mod author;
+pub(super) mod author;
 pub(super) mod chooser;
 mod feed;
-pub(super) mod fold;
 mod heartbeats;
+pub(super) mod picture;
 mod prober;
 mod reader;
 mod sender;
@@ -25,7 +25,7 @@ use super::record::{Dot, Record};
 use super::world::{Phase, World};
 use super::{ambient, net};
 use chooser::Chosen;
-use fold::Fold;
+use syncline_client::Fold;
 use syncline_core::hash::{CHAIN_START, Hash};
 use syncline_core::history::{FeedRecorder, Recorder};
 use syncline_core::ids::ReplicaId;

@@ -7,7 +7,7 @@ use rand::RngExt;
 use pb::record_service_client::RecordServiceClient;
 
 use super::author::RECORDS;
-use super::{Client, WORKSPACE, fold, within};
+use super::{Client, WORKSPACE, picture, within};
 use crate::record::Read;
 use syncline_protocol::pb;
 
@@ -41,12 +41,12 @@ impl Client {
                             "a read shows {seq}, {acknowledged} was acknowledged or seen before"
                         ));
                     }
-                    match fold::shown_of(&response.record.unwrap_or_default()) {
+                    match picture::of_read(&response.record.unwrap_or_default()) {
                         Ok(shown) => {
                             let read = Read { by: self.number, seq, record_id, shown };
                             self.record(|record| record.reads.push(read));
                         }
-                        Err(wrong) => self.wrong(wrong),
+                        Err(wrong) => self.wrong(wrong.to_string()),
                     }
                 }
                 Err(status) if status.code() == tonic::Code::NotFound => {}

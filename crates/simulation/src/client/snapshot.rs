@@ -4,9 +4,9 @@ use tonic::Status;
 
 use pb::change_service_client::ChangeServiceClient;
 
-use super::fold::Fold;
-use super::{Client, Link, WORKSPACE, within};
+use super::{Client, Link, WORKSPACE, picture, within};
 use crate::ambient;
+use syncline_client::Fold;
 use syncline_core::hash::Hash;
 use syncline_core::history::Snapshot;
 use syncline_protocol::pb;
@@ -45,7 +45,7 @@ impl Client {
             last = cursor.seq_inclusive;
             first.get_or_insert(cursor);
             if let Err(wrong) = fold.take_snapshot(&chunk) {
-                return Ok(Err(wrong));
+                return Ok(Err(wrong.to_string()));
             }
             if chunk.complete {
                 break;
@@ -68,7 +68,7 @@ impl Client {
         fold.seq = cursor.seq_inclusive;
         state.fold = fold;
         if last == cursor.seq_inclusive {
-            let picture = state.fold.picture();
+            let picture = picture::of_everything(&state.fold);
             drop(state);
             self.judge(self.record(|record| record.state(self.number, last, picture)));
         }
