@@ -53,7 +53,7 @@ maven_platform() {
 
 # from_maven GROUP:NAME:VERSION:TYPE:CLASSIFIER FILE: copies it to FILE, executable.
 from_maven() {
-    needs mvn "It takes $1 from Maven Central: install Maven (Debian: apt-get install maven, macOS: brew install maven)."
+    needs mvn "The script gets $1 from Maven Central with it. Install Maven (Debian: apt-get install maven, macOS: brew install maven)."
     echo "generate-client: installing $1"
     rm -rf "$generators/download"
     mvn --batch-mode --quiet -Dstyle.color=never "org.apache.maven.plugins:maven-dependency-plugin:$MAVEN_DEPENDENCY_VERSION:copy" \
@@ -87,7 +87,7 @@ install_grpc_java() {
 
 install_grpc_kotlin() {
     local jar=$generators/protoc-gen-grpc-kotlin-$GRPC_KOTLIN_VERSION.jar
-    needs java "The generator of Kotlin stubs runs on it: install Java 11 or newer (Debian: apt-get install default-jre-headless)."
+    needs java "The generator of Kotlin stubs runs on it: install Java 17 or newer (Debian: apt-get install default-jre-headless)."
     [ -f "$jar" ] || from_maven "io.grpc:protoc-gen-grpc-kotlin:$GRPC_KOTLIN_VERSION:jar:jdk8" "$jar"
     printf '#!/bin/sh\nexec java -jar "%s"\n' "$jar" >"$generators/bin/protoc-gen-grpc-kotlin"
     chmod +x "$generators/bin/protoc-gen-grpc-kotlin"
@@ -116,7 +116,7 @@ PATH=$PWD/.tools/bin:$PATH
 [ "$language" = cpp ] || PATH=$generators/bin:$PATH
 export PATH
 
-GRPC_PLUGINS="No package registry serves it. Install the gRPC plugins (Debian: apt-get install protobuf-compiler-grpc, macOS: brew install grpc)."
+GRPC_PLUGINS="Install the plugins of gRPC (Debian: apt-get install protobuf-compiler-grpc, macOS: brew install grpc)."
 case "$language" in
 go) scripts/tools.sh protoc-gen-go protoc-gen-go-grpc ;;
 python) install_python ;;
