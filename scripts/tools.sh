@@ -19,6 +19,13 @@ GHZ_GO_MINIMUM=1.23
 # renovate: go=github.com/rhysd/actionlint
 ACTIONLINT_VERSION=v1.7.12
 ACTIONLINT_GO_MINIMUM=1.24
+# For scripts/generate-client.sh go.
+# renovate: go=google.golang.org/protobuf
+PROTOC_GEN_GO_VERSION=v1.36.12
+PROTOC_GEN_GO_GO_MINIMUM=1.23
+# renovate: go=google.golang.org/grpc/cmd/protoc-gen-go-grpc
+PROTOC_GEN_GO_GRPC_VERSION=v1.6.2
+PROTOC_GEN_GO_GRPC_GO_MINIMUM=1.25
 # renovate: crate=mdbook
 MDBOOK_VERSION=0.5.4
 # renovate: crate=cargo-deny
@@ -93,7 +100,7 @@ needs_go() {
 install_go() {
     echo "tools: building $1 $2 (a few minutes the first time)"
     GOBIN="$BIN" GOFLAGS="" go install "$3@$2" </dev/null
-    rm -f .tools/"$1"-*
+    rm -f .tools/"$1"-v*
     touch ".tools/$1-$2"
 }
 
@@ -128,6 +135,20 @@ install_actionlint() {
     fi
 }
 
+install_protoc_gen_go() {
+    if ! has_go protoc-gen-go "$PROTOC_GEN_GO_VERSION"; then
+        needs_go protoc-gen-go "$PROTOC_GEN_GO_VERSION" "$PROTOC_GEN_GO_GO_MINIMUM"
+        install_go protoc-gen-go "$PROTOC_GEN_GO_VERSION" google.golang.org/protobuf/cmd/protoc-gen-go
+    fi
+}
+
+install_protoc_gen_go_grpc() {
+    if ! has_go protoc-gen-go-grpc "$PROTOC_GEN_GO_GRPC_VERSION"; then
+        needs_go protoc-gen-go-grpc "$PROTOC_GEN_GO_GRPC_VERSION" "$PROTOC_GEN_GO_GRPC_GO_MINIMUM"
+        install_go protoc-gen-go-grpc "$PROTOC_GEN_GO_GRPC_VERSION" google.golang.org/grpc/cmd/protoc-gen-go-grpc
+    fi
+}
+
 # install_crate NAME VERSION [FLAG …]: a program of the crate's own name. It is built without optimisation, which takes a
 # third of the time: none of these programs has much to do here.
 install_crate() {
@@ -155,6 +176,8 @@ for tool in "$@"; do
     grpcurl) install_grpcurl ;;
     ghz) install_ghz ;;
     actionlint) install_actionlint ;;
+    protoc-gen-go) install_protoc_gen_go ;;
+    protoc-gen-go-grpc) install_protoc_gen_go_grpc ;;
     # Without its server and its watching of files.
     mdbook) install_crate mdbook "$MDBOOK_VERSION" --no-default-features --features search ;;
     cargo-deny) install_crate cargo-deny "$CARGO_DENY_VERSION" ;;
@@ -163,7 +186,7 @@ for tool in "$@"; do
     cargo-cyclonedx) install_crate cargo-cyclonedx "$CARGO_CYCLONEDX_VERSION" ;;
     cargo-llvm-cov) install_crate cargo-llvm-cov "$CARGO_LLVM_COV_VERSION" ;;
     *)
-        fail "there is no tool $tool: buf, grpcurl, ghz, actionlint, mdbook, cargo-deny, cargo-machete, cargo-deb, cargo-cyclonedx, cargo-llvm-cov"
+        fail "there is no tool $tool: buf, grpcurl, ghz, actionlint, protoc-gen-go, protoc-gen-go-grpc, mdbook, cargo-deny, cargo-machete, cargo-deb, cargo-cyclonedx, cargo-llvm-cov"
         ;;
     esac
 done
