@@ -145,7 +145,7 @@ impl Report {
                 ExitCode::SUCCESS
             }
             count => {
-                say(&format!("{count} to mend"));
+                say(&format!("{count} to fix"));
                 ExitCode::FAILURE
             }
         }

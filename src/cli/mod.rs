@@ -38,7 +38,7 @@ enum Command {
     Serve(#[command(flatten)] Flags),
     /// Bring the database to this version's schema and stop
     Migrate(#[command(flatten)] Flags),
-    /// Check configuration, database, ports and limits, and say what to mend
+    /// Check configuration, database, ports and limits, and say what to fix
     Doctor(#[command(flatten)] Flags),
     /// Create and show workspaces of a running server, and change their schemas
     Workspace(workspace::WorkspaceArgs),

@@ -51,5 +51,5 @@ async fn everything_wrong_with_a_postgres_is_said_at_once() {
     for wrong in ["synchronous_commit", "default_transaction_read_only", "connections of the database"] {
         assert!(said.contains(&format!("BAD   database, {wrong}: ")), "{wrong}: {said}");
     }
-    assert!(said.contains("3 to mend"), "{said}");
+    assert!(said.contains("3 to fix"), "{said}");
 }

@@ -44,7 +44,7 @@ fn log(world: &World) -> Vec<Change> {
     now(reader(world).changes(WS, 0, u64::MAX, usize::MAX)).unwrap()
 }
 
-/// What is not in order yet, after everything was mended.
+/// What is not in order yet, after everything was repaired.
 pub(super) fn what_is_missing(world: &World) -> Option<String> {
     let head = head_seq(world);
     for client in world.clients.borrow().iter() {

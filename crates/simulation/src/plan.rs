@@ -17,7 +17,7 @@ pub(super) struct Plan {
     /// Whether the servers know that others may be there; more than one have to.
     pub shared: bool,
     pub clients: Vec<ClientProfile>,
-    /// Everything is mended at this time, and nobody writes any more.
+    /// Everything is repaired at this time, and nobody writes any more.
     pub mended_at_ms: u64,
     pub faults: Vec<Fault>,
     /// Servers never hear each other again after that: polling has to do.

@@ -34,7 +34,7 @@ const JUDGES_MS: u64 = 5_000;
 const START_AGAIN: Duration = Duration::from_millis(50);
 /// How often a server's clients send heartbeats.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(400);
-/// After everything is mended nobody sends heartbeats any more; after this nobody counts as connected. The last heartbeat
+/// After everything is repaired nobody sends heartbeats any more; after this nobody counts as connected. The last heartbeat
 /// may be on its way for 1.2 s, its lease is 2.5 intervals, and servers tell each other a second late.
 const LEASES_MS: u64 = 3_600;
 /// How long a stopping server waits for its clients.
@@ -44,7 +44,7 @@ const DRAIN: Duration = Duration::from_millis(300);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Working,
-    /// All faults are mended, and nobody writes any more.
+    /// All faults are repaired, and nobody writes any more.
     Settling,
 }
 
@@ -125,7 +125,7 @@ struct Driver {
     world: Rc<World>,
     sim: Sim<'static>,
     faults: std::vec::IntoIter<Fault>,
-    /// When something that is broken is to be mended.
+    /// When something that is broken is to be repaired.
     mending: Vec<(u64, Kind)>,
 }
 
@@ -237,10 +237,10 @@ impl Driver {
         let now_ms = self.now_ms();
         let (due, later) = self.mending.drain(..).partition::<Vec<_>, _>(|(at_ms, _)| *at_ms <= now_ms);
         self.mending = later;
-        due.into_iter().for_each(|(_, kind)| self.mend(kind));
+        due.into_iter().for_each(|(_, kind)| self.repair(kind));
     }
 
-    fn mend(&mut self, kind: Kind) {
+    fn repair(&mut self, kind: Kind) {
         self.note(format_args!("mends {kind:?}"));
         let weather = self.world.weather.clone();
         match kind {
@@ -272,7 +272,7 @@ impl Driver {
         }
     }
 
-    /// One that was told to stop may still be at it when everything is mended.
+    /// One that was told to stop may still be at it when everything is repaired.
     fn start_all(&mut self) {
         (0..self.world.plan.servers).for_each(|server| self.start(server));
     }
@@ -287,7 +287,7 @@ impl Driver {
     fn mend_everything(&mut self) {
         self.crash_what_has_to();
         let all = std::mem::take(&mut self.mending);
-        all.into_iter().for_each(|(_, kind)| self.mend(kind));
+        all.into_iter().for_each(|(_, kind)| self.repair(kind));
         self.world.weather.clear();
         self.world.store.lose_announcements(self.world.plan.silent_to_the_end);
         for server in 0..self.world.plan.servers {
@@ -299,7 +299,7 @@ impl Driver {
         }
         self.start_all();
         self.world.phase.set(Phase::Settling);
-        self.note(format_args!("everything is mended"));
+        self.note(format_args!("everything is repaired"));
     }
 
     /// Compares what the servers show with what the clients have.

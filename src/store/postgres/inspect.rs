@@ -129,10 +129,10 @@ impl Report {
         what: &'static str,
         good: bool,
         good_detail: impl Into<String>,
-        mend: impl Into<String>,
+        remedy: impl Into<String>,
     ) {
         let (severity, detail) =
-            if good { (Severity::Good, good_detail.into()) } else { (Severity::Bad, mend.into()) };
+            if good { (Severity::Good, good_detail.into()) } else { (Severity::Bad, remedy.into()) };
         self.0.push(Finding { severity, what, detail });
     }
 
@@ -209,7 +209,7 @@ fn role(report: &mut Report, row: &PgRow) -> Result<(), sqlx::Error> {
 
 fn connections(report: &mut Report, row: &PgRow, options: &PostgresOptions) -> Result<(), sqlx::Error> {
     let needed = i64::from(options.connections_needed());
-    for (what, column, mend) in [
+    for (what, column, remedy) in [
         ("max_connections", "connections_max", "raise max_connections"),
         ("connections of the role", "role_connections_max", "raise the role's CONNECTION LIMIT"),
         ("connections of the database", "database_connections_max", "raise the database's CONNECTION LIMIT"),
@@ -221,7 +221,7 @@ fn connections(report: &mut Report, row: &PgRow, options: &PostgresOptions) -> R
                 needed <= max,
                 format!("{max}, each server needs up to {needed}"),
                 format!(
-                    "{max} are allowed and a server needs up to {needed}; {mend} or lower database.readers"
+                    "{max} are allowed and a server needs up to {needed}; {remedy} or lower database.readers"
                 ),
             );
         }
@@ -254,9 +254,9 @@ fn clock(report: &mut Report, here_ms: i64, there_ms: i64) {
 
 async fn schema(conn: &mut PgConnection, report: &mut Report, row: &PgRow) -> Result<Schema, sqlx::Error> {
     let Some(namespace) = row.try_get::<Option<String>, _>("namespace")? else {
-        let mend =
+        let remedy =
             "the search_path of this role names no schema that is there; create one or set search_path";
-        report.check("schema", false, "", mend);
+        report.check("schema", false, "", remedy);
         return Ok(Schema::Behind);
     };
     let known = migrator(Dialect::Postgres);

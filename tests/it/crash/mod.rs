@@ -153,5 +153,5 @@ async fn the_database_is_whole(database: &Path) {
         .args(["--max-connections", "256"])
         .status()
         .expect("doctor runs");
-    assert!(status.success(), "doctor finds nothing to mend");
+    assert!(status.success(), "doctor finds nothing to fix");
 }
