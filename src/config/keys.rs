@@ -34,9 +34,9 @@ pub(super) const READERS_MAX: u64 = 8;
 /// Slowest heartbeat.
 pub(super) const HEARTBEAT_SECONDS_MAX: u64 = 300;
 /// Fewest changes in a ring.
-pub(super) const RING_CHANGES_MIN: u64 = 16;
+pub(super) const RECENT_CHANGES_MIN: u64 = 16;
 /// Most changes in a ring.
-pub(super) const RING_CHANGES_MAX: u64 = 1_048_576;
+pub(super) const RECENT_CHANGES_MAX: u64 = 1_048_576;
 /// Most records in a chunk.
 pub(super) const CHUNK_RECORDS_MAX: u64 = 10_000;
 
@@ -261,8 +261,8 @@ pub(super) static KEYS: &[Key] = &[
         doc: "Newest changes of each workspace kept in memory; a feed further behind reads the database",
         secret: false,
         setter: Setter::Whole {
-            min: RING_CHANGES_MIN,
-            max: RING_CHANGES_MAX,
+            min: RECENT_CHANGES_MIN,
+            max: RECENT_CHANGES_MAX,
             store: |c, value| c.feed.recent_changes = size(value),
         },
         show: |c| whole(c.feed.recent_changes),

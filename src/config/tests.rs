@@ -248,7 +248,7 @@ fn a_value_of_another_kind_is_refused_in_words() {
         ("[database]\nreaders = 4.0\n", "database.readers: expected a whole number from 2 to 8"),
         ("[database]\nreaders = 0x09\n", "database.readers: expected a whole number from 2 to 8; given: 9"),
         (
-            "[feed]\nring_changes = -1\n",
+            "[feed]\nrecent_changes = -1\n",
             "feed.recent_changes: expected a whole number from 16 to 1048576; given: -1",
         ),
         (
@@ -490,14 +490,14 @@ fn the_effective_configuration_is_a_file_that_means_the_same() {
         .with("database.url", "sqlite:a \"b\"\\c.db")
         .with("metrics.listen", "")
         .with("log.format", "json");
-    let config = Config::load(&flags, env(&[("SYNCLINE__FEED__RING_CHANGES", "64")]), None).unwrap();
+    let config = Config::load(&flags, env(&[("SYNCLINE__FEED__RECENT_CHANGES", "64")]), None).unwrap();
     let text = config.effective();
     let again = Config::load(&serve(), no_env(), Some(&file(&text))).unwrap();
     for key in KEYS {
         assert_eq!((key.show)(&config), (key.show)(&again), "{}", key.name);
         assert!(text.contains(key.doc), "{}", key.name);
     }
-    assert!(text.contains("recent_changes = 64  # SYNCLINE__FEED__RING_CHANGES\n"), "{text}");
+    assert!(text.contains("recent_changes = 64  # SYNCLINE__FEED__RECENT_CHANGES\n"), "{text}");
     assert!(text.contains("format = \"json\"  # --log-format\n"), "{text}");
     assert!(text.contains("reflection = true  # syncline dev\n"), "{text}");
     assert!(text.contains("readers = 4  # default\n"), "{text}");
