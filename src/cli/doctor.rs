@@ -80,7 +80,7 @@ async fn check_database(report: &mut Report, config: &Config) {
             let page = reader.workspaces(after.as_deref(), 500).await?;
             for info in &page {
                 workspaces += 1;
-                changes += reader.head(info.no).await?.map_or(0, |head| head.head_seq);
+                changes += reader.head(info.no).await?.map_or(0, |head| head.head_seq.0);
             }
             match page.last() {
                 Some(last) => after = Some(last.id.clone()),

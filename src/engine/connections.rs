@@ -191,7 +191,7 @@ impl Presence {
             connected_at_ms: now_ms,
             last_heartbeat_at_ms: now_ms,
             lease_ends: lease_for(self.lease_ms()),
-            seq: 0,
+            seq: Seq::START,
             quality: LinkQuality::default(),
         });
     }

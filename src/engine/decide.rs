@@ -318,11 +318,11 @@ async fn later_increments(
     let mut sum: i64 = 0;
     let mut seq = match reader.rows(ws, &[Key::Field(record.clone(), field.clone())]).await?.pop().flatten() {
         Some(Row::Field(row)) => row.last_seq,
-        _ => 0,
+        _ => Seq::START,
     };
     while seq > after {
         let Some(change) = reader.changes(ws, seq - 1, seq, 1).await?.pop() else { break };
-        let mut previous = 0;
+        let mut previous = Seq::START;
         for effect in change.effects.iter().filter(|e| e.record == *record && e.field.as_ref() == Some(field))
         {
             if let EffectKind::Counter { added, .. } = effect.kind {
@@ -423,7 +423,7 @@ async fn later_splices(
     let mut later = Vec::new();
     let mut seq = match reader.rows(ws, &[Key::Field(record.clone(), field.clone())]).await?.pop().flatten() {
         Some(Row::Field(row)) => row.last_seq,
-        _ => 0,
+        _ => Seq::START,
     };
     while seq > after {
         let Some(change) = reader.changes(ws, seq - 1, seq, 1).await?.pop() else { break };

@@ -61,7 +61,7 @@ impl Resolution {
                 content.number(0);
             }
             Some(CausalContext { epoch, base_seq, extras, base_chain }) => {
-                content.number(1).number(*epoch).number(*base_seq).number(extras.len() as u64);
+                content.number(1).number(*epoch).number(base_seq.0).number(extras.len() as u64);
                 for extra in extras {
                     content.bytes(extra.replica.as_bytes()).number(extra.counter);
                 }
@@ -69,7 +69,7 @@ impl Resolution {
             }
         }
         match decision {
-            Decision::Alternative(seq) => content.number(1).number(*seq),
+            Decision::Alternative(seq) => content.number(1).number(seq.0),
             Decision::Value(value) => content.number(2).bytes(&value.element_hash()),
             Decision::Text(text) => content.number(3).text(text),
             Decision::KeepCurrent => content.number(4),
@@ -110,7 +110,7 @@ mod tests {
 
     fn resolution() -> Resolution {
         Resolution {
-            conflict: ConflictId { opened_seq: 6, index: 0 },
+            conflict: ConflictId { opened_seq: Seq(6), index: 0 },
             revision: 2,
             context: None,
             decision: Decision::KeepCurrent,
@@ -120,20 +120,23 @@ mod tests {
 
     #[test]
     fn every_part_of_a_request_but_its_id_tells_it_apart() {
-        let context = CausalContext::at(1, 6);
+        let context = CausalContext::at(1, Seq(6));
         let extras = vec![Dot { replica: Uuid::from_u128(1), counter: 1 }];
         let with = |decision| Resolution { decision, ..resolution() };
         let all = [
             resolution(),
-            Resolution { conflict: ConflictId { opened_seq: 6, index: 1 }, ..resolution() },
+            Resolution { conflict: ConflictId { opened_seq: Seq(6), index: 1 }, ..resolution() },
             Resolution { revision: 3, ..resolution() },
             Resolution { decider: Decider { actor: "dan".into(), ..resolution().decider }, ..resolution() },
             Resolution { context: Some(context.clone()), ..resolution() },
             Resolution { context: Some(CausalContext { epoch: 2, ..context.clone() }), ..resolution() },
-            Resolution { context: Some(CausalContext { base_seq: 7, ..context.clone() }), ..resolution() },
+            Resolution {
+                context: Some(CausalContext { base_seq: Seq(7), ..context.clone() }),
+                ..resolution()
+            },
             Resolution { context: Some(CausalContext { extras, ..context }), ..resolution() },
-            with(Decision::Alternative(4)),
-            with(Decision::Alternative(5)),
+            with(Decision::Alternative(Seq(4))),
+            with(Decision::Alternative(Seq(5))),
             with(Decision::Value(Value::string("x"))),
             with(Decision::Value(Value::Int(5))),
             with(Decision::Text("x".to_owned())),

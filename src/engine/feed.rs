@@ -43,7 +43,7 @@ const CHECKPOINT_AFTER: Duration = Duration::from_secs(15);
 const UNREAD_MAX: Duration = Duration::from_secs(30);
 
 /// The history before this position is compacted. None is yet.
-pub const HORIZON_SEQ: Seq = 0;
+pub const HORIZON_SEQ: Seq = Seq(0);
 
 /// Where a feed starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +190,9 @@ impl Engine {
         let at_head = FeedCursor { epoch: head.epoch, seq: head.seq, chain: Some(head.chain) };
         let (position, loading) = match origin {
             Origin::Cursor(resume) => (resume.position, resume.loading_of(&asked)),
-            Origin::Beginning => (FeedCursor { epoch: head.epoch, seq: 0, chain: Some(CHAIN_START) }, None),
+            Origin::Beginning => {
+                (FeedCursor { epoch: head.epoch, seq: Seq::START, chain: Some(CHAIN_START) }, None)
+            }
             Origin::Head => (at_head, None),
             Origin::Snapshot => (at_head, Some(Loading::from_scratch())),
         };
@@ -394,7 +396,7 @@ impl Feed {
 
     /// Until when a frame waits for more changes, if it should.
     fn wait_for_more(&self, head: &PublishedHead) -> Option<Instant> {
-        if head.seq - self.seq >= FRAME_CHANGES_MAX as Seq {
+        if head.seq - self.seq >= FRAME_CHANGES_MAX as u64 {
             return None;
         }
         let feeds = u64::try_from(self.hub.subscriber_count()).unwrap_or(u64::MAX);
@@ -458,7 +460,7 @@ impl Feed {
         let mut bytes = 0;
         let mut fitting = Vec::with_capacity(changes.len());
         for change in changes {
-            let expected = self.seq + fitting.len() as Seq + 1;
+            let expected = self.seq + fitting.len() as u64 + 1;
             if change.change.seq != expected && !fault!(RingGapServed) {
                 let detail = format!("the log goes on with {} after {}", change.change.seq, expected - 1);
                 return Err(crate::store::StoreError::Inconsistent(detail).into());

@@ -247,8 +247,8 @@ fn restart(
 ) -> Result<(), EngineError> {
     tracing::error!(
         workspace_no = ws,
-        shown_seq = shown.seq,
-        head_seq = head.head_seq,
+        shown_seq = shown.seq.0,
+        head_seq = head.head_seq.0,
         "the database holds another history than it did: it was restored, or a failover lost commits"
     );
     hub.restart(head, schema_version);

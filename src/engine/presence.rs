@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use syncline_core::causality::Seq;
 
 use uuid::Uuid;
 
@@ -191,7 +192,7 @@ fn to_shared(connection: &Connection, server: Uuid) -> Option<SharedConnection> 
             streams: connection.transport == Transport::Stream,
             connected_at_ms: connection.connected_at_ms,
             last_heartbeat_at_ms: connection.last_heartbeat_at_ms,
-            seq: connection.seq,
+            seq: connection.seq.0,
             round_trip_us,
             jitter_us,
             received_count,
@@ -213,7 +214,7 @@ fn from_shared(there: SharedConnection) -> Connection {
         connected_at_ms: content.connected_at_ms,
         last_heartbeat_at_ms: content.last_heartbeat_at_ms,
         lease_ends: lease_for(lease_ms),
-        seq: content.seq,
+        seq: Seq(content.seq),
         quality: LinkQuality {
             round_trip_us: content.round_trip_us,
             jitter_us: content.jitter_us,

@@ -244,7 +244,7 @@ pub(super) async fn history(
         }
     }
     let mut changes: Vec<Arc<Change>> = Vec::new();
-    let mut newest_done = Seq::MAX;
+    let mut newest_done = Seq(u64::MAX);
     while let Some(seq) = next.pop() {
         if seq == 0 || changes.len() == limit {
             break;

@@ -1,6 +1,7 @@
 //! Workspaces: creating and reading them, their schemas, heads and version vectors.
 
 use std::sync::Arc;
+use syncline_core::causality::Seq;
 
 use crate::store::{Order, StoreReader, WorkspaceInfo};
 use syncline_core::hash::Secret;
@@ -189,7 +190,7 @@ impl Engine {
             })
             .collect();
         let next = entries.last().filter(|_| page.more).map(|(id, _)| *id);
-        Ok(Vector { entries, next, head_seq: head.head_seq })
+        Ok(Vector { entries, next, head_seq: head.head_seq.0 })
     }
 
     /// A workspace's hub, started at the committed head.
@@ -199,7 +200,7 @@ impl Engine {
             return Ok(hub);
         }
         // The hub must stand before the head is read: a commit in between then publishes into it.
-        let empty = PublishedHead { epoch: 0, seq: 0, chain: [0; 16], schema_version: 0 };
+        let empty = PublishedHead { epoch: 0, seq: Seq::START, chain: [0; 16], schema_version: 0 };
         let hub = self.inner.hubs.get_or_create(ws, empty);
         let mut reader = self.inner.store.reader().await?;
         let head = committed_head(&mut *reader, ws).await?;

@@ -72,11 +72,11 @@ pub fn changes_frame(
         (field::CHANGES_FROM, run.from_seq_exclusive),
         (field::CHANGES_TO, run.to_seq_inclusive),
         (field::CHANGES_HEAD, run.head_seq),
-        (field::CHANGES_SCHEMA_VERSION, run.schema_version),
+        (field::CHANGES_SCHEMA_VERSION, Seq(run.schema_version)),
     ];
     // proto3 leaves zeros out.
     let numbers = numbers.into_iter().filter(|(_, number)| *number != 0);
-    let numbers_len: usize = numbers.clone().map(|(tag, number)| uint64::encoded_len(tag, &number)).sum();
+    let numbers_len: usize = numbers.clone().map(|(tag, number)| uint64::encoded_len(tag, &number.0)).sum();
     let changes_len = encoded.iter().map(|bytes| bytes.len()).sum::<usize>() + numbers_len;
     let cursor_len = cursor.encoded_len();
     let mut out = BytesMut::with_capacity(
@@ -92,9 +92,9 @@ pub fn changes_frame(
     encode_varint(changes_len as u64, &mut out);
     // In the order of the fields' numbers, as prost does.
     let (before, after): (Vec<_>, Vec<_>) = numbers.partition(|(tag, _)| *tag < field::CHANGES_CHANGES);
-    before.iter().for_each(|(tag, number)| uint64::encode(*tag, number, &mut out));
+    before.iter().for_each(|(tag, number)| uint64::encode(*tag, &number.0, &mut out));
     encoded.iter().for_each(|bytes| out.put_slice(bytes));
-    after.iter().for_each(|(tag, number)| uint64::encode(*tag, number, &mut out));
+    after.iter().for_each(|(tag, number)| uint64::encode(*tag, &number.0, &mut out));
     prost::encoding::message::encode(field::FRAME_CURSOR, cursor, &mut out);
     if subscription_id != 0 {
         uint32::encode(field::FRAME_SUBSCRIPTION, &subscription_id, &mut out);
@@ -127,13 +127,13 @@ mod tests {
     use syncline_core::value::Value;
 
     fn change(seq: Seq, collection: &str) -> Arc<Change> {
-        let dot = Dot { replica: Uuid::from_u128(7), counter: seq };
+        let dot = Dot { replica: Uuid::from_u128(7), counter: seq.0 };
         let effect = Effect {
             collection: collection.into(),
             record: "r".into(),
             field: Some("f".into()),
             mutation_index: 0,
-            previous_seq: 0,
+            previous_seq: Seq(0),
             kind: EffectKind::Register { value: Some(Value::string("x".repeat(300).as_str())) },
         };
         Arc::new(Change {
@@ -141,7 +141,7 @@ mod tests {
             dot,
             author: Author {
                 replica_no: 1,
-                counter: seq,
+                counter: seq.0,
                 base_seq: seq - 1,
                 extras: vec![],
                 own_requests: vec![],
@@ -175,8 +175,8 @@ mod tests {
     /// The same frame the ordinary way.
     fn by_prost(run: &Run<'_>, collections: &Collections, subscription_id: u32) -> Vec<u8> {
         let changes = pb::Changes {
-            from_seq_exclusive: run.from_seq_exclusive,
-            to_seq_inclusive: run.to_seq_inclusive,
+            from_seq_exclusive: run.from_seq_exclusive.0,
+            to_seq_inclusive: run.to_seq_inclusive.0,
             changes: run
                 .changes
                 .iter()
@@ -185,7 +185,7 @@ mod tests {
                     false => filtered_change_to_pb(&s.change, collections),
                 })
                 .collect(),
-            head_seq: run.head_seq,
+            head_seq: run.head_seq.0,
             schema_version: run.schema_version,
         };
         frame(pb::frame::Content::Changes(changes), cursor(), subscription_id).to_vec()
@@ -193,16 +193,17 @@ mod tests {
 
     #[test]
     fn a_frame_of_encoded_changes_is_the_frame_that_prost_encodes() {
-        let shown: Vec<_> =
-            [change(1, "a"), change(2, "b"), change(3, "a")].map(|c| Arc::new(EncodedChange::new(c))).into();
+        let shown: Vec<_> = [change(Seq(1), "a"), change(Seq(2), "b"), change(Seq(3), "a")]
+            .map(|c| Arc::new(EncodedChange::new(c)))
+            .into();
         let only = Collections::Only(["a".into()].into());
         let none = Collections::Only(["nothing".into()].into());
         for (from, count, schema_version) in [(0, 3, 0), (1, 2, 9), (2, 1, 300), (3, 0, 1)] {
             let run = Run {
-                from_seq_exclusive: from,
-                to_seq_inclusive: 3,
+                from_seq_exclusive: Seq(from),
+                to_seq_inclusive: Seq(3),
                 changes: &shown[3 - count..],
-                head_seq: 70_000,
+                head_seq: Seq(70_000),
                 schema_version,
             };
             for collections in [&Collections::everything(), &only, &none] {

@@ -1,5 +1,6 @@
 //! An author under load: a replica that writes to records of its own and writes down what it is told.
 
+use syncline_core::causality::Seq;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
@@ -43,7 +44,7 @@ impl Author {
             service: OperationServiceClient::new(channel),
             workspace: workspace.clone(),
             habit,
-            replica: Replica::new(fresh_id(), workspace.epoch, workspace.head_seq),
+            replica: Replica::new(fresh_id(), workspace.epoch, Seq(workspace.head_seq)),
             value: text(habit.value_bytes),
             next_record: 0,
             unknown: None,
@@ -68,7 +69,7 @@ impl Author {
 
     /// The position up to which it knows everything.
     pub(super) fn base_seq(&self) -> u64 {
-        self.replica.base_seq()
+        self.replica.base_seq().0
     }
 
     /// The next call.

@@ -1,6 +1,7 @@
 //! Unary calls: `noop`, `submit`, `batch`.
 
 use clap::Args;
+use syncline_core::causality::Seq;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
@@ -86,7 +87,7 @@ pub(super) async fn measure_noop(
     progress: &Progress,
 ) -> Result<Measured, BenchError> {
     let channels = target.connect_many(args.pace.connections).await?;
-    let mut replica = Replica::new(crate::scratch::fresh_id(), 1, 1);
+    let mut replica = Replica::new(crate::scratch::fresh_id(), 1, Seq(1));
     let mutations = vec![set(&record_id(0), &text(args.value.value_bytes))];
     let request = pb::SubmitRequest {
         workspace_id: "bench".to_owned(),

@@ -4,6 +4,7 @@
 //! both alike. The figures compare medians.
 
 use std::time::Duration;
+use syncline_core::causality::Seq;
 
 use clap::Args;
 use tokio::time::Instant;
@@ -175,7 +176,7 @@ impl Caller for Crowd {
             let who = (self.turn * BATCH_WRITERS + n % BATCH_WRITERS) * STRIDE % crowd.max(1);
             let who = usize::try_from(who).unwrap_or(0);
             let Some(replica) = self.replicas.get_mut(who) else { break };
-            replica.saw_up_to(self.base_seq);
+            replica.saw_up_to(Seq(self.base_seq));
             let mutations = vec![set(&record_id(0), "")];
             operations.push(replica.operation(mutations));
         }

@@ -86,7 +86,7 @@ async fn whole_log(channel: &Channel, workspace: &Workspace, progress: &Progress
         }
         let place = place_from_pb(frame.cursor.as_ref()).map_err(unreadable)?;
         if let Some(bar) = &bar {
-            bar.set_position(place.seq);
+            bar.set_position(place.seq.0);
         }
         if head_seq.is_some_and(|head| place.seq >= head) {
             log.head(place.seq, place.chain);

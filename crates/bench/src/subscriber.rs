@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use syncline_core::causality::Seq;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -156,7 +157,7 @@ impl Slim {
             // A checkpoint.
             let Some(changes) = frame.changes else { continue };
             let (from, to) = (changes.from_seq_exclusive, changes.to_seq_inclusive);
-            check_tiling(self.position, from, to, changes.changes.len())
+            check_tiling(Seq(self.position), Seq(from), Seq(to), changes.changes.len())
                 .map_err(|error| error.to_string())?;
             self.position = to;
             return Ok(changes);
@@ -200,7 +201,7 @@ impl Slim {
 }
 
 fn start(workspace: &Workspace) -> pb::FeedStart {
-    let cursor = FeedCursor { epoch: workspace.epoch, seq: workspace.head_seq, chain: None };
+    let cursor = FeedCursor { epoch: workspace.epoch, seq: Seq(workspace.head_seq), chain: None };
     let cursor = cursor_to_pb(&workspace.id, &cursor);
     pb::FeedStart {
         workspace_id: workspace.id.clone(),
@@ -220,7 +221,7 @@ pub(super) async fn record(
 ) -> Result<FeedRecorder, String> {
     let mut recorder = FeedRecorder::new(name, false);
     let mut opened = Some(opened);
-    let mut place = Place { epoch: workspace.epoch, seq: workspace.head_seq, chain: None };
+    let mut place = Place { epoch: workspace.epoch, seq: Seq(workspace.head_seq), chain: None };
     recorder.asked_anew(nanoseconds(clock, Instant::now()), place);
     let mut stream = ChangeServiceClient::new(channel)
         .max_decoding_message_size(FRAME_BYTES_MAX)

@@ -126,7 +126,7 @@ mod tests {
     const THIRD: ReplicaId = ReplicaId::from_u128(3);
 
     fn replica() -> Replica {
-        Replica::new(ReplicaId::from_u128(1), 7, 10)
+        Replica::new(ReplicaId::from_u128(1), 7, Seq(10))
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
             let dot = pb::Dot { replica_id: replica.id().to_string(), counter };
             assert_eq!(operation.identity, Some(pb::operation::Identity::Dot(dot)));
         }
-        replica.saw_up_to(12);
+        replica.saw_up_to(Seq(12));
         replica.heard_of(Dot { replica: OTHER, counter: 4 });
         let context = pb::CausalContext {
             epoch: 7,
@@ -153,23 +153,26 @@ mod tests {
     #[test]
     fn knowledge_only_grows() {
         let mut replica = replica();
-        replica.saw_up_to(20);
-        replica.saw_up_to(15);
+        replica.saw_up_to(Seq(20));
+        replica.saw_up_to(Seq(15));
         replica.heard_of(Dot { replica: OTHER, counter: 9 });
         replica.heard_of(Dot { replica: OTHER, counter: 3 });
         assert_eq!(
             replica.context(),
-            CausalContext { extras: vec![Dot { replica: OTHER, counter: 9 }], ..CausalContext::at(7, 20) }
+            CausalContext {
+                extras: vec![Dot { replica: OTHER, counter: 9 }],
+                ..CausalContext::at(7, Seq(20))
+            }
         );
     }
 
     #[test]
     fn a_context_has_the_chain_at_its_base_and_no_other() {
         let mut replica = replica();
-        replica.saw_chain(12, [7; 16]);
-        replica.saw_chain(11, [6; 16]);
+        replica.saw_chain(Seq(12), [7; 16]);
+        replica.saw_chain(Seq(11), [6; 16]);
         assert_eq!(replica.context().base_chain, Some([7; 16]));
-        replica.saw_up_to(13);
+        replica.saw_up_to(Seq(13));
         assert_eq!(replica.context().base_chain, None, "the chain at 13 is not known");
     }
 
@@ -179,9 +182,9 @@ mod tests {
         replica.heard_of(Dot { replica: OTHER, counter: 2 });
         replica.heard_of(Dot { replica: THIRD, counter: 1 });
         replica.heard_of(Dot { replica: replica.id(), counter: 5 });
-        replica.saw(11, Dot { replica: OTHER, counter: 1 });
+        replica.saw(Seq(11), Dot { replica: OTHER, counter: 1 });
         assert_eq!(replica.context().extras.len(), 2, "the second operation is not there yet");
-        replica.saw(12, Dot { replica: OTHER, counter: 2 });
+        replica.saw(Seq(12), Dot { replica: OTHER, counter: 2 });
         assert_eq!(replica.context().extras, [Dot { replica: THIRD, counter: 1 }]);
         assert_eq!(replica.base_seq(), 12);
     }

@@ -6,10 +6,19 @@
 //! in its context, `w` happened before the incoming `o` exactly when [`Author::knows`] says so; otherwise
 //! the two are concurrent. The cost does not depend on how many replicas the workspace ever saw.
 
+use std::cmp::Ordering;
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub, SubAssign};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
 use crate::fault;
 
 /// Position in a workspace's order: 1, 2, 3, … without gaps. 0 stands for "before everything".
-pub type Seq = u64;
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seq(pub u64);
 /// Short number the server gives a replica with its first settled operation.
 pub type ReplicaNo = u32;
 /// A replica's own operation number, contiguous from 1.
@@ -18,6 +27,116 @@ pub type Counter = u64;
 /// The server's own replica, under which it writes for callers that have no replica of their own
 /// (request ids, reminders). Many independent authors share it, so it implies no program order.
 pub const SERVER_REPLICA_NO: ReplicaNo = 0;
+
+impl Seq {
+    /// Before everything.
+    pub const START: Seq = Seq(0);
+
+    /// The position after this one.
+    pub fn next(self) -> Seq {
+        Seq(self.0 + 1)
+    }
+
+    /// The position this many before, or the start.
+    pub fn saturating_sub(self, count: u64) -> Seq {
+        Seq(self.0.saturating_sub(count))
+    }
+
+    /// The position this many before, if there is one; the start counts.
+    pub fn checked_sub(self, count: u64) -> Option<Seq> {
+        self.0.checked_sub(count).map(Seq)
+    }
+
+    /// The position this many after, or the last number.
+    pub fn saturating_add(self, count: u64) -> Seq {
+        Seq(self.0.saturating_add(count))
+    }
+
+    /// How many positions this one is after another one; 0 if it is not.
+    pub fn since(self, earlier: Seq) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<u64> for Seq {
+    type Output = Seq;
+
+    fn add(self, count: u64) -> Seq {
+        Seq(self.0 + count)
+    }
+}
+
+impl AddAssign<u64> for Seq {
+    fn add_assign(&mut self, count: u64) {
+        self.0 += count;
+    }
+}
+
+impl Sub<u64> for Seq {
+    type Output = Seq;
+
+    fn sub(self, count: u64) -> Seq {
+        Seq(self.0 - count)
+    }
+}
+
+impl Sub<Seq> for Seq {
+    type Output = u64;
+
+    fn sub(self, earlier: Seq) -> u64 {
+        self.0 - earlier.0
+    }
+}
+
+impl SubAssign<u64> for Seq {
+    fn sub_assign(&mut self, count: u64) {
+        self.0 -= count;
+    }
+}
+
+impl PartialEq<u64> for Seq {
+    fn eq(&self, number: &u64) -> bool {
+        self.0 == *number
+    }
+}
+
+impl PartialEq<Seq> for u64 {
+    fn eq(&self, seq: &Seq) -> bool {
+        *self == seq.0
+    }
+}
+
+impl PartialOrd<u64> for Seq {
+    fn partial_cmp(&self, number: &u64) -> Option<Ordering> {
+        self.0.partial_cmp(number)
+    }
+}
+
+impl FromStr for Seq {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Seq, Self::Err> {
+        text.parse().map(Seq)
+    }
+}
+
+impl From<u64> for Seq {
+    fn from(number: u64) -> Seq {
+        Seq(number)
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
 
 /// An operation that has its place in the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -293,7 +293,7 @@ mod tests {
                             true => Asked::Fingerprint(feed.asked.fingerprint()),
                             false => Asked::Collections(feed.asked.clone()),
                         };
-                        let position = FeedCursor { epoch: 1, seq: 0, chain: None };
+                        let position = FeedCursor { epoch: 1, seq: Seq(0), chain: None };
                         let resume = Resume { position, asked, loading: feed.loading.take() };
                         feed.loading = resume.loading_of(&wanted);
                         feed.asked = wanted;

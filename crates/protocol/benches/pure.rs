@@ -24,7 +24,7 @@ use prost::Message as _;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde::Deserialize;
-use syncline_core::causality::{Author, Extra, Stamp};
+use syncline_core::causality::{Author, Extra, Seq, Stamp};
 use syncline_core::change::Change;
 use syncline_core::hash::chain;
 use syncline_core::ids::{Dot, Epoch};
@@ -70,7 +70,7 @@ fn replica(number: u128) -> Uuid {
 }
 
 fn context(base_seq: u64) -> CausalContext {
-    CausalContext::at(EPOCH, base_seq)
+    CausalContext::at(EPOCH, Seq(base_seq))
 }
 
 fn mutation(record: &str, action: Action) -> Mutation {
@@ -137,13 +137,13 @@ fn causality(criterion: &mut Criterion) {
     let author = |base_seq: u64, extras: usize| Author {
         replica_no: 1,
         counter: 50,
-        base_seq,
+        base_seq: Seq(base_seq),
         // None of them stands for a head: each is looked at, for every head.
         extras: (0..extras).map(|e| Extra { replica_no: 1_000 + e as u32, counter: 9 }).collect(),
         own_requests: Vec::new(),
     };
     let heads: Vec<Stamp> =
-        (1..=HEADS).map(|n| Stamp { seq: 1_000 + n, replica_no: 10 + n as u32, counter: n }).collect();
+        (1..=HEADS).map(|n| Stamp { seq: Seq(1_000 + n), replica_no: 10 + n as u32, counter: n }).collect();
     let authors = [
         ("10 heads, all in the base", author(2_000, 0)),
         ("10 heads, all concurrent", author(1_000, 0)),
@@ -168,7 +168,7 @@ fn concurrent_writes(same_value: bool) -> Vec<Operation> {
         for author in [1, 2] {
             let value = if same_value { text_value(record) } else { text_value(record + author * RECORDS) };
             let dot = Dot { replica: replica(author as u128), counter };
-            operations.push(operation(dot, context(head), set(record, &value)));
+            operations.push(operation(dot, context(head.0), set(record, &value)));
         }
     }
     operations
@@ -179,7 +179,7 @@ fn ordered_writes() -> Vec<Operation> {
     let head = filled().head().head_seq;
     let write = |(number, counter): (usize, u64)| {
         let dot = Dot { replica: replica(1), counter };
-        operation(dot, context(head + counter - 1), set(number % RECORDS, &text_value(RECORDS + number)))
+        operation(dot, context((head + counter - 1).0), set(number % RECORDS, &text_value(RECORDS + number)))
     };
     (0..OPERATIONS).zip(1..).map(write).collect()
 }
@@ -292,7 +292,7 @@ fn generated_session() -> Session {
             for (author, burst) in bursts.iter_mut().enumerate().filter(|(_, burst)| burst.left > 0) {
                 counters[author] += 1;
                 let hunk = burst.keystroke(&mut random);
-                let operation = edit(author, counters[author], context(base_seq), hunk);
+                let operation = edit(author, counters[author], context(base_seq.0), hunk);
                 let (_, conflict) = settle(&mut state, &operation);
                 assert!(!conflict, "nobody deletes what the other wrote");
                 operations.push(operation);
@@ -392,7 +392,7 @@ impl Prefix {
             .map(|(author, (known, _))| Dot { replica: replica(1 + author as u128), counter: *known })
             .collect();
         // The document was created at position 1.
-        CausalContext { extras, ..CausalContext::at(EPOCH, self.length as u64 + 1) }
+        CausalContext { extras, ..CausalContext::at(EPOCH, Seq(self.length as u64 + 1)) }
     }
 }
 
@@ -437,10 +437,10 @@ fn changes(count: usize) -> Vec<std::sync::Arc<Change>> {
 /// What is done for a feed with the changes of one frame, from the ring to the bytes of the message.
 fn encode_frame(changes: &[std::sync::Arc<Change>]) -> Vec<u8> {
     let content = pb::Changes {
-        from_seq_exclusive: changes.first().map_or(0, |change| change.seq - 1),
-        to_seq_inclusive: changes.last().map_or(0, |change| change.seq),
+        from_seq_exclusive: changes.first().map_or(0, |change| (change.seq - 1).0),
+        to_seq_inclusive: changes.last().map_or(0, |change| change.seq.0),
         changes: changes.iter().map(|change| change_to_pb(change)).collect(),
-        head_seq: changes.last().map_or(0, |change| change.seq),
+        head_seq: changes.last().map_or(0, |change| change.seq.0),
         schema_version: 1,
     };
     let frame = pb::Frame { content: Some(pb::frame::Content::Changes(content)), ..Default::default() };

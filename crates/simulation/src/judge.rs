@@ -1,6 +1,7 @@
 //! What has to hold at the end of a run.
 
 use std::collections::BTreeMap;
+use syncline_core::causality::Seq;
 
 use syncline::store::{Order, Store, StoreReader};
 use syncline_core::change::{Change, EffectKind};
@@ -37,11 +38,11 @@ fn reader(world: &World) -> Box<dyn StoreReader> {
 }
 
 fn head_seq(world: &World) -> u64 {
-    now(reader(world).head(WS)).unwrap().map_or(0, |head| head.head_seq)
+    now(reader(world).head(WS)).unwrap().map_or(0, |head| head.head_seq.0)
 }
 
 fn log(world: &World) -> Vec<Change> {
-    now(reader(world).changes(WS, 0, u64::MAX, usize::MAX)).unwrap()
+    now(reader(world).changes(WS, Seq::START, Seq(u64::MAX), usize::MAX)).unwrap()
 }
 
 /// What is not in order yet, after everything was repaired.

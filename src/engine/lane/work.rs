@@ -1,6 +1,7 @@
 //! One batch at work: each job is settled in memory.
 
 use std::collections::BTreeSet;
+use syncline_core::causality::Seq;
 
 use crate::store::{Order, StoreError, StoreReader, StoreWriter};
 use crate::telemetry;
@@ -93,8 +94,8 @@ impl Work<'_> {
         for receipt in &receipts {
             metrics::counter!(telemetry::OPERATIONS_TOTAL, "outcome" => outcome_name(receipt)).increment(1);
         }
-        let head = self.cache.get(ws).map_or(0, |state| state.head().head_seq);
-        Ok((receipts, head))
+        let head = self.cache.get(ws).map_or(Seq::START, |state| state.head().head_seq);
+        Ok((receipts, head.0))
     }
 
     /// Settles an operation that the server made of a call with a request id, whose content the hash stands for.

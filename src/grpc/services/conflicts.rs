@@ -1,5 +1,6 @@
 //! ConflictService.
 
+use syncline_core::causality::Seq;
 use tonic::{Request, Response, Status};
 
 use crate::engine::{ConflictContext, Decider, Decision, Engine, Resolution};
@@ -59,7 +60,7 @@ fn decider(request_id: &str, actor: &str) -> Result<Decider, Failure> {
 
 fn decision(decided: Option<Decided>) -> Result<Decision, Failure> {
     match decided {
-        Some(Decided::AlternativeSeq(seq)) => Ok(Decision::Alternative(seq)),
+        Some(Decided::AlternativeSeq(seq)) => Ok(Decision::Alternative(Seq(seq))),
         Some(Decided::Value(value)) => {
             value_from_pb(&value).map(Decision::Value).map_err(|refusal| Failure::from(&refusal))
         }
@@ -277,7 +278,7 @@ impl ConflictService for Conflicts {
 }
 
 /// Where the log of events goes on: position, revision, conflict.
-fn event_place(text: &str) -> Result<(u64, u64, ConflictId), Failure> {
+fn event_place(text: &str) -> Result<(Seq, u64, ConflictId), Failure> {
     let invalid = Failure::invalid_page_token;
     let mut parts = text.splitn(3, '/');
     let mut next = || parts.next().ok_or_else(invalid);
@@ -329,7 +330,7 @@ fn record_at_opening(conflict: &Conflict) -> pb::Record {
         fields: conflict.record_at_opening.iter().map(|(id, value)| (id.to_string(), field(value))).collect(),
         deleted: false,
         created_seq: 0,
-        last_seq: conflict.id.opened_seq,
+        last_seq: conflict.id.opened_seq.0,
         live_conflict_ids: Vec::new(),
         deleted_target_record_ids: Vec::new(),
     }

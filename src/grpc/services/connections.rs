@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use syncline_core::causality::Seq;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -114,7 +115,7 @@ impl ConnectionService for Connections {
         let pb::Heartbeat { heartbeat_id, echo_heartbeat_id: _, echo_delay_us: _, seq } =
             heartbeat.unwrap_or_default();
         let measured = Some(measured_round_trip_us).filter(|us| (1..ROUND_TRIP_US_MAX).contains(us));
-        let taken = Heartbeat { seq, round_trip_us: measured };
+        let taken = Heartbeat { seq: Seq(seq), round_trip_us: measured };
         let quality = self.engine.take_heartbeat(&workspace_id, id, taken).await.map_err(failed)?;
         let answer =
             pb::Heartbeat { heartbeat_id, echo_heartbeat_id: heartbeat_id, echo_delay_us: 0, seq: 0 };
@@ -261,7 +262,7 @@ impl Session {
             .filter(|us| *us < ROUND_TRIP_US_MAX);
         self.heard = heartbeat_id;
         self.heard_at = now;
-        let taken = Heartbeat { seq, round_trip_us };
+        let taken = Heartbeat { seq: Seq(seq), round_trip_us };
         self.quality =
             self.engine.connections().take_heartbeat(self.id, taken, self.engine.now_ms()).map_err(failed)?;
         Ok(())
@@ -293,7 +294,7 @@ async fn server_state(
 ) -> Result<pb::ServerState, Status> {
     let head = engine.shown_head(workspace).await.map_err(failed)?;
     Ok(pb::ServerState {
-        head_seq: head.seq,
+        head_seq: head.seq.0,
         epoch: head.epoch,
         heartbeat_interval_ms: engine.connections().heartbeat_interval_ms(),
         lease_ms: engine.connections().lease_ms(),
@@ -317,7 +318,7 @@ fn connection_to_pb(connection: &Connection, now_ms: i64) -> pb::Connection {
         connect_time: Some(timestamp_to_pb(connection.connected_at_ms)),
         last_heartbeat_time: Some(timestamp_to_pb(connection.last_heartbeat_at_ms)),
         lease_expire_time: Some(timestamp_to_pb(lease_ends_ms)),
-        seq: connection.seq,
+        seq: connection.seq.0,
         quality: Some(quality_to_pb(connection.quality)),
         transport: match connection.transport {
             Transport::Stream => pb::ConnectionTransport::Stream,

@@ -13,6 +13,7 @@
 //!
 //! Whatever a database hands back is decoded with an error, never with a panic: disks do fail.
 
+use syncline_core::causality::Seq;
 use uuid::Uuid;
 
 pub use super::stored::{
@@ -200,7 +201,7 @@ impl KeyWriter {
     }
 
     fn conflict(self, id: &ConflictId) -> KeyWriter {
-        self.raw(&id.opened_seq.to_be_bytes()).raw(&id.index.to_be_bytes())
+        self.raw(&id.opened_seq.0.to_be_bytes()).raw(&id.index.to_be_bytes())
     }
 
     fn wait_on(self, on: &WaitOn) -> Result<KeyWriter, StoreError> {
@@ -276,7 +277,7 @@ impl KeyReader<'_> {
     }
 
     fn conflict(&mut self) -> Option<ConflictId> {
-        Some(ConflictId { opened_seq: self.number()?, index: u16::from_be_bytes(self.raw()?) })
+        Some(ConflictId { opened_seq: Seq(self.number()?), index: u16::from_be_bytes(self.raw()?) })
     }
 
     fn scope_part(&mut self) -> Option<ScopePart> {

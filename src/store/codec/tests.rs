@@ -36,7 +36,7 @@ fn dot() -> impl Strategy<Value = Dot> {
 }
 
 fn conflict() -> impl Strategy<Value = ConflictId> {
-    (number(), any::<u16>()).prop_map(|(opened_seq, index)| ConflictId { opened_seq, index })
+    (number(), any::<u16>()).prop_map(|(opened_seq, index)| ConflictId { opened_seq: Seq(opened_seq), index })
 }
 
 fn wait_on() -> impl Strategy<Value = WaitOn> {

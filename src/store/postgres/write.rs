@@ -110,7 +110,7 @@ impl Batch {
 }
 
 fn stored(seq: Seq) -> Result<i64, StoreError> {
-    i64::try_from(seq).map_err(|_| StoreError::Inconsistent(format!("{seq} is no position")))
+    i64::try_from(seq.0).map_err(|_| StoreError::Inconsistent(format!("{seq} is no position")))
 }
 
 #[cfg(test)]

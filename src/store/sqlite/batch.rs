@@ -143,7 +143,7 @@ impl Batch {
         for (ws, head) in self.heads {
             out.add(ws)?;
             out.add(bits(head.epoch))?;
-            out.add(i64::try_from(head.head_seq)?)?;
+            out.add(i64::try_from(head.head_seq.0)?)?;
             out.add(head.chain.as_slice())?;
             out.add(i64::from(head.replica_count))?;
             out.add(bits(head.commit_count))?;
@@ -151,7 +151,7 @@ impl Batch {
         pad(&mut out, padding[0])?;
         for change in self.changes {
             out.add(change.ws)?;
-            out.add(i64::try_from(change.seq)?)?;
+            out.add(i64::try_from(change.seq.0)?)?;
             out.add(i64::from(change.replica_no))?;
             out.add(bits(change.counter))?;
             out.add(change.content)?;

@@ -25,7 +25,7 @@ pub(super) fn bits(number: u64) -> i64 {
 
 /// A position as the database keeps it; no log gets to the end.
 fn position(seq: Seq) -> i64 {
-    i64::try_from(seq).unwrap_or(i64::MAX)
+    i64::try_from(seq.0).unwrap_or(i64::MAX)
 }
 
 fn limit_of(limit: usize) -> i64 {
@@ -81,7 +81,8 @@ pub(super) async fn head(
         |what: &str| StoreError::Inconsistent(format!("the {what} of workspace number {ws} is none"));
     Ok(Some(WorkspaceHead {
         epoch: row.try_get::<i64, _>(0).map_err(of_statement)?.cast_unsigned(),
-        head_seq: Seq::try_from(row.try_get::<i64, _>(1).map_err(of_statement)?)
+        head_seq: u64::try_from(row.try_get::<i64, _>(1).map_err(of_statement)?)
+            .map(Seq)
             .map_err(|_| inconsistent("head position"))?,
         chain: Hash::try_from(row.try_get::<&[u8], _>(2).map_err(of_statement)?)
             .map_err(|_| inconsistent("hash chain"))?,

@@ -136,7 +136,7 @@ impl StoreWriter for SqliteWriter {
             sqlx::query(include_str!("../sql/head_insert.sql"))
                 .bind(no)
                 .bind(reads::bits(head.epoch))
-                .bind(reads::bits(head.head_seq))
+                .bind(reads::bits(head.head_seq.0))
                 .bind(head.chain.as_slice())
                 .bind(i64::from(head.replica_count))
                 .bind(reads::bits(head.commit_count))

@@ -2,6 +2,7 @@
 //! what a newer version adds is kept at one place.
 
 use super::message::{Code, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, message};
+use syncline_core::causality::Seq;
 use syncline_core::schema::FieldKind;
 use syncline_core::state::{CounterHead, FieldRow, FieldValue, RegisterHead};
 use syncline_core::unknown::Unknown;
@@ -64,7 +65,7 @@ impl Message for FieldRow {
             Some(FieldKind::ToMany) => FieldValue::ToMany { count },
             None => return Err(Fault::Missing { message: Self::NAME, field: number::KIND }),
         };
-        Ok(FieldRow { value, last_seq, unknown: Unknown::new(&unknown) })
+        Ok(FieldRow { value, last_seq: Seq(last_seq), unknown: Unknown::new(&unknown) })
     }
 }
 

@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use syncline_core::causality::Seq;
 use syncline_core::ids::{CollectionId, FieldId, RecordId};
 use syncline_core::wire::{put_bytes, put_fixed64, put_message, put_sint, put_uint, unzigzag};
 
@@ -207,6 +208,18 @@ macro_rules! uint_kind {
 }
 
 uint_kind!(u64, u32, u16);
+
+impl Kind<Seq> for Uint {
+    fn is_absent(value: &Seq) -> bool {
+        *value == Seq::START
+    }
+    fn put(value: &Seq, field: u32, out: &mut Vec<u8>) {
+        put_uint(out, field, value.0);
+    }
+    fn get(raw: Raw<'_>) -> Result<Seq, Fault> {
+        varint(raw).map(Seq)
+    }
+}
 
 impl Kind<bool> for Uint {
     fn is_absent(value: &bool) -> bool {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::message::{
     Blob, Fault, Fixed, Kind, Message, Nested, Reader, Sint, Text, Uint, get_entry, nested, put_map,
 };
+use syncline_core::causality::Seq;
 use syncline_core::ids::FieldId;
 use syncline_core::value::Value;
 use syncline_core::wire::put_message;
@@ -138,10 +139,10 @@ macro_rules! pair {
 pair!(Arc<str> as Text, Value as Nested);
 pair!(FieldId as Text, Value as Nested);
 // Two positions that clash.
-pair!(u64 as Uint, u64 as Uint);
+pair!(Seq as Uint, Seq as Uint);
 
 /// A conflict that a resolution did not close, with the positions that it had not seen.
-impl Message for (syncline_core::ids::ConflictId, Vec<u64>) {
+impl Message for (syncline_core::ids::ConflictId, Vec<Seq>) {
     const NAME: &'static str = "Remaining";
 
     fn put(&self, out: &mut Vec<u8>) {

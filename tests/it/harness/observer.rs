@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use syncline_core::causality::Seq;
 
 use pb::change_service_client::ChangeServiceClient;
 use pb::operation_service_client::OperationServiceClient;
@@ -295,7 +296,7 @@ impl Reader {
     }
 
     fn place(&self) -> Place {
-        let beginning = Place { epoch: self.plan.epoch, seq: 0, chain: Some(CHAIN_START) };
+        let beginning = Place { epoch: self.plan.epoch, seq: Seq(0), chain: Some(CHAIN_START) };
         self.cursor.as_ref().map_or(beginning, |c| place_from_pb(Some(c)).expect("a cursor"))
     }
 
@@ -378,7 +379,7 @@ impl Reader {
                 }
                 self.hear(&frame);
                 if self.place().seq >= head_seq {
-                    log.head(head_seq, self.place().chain);
+                    log.head(Seq(head_seq), self.place().chain);
                     return head_seq;
                 }
             }

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use syncline_core::causality::Seq;
 
 use sqlx::ConnectOptions as _;
 use syncline::engine::feed::{FeedItem, Opened, Origin};
@@ -136,18 +137,18 @@ async fn tell_log(store: &dyn Store, from_seq: u64) -> Result<u64, Failed> {
     let mut reader = store.reader().await?;
     let Some(workspace) = reader.workspace(WORKSPACE).await? else { return Ok(0) };
     let head = reader.head(workspace.no).await?.ok_or("a workspace has a head")?.head_seq;
-    let mut at = from_seq.min(head);
-    while at < head {
-        let changes = reader.changes(workspace.no, at, head, CHANGES_PER_READ).await?;
+    let mut at = from_seq.min(head.0);
+    while at < head.0 {
+        let changes = reader.changes(workspace.no, Seq(at), head, CHANGES_PER_READ).await?;
         let mut lines = String::new();
         for change in &changes {
             writeln!(lines, "log {} {} {}", change.seq, writer_of(change.dot), change.dot.counter)?;
         }
         say(&lines);
-        at = changes.last().ok_or("the log ends before the head")?.seq;
+        at = (changes.last().ok_or("the log ends before the head")?.seq).0;
     }
     // All but the record's creation.
-    Ok(head.saturating_sub(1))
+    Ok(head.saturating_sub(1).0)
 }
 
 async fn look_at_every_page(database: &Path) -> Result<(), Failed> {
@@ -195,7 +196,7 @@ fn tell_receipts(receipts: &[Receipt]) -> Result<(), Failed> {
 
 async fn follow(engine: Engine, from_seq: u64) -> Result<(), Failed> {
     let epoch = engine.head(WORKSPACE).await?.epoch;
-    let position = syncline_core::view::FeedCursor { epoch, seq: from_seq, chain: None };
+    let position = syncline_core::view::FeedCursor { epoch, seq: Seq(from_seq), chain: None };
     let everything = Collections::everything();
     let resume = Resume { position, asked: Asked::Collections(everything.clone()), loading: None };
     let origin = Origin::Cursor(Box::new(resume));
@@ -239,7 +240,7 @@ fn create() -> Operation {
 /// The same content for the same counter, whenever it is sent: its author never learns of others.
 fn operation(writer: u64, counter: u64, epoch: u64) -> Operation {
     let dot = Dot { replica: Uuid::from_u64_pair(REPLICAS, writer), counter };
-    let knowledge = Knowledge::Context(CausalContext::at(epoch, 1));
+    let knowledge = Knowledge::Context(CausalContext::at(epoch, Seq(1)));
     let set = Action::Set { field: format!("of-{writer}").into(), value: Value::Int(counter as i64) };
     let increment = Action::Increment { field: "count".into(), by: 1 };
     with_mutations(Identity::Dot(dot), knowledge, vec![increment, set])

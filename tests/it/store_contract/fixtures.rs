@@ -14,7 +14,7 @@ pub use uuid::Uuid;
 use std::future::{Future, poll_fn};
 use std::task::Poll;
 
-use syncline_core::causality::Author;
+use syncline_core::causality::{Author, Seq};
 use syncline_core::change::Effect;
 use syncline_core::operation::{CausalContext, Settlement};
 
@@ -33,16 +33,16 @@ pub fn row(n: u64) -> Row {
 
 pub fn change(seq: u64, replica_no: u32, counter: u64) -> Change {
     Change {
-        seq,
+        seq: Seq(seq),
         dot: Dot { replica: Uuid::from_u128(u128::from(replica_no)), counter },
         author: Author {
             replica_no,
             counter,
-            base_seq: seq - 1,
+            base_seq: Seq(seq - 1),
             extras: Vec::new(),
             own_requests: Vec::new(),
         },
-        context: CausalContext::at(u64::MAX, seq - 1),
+        context: CausalContext::at(u64::MAX, Seq(seq - 1)),
         request_id: None,
         correlation_id: id("correlation"),
         actor: id("actor"),
@@ -54,7 +54,7 @@ pub fn change(seq: u64, replica_no: u32, counter: u64) -> Change {
             record: id("r"),
             field: Some(id("f")),
             mutation_index: 0,
-            previous_seq: 0,
+            previous_seq: Seq(0),
             kind: EffectKind::Register { value: Some(Value::Int(i64::MIN)) },
         }],
         settlement: Settlement::default(),
@@ -65,7 +65,7 @@ pub fn change(seq: u64, replica_no: u32, counter: u64) -> Change {
 }
 
 pub fn head(seq: u64) -> WorkspaceHead {
-    WorkspaceHead { head_seq: seq, chain: [seq as u8; 16], ..WorkspaceHead::new(5) }
+    WorkspaceHead { head_seq: Seq(seq), chain: [seq as u8; 16], ..WorkspaceHead::new(5) }
 }
 
 pub fn batch<const N: usize>(rows: [(Key, Option<Row>); N], changes: Vec<Change>) -> WriteBatch {

@@ -1,6 +1,7 @@
 //! The log of changes, and sizes of everything.
 
 use super::fixtures::*;
+use syncline_core::causality::Seq;
 
 pub async fn log_of(store: &dyn Store, length: u64) -> WorkspaceNo {
     let ws = workspace(store, "w").await;
@@ -10,7 +11,14 @@ pub async fn log_of(store: &dyn Store, length: u64) -> WorkspaceNo {
 }
 
 pub async fn seqs(store: &dyn Store, ws: WorkspaceNo, from: u64, to: u64, limit: usize) -> Vec<u64> {
-    reader(store).await.changes(ws, from, to, limit).await.unwrap().iter().map(|c| c.seq).collect()
+    reader(store)
+        .await
+        .changes(ws, Seq(from), Seq(to), limit)
+        .await
+        .unwrap()
+        .iter()
+        .map(|c| c.seq.0)
+        .collect()
 }
 
 /// Changes come back as written and in order, after the lower bound and up to the upper one.
@@ -22,7 +30,7 @@ pub async fn the_log_is_in_order(store: &dyn Store) {
     for (from, to) in [(20, u64::MAX), (6, 6), (6, 3), (u64::MAX, u64::MAX), (u64::MAX, 0)] {
         assert_eq!(seqs(store, ws, from, to, 99).await, Vec::<u64>::new());
     }
-    let one = reader(store).await.changes(ws, 6, 7, 9).await.unwrap();
+    let one = reader(store).await.changes(ws, Seq(6), Seq(7), 9).await.unwrap();
     assert_eq!(one, [change(7, 1, 7)]);
 }
 
@@ -64,7 +72,7 @@ pub async fn a_position_is_taken_once(store: &dyn Store) {
     let mut reader = reader(store).await;
     assert_eq!(reader.head(ws).await.unwrap(), Some(head(1)));
     assert_eq!(reader.count(ws, &Prefix::Records).await.unwrap(), 0);
-    assert_eq!(reader.changes(ws, 0, 9, 9).await.unwrap(), [change(1, 1, 1)]);
+    assert_eq!(reader.changes(ws, Seq(0), Seq(9), 9).await.unwrap(), [change(1, 1, 1)]);
 }
 
 /// An operation settles once: a second change of one replica and counter is refused.
@@ -127,7 +135,7 @@ pub async fn a_megabyte_comes_back_whole(store: &dyn Store) {
     let mut reader = reader(store).await;
     assert_eq!(row_of(&mut *reader, ws, record("a")).await, Some(Row::Element(element)));
     assert_eq!(row_of(&mut *reader, ws, record("b")).await, Some(row(1)));
-    assert_eq!(reader.changes(ws, 0, 1, 1).await.unwrap(), [big]);
+    assert_eq!(reader.changes(ws, Seq(0), Seq(1), 1).await.unwrap(), [big]);
 }
 
 /// No size of a batch is too large, or falls between two sizes of statements: rows, deletions and changes.
@@ -141,7 +149,7 @@ pub async fn flushes_of_all_sizes_are_stored(store: &dyn Store) {
         write(store, ws, &WriteBatch { rows, changes }, &head(seq)).await.unwrap();
         let mut before = reader(store).await;
         assert_eq!(before.count(ws, &Prefix::Records).await.unwrap(), count);
-        assert_eq!(before.changes(ws, 0, seq, usize::MAX).await.unwrap().len() as u64, seq);
+        assert_eq!(before.changes(ws, Seq(0), Seq(seq), usize::MAX).await.unwrap().len() as u64, seq);
         assert_eq!(row_of(&mut *before, ws, record(&(count - 1).to_string())).await, Some(row(count)));
         drop(before);
         let rows = (0..count).map(|n| (record(&n.to_string()), None)).collect();

@@ -1,6 +1,7 @@
 //! Rows by key and by range.
 
 use super::fixtures::*;
+use syncline_core::causality::Seq;
 
 /// Rows stand where their keys stand; absent ones are `None`, and a key may be asked for twice.
 pub async fn rows_come_back_in_the_order_of_the_keys(store: &dyn Store) {
@@ -53,7 +54,7 @@ pub async fn the_last_write_of_a_transaction_counts(store: &dyn Store) {
 /// A range is sorted as its keys are: by numbers, also negative ones, and by text with the shorter first.
 pub async fn a_range_is_in_order_from_either_end(store: &dyn Store) {
     let ws = workspace(store, "w").await;
-    let conflict = ConflictId { opened_seq: 1, index: 0 };
+    let conflict = ConflictId { opened_seq: Seq(1), index: 0 };
     let times = [i64::MIN, -256, -1, 0, 1, 255, 256, i64::MAX];
     let reminders: Vec<Key> = times.iter().map(|at| Key::Reminder(*at, conflict)).collect();
     let records = ["", "-", "0", "A", "a", "a-", "aa", "b"].map(record).to_vec();
@@ -183,7 +184,7 @@ pub async fn every_kind_of_key_can_be_stored(store: &dyn Store) {
     let ws = workspace(store, "w").await;
     let replica = Uuid::max();
     let dot = Dot { replica, counter: u64::MAX };
-    let conflict = ConflictId { opened_seq: u64::MAX, index: u16::MAX };
+    let conflict = ConflictId { opened_seq: Seq(u64::MAX), index: u16::MAX };
     let keys = [
         Key::Schema,
         Key::Replica(replica),
@@ -232,7 +233,7 @@ pub async fn workspaces_never_mix(store: &dyn Store) {
             let page = reader.range(ws, &Prefix::Records, None, 9, order).await.unwrap();
             assert_eq!((page.rows.len() as u64, page.more), (records, false));
         }
-        assert_eq!(reader.changes(ws, 0, u64::MAX, 9).await.unwrap(), [change(1, 1, n)]);
+        assert_eq!(reader.changes(ws, Seq(0), Seq(u64::MAX), 9).await.unwrap(), [change(1, 1, n)]);
         assert_eq!(reader.change_of(ws, 1, 3 - n).await.unwrap(), None);
     }
     drop(reader);

@@ -1,6 +1,7 @@
 //! What servers that share a store tell and ask each other. Every law gets the handles of two servers.
 
 use std::time::Duration;
+use syncline_core::causality::Seq;
 
 use super::fixtures::*;
 use syncline::store::{Announced, ConnectionContent, SharedConnection, SharedStore};
@@ -78,7 +79,7 @@ pub async fn first_keys_are_listed_by_workspace(first: &dyn Store, second: &dyn 
     let mut expected = Vec::new();
     for n in 0..5_u64 {
         let ws = workspace(first, &format!("w{n}")).await;
-        let conflict = ConflictId { opened_seq: 1, index: 0 };
+        let conflict = ConflictId { opened_seq: Seq(1), index: 0 };
         let reminder = |at: i64| Key::Reminder(at, conflict);
         if n % 2 == 0 {
             let at = i64::try_from(n).unwrap();
@@ -185,7 +186,7 @@ pub async fn a_head_waits_for_the_other_server(first: &dyn Store, second: &dyn S
         let mut waiting = pin!(async {
             let mut writer = second.writer().await.unwrap();
             let locked = writer.head(ws).await.unwrap();
-            let changes = writer.changes(ws, 0, u64::MAX, 9).await.unwrap().len() as u64;
+            let changes = writer.changes(ws, Seq(0), Seq(u64::MAX), 9).await.unwrap().len() as u64;
             (locked, row_of(&mut *writer, ws, record("a")).await, changes)
         });
         assert!(stays_pending(waiting.as_mut()).await);
@@ -204,9 +205,9 @@ pub async fn servers_that_write_at_once_leave_one_log(first: &dyn Store, second:
             let mut writer = store.writer().await.unwrap();
             let seq = writer.head(ws).await.unwrap().unwrap().head_seq + 1;
             let read = row_of(&mut *writer, ws, record("sum")).await;
-            assert_eq!(read, (seq > 1).then(|| row(seq - 1)), "a row as of the locked head");
-            let batch = batch([(record("sum"), Some(row(seq)))], vec![change(seq, replica, counter)]);
-            writer.write(ws, &batch, &head(seq)).await.unwrap();
+            assert_eq!(read, (seq > 1).then(|| row((seq - 1).0)), "a row as of the locked head");
+            let batch = batch([(record("sum"), Some(row(seq.0)))], vec![change(seq.0, replica, counter)]);
+            writer.write(ws, &batch, &head(seq.0)).await.unwrap();
             writer.commit().await.unwrap();
         }
     };

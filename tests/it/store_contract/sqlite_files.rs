@@ -1,6 +1,7 @@
 //! What only a store in files has: opening, locks, damage, and full disks.
 
 use syncline::store::sqlite::{SqliteOptions, SqliteStore};
+use syncline_core::causality::Seq;
 use tempfile::TempDir;
 
 use super::fixtures::*;
@@ -142,7 +143,7 @@ async fn damaged_rows_are_reported() {
     let store = SqliteStore::open(fast(&directory)).await.unwrap();
     let mut reader = store.reader().await.unwrap();
     assert!(matches!(reader.rows(ws, &[record("a")]).await, Err(StoreError::Inconsistent(_))));
-    assert!(matches!(reader.changes(ws, 0, 9, 9).await, Err(StoreError::Inconsistent(_))));
+    assert!(matches!(reader.changes(ws, Seq(0), Seq(9), 9).await, Err(StoreError::Inconsistent(_))));
     assert_eq!(row_of(&mut *reader, ws, record("b")).await, Some(row(2)));
     drop(reader);
     store.close().await;

@@ -1,6 +1,7 @@
 //! Isolation, atomicity, and what happens to transactions that are given up.
 
 use super::fixtures::*;
+use syncline_core::causality::Seq;
 
 /// All reads of a reader show one committed state, that of its first read or of its making, however long it lives; a
 /// new one shows more.
@@ -14,7 +15,7 @@ pub async fn a_reader_shows_the_state_it_began_with(store: &dyn Store) {
     for (reader, n) in [(&mut before, 1), (&mut after, 2)] {
         assert_eq!(reader.head(ws).await.unwrap(), Some(head(n)));
         assert_eq!(row_of(&mut **reader, ws, record("a")).await, Some(row(n)));
-        assert_eq!(reader.changes(ws, 0, u64::MAX, 10).await.unwrap().len() as u64, n);
+        assert_eq!(reader.changes(ws, Seq(0), Seq(u64::MAX), 10).await.unwrap().len() as u64, n);
     }
 }
 
@@ -46,7 +47,7 @@ pub async fn a_writer_reads_what_it_wrote(store: &dyn Store) {
         assert_eq!(row_of(&mut *writer, ws, record("a")).await, Some(row(n)));
         assert_eq!(writer.head(ws).await.unwrap(), Some(head(n)));
         assert_eq!(writer.count(ws, &Prefix::Records).await.unwrap(), n + 1);
-        assert_eq!(writer.changes(ws, 0, n, 10).await.unwrap().len() as u64, n);
+        assert_eq!(writer.changes(ws, Seq(0), Seq(n), 10).await.unwrap().len() as u64, n);
     }
     writer.commit().await.unwrap();
     assert_eq!(reader(store).await.count(ws, &Prefix::Records).await.unwrap(), 4);
@@ -106,7 +107,7 @@ pub async fn one_writer_at_a_time(store: &dyn Store) {
             drop(first);
         }
         let after = if commit { head(n) } else { before };
-        assert_eq!(second.await, (Some(after), Some(row(after.head_seq))));
+        assert_eq!(second.await, (Some(after), Some(row(after.head_seq.0))));
     }
 }
 
@@ -181,14 +182,14 @@ pub async fn a_cancelled_commit_is_whole_or_nothing(store: &dyn Store) {
         let stored = next.head(ws).await.unwrap().unwrap().head_seq;
         assert!(stored == seq || stored == seq + 1);
         assert!(told.is_none() || stored == seq + 1);
-        assert_eq!(next.changes(ws, seq, u64::MAX, 9).await.unwrap().len() as u64, stored - seq);
+        assert_eq!(next.changes(ws, Seq(seq), Seq(u64::MAX), 9).await.unwrap().len() as u64, stored - seq);
         if stored > seq {
             let keys: Vec<Key> = (0..size).map(|n| record(&n.to_string())).collect();
-            assert_eq!(next.rows(ws, &keys).await.unwrap(), vec![Some(row(stored)); keys.len()]);
+            assert_eq!(next.rows(ws, &keys).await.unwrap(), vec![Some(row(stored.0)); keys.len()]);
         } else {
             assert_ne!(row_of(&mut *next, ws, record("0")).await, Some(row(seq + 1)));
         }
-        seq = stored;
+        seq = stored.0;
     }
     assert_eq!(reader(store).await.head(ws).await.unwrap().unwrap().head_seq, seq);
 }

@@ -1,6 +1,7 @@
 //! Workspaces and their heads.
 
 use super::fixtures::*;
+use syncline_core::causality::Seq;
 
 /// A workspace is found by the id it was made with, and nothing else is.
 pub async fn a_workspace_is_found_by_its_id(store: &dyn Store) {
@@ -67,7 +68,7 @@ pub async fn writing_to_an_absent_workspace_fails(store: &dyn Store) {
 pub async fn a_head_comes_back_with_all_its_bits(store: &dyn Store) {
     let heads = [0, 1, i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX].map(|epoch| WorkspaceHead {
         epoch,
-        head_seq: 1 << 60,
+        head_seq: Seq(1 << 60),
         chain: [255; 16],
         replica_count: u32::MAX,
         commit_count: u64::MAX,

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
+use syncline_core::causality::Seq;
 
 use tokio_stream::StreamExt as _;
 use tonic::Streaming;
@@ -65,7 +66,7 @@ impl Author {
         };
         let mut author = Author {
             index,
-            replica: Replica::new(replica, epoch, created_seq),
+            replica: Replica::new(replica, epoch, Seq(created_seq)),
             operations: OperationServiceClient::new(channel).max_decoding_message_size(RESPONSE_BYTES_MAX),
             feed,
             workspace: workspace.to_owned(),
@@ -163,7 +164,7 @@ impl Author {
             .filter(|(name, count)| **count > self.in_base.get(name).copied().unwrap_or(0))
             .map(|(name, count)| Dot { replica: *name, counter: *count })
             .collect();
-        CausalContext { extras, ..CausalContext::at(self.replica.context().epoch, self.base_seq) }
+        CausalContext { extras, ..CausalContext::at(self.replica.context().epoch, Seq(self.base_seq)) }
     }
 
     /// The position at which the author's last operation settled.

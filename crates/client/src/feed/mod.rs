@@ -123,7 +123,7 @@ impl FeedReader {
         FeedReader {
             workspace_id: workspace_id.to_owned(),
             epoch: None,
-            seq: 0,
+            seq: Seq::START,
             chain: Some(CHAIN_START),
             opened: false,
         }
@@ -205,12 +205,12 @@ impl FeedReader {
         let heard = match content {
             Content::Changes(changes) => self.take_changes(changes, &cursor)?,
             Content::Opened(opened) => {
-                self.check_still(&cursor, Some(opened.head_seq))?;
+                self.check_still(&cursor, Some(Seq(opened.head_seq)))?;
                 self.opened = true;
                 Heard::Opened(opened)
             }
             Content::Checkpoint(checkpoint) => {
-                self.check_still(&cursor, Some(checkpoint.head_seq))?;
+                self.check_still(&cursor, Some(Seq(checkpoint.head_seq)))?;
                 Heard::Checkpoint(checkpoint)
             }
             Content::GoAway(go_away) => {
@@ -230,8 +230,8 @@ impl FeedReader {
 
     /// Frames without changes stand where the feed stands.
     fn check_still(&self, cursor: &pb::Cursor, head_seq: Option<Seq>) -> Result<(), FeedError> {
-        if cursor.seq_inclusive != self.seq {
-            return Err(FeedError::Cursor { at: self.seq, resumes: cursor.seq_inclusive });
+        if cursor.seq_inclusive != self.seq.0 {
+            return Err(FeedError::Cursor { at: self.seq, resumes: Seq(cursor.seq_inclusive) });
         }
         match head_seq {
             Some(head) if head < self.seq => Err(FeedError::Head { at: self.seq, head }),
@@ -247,17 +247,19 @@ impl FeedReader {
     fn take_changes(&mut self, frame: pb::Changes, cursor: &pb::Cursor) -> Result<Heard, FeedError> {
         let pb::Changes { from_seq_exclusive, to_seq_inclusive: to, changes, head_seq, schema_version: _ } =
             frame;
-        check_tiling(self.seq, from_seq_exclusive, to, changes.len())?;
-        if cursor.seq_inclusive != to {
-            return Err(FeedError::Cursor { at: to, resumes: cursor.seq_inclusive });
+        let (from, to) = (Seq(from_seq_exclusive), Seq(to));
+        check_tiling(self.seq, from, to, changes.len())?;
+        if Seq(cursor.seq_inclusive) != to {
+            return Err(FeedError::Cursor { at: to, resumes: Seq(cursor.seq_inclusive) });
         }
-        if head_seq < to {
-            return Err(FeedError::Head { at: to, head: head_seq });
+        if Seq(head_seq) < to {
+            return Err(FeedError::Head { at: to, head: Seq(head_seq) });
         }
         let mut at = self.chain;
-        for (expected, change) in (self.seq + 1..).zip(&changes) {
-            if change.seq != expected {
-                return Err(FeedError::Order { expected, found: change.seq });
+        for (index, change) in (1..).zip(&changes) {
+            let expected = self.seq + index;
+            if Seq(change.seq) != expected {
+                return Err(FeedError::Order { expected, found: Seq(change.seq) });
             }
             at = Some(chain_after(at, change)?);
         }
@@ -274,7 +276,7 @@ impl FeedReader {
 pub fn check_tiling(at: Seq, from_exclusive: Seq, to_inclusive: Seq, count: usize) -> Result<(), FeedError> {
     let whole = from_exclusive == at
         && count > 0
-        && to_inclusive.checked_sub(at).is_some_and(|length| length == count as u64);
+        && to_inclusive.0.checked_sub(at.0).is_some_and(|length| length == count as u64);
     if whole { Ok(()) } else { Err(FeedError::Gap { at, from: from_exclusive, to: to_inclusive, count }) }
 }
 
@@ -284,7 +286,7 @@ fn chain_after(before: Option<Hash>, change: &pb::Change) -> Result<Hash, FeedEr
         .map_err(|_| FeedError::Incomplete("hash of an operation"))?;
     let told = Hash::try_from(change.chain.as_ref()).map_err(|_| FeedError::Incomplete("chain"))?;
     match before {
-        Some(before) if chain(&before, &operation) != told => Err(FeedError::Chain { seq: change.seq }),
+        Some(before) if chain(&before, &operation) != told => Err(FeedError::Chain { seq: Seq(change.seq) }),
         _ => Ok(told),
     }
 }

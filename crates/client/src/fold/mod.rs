@@ -129,10 +129,10 @@ impl Fold {
 
     /// Takes in a change. After an error the fold is of no use any more.
     pub fn apply(&mut self, change: &pb::Change) -> Result<(), FoldError> {
-        self.seq = change.seq;
+        self.seq = Seq(change.seq);
         for effect in &change.effects {
             match effect.effect.as_ref().ok_or(FoldError::Incomplete { what: "an effect's kind" })? {
-                pb::effect::Effect::Record(effect) => self.record_effect(change.seq, effect)?,
+                pb::effect::Effect::Record(effect) => self.record_effect(Seq(change.seq), effect)?,
                 pb::effect::Effect::ConflictChanged(changed) => {
                     let conflict = changed.conflict.clone();
                     self.take_conflict(
@@ -200,7 +200,7 @@ impl FoldedRecord {
             fields.insert(id.clone(), FoldedField::of(state));
         }
         let (collection_id, deleted) = (record.collection_id.clone(), record.deleted);
-        Ok(FoldedRecord { collection_id, deleted, fields, as_of_seq: 0 })
+        Ok(FoldedRecord { collection_id, deleted, fields, as_of_seq: Seq::START })
     }
 
     /// The records that its links name.
@@ -211,6 +211,6 @@ impl FoldedRecord {
 
 fn loaded(snapshot: &pb::RecordSnapshot) -> Result<(String, FoldedRecord), FoldError> {
     let record = snapshot.record.as_ref().ok_or(FoldError::Incomplete { what: "a snapshot's record" })?;
-    let folded = FoldedRecord { as_of_seq: snapshot.as_of_seq, ..FoldedRecord::of(record)? };
+    let folded = FoldedRecord { as_of_seq: Seq(snapshot.as_of_seq), ..FoldedRecord::of(record)? };
     Ok((record.record_id.clone(), folded))
 }

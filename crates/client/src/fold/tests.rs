@@ -73,7 +73,7 @@ fn effects_add_up_to_records() {
     assert_eq!(record.targets().collect::<Vec<_>>(), ["b", "c"]);
     let FoldedField::Set(tags) = &record.fields["tags"] else { panic!("no set: {record:?}") };
     assert_eq!(tags.values().collect::<Vec<_>>(), [&value(2)]);
-    assert_eq!((fold.seq, fold.is_alive("n"), fold.is_alive("x")), (2, true, false));
+    assert_eq!((fold.seq, fold.is_alive("n"), fold.is_alive("x")), (Seq(2), true, false));
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn context(out: &mut Vec<u8>, context: &CausalContext) {
     if *epoch != 0 {
         put_fixed64(out, 1, *epoch);
     }
-    uint(out, 2, *base_seq);
+    uint(out, 2, base_seq.0);
     for dot in extras {
         put_dot(out, 3, dot);
     }
@@ -167,7 +167,7 @@ fn record_mutation(out: &mut Vec<u8>, mutation: &RecordMutation) {
     text(out, record_field::RECORD_ID, record);
     action(out, done);
     if let Some(seq) = observed_seq {
-        put_uint(out, record_field::OBSERVED_SEQ, *seq);
+        put_uint(out, record_field::OBSERVED_SEQ, seq.0);
     }
     if let Some(conflict) = resolves {
         conflict_id(out, record_field::RESOLVES_CONFLICT_ID, conflict);

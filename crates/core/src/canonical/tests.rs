@@ -1,5 +1,6 @@
 //! Canonical forms tell contents apart, and nothing else.
 
+use crate::causality::Seq;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -31,7 +32,7 @@ fn dot() -> impl Strategy<Value = Dot> {
 }
 
 fn conflict() -> impl Strategy<Value = ConflictId> {
-    (0..2_u64, 0..2_u16).prop_map(|(opened_seq, index)| ConflictId { opened_seq, index })
+    (0..2_u64, 0..2_u16).prop_map(|(opened_seq, index)| ConflictId { opened_seq: Seq(opened_seq), index })
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
@@ -91,7 +92,8 @@ fn any_conflict_action() -> impl Strategy<Value = ConflictAction> {
 fn any_mutation() -> impl Strategy<Value = Mutation> {
     let on_record = (label(), label(), any_action(), option::of(0..2_u64), option::of(conflict())).prop_map(
         |(collection, record, action, observed_seq, resolves)| {
-            RecordMutation { collection, record, action, observed_seq, resolves }.into()
+            RecordMutation { collection, record, action, observed_seq: observed_seq.map(Seq), resolves }
+                .into()
         },
     );
     let on_conflict = (conflict(), any_conflict_action())
@@ -106,7 +108,7 @@ fn any_operation() -> impl Strategy<Value = Operation> {
         (number(), number(), option::of((0..2_u8).prop_map(|byte| [byte; 16])), vec(dot(), 0..2)).prop_map(
             |(epoch, base_seq, base_chain, extras)| Knowledge::Context(CausalContext {
                 epoch,
-                base_seq,
+                base_seq: Seq(base_seq),
                 base_chain,
                 extras
             })
@@ -168,7 +170,7 @@ fn example() -> Operation {
     let fields: Vec<(FieldId, Value)> = vec![("n".into(), Value::Int(-3)), ("t".into(), Value::string("né"))];
     Operation {
         identity: Identity::Dot(Dot { replica: Uuid::from_u128(7), counter: 2 }),
-        knowledge: Knowledge::Context(CausalContext::at(9, 300)),
+        knowledge: Knowledge::Context(CausalContext::at(9, Seq(300))),
         mutations: vec![
             RecordMutation {
                 collection: "cards".into(),

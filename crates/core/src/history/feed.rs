@@ -145,7 +145,7 @@ impl FeedRecorder {
         let before = self.delivered.len();
         for entry in entries {
             let dot = self.replicas.short(entry.dot);
-            let distance = u32::try_from(entry.seq.saturating_sub(from_exclusive)).unwrap_or(u32::MAX);
+            let distance = u32::try_from(entry.seq.since(from_exclusive)).unwrap_or(u32::MAX);
             let (operation, chain) = (mark(&entry.operation_hash), mark(&entry.chain));
             self.delivered.push(Delivered { distance, dot, operation, chain });
         }
@@ -225,7 +225,7 @@ impl Log {
             entries: Vec::new(),
             extras: Vec::new(),
             epoch,
-            head_seq: 0,
+            head_seq: Seq::START,
             head_chain: Some(CHAIN_START),
         }
     }

@@ -88,7 +88,7 @@ impl Submission {
     /// What was answered.
     pub fn answer(&self) -> Option<Answer> {
         let outcome = match self.told >> KIND_SHIFT {
-            1 => Outcome::Settled(self.told & SEQ_MASK),
+            1 => Outcome::Settled(Seq(self.told & SEQ_MASK)),
             2 => Outcome::Rejected,
             3 => Outcome::Held,
             4 => Outcome::Refused,
@@ -100,14 +100,14 @@ impl Submission {
 
     pub(super) fn tell(&mut self, at: Time, answer: Answer) {
         let (kind, seq) = match answer.outcome {
-            Outcome::Settled(seq) => (1, seq.min(SEQ_MASK)),
-            Outcome::Rejected => (2, 0),
-            Outcome::Held => (3, 0),
-            Outcome::Refused => (4, 0),
-            Outcome::Unknown => (5, 0),
+            Outcome::Settled(seq) => (1, seq.min(Seq(SEQ_MASK))),
+            Outcome::Rejected => (2, Seq::START),
+            Outcome::Held => (3, Seq::START),
+            Outcome::Refused => (4, Seq::START),
+            Outcome::Unknown => (5, Seq::START),
         };
         let repeated = if answer.repeated { REPEATED_BIT } else { 0 };
-        (self.answered_at, self.told) = (at, kind << KIND_SHIFT | repeated | seq);
+        (self.answered_at, self.told) = (at, kind << KIND_SHIFT | repeated | seq.0);
     }
 }
 

@@ -127,7 +127,7 @@ impl Settling<'_, '_> {
             alternatives.push(self.alternative_of(other, &clash.scope)?);
         }
         alternatives.push(self.my_alternative(mutation, &clash.mine, AlternativeState::Head, None));
-        let other_seq = clash.against.first().map_or(0, |c| c.stamp.seq);
+        let other_seq = clash.against.first().map_or(Seq::START, |c| c.stamp.seq);
         let (base, base_exact) = match clash.scope.field() {
             Some(field) => self.register_base(&clash.scope.record, field, clash.last_seq, other_seq)?,
             None => (None, true),

@@ -2,6 +2,7 @@
 
 use super::conflict::Contender;
 use super::settle::Settling;
+use crate::causality::Seq;
 use crate::change::{Change, Effect, EffectKind};
 use crate::conflict::ConflictEventKind;
 use crate::conflict::{
@@ -93,7 +94,7 @@ impl Settling<'_, '_> {
             record: conflict.scope.record.clone(),
             field: None,
             mutation_index: self.mutation_index(),
-            previous_seq: 0,
+            previous_seq: Seq::START,
             kind: EffectKind::Conflict { event, summary: conflict.summary() },
         });
         self.tx.put(Key::Conflict(conflict.id), Row::Conflict(Box::new(conflict)));

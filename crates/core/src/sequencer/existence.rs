@@ -82,7 +82,7 @@ impl Settling<'_, '_> {
                     collection: mutation.collection.clone(),
                     existence: Existence::Alive,
                     created: self.stamp,
-                    last_seq: 0,
+                    last_seq: Seq::START,
                     heads: vec![ExistenceHead::new(self.stamp, false)],
                     unknown: Unknown::NONE,
                 };

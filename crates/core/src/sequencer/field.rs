@@ -69,7 +69,7 @@ impl Settling<'_, '_> {
             Some(row) => Ok(row.clone()),
             None => {
                 self.tx.mark_fresh_set(record, field);
-                Ok(FieldRow { value: FieldValue::empty(kind), last_seq: 0, unknown: Unknown::NONE })
+                Ok(FieldRow { value: FieldValue::empty(kind), last_seq: Seq::START, unknown: Unknown::NONE })
             }
         }
     }
@@ -110,7 +110,7 @@ impl Settling<'_, '_> {
                 break;
             }
             let change = self.tx.change(seq)?;
-            seq = change.effect_on(record, field).map_or(0, |e| e.previous_seq);
+            seq = change.effect_on(record, field).map_or(Seq::START, |e| e.previous_seq);
             if !self.knows_for(mutation, &change.stamp()) {
                 unknown.push(change);
             }
@@ -123,6 +123,6 @@ impl Settling<'_, '_> {
         self.effects
             .iter()
             .find(|e| e.record == *record && e.field.as_ref() == Some(field))
-            .map_or(0, |e| e.previous_seq)
+            .map_or(Seq::START, |e| e.previous_seq)
     }
 }

@@ -109,7 +109,7 @@ impl Settling<'_, '_> {
             if both {
                 return Ok((shown_value(&change, record, field), true));
             }
-            seq = change.effect_on(record, field).map_or(0, |e| e.previous_seq);
+            seq = change.effect_on(record, field).map_or(Seq::START, |e| e.previous_seq);
         }
         Ok((None, false))
     }
@@ -139,7 +139,7 @@ fn target_of(value: Value) -> Option<RecordId> {
 /// A writer continues the oldest lineage it knew; knowing none, it starts its own.
 pub(super) fn lineage_rank(known: impl Iterator<Item = Seq>, own: Seq) -> Seq {
     if fault!(NewcomerTakesOver) {
-        return 0;
+        return Seq(0);
     }
     known.min().unwrap_or(own)
 }

@@ -104,7 +104,8 @@ pub(super) fn replica_row(tx: &mut Transaction<'_>, id: ReplicaId) -> Attempt<Re
         tx.head.replica_count += 1;
         tx.head.replica_count
     };
-    let row = ReplicaRow { no, last_settled: 0, last_accepted: 0, last_base: 0, unknown: Unknown::NONE };
+    let row =
+        ReplicaRow { no, last_settled: 0, last_accepted: 0, last_base: Seq::START, unknown: Unknown::NONE };
     tx.put(Key::ReplicaNumber(no), Row::ReplicaNumber(id));
     // Asked again while its first operation settles, it must have the number already.
     if !fault!(ReplicaNumberedTwice) {

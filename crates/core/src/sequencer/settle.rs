@@ -112,7 +112,7 @@ fn try_accept(
 /// The position after the head.
 fn next_seq(head_seq: Seq) -> Attempt<Seq> {
     let detail = || format!("the workspace has no position after {SEQ_MAX}; go on in a new workspace");
-    let next = head_seq.checked_add(1).filter(|seq| *seq <= SEQ_MAX);
+    let next = head_seq.0.checked_add(1).map(Seq).filter(|seq| *seq <= SEQ_MAX);
     next.ok_or_else(|| Refusal::Inconsistent { detail: detail() }.into())
 }
 
@@ -206,8 +206,8 @@ pub(super) fn reject(
             let phantom = RecordRow {
                 collection: mutation.collection.clone(),
                 existence: Existence::Phantom(dot),
-                created: Stamp { seq: 0, replica_no: 0, counter: 0 },
-                last_seq: 0,
+                created: Stamp { seq: Seq::START, replica_no: 0, counter: 0 },
+                last_seq: Seq::START,
                 heads: Vec::new(),
                 unknown: Unknown::NONE,
             };

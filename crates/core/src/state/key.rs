@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::causality::{Counter, ReplicaNo};
+use crate::causality::{Counter, ReplicaNo, Seq};
 use crate::conflict::Scope;
 use crate::hash::Hash;
 use crate::ids::{CollectionId, ConflictId, Dot, FieldId, RecordId, ReplicaId};
@@ -142,11 +142,11 @@ impl Prefix {
             Prefix::Waiters => Key::Waiter(WaitOn::Operation(nil), nil),
             Prefix::Wakes => Key::Wake(WaitOn::Operation(nil)),
             Prefix::Replicas => Key::Replica(nil.replica),
-            Prefix::Conflicts => Key::Conflict(ConflictId { opened_seq: 0, index: 0 }),
+            Prefix::Conflicts => Key::Conflict(ConflictId { opened_seq: Seq::START, index: 0 }),
             Prefix::Scopes => {
                 Key::Scope(Scope { record: none.into(), part: crate::conflict::ScopePart::Record })
             }
-            Prefix::Reminders => Key::Reminder(i64::MIN, ConflictId { opened_seq: 0, index: 0 }),
+            Prefix::Reminders => Key::Reminder(i64::MIN, ConflictId { opened_seq: Seq::START, index: 0 }),
             Prefix::HeldOperations => Key::Held(nil),
             Prefix::Requests => Key::Request(none.into()),
         }

@@ -227,7 +227,7 @@ impl<'a> Transaction<'a> {
     /// A change of this submission: they follow each other without a gap.
     fn pending_change(&self, seq: Seq) -> Option<&Arc<Change>> {
         let first = self.pending_changes.first()?.seq;
-        self.pending_changes.get(usize::try_from(seq.checked_sub(first)?).ok()?)
+        self.pending_changes.get(usize::try_from(seq.0.checked_sub(first.0)?).ok()?)
     }
 
     /// The change an accepted operation became, when it is in memory.

@@ -29,7 +29,7 @@ pub struct WorkspaceHead {
 impl WorkspaceHead {
     /// The head of a new workspace.
     pub fn new(epoch: Epoch) -> WorkspaceHead {
-        WorkspaceHead { epoch, head_seq: 0, chain: CHAIN_START, replica_count: 0, commit_count: 0 }
+        WorkspaceHead { epoch, head_seq: Seq::START, chain: CHAIN_START, replica_count: 0, commit_count: 0 }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Dots, causal contexts and times.
 
 use std::collections::BTreeSet;
+use syncline_core::causality::Seq;
 
 use bytes::Bytes;
 use prost_types::Timestamp;
@@ -51,7 +52,7 @@ pub fn context_from_pb(
     let mut out_of_limits = |at: String, description: &str| {
         violations.push(violation(at, description, ErrorReason::InvalidContext));
     };
-    let mut known = CausalContext::at(*epoch, *base_seq);
+    let mut known = CausalContext::at(*epoch, Seq(*base_seq));
     for (name, number) in [("epoch", epoch), ("base_seq", base_seq)] {
         if *number > SEQ_MAX {
             out_of_limits(format!("{field}.{name}"), BELOW_SIGN);
@@ -82,7 +83,7 @@ pub fn context_to_pb(context: &CausalContext) -> pb::CausalContext {
     let CausalContext { epoch, base_seq, base_chain, extras } = context;
     pb::CausalContext {
         epoch: *epoch,
-        base_seq: *base_seq,
+        base_seq: base_seq.0,
         base_chain: base_chain.as_ref().map_or_else(Bytes::new, hash_to_pb),
         extras: extras.iter().copied().map(dot_to_pb).collect(),
     }

@@ -60,7 +60,7 @@ fn with_effects(change: &Change, (effects, whole): (Vec<pb::Effect>, bool)) -> p
         hash_salt,
     } = change;
     pb::Change {
-        seq: *seq,
+        seq: seq.0,
         dot: Some(dot_to_pb(*dot)),
         context: Some(context_to_pb(context)),
         correlation_id: correlation_id.to_string(),
@@ -157,7 +157,11 @@ fn value_of_mutation(change: &Change, mutation_index: u16) -> pb::Value {
         Some(Action::Set { field: _, value }) => value_to_pb(value),
         // Nothing else writes such an effect. The feed must go on, and the hash chain tells what was meant.
         _ => {
-            tracing::error!(seq = change.seq, mutation_index, "an effect without the value of its mutation");
+            tracing::error!(
+                seq = change.seq.0,
+                mutation_index,
+                "an effect without the value of its mutation"
+            );
             null_to_pb()
         }
     }
@@ -174,7 +178,7 @@ fn splice_to_pb(splice: &Splice) -> pb::TextSplice {
 
 fn settled_hunk_to_pb(settled: &SettledHunk) -> pb::SettledHunk {
     let SettledHunk { hunk, suppressed_by } = settled;
-    pb::SettledHunk { hunk: Some(hunk_to_pb(hunk)), suppressed_by_seq: *suppressed_by }
+    pb::SettledHunk { hunk: Some(hunk_to_pb(hunk)), suppressed_by_seq: (*suppressed_by).map(|it| it.0) }
 }
 
 #[cfg(test)]
@@ -183,6 +187,7 @@ mod tests {
 
     use super::*;
     use syncline_core::causality::Author;
+    use syncline_core::causality::Seq;
     use syncline_core::conflict::ConflictEventKind;
     use syncline_core::conflict::{ConflictKind, ConflictStatus, ConflictSummary, Scope, ScopePart};
     use syncline_core::ids::{ConflictId, Dot};
@@ -201,7 +206,7 @@ mod tests {
             record: record.into(),
             field,
             mutation_index,
-            previous_seq: 2,
+            previous_seq: Seq(2),
             kind,
         }
     }
@@ -209,10 +214,16 @@ mod tests {
     fn change(mutations: Vec<Mutation>, effects: Vec<Effect>) -> Change {
         let dot = Dot { replica: Uuid::from_u128(7), counter: 3 };
         Change {
-            seq: 9,
+            seq: Seq(9),
             dot,
-            author: Author { replica_no: 1, counter: 3, base_seq: 5, extras: vec![], own_requests: vec![] },
-            context: CausalContext { extras: vec![dot], ..CausalContext::at(1, 5) },
+            author: Author {
+                replica_no: 1,
+                counter: 3,
+                base_seq: Seq(5),
+                extras: vec![],
+                own_requests: vec![],
+            },
+            context: CausalContext { extras: vec![dot], ..CausalContext::at(1, Seq(5)) },
             request_id: None,
             correlation_id: "trace".into(),
             actor: "ann".into(),
@@ -229,7 +240,7 @@ mod tests {
 
     fn on_conflict(collection: &str, record: &str) -> Effect {
         let summary = ConflictSummary {
-            id: ConflictId { opened_seq: 9, index: 0 },
+            id: ConflictId { opened_seq: Seq(9), index: 0 },
             kind: ConflictKind::Register,
             scope: Scope { record: record.into(), part: ScopePart::Field("f".into()) },
             collection: collection.into(),
@@ -282,7 +293,7 @@ mod tests {
         let mut change = change(vec![], vec![]);
         change.settlement.merged = true;
         assert_eq!(change_to_pb(&change).outcome(), pb::ChangeOutcome::Merged);
-        change.settlement.conflicts.push(ConflictId { opened_seq: 9, index: 0 });
+        change.settlement.conflicts.push(ConflictId { opened_seq: Seq(9), index: 0 });
         assert_eq!(change_to_pb(&change).outcome(), pb::ChangeOutcome::Conflicted);
     }
 
@@ -297,8 +308,8 @@ mod tests {
             EffectKind::Register { value: Some(Value::Int(4)) },
             EffectKind::Text {
                 splices: vec![Splice::Retain(1), Splice::Delete("ab".into()), Splice::Insert("x".into())],
-                hunks: vec![SettledHunk { hunk, suppressed_by: Some(8) }],
-                known_seq: 3,
+                hunks: vec![SettledHunk { hunk, suppressed_by: Some(Seq(8)) }],
+                known_seq: Seq(3),
             },
             EffectKind::Counter { value: 5, added: 2 },
             EffectKind::Set { added: vec![Value::Int(1)], removed: vec![Value::Null] },

@@ -192,8 +192,8 @@ pub fn conflict_to_pb(summary: &ConflictSummary) -> pb::Conflict {
         record_id: scope.record.to_string(),
         field_ids: scope.field().into_iter().map(ToString::to_string).collect(),
         target_record_id: target,
-        opened_seq: id.opened_seq,
-        closed_seq: closing.map(|c| c.seq),
+        opened_seq: id.opened_seq.0,
+        closed_seq: closing.map(|c| c.seq).map(|it| it.0),
         assignee: Some(assignee.to_string()).filter(|assignee| !assignee.is_empty()),
         remind_time: remind_at_ms.map(timestamp_to_pb),
         defer_count: *defer_count,
@@ -209,7 +209,7 @@ pub fn conflict_event_to_pb(conflict: ConflictId, event: &ConflictEvent) -> pb::
     pb::ConflictEvent {
         conflict_id: conflict.to_string(),
         kind: event_kind_to_pb(*kind).into(),
-        seq: *seq,
+        seq: seq.0,
         commit_time: Some(timestamp_to_pb(*at_ms)),
         actor: actor.to_string(),
         revision: *revision,
@@ -259,7 +259,7 @@ fn alternative_to_pb(alternative: &Alternative, provisional: bool) -> pb::Altern
         AlternativeState::Suppressed => pb::AlternativeState::Suppressed,
     };
     pb::Alternative {
-        seq: stamp.seq,
+        seq: stamp.seq.0,
         dot: Some(dot_to_pb(*dot)),
         actor: actor.to_string(),
         client_time: client_time_ms.map(timestamp_to_pb),
@@ -280,7 +280,10 @@ fn alternative_to_pb(alternative: &Alternative, provisional: bool) -> pb::Altern
 
 /// Every pair of operations that clashed, once.
 pub fn pairs_to_pb(conflict: &Conflict) -> Vec<pb::ClashingPair> {
-    let pair = |&(earlier_seq, later_seq): &(Seq, Seq)| pb::ClashingPair { earlier_seq, later_seq };
+    let pair = |&(earlier_seq, later_seq): &(Seq, Seq)| pb::ClashingPair {
+        earlier_seq: earlier_seq.0,
+        later_seq: later_seq.0,
+    };
     conflict.pairs.iter().map(pair).collect()
 }
 
@@ -316,8 +319,14 @@ mod tests {
             correlation_id: "trace".into(),
             client_time_ms: None,
             committed_at_ms: 5,
-            author: Author { replica_no: 1, counter: 1, base_seq: 2, extras: vec![], own_requests: vec![] },
-            context: CausalContext::at(1, 2),
+            author: Author {
+                replica_no: 1,
+                counter: 1,
+                base_seq: Seq(2),
+                extras: vec![],
+                own_requests: vec![],
+            },
+            context: CausalContext::at(1, Seq(2)),
             siblings: vec!["also".into()],
             unknown: Unknown::NONE,
         }
@@ -325,24 +334,24 @@ mod tests {
 
     fn conflict(part: ScopePart) -> Conflict {
         Conflict {
-            id: ConflictId { opened_seq: 6, index: 1 },
+            id: ConflictId { opened_seq: Seq(6), index: 1 },
             kind: ConflictKind::Relationship,
             scope: Scope { record: "r".into(), part },
             collection: "notes".into(),
             status: ConflictStatus::Deferred,
             revision: 3,
             opened_at_ms: 1,
-            parent: Some(ConflictId { opened_seq: 2, index: 0 }),
+            parent: Some(ConflictId { opened_seq: Seq(2), index: 0 }),
             provisional: Provisional::Incumbent,
             base: None,
             base_exact: true,
             record_at_opening: vec![],
             alternatives: vec![
-                alternative(4, AlternativeState::Shadow),
-                alternative(5, AlternativeState::Head),
-                alternative(6, AlternativeState::Head),
+                alternative(Seq(4), AlternativeState::Shadow),
+                alternative(Seq(5), AlternativeState::Head),
+                alternative(Seq(6), AlternativeState::Head),
             ],
-            pairs: vec![(4, 6), (5, 6)],
+            pairs: vec![(Seq(4), Seq(6)), (Seq(5), Seq(6))],
             assignee: "bob".into(),
             remind_at_ms: Some(70_000),
             defer_count: 2,
@@ -374,7 +383,7 @@ mod tests {
 
         let field = conflict_to_pb(&conflict(ScopePart::Field("f".into())).summary());
         assert_eq!((&field.field_ids[..], field.target_record_id), (&["f".to_owned()][..], None));
-        let closing = Some(Closing { seq: 8, at_ms: 1, reason: CloseReason::Converged });
+        let closing = Some(Closing { seq: Seq(8), at_ms: 1, reason: CloseReason::Converged });
         let record = Conflict { closing, assignee: "".into(), parent: None, ..conflict(ScopePart::Record) };
         let record = conflict_to_pb(&record.summary());
         assert_eq!((record.field_ids.len(), record.closed_seq), (0, Some(8)));
@@ -389,10 +398,10 @@ mod tests {
             let sent = alternatives_to_pb(&conflict, shown);
             sent.iter().map(|a| (a.seq, a.provisional)).collect::<Vec<_>>()
         };
-        assert_eq!(order(Some(6)), [(6, true), (4, false), (5, false)]);
+        assert_eq!(order(Some(Seq(6))), [(6, true), (4, false), (5, false)]);
         assert_eq!(order(None), [(4, false), (5, false), (6, false)]);
         // A shadow is offered, never shown.
-        assert_eq!(order(Some(4)), [(4, false), (5, false), (6, false)]);
+        assert_eq!(order(Some(Seq(4))), [(4, false), (5, false), (6, false)]);
         let first = &alternatives_to_pb(&conflict, None)[0];
         assert_eq!(first.state(), pb::AlternativeState::Shadow);
         assert_eq!(first.value, Some(value_to_pb(&Value::Int(4))));
@@ -413,9 +422,9 @@ mod tests {
                 replaced: "ab".into(),
                 trunk_position: 0,
             }),
-            ..alternative(6, AlternativeState::Suppressed)
+            ..alternative(Seq(6), AlternativeState::Suppressed)
         }];
-        let sent = &alternatives_to_pb(&conflict, Some(6))[0];
+        let sent = &alternatives_to_pb(&conflict, Some(Seq(6)))[0];
         assert_eq!((sent.hunk.clone(), sent.replaced_text.as_str()), (Some(hunk_to_pb(&hunk)), "ab"));
         assert_eq!((sent.state(), sent.provisional), (pb::AlternativeState::Suppressed, false));
     }
@@ -424,7 +433,7 @@ mod tests {
     fn events_name_their_conflict() {
         let event = ConflictEvent {
             kind: ConflictEventKind::Assigned,
-            seq: 9,
+            seq: Seq(9),
             at_ms: 5,
             actor: "ann".into(),
             revision: 2,
@@ -432,7 +441,7 @@ mod tests {
             detail: "to bob".into(),
             unknown: Unknown::NONE,
         };
-        let sent = conflict_event_to_pb(ConflictId { opened_seq: 6, index: 1 }, &event);
+        let sent = conflict_event_to_pb(ConflictId { opened_seq: Seq(6), index: 1 }, &event);
         assert_eq!((sent.conflict_id.as_str(), sent.detail.as_str()), ("c6-1", "to bob"));
         assert_eq!((sent.kind(), sent.status()), (pb::ConflictEventKind::Assigned, pb::ConflictStatus::Open));
     }
@@ -477,7 +486,7 @@ mod tests {
 
     #[test]
     fn ids_that_are_none_are_not_found() {
-        assert_eq!(conflict_id_from_pb("c6-1").ok(), Some(ConflictId { opened_seq: 6, index: 1 }));
+        assert_eq!(conflict_id_from_pb("c6-1").ok(), Some(ConflictId { opened_seq: Seq(6), index: 1 }));
         for text in ["", "c", "6-1", "c6", "c+6-1", "c6-70000", "C6-1"] {
             let failure = conflict_id_from_pb(text).expect_err(text);
             assert_eq!(

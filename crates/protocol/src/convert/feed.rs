@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::time::Duration;
+use syncline_core::causality::Seq;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -126,7 +127,7 @@ pub fn cursor_from_pb(cursor: pb::Cursor, workspace_id: &str, field: &str) -> Re
         [] => None,
         bytes => Some(loading_from_bytes(bytes).ok_or_else(|| broken("loading", not_ours))?),
     };
-    Ok(Resume { position: FeedCursor { epoch, seq: seq_inclusive, chain }, asked, loading })
+    Ok(Resume { position: FeedCursor { epoch, seq: Seq(seq_inclusive), chain }, asked, loading })
 }
 
 /// A cursor of a workspace, of a reader that has everything up to there.
@@ -145,7 +146,7 @@ pub fn feed_cursor_to_pb(
     pb::Cursor {
         workspace_id: workspace_id.to_owned(),
         epoch: *epoch,
-        seq_inclusive: *seq,
+        seq_inclusive: seq.0,
         chain: chain.as_ref().map_or_else(Bytes::new, hash_to_pb),
         selection,
         loading: loading.map_or_else(Bytes::new, loading_to_bytes),
@@ -198,7 +199,7 @@ fn loading_to_bytes(loading: &Loading) -> Bytes {
         after: after.to_owned(),
         from_scratch: *from_scratch,
         loaded_count: *loaded_count,
-        read_seq: read_at.map(|(seq, _)| seq),
+        read_seq: (read_at.map(|(seq, _)| seq)).map(|it| it.0),
         read_chain: read_at.map_or_else(Bytes::new, |(_, chain)| hash_to_pb(&chain)),
     };
     loaded.encode_to_vec().into()
@@ -223,7 +224,7 @@ fn loading_from_bytes(bytes: &[u8]) -> Option<Loading> {
         _ => return None,
     };
     let read_at = match read_seq {
-        Some(seq) => Some((seq, Hash::try_from(read_chain.as_ref()).ok()?)),
+        Some(seq) => Some((Seq(seq), Hash::try_from(read_chain.as_ref()).ok()?)),
         None if read_chain.is_empty() => None,
         None => return None,
     };
@@ -272,7 +273,7 @@ mod tests {
     use crate::pb::ErrorReason;
 
     fn position(chain: Option<Hash>) -> FeedCursor {
-        FeedCursor { epoch: 3, seq: 4, chain }
+        FeedCursor { epoch: 3, seq: Seq(4), chain }
     }
 
     fn only(names: &[&str]) -> Collections {
@@ -362,7 +363,7 @@ mod tests {
             walked.prop_map(Stage::Entering),
             Just(Stage::Loaded)
         ];
-        let read_at = proptest::option::of((any::<u64>(), any::<Hash>()));
+        let read_at = proptest::option::of((any::<u64>().prop_map(Seq), any::<Hash>()));
         (names(), names(), stage, any::<bool>(), any::<u64>(), read_at).prop_map(
             |(whole, partly, stage, from_scratch, loaded_count, read_at)| Loading {
                 whole,

@@ -1,5 +1,6 @@
 //! What a client sends and is told, as the history checker writes it down.
 
+use syncline_core::causality::Seq;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -38,7 +39,7 @@ pub fn record_operation(
     let id = dot(Some(id))?;
     let (context, extras) = match &operation.knowledge {
         Some(Knowledge::Context(context)) => {
-            (Some((context.epoch, context.base_seq)), dots(&context.extras)?)
+            (Some((context.epoch, Seq(context.base_seq))), dots(&context.extras)?)
         }
         Some(Knowledge::Latest(_)) | None => (None, Vec::new()),
     };
@@ -60,7 +61,7 @@ pub fn answer_from_pb(receipt: &pb::Receipt) -> Result<(Dot, Answer), Unreadable
     let outcome = match told {
         Told::Applied(pb::Applied { seq })
         | Told::Merged(pb::Merged { seq })
-        | Told::Conflicted(pb::Conflicted { seq, conflict_ids: _ }) => Outcome::Settled(*seq),
+        | Told::Conflicted(pb::Conflicted { seq, conflict_ids: _ }) => Outcome::Settled(Seq(*seq)),
         Told::Rejected(_) => Outcome::Rejected,
         Told::Held(_) => Outcome::Held,
         Told::NotSettled(refused) if refused.reason() == pb::ErrorReason::Unspecified => Outcome::Unknown,
@@ -74,7 +75,7 @@ pub fn answer_from_pb(receipt: &pb::Receipt) -> Result<(Dot, Answer), Unreadable
 pub fn place_from_pb(cursor: Option<&pb::Cursor>) -> Result<Place, Unreadable> {
     let cursor = cursor.ok_or(Unreadable("no cursor"))?;
     let chain = if cursor.chain.is_empty() { None } else { Some(hash(&cursor.chain)?) };
-    Ok(Place { epoch: cursor.epoch, seq: cursor.seq_inclusive, chain })
+    Ok(Place { epoch: cursor.epoch, seq: Seq(cursor.seq_inclusive), chain })
 }
 
 /// Writes down a frame that came at `at` to a reader that is at `position`.
@@ -86,8 +87,8 @@ pub fn record_frame(
 ) -> Result<(), Unreadable> {
     let place = place_from_pb(frame.cursor.as_ref());
     match frame.content.as_ref().ok_or(Unreadable("no content"))? {
-        Content::Opened(opened) => feed.opened(at, place?, opened.head_seq),
-        Content::Checkpoint(checkpoint) => feed.checkpoint(at, place?, checkpoint.head_seq),
+        Content::Opened(opened) => feed.opened(at, place?, Seq(opened.head_seq)),
+        Content::Checkpoint(checkpoint) => feed.checkpoint(at, place?, Seq(checkpoint.head_seq)),
         Content::GoAway(_) => feed.go_away(at, place?),
         Content::HistoryReset(reset) => {
             let reason = match reset.reason() {
@@ -101,7 +102,7 @@ pub fn record_frame(
         }
         Content::Changes(changes) => {
             let read: Vec<Read> = changes.changes.iter().map(Read::of).collect::<Result<_, _>>()?;
-            feed.changes(at, changes.from_seq_exclusive, place?, read.iter().map(Read::entry));
+            feed.changes(at, Seq(changes.from_seq_exclusive), place?, read.iter().map(Read::entry));
         }
         // Records are no part of the history; the position stands still while they come.
         Content::LoadingBegun(_)
@@ -147,9 +148,9 @@ impl Read {
 
     fn entry(&self) -> Entry<'_> {
         Entry {
-            seq: self.seq,
+            seq: Seq(self.seq),
             dot: self.dot,
-            base_seq: self.base_seq,
+            base_seq: Seq(self.base_seq),
             extras: &self.extras,
             operation_hash: self.operation_hash,
             chain: self.chain,

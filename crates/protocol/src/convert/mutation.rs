@@ -69,12 +69,12 @@ fn record_mutation_from_pb(
     let action = action_from_pb(action.as_ref().ok_or(Refusal::UnknownAction)?, index)?;
     let (collection, record) =
         (place.name("collection_id", collection_id)?, place.name("record_id", record_id)?);
-    check_observed(&action, *observed_seq, base_seq)?;
+    check_observed(&action, (*observed_seq).map(Seq), base_seq)?;
     let resolves = match resolves_conflict_id {
         None => None,
         Some(id) => Some(place.conflict("resolves_conflict_id", id)?),
     };
-    Ok(RecordMutation { collection, record, action, observed_seq: *observed_seq, resolves })
+    Ok(RecordMutation { collection, record, action, observed_seq: (*observed_seq).map(Seq), resolves })
 }
 
 fn conflict_mutation_from_pb(

@@ -55,7 +55,7 @@ fn remaining_to_pb(outcome: &Outcome) -> Vec<pb::ConflictRemaining> {
             .iter()
             .map(|(conflict, unseen)| pb::ConflictRemaining {
                 conflict_id: conflict.to_string(),
-                unseen_seqs: unseen.clone(),
+                unseen_seqs: unseen.iter().map(|seq| seq.0).collect(),
             })
             .collect(),
         Outcome::Rejected(_) | Outcome::Held { .. } | Outcome::NotSettled { .. } => Vec::new(),
@@ -67,11 +67,11 @@ fn outcome_to_pb(outcome: &Outcome) -> PbOutcome {
         Outcome::Accepted { seq, settlement: Settlement { merged, conflicts, remaining: _ } } => {
             if !conflicts.is_empty() {
                 let conflict_ids = conflicts.iter().map(ToString::to_string).collect();
-                PbOutcome::Conflicted(pb::Conflicted { seq: *seq, conflict_ids })
+                PbOutcome::Conflicted(pb::Conflicted { seq: seq.0, conflict_ids })
             } else if *merged {
-                PbOutcome::Merged(pb::Merged { seq: *seq })
+                PbOutcome::Merged(pb::Merged { seq: seq.0 })
             } else {
-                PbOutcome::Applied(pb::Applied { seq: *seq })
+                PbOutcome::Applied(pb::Applied { seq: seq.0 })
             }
         }
         Outcome::Rejected(Rejection { refusal, mutation_index }) => {
@@ -117,6 +117,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use syncline_core::causality::Seq;
     use syncline_core::ids::{ConflictId, Dot};
     use syncline_core::refusal::Refusal;
 
@@ -131,12 +132,12 @@ mod tests {
     }
 
     fn settled(merged: bool, conflicts: Vec<ConflictId>) -> Outcome {
-        Outcome::Accepted { seq: 9, settlement: Settlement { merged, conflicts, remaining: vec![] } }
+        Outcome::Accepted { seq: Seq(9), settlement: Settlement { merged, conflicts, remaining: vec![] } }
     }
 
     #[test]
     fn settled_outcomes_say_how() {
-        let conflict = ConflictId { opened_seq: 4, index: 2 };
+        let conflict = ConflictId { opened_seq: Seq(4), index: 2 };
         let cases = [
             (settled(false, vec![]), PbOutcome::Applied(pb::Applied { seq: 9 })),
             (settled(true, vec![]), PbOutcome::Merged(pb::Merged { seq: 9 })),
@@ -154,9 +155,9 @@ mod tests {
 
     #[test]
     fn duplicates_wrap_the_stored_receipt() {
-        let remaining = vec![(ConflictId { opened_seq: 4, index: 2 }, vec![5, 6])];
+        let remaining = vec![(ConflictId { opened_seq: Seq(4), index: 2 }, vec![Seq(5), Seq(6)])];
         let settlement = Settlement { remaining, ..Settlement::default() };
-        let first = receipt(Outcome::Accepted { seq: 9, settlement });
+        let first = receipt(Outcome::Accepted { seq: Seq(9), settlement });
         let stored = receipt_to_pb(&first);
         assert_eq!(
             stored.remaining,
@@ -219,7 +220,7 @@ mod tests {
 
     #[test]
     fn outcomes_are_counted_by_what_they_are() {
-        let conflict = ConflictId { opened_seq: 4, index: 2 };
+        let conflict = ConflictId { opened_seq: Seq(4), index: 2 };
         let rejected = Outcome::Rejected(Rejection { refusal: Refusal::Abandoned, mutation_index: None });
         let held = Outcome::Held { missing: WaitOn::Record("r".into()), expected_counter: 2 };
         let unknown = Outcome::NotSettled { refusal: None, mutation_index: None, expected_counter: 0 };

@@ -22,8 +22,8 @@ pub fn record_to_pb(view: &RecordView) -> pb::Record {
         record_id: record.to_string(),
         fields: fields.iter().map(|(field, view)| (field.to_string(), field_to_pb(view))).collect(),
         deleted: *deleted,
-        created_seq: *created_seq,
-        last_seq: *last_seq,
+        created_seq: created_seq.0,
+        last_seq: last_seq.0,
         live_conflict_ids: live_conflicts.iter().map(ToString::to_string).collect(),
         deleted_target_record_ids: deleted_targets.iter().map(ToString::to_string).collect(),
     }
@@ -46,7 +46,7 @@ fn field_to_pb(view: &FieldView) -> pb::FieldState {
         }
     };
     pb::FieldState {
-        last_seq: *last_seq,
+        last_seq: last_seq.0,
         candidates: candidates.iter().map(candidate_to_pb).collect(),
         state: Some(state),
     }
@@ -57,7 +57,7 @@ fn candidate_to_pb(view: &CandidateView) -> pb::Candidate {
     pb::Candidate {
         value: Some(value_to_pb(value)),
         dot: Some(dot_to_pb(*dot)),
-        seq: *seq,
+        seq: seq.0,
         commit_time: committed_at_ms.map(timestamp_to_pb),
         author: String::new(),
     }
@@ -68,11 +68,12 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use syncline_core::causality::Seq;
     use syncline_core::ids::{ConflictId, Dot, FieldId};
     use syncline_core::value::Value;
 
     fn field(state: FieldStateView) -> FieldView {
-        FieldView { state, last_seq: 6, candidates: vec![] }
+        FieldView { state, last_seq: Seq(6), candidates: vec![] }
     }
 
     #[test]
@@ -80,7 +81,7 @@ mod tests {
         let candidate = CandidateView {
             value: Value::Int(2),
             dot: Dot { replica: Uuid::from_u128(7), counter: 1 },
-            seq: 5,
+            seq: Seq(5),
             committed_at_ms: None,
         };
         let clashing =
@@ -99,9 +100,9 @@ mod tests {
             record: "n1".into(),
             fields: fields.into_iter().map(|(id, view)| (FieldId::from(id), view)).collect(),
             deleted: true,
-            created_seq: 2,
-            last_seq: 6,
-            live_conflicts: vec![ConflictId { opened_seq: 6, index: 0 }],
+            created_seq: Seq(2),
+            last_seq: Seq(6),
+            live_conflicts: vec![ConflictId { opened_seq: Seq(6), index: 0 }],
             deleted_targets: vec!["b".into()],
         };
         let sent = record_to_pb(&view);

@@ -228,7 +228,7 @@ pub fn workspace_to_pb(
         workspace_id: id.to_owned(),
         display_name: display_name.to_owned(),
         epoch: *epoch,
-        head_seq: *head_seq,
+        head_seq: head_seq.0,
         schema_version,
         create_time: Some(timestamp_to_pb(created_at_ms)),
     }
@@ -239,6 +239,7 @@ mod tests {
     use syncline_core::schema::Field;
 
     use super::*;
+    use syncline_core::causality::Seq;
 
     fn declared(field: pb::FieldSchema) -> pb::Schema {
         let fields = [("f".to_owned(), field)].into();
@@ -384,7 +385,7 @@ mod tests {
 
     #[test]
     fn workspaces_show_their_head() {
-        let head = WorkspaceHead { head_seq: 9, ..WorkspaceHead::new(77) };
+        let head = WorkspaceHead { head_seq: Seq(9), ..WorkspaceHead::new(77) };
         let sent = workspace_to_pb("w", "Work", 1_500, &head, 3);
         assert_eq!((sent.workspace_id.as_str(), sent.display_name.as_str()), ("w", "Work"));
         assert_eq!((sent.epoch, sent.head_seq, sent.schema_version), (77, 9, 3));

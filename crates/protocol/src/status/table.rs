@@ -100,9 +100,9 @@ fn failures() -> Vec<(&'static str, Failure)> {
         ("WRONG_EPOCH", Failure::wrong_epoch(1, 2)),
         ("REQUEST_ID_REUSED", Failure::from(&Refusal::RequestIdReused { request_id: "r".into() })),
         ("UNKNOWN_FIELD", Failure::unknown_field(&"a.b.77")),
-        ("HISTORY_REWOUND", Failure::history_rewound(4)),
+        ("HISTORY_REWOUND", Failure::history_rewound(Seq(4))),
         ("SCHEMA_CHANGED", Failure::schema_changed(4)),
-        ("NOT_CAUGHT_UP", Failure::not_caught_up(4, 3)),
+        ("NOT_CAUGHT_UP", Failure::not_caught_up(Seq(4), Seq(3))),
         ("COUNTER_NOT_NEXT", Failure::counter_not_next(7)),
         ("RECORD_NOT_FOUND", Failure::record_not_found("r")),
         ("CONFLICT_NOT_FOUND", Failure::conflict_not_found("c1-0")),
@@ -124,7 +124,7 @@ fn failures() -> Vec<(&'static str, Failure)> {
 }
 
 fn conflict() -> ConflictId {
-    ConflictId { opened_seq: 4, index: 1 }
+    ConflictId { opened_seq: Seq(4), index: 1 }
 }
 
 /// Every refusal, by the reason it is documented for.
@@ -141,13 +141,13 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
         ("UNKNOWN_FIELD", Refusal::UnknownField { field: "a.b.77".to_owned() }),
         ("UNDECLARED_COLLECTION", Refusal::UndeclaredCollection { collection: id.into() }),
         ("UNDECLARED_FIELD", Refusal::UndeclaredField { collection: id.into(), field: id.into() }),
-        ("HISTORY_REWOUND", Refusal::HistoryRewound { base_seq: 4 }),
+        ("HISTORY_REWOUND", Refusal::HistoryRewound { base_seq: Seq(4) }),
         ("NOT_ALL_SETTLED", Refusal::NotAllSettled { operation_index: 2 }),
         (
             "KIND_MISMATCH",
             Refusal::KindMismatch { field: id.into(), kind: FieldKind::Text, action: MutationKind::SetField },
         ),
-        ("CONTEXT_AHEAD", Refusal::ContextAhead { base_seq: 2, head_seq: 1 }),
+        ("CONTEXT_AHEAD", Refusal::ContextAhead { base_seq: Seq(2), head_seq: Seq(1) }),
         ("WRONG_EPOCH", Refusal::WrongEpoch { epoch: 2, expected_epoch: 1 }),
         ("INVALID_CONTEXT", Refusal::InvalidContext { detail: detail.clone() }),
         ("REPLICA_FORKED", Refusal::ReplicaForked { dot }),

@@ -1,6 +1,7 @@
 //! Following the feed: every frame is checked as it comes, and applied exactly when it fits.
 
 use std::rc::Rc;
+use syncline_core::causality::Seq;
 
 use rand::RngExt;
 use tokio::sync::mpsc;
@@ -93,7 +94,7 @@ impl Client {
     async fn open(&self, link: &Link) -> Result<Stream, Status> {
         let cursor = {
             let state = self.state.borrow();
-            let place = FeedCursor { epoch: state.epoch, seq: state.position, chain: state.chain };
+            let place = FeedCursor { epoch: state.epoch, seq: Seq(state.position), chain: state.chain };
             cursor_to_pb(WORKSPACE, &place)
         };
         let (at, place) = (ambient::elapsed_ms(), self.place());
@@ -121,7 +122,7 @@ impl Client {
 
     fn place(&self) -> Place {
         let state = self.state.borrow();
-        Place { epoch: state.epoch, seq: state.position, chain: state.chain }
+        Place { epoch: state.epoch, seq: Seq(state.position), chain: state.chain }
     }
 
     /// Acknowledges now and then, and sometimes asks for a pause.

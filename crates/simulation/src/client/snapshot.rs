@@ -1,5 +1,6 @@
 //! Beginning with a snapshot while others write.
 
+use syncline_core::causality::Seq;
 use tonic::Status;
 
 use pb::change_service_client::ChangeServiceClient;
@@ -57,7 +58,7 @@ impl Client {
         self.record(|record| record.count("snapshots"));
         self.story.borrow_mut().snapshot(Snapshot {
             epoch: cursor.epoch,
-            seq: cursor.seq_inclusive,
+            seq: Seq(cursor.seq_inclusive),
             chain: Hash::try_from(cursor.chain.as_ref()).ok(),
             at: ambient::elapsed_ms(),
         });
@@ -65,7 +66,7 @@ impl Client {
         state.position = cursor.seq_inclusive;
         state.chain = Hash::try_from(cursor.chain.as_ref()).ok();
         state.whole_from = last;
-        fold.seq = cursor.seq_inclusive;
+        fold.seq = Seq(cursor.seq_inclusive);
         state.fold = fold;
         if last == cursor.seq_inclusive {
             let picture = picture::of_everything(&state.fold);

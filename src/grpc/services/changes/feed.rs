@@ -55,7 +55,7 @@ impl Subscription {
         permit: OwnedSemaphorePermit,
     ) -> Subscription {
         shared.metrics.subscribers.increment(1);
-        Subscription { shared, id, workspace_id, selection, from, acknowledged: 0, _permit: permit }
+        Subscription { shared, id, workspace_id, selection, from, acknowledged: Seq::START, _permit: permit }
     }
 
     /// Serves the feed until either side ends it.
@@ -77,9 +77,9 @@ impl Subscription {
         };
         let head = feed.head();
         let opened = pb::FeedOpened {
-            head_seq: head.seq,
+            head_seq: head.seq.0,
             schema_version: head.schema_version,
-            horizon_seq: HORIZON_SEQ,
+            horizon_seq: HORIZON_SEQ.0,
             server: Some(server_info().clone()),
         };
         let first = self.frame(Content::Opened(opened), &feed);
@@ -134,10 +134,10 @@ impl Subscription {
         match said {
             Said::Start(_) => return Err(Failure::stream_protocol("start comes once for a feed")),
             Said::Acknowledge(pb::FeedAcknowledge { seq_inclusive }) => {
-                if seq_inclusive > feed.position().seq {
+                if seq_inclusive > feed.position().seq.0 {
                     return Err(Failure::stream_protocol("acknowledged more than was sent"));
                 }
-                self.acknowledged = self.acknowledged.max(seq_inclusive);
+                self.acknowledged = self.acknowledged.max(Seq(seq_inclusive));
             }
             Said::Pause(pb::FeedPause {}) => feed.pause(true),
             Said::Resume(pb::FeedResume {}) => feed.pause(false),
@@ -172,7 +172,7 @@ impl Subscription {
                 };
                 return frame::changes_frame(&run, feed.asked(), &self.cursor(feed), self.id);
             }
-            FeedItem::Checkpoint { head } => Content::Checkpoint(pb::Checkpoint { head_seq: head.seq }),
+            FeedItem::Checkpoint { head } => Content::Checkpoint(pb::Checkpoint { head_seq: head.seq.0 }),
             FeedItem::Reset(reason) => reset_to_pb(reason),
             FeedItem::GoAway(reason) => go_away_to_pb(reason),
             FeedItem::LoadingBegun { from_scratch, estimated_count, choice_count: filter_count } => {
@@ -183,7 +183,10 @@ impl Subscription {
             }
             FeedItem::Left(left) => left_to_pb(&left),
             FeedItem::LoadingFinished { loaded_count, complete_from_seq } => {
-                Content::LoadingFinished(pb::LoadingFinished { loaded_count, complete_from_seq })
+                Content::LoadingFinished(pb::LoadingFinished {
+                    loaded_count,
+                    complete_from_seq: complete_from_seq.0,
+                })
             }
         };
         self.frame(content, feed)
@@ -193,7 +196,7 @@ impl Subscription {
         let mut cursor = self.cursor(feed);
         if fault!(GoAwayAtHead) && matches!(content, Content::GoAway(_)) {
             let head = feed.head();
-            (cursor.seq_inclusive, cursor.chain) = (head.seq, Bytes::copy_from_slice(&head.chain));
+            (cursor.seq_inclusive, cursor.chain) = (head.seq.0, Bytes::copy_from_slice(&head.chain));
         }
         frame::frame(content, cursor, self.id)
     }
@@ -238,7 +241,7 @@ fn entered_to_pb(
     as_of_seq: Seq,
     loaded_count: u64,
 ) -> Content {
-    let snapshot = |view| pb::RecordSnapshot { record: Some(record_to_pb(view)), as_of_seq };
+    let snapshot = |view| pb::RecordSnapshot { record: Some(record_to_pb(view)), as_of_seq: as_of_seq.0 };
     Content::RecordsEntered(pb::RecordsEntered {
         records: records.iter().map(snapshot).collect(),
         conflicts: conflicts.iter().map(conflict_to_pb).collect(),

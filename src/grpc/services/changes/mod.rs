@@ -248,7 +248,7 @@ fn chunk_to_pb(workspace_id: &str, selection: Bytes, chunk: snapshot::Chunk) -> 
         cursor: Some(feed_cursor_to_pb(workspace_id, &position, selection, None)),
         records: records
             .iter()
-            .map(|view| pb::RecordSnapshot { record: Some(record_to_pb(view)), as_of_seq: position.seq })
+            .map(|view| pb::RecordSnapshot { record: Some(record_to_pb(view)), as_of_seq: position.seq.0 })
             .collect(),
         conflicts: conflicts.iter().map(conflict_to_pb).collect(),
         complete,

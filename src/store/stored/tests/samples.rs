@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::store::ConnectionContent;
-use syncline_core::causality::{Author, Extra, Stamp};
+use syncline_core::causality::{Author, Extra, Seq, Stamp};
 use syncline_core::change::{Change, Effect, EffectKind};
 use syncline_core::conflict::ConflictEventKind;
 use syncline_core::conflict::{
@@ -39,16 +39,16 @@ fn dot(counter: u64) -> Dot {
 }
 
 fn stamp(seq: u64) -> Stamp {
-    Stamp { seq, replica_no: 3, counter: 300 }
+    Stamp { seq: Seq(seq), replica_no: 3, counter: 300 }
 }
 
 fn author() -> Author {
     let extras = vec![Extra { replica_no: 9, counter: 2 }];
-    Author { replica_no: 3, counter: 300, base_seq: 128, extras, own_requests: vec![7, 300] }
+    Author { replica_no: 3, counter: 300, base_seq: Seq(128), extras, own_requests: vec![7, 300] }
 }
 
 fn context() -> CausalContext {
-    CausalContext { extras: vec![dot(2)], ..CausalContext::at(0x0123_4567_89ab_cdef, 128) }
+    CausalContext { extras: vec![dot(2)], ..CausalContext::at(0x0123_4567_89ab_cdef, Seq(128)) }
 }
 
 fn hunk() -> Hunk {
@@ -56,7 +56,7 @@ fn hunk() -> Hunk {
 }
 
 fn conflict_id() -> ConflictId {
-    ConflictId { opened_seq: 77, index: 1 }
+    ConflictId { opened_seq: Seq(77), index: 1 }
 }
 
 /// Every kind of value.
@@ -114,7 +114,7 @@ fn all_conflict_actions() -> Vec<ConflictAction> {
 fn mutations() -> Vec<Mutation> {
     let on_record = |action| {
         let (collection, record, resolves) = (id("cards"), id("card-1"), Some(conflict_id()));
-        RecordMutation { collection, record, action, observed_seq: Some(0), resolves }.into()
+        RecordMutation { collection, record, action, observed_seq: Some(Seq(0)), resolves }.into()
     };
     let on_conflict = |action| ConflictMutation { conflict: conflict_id(), action }.into();
     let on_records = all_actions().into_iter().map(on_record);
@@ -133,7 +133,7 @@ fn all_refusals() -> Vec<Refusal> {
         Refusal::UndeclaredCollection { collection: id("c") },
         Refusal::UndeclaredField { collection: id("c"), field: id("f") },
         Refusal::KindMismatch { field: id("f"), kind: FieldKind::ToMany, action: MutationKind::SetField },
-        Refusal::ContextAhead { base_seq: 5, head_seq: 4 },
+        Refusal::ContextAhead { base_seq: Seq(5), head_seq: Seq(4) },
         Refusal::WrongEpoch { epoch: 1, expected_epoch: 2 },
         Refusal::InvalidContext { detail: detail() },
         Refusal::ReplicaForked { dot: dot(1) },
@@ -156,7 +156,7 @@ fn all_refusals() -> Vec<Refusal> {
         Refusal::ConflictNotLive { conflict, status: ConflictStatus::Resolved },
         Refusal::ConflictLive { conflict },
         Refusal::Inconsistent { detail: detail() },
-        Refusal::HistoryRewound { base_seq: 7 },
+        Refusal::HistoryRewound { base_seq: Seq(7) },
         Refusal::NotAllSettled { operation_index: 3 },
         Refusal::UnknownField { field: "operations[0].77".to_owned() },
     ]
@@ -180,17 +180,17 @@ fn schema() -> Row {
 }
 
 fn field(value: FieldValue) -> Row {
-    Row::Field(FieldRow { value, last_seq: 500, unknown: Unknown::NONE })
+    Row::Field(FieldRow { value, last_seq: Seq(500), unknown: Unknown::NONE })
 }
 
 fn head(seq: u64, value: Value) -> RegisterHead {
-    RegisterHead { stamp: stamp(seq), rank: 3, value, unknown: Unknown::NONE }
+    RegisterHead { stamp: stamp(seq), rank: Seq(3), value, unknown: Unknown::NONE }
 }
 
 fn alternative(state: AlternativeState, value: Option<Value>, hunk: Option<AlternativeHunk>) -> Alternative {
     Alternative {
         stamp: stamp(40),
-        rank: 12,
+        rank: Seq(12),
         state,
         value,
         hunk,
@@ -217,7 +217,7 @@ fn conflict() -> Conflict {
         status: ConflictStatus::Deferred,
         revision: 3,
         opened_at_ms: 1_700_000_000_000,
-        parent: Some(ConflictId { opened_seq: 5, index: 0 }),
+        parent: Some(ConflictId { opened_seq: Seq(5), index: 0 }),
         provisional: Provisional::Latest,
         base: Some(Value::string("before")),
         base_exact: true,
@@ -227,14 +227,14 @@ fn conflict() -> Conflict {
             alternative(AlternativeState::Shadow, None, None),
             alternative(AlternativeState::Suppressed, Some(Value::string("né 🦊")), Some(hunk)),
         ],
-        pairs: vec![(40, 77)],
+        pairs: vec![(Seq(40), Seq(77))],
         assignee: id("grace"),
         remind_at_ms: Some(1_800_000_000_000),
         defer_count: 2,
-        closing: Some(Closing { seq: 90, at_ms: 1_700_000_000_002, reason: CloseReason::Policy }),
+        closing: Some(Closing { seq: Seq(90), at_ms: 1_700_000_000_002, reason: CloseReason::Policy }),
         events: vec![ConflictEvent {
             kind: ConflictEventKind::Deferred,
-            seq: 80,
+            seq: Seq(80),
             at_ms: 1_700_000_000_001,
             actor: id("Ada"),
             revision: 2,
@@ -276,7 +276,7 @@ fn rejection(refusal: Refusal) -> Row {
     Row::Rejection(RejectionRow {
         operation_hash: [6; 16],
         rejection: Rejection { refusal, mutation_index: Some(0) },
-        at_seq: 41,
+        at_seq: Seq(41),
         correlation_id: id("corr"),
     })
 }
@@ -286,7 +286,7 @@ fn record(existence: Existence) -> Row {
         collection: id("cards"),
         existence,
         created: stamp(10),
-        last_seq: 200,
+        last_seq: Seq(200),
         heads: vec![ExistenceHead::new(stamp(10), false), ExistenceHead::new(stamp(200), true)],
         unknown: Unknown::NONE,
     })
@@ -296,7 +296,7 @@ fn record(existence: Existence) -> Row {
 pub fn rows() -> Vec<(String, Row)> {
     let counters = [(0, 0, i64::MIN), (300, 5, -1)].map(|(seq, value, increments)| CounterHead {
         stamp: stamp(seq),
-        rank: seq,
+        rank: Seq(seq),
         value,
         increments,
         unknown: Unknown::NONE,
@@ -324,7 +324,7 @@ pub fn rows() -> Vec<(String, Row)> {
                 no: 3,
                 last_settled: 300,
                 last_accepted: 299,
-                last_base: 128,
+                last_base: Seq(128),
                 unknown: Unknown::NONE,
             }),
         ),
@@ -385,7 +385,7 @@ pub fn rows() -> Vec<(String, Row)> {
 fn effects() -> Vec<EffectKind> {
     let splices =
         vec![Splice::Retain(4), Splice::Insert("né 🦊".to_owned()), Splice::Delete("ab".to_owned())];
-    let settled = [None, Some(130)].map(|suppressed_by| SettledHunk { hunk: hunk(), suppressed_by });
+    let settled = [None, Some(Seq(130))].map(|suppressed_by| SettledHunk { hunk: hunk(), suppressed_by });
     let mut effects = vec![
         EffectKind::RecordCreated,
         EffectKind::RecordDeleted,
@@ -393,7 +393,7 @@ fn effects() -> Vec<EffectKind> {
         EffectKind::Existence,
         EffectKind::Register { value: None },
         EffectKind::Register { value: Some(Value::Null) },
-        EffectKind::Text { splices, hunks: settled.into(), known_seq: 129 },
+        EffectKind::Text { splices, hunks: settled.into(), known_seq: Seq(129) },
         EffectKind::Counter { value: -5, added: i64::MAX },
         EffectKind::Set { added: values(), removed: vec![Value::Int(1)] },
     ];
@@ -425,7 +425,7 @@ fn effects() -> Vec<EffectKind> {
         summary.kind = conflict_kinds[index % conflict_kinds.len()];
         summary.scope.part = scopes()[index % 3].clone();
         summary.status = if index == 6 { ConflictStatus::Open } else { reason.status() };
-        summary.closing = (index != 6).then_some(Closing { seq: 90, at_ms: -1, reason });
+        summary.closing = (index != 6).then_some(Closing { seq: Seq(90), at_ms: -1, reason });
         effects.push(EffectKind::Conflict { event, summary });
     }
     effects.push(EffectKind::Link { target: Some(id("card-2")) });
@@ -441,11 +441,11 @@ pub fn change() -> Change {
         record: id("card-1"),
         field: (index > 3).then(|| id("body")),
         mutation_index: index,
-        previous_seq: u64::from(index) * 100,
+        previous_seq: Seq(u64::from(index) * 100),
         kind,
     };
     Change {
-        seq: 131,
+        seq: Seq(131),
         dot: dot(300),
         author: author(),
         context: context(),
@@ -459,7 +459,7 @@ pub fn change() -> Change {
         settlement: Settlement {
             merged: true,
             conflicts: vec![conflict_id()],
-            remaining: vec![(conflict_id(), vec![40, 41])],
+            remaining: vec![(conflict_id(), vec![Seq(40), Seq(41)])],
         },
         operation_hash: [1; 16],
         chain: [2; 16],

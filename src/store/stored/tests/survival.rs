@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
+use syncline_core::causality::Seq;
 
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -117,7 +118,7 @@ fn on(record: &str, action: Action) -> Mutation {
 fn operation(replica: u128, counter: u64, base_seq: u64, mutations: Vec<Mutation>) -> Operation {
     Operation {
         identity: Identity::Dot(Dot { replica: Uuid::from_u128(replica), counter }),
-        knowledge: Knowledge::Context(CausalContext::at(EPOCH, base_seq)),
+        knowledge: Knowledge::Context(CausalContext::at(EPOCH, Seq(base_seq))),
         mutations,
         depends_on: Vec::new(),
         after_requests: Vec::new(),

@@ -41,8 +41,14 @@ pub(super) struct Facts<'h> {
 impl<'h> Facts<'h> {
     pub(super) fn of(history: &'h History) -> Facts<'h> {
         let table = DotTable::of(history);
-        let blank =
-            Fact { seq: 0, first_sent: NEVER, final_at: NEVER, outcome: None, made: false, earlier: false };
+        let blank = Fact {
+            seq: Seq::START,
+            first_sent: NEVER,
+            final_at: NEVER,
+            outcome: None,
+            made: false,
+            earlier: false,
+        };
         let ids = history.replicas.ids();
         let mut facts = Facts {
             history,
@@ -131,14 +137,14 @@ impl<'h> Facts<'h> {
 
     fn index(&self, seq: Seq) -> Option<usize> {
         match &self.index_of {
-            None => usize::try_from(seq.checked_sub(1)?).ok(),
+            None => usize::try_from(seq.0.checked_sub(1)?).ok(),
             Some(index_of) => index_of.get(&seq).copied(),
         }
     }
 
     /// The last position of the log.
     pub(super) fn last(&self) -> Seq {
-        self.history.log.entries.last().map_or(0, |e| e.seq)
+        self.history.log.entries.last().map_or(Seq::START, |e| e.seq)
     }
 
     /// Whoever tells at `at` that the position `seq` exists is wrong if something up to there was first sent

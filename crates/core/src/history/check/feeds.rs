@@ -11,8 +11,17 @@ use crate::ids::Epoch;
 
 pub(super) fn check(history: &History, facts: &Facts<'_>, report: &mut Report) {
     for feed in &history.feeds {
-        let mut reader =
-            Reader { history, feed, facts, report, session: 0, asked: 0, position: 0, epoch: None, next: 0 };
+        let mut reader = Reader {
+            history,
+            feed,
+            facts,
+            report,
+            session: 0,
+            asked: Seq::START,
+            position: Seq::START,
+            epoch: None,
+            next: 0,
+        };
         feed.events.iter().for_each(|event| reader.see(event));
         reader.end();
     }

@@ -1,6 +1,7 @@
 //! The log by itself: positions, chain, each operation once and from somebody.
 
 use super::facts::Facts;
+use crate::causality::Seq;
 use crate::hash::{CHAIN_START, chain};
 use crate::history::gather::History;
 use crate::history::record::NEVER;
@@ -14,17 +15,17 @@ pub(super) fn check(history: &History, facts: &Facts<'_>, report: &mut Report) {
     for entry in &history.log.entries {
         let (seq, expected) = (entry.seq, before + 1);
         if seq > expected {
-            report.add(Violation::PositionMissing { expected, found: seq });
+            report.add(Violation::PositionMissing { expected: Seq(expected), found: seq });
         } else if seq < expected {
-            report.add(Violation::PositionRepeated { expected, found: seq });
+            report.add(Violation::PositionRepeated { expected: Seq(expected), found: seq });
         }
         running = chain(&running, &entry.operation_hash);
         if running != entry.chain {
-            report.add(Violation::ChainBroken { seq, before, dot: facts.full(entry.dot) });
+            report.add(Violation::ChainBroken { seq, before: Seq(before), dot: facts.full(entry.dot) });
             // From here on relative to what is there: one fault is one violation.
             running = entry.chain;
         }
-        before = seq;
+        before = seq.0;
         let (Some(slot), Some(fact)) = (facts.slot(entry.dot), facts.fact(entry.dot)) else { continue };
         if std::mem::replace(&mut seen[slot], true) {
             report.add(Violation::DotTwice { dot: facts.full(entry.dot), first: fact.seq, second: seq });
@@ -34,8 +35,8 @@ pub(super) fn check(history: &History, facts: &Facts<'_>, report: &mut Report) {
         }
     }
     if history.log.head_seq != before {
-        report.add(Violation::HeadElsewhere { head: history.log.head_seq, last: before });
+        report.add(Violation::HeadElsewhere { head: history.log.head_seq, last: Seq(before) });
     } else if history.log.head_chain.is_some_and(|c| c != running) {
-        report.add(Violation::HeadChainOther { seq: before });
+        report.add(Violation::HeadChainOther { seq: Seq(before) });
     }
 }

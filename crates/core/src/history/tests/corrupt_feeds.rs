@@ -96,7 +96,7 @@ fn shift_frame(script: &mut Script, random: &mut StdRng, early: bool) {
     with_items(&mut events(script)[index], |from, items| {
         if early {
             *from -= 1;
-            items.insert(0, log[*from as usize].clone());
+            items.insert(0, log[from.0 as usize].clone());
         } else {
             *from += 1;
             items.remove(0);
@@ -178,7 +178,7 @@ pub fn checkpoint_behind(script: &mut Script, random: &mut StdRng) {
 
 pub fn impossible_head(script: &mut Script, random: &mut StdRng) {
     let index = opening(script, random);
-    let head = if random.random_bool(0.5) { script.head + 1 } else { 0 };
+    let head = if random.random_bool(0.5) { script.head + 1 } else { Seq(0) };
     events(script)[index].what = What::Opened { head };
 }
 

@@ -67,13 +67,13 @@ pub fn repeat_position(script: &mut Script, random: &mut StdRng) {
 pub fn drop_and_renumber(script: &mut Script, random: &mut StdRng) {
     let settled = script.settled();
     let (_, seq) = settled[random.random_range(0..settled.len())];
-    script.log.remove(seq as usize - 1);
+    script.log.remove(seq.0 as usize - 1);
     script.restamp();
 }
 
 pub fn cut_off(script: &mut Script, _: &mut StdRng) {
     let last = script.settled().iter().map(|(_, seq)| *seq).max().expect("something settled");
-    script.log.truncate(last as usize - 1);
+    script.log.truncate(last.0 as usize - 1);
     script.head = last - 1;
 }
 
@@ -100,7 +100,7 @@ pub fn from_nobody(script: &mut Script, random: &mut StdRng) {
 
 pub fn swap(script: &mut Script, random: &mut StdRng) {
     let settled = script.settled();
-    let seq = settled[random.random_range(0..settled.len())].1 as usize;
+    let seq = settled[random.random_range(0..settled.len())].1.0 as usize;
     let other = if seq == script.log.len() { seq - 2 } else { seq };
     script.log.swap(seq - 1, other);
     script.restamp();
@@ -130,7 +130,7 @@ pub fn foreign_epoch(script: &mut Script, random: &mut StdRng) {
 
 pub fn base_not_before(script: &mut Script, random: &mut StdRng) {
     let (index, _) = pair(script, random, |_, _| true);
-    set_base(script, index, index as Seq + 1);
+    set_base(script, index, Seq(index as u64) + 1);
 }
 
 pub fn base_steps_back(script: &mut Script, random: &mut StdRng) {

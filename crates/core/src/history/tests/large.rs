@@ -1,5 +1,6 @@
 //! Ten million operations: what checking them costs.
 
+use crate::causality::Seq;
 use std::time::Instant;
 
 use uuid::Uuid;
@@ -38,7 +39,7 @@ fn recorded(operations: u64) -> History {
     let mut feeds: Vec<_> = (0..FEEDS).map(|n| FeedRecorder::new(format!("feed {n}"), false)).collect();
     let mut log = Log::new(EPOCH);
     let place = |seq, chain| Place { epoch: EPOCH, seq, chain: Some(chain) };
-    feeds.iter_mut().for_each(|f| f.asked_anew(0, place(0, CHAIN_START)));
+    feeds.iter_mut().for_each(|f| f.asked_anew(0, place(Seq(0), CHAIN_START)));
     let (mut before, mut frame) = (CHAIN_START, Vec::new());
     for seq in 1..=operations {
         let replica = Uuid::from_u64_pair(1, seq % REPLICAS);
@@ -47,21 +48,31 @@ fn recorded(operations: u64) -> History {
         let (content_hash, hash_salt) = (hash(&seq.to_le_bytes()), [6; 16]);
         let operation_hash = operation_hash(&hash_salt, &content_hash);
         before = chain(&before, &operation_hash);
-        let context = Some((EPOCH, base_seq));
+        let context = Some((EPOCH, Seq(base_seq)));
         let recorder = &mut recorders[(seq % 2) as usize];
         recorder.made(&Made { dot, context, extras: &[], depends_on: &[], content_hash: Some(content_hash) });
         let sent = recorder.sent(dot, at);
-        recorder.answered(sent, at + 5, Answer { outcome: Outcome::Settled(seq), repeated: false });
-        let entry = Entry { seq, dot, base_seq, extras: &[], operation_hash, chain: before, hash_salt };
+        recorder.answered(sent, at + 5, Answer { outcome: Outcome::Settled(Seq(seq)), repeated: false });
+        let entry = Entry {
+            seq: Seq(seq),
+            dot,
+            base_seq: Seq(base_seq),
+            extras: &[],
+            operation_hash,
+            chain: before,
+            hash_salt,
+        };
         log.push(&entry);
         frame.push(entry);
         if seq % FRAME_CHANGES == 0 || seq == operations {
             let from = seq - frame.len() as u64;
-            feeds.iter_mut().for_each(|f| f.changes(at + 6, from, place(seq, before), frame.iter().cloned()));
+            feeds
+                .iter_mut()
+                .for_each(|f| f.changes(at + 6, Seq(from), place(Seq(seq), before), frame.iter().cloned()));
             frame.clear();
         }
     }
-    log.head(operations, Some(before));
+    log.head(Seq(operations), Some(before));
     let mut history = History::new(log, Expectations::default());
     recorders.into_iter().for_each(|r| history.add(r));
     for mut feed in feeds {

@@ -44,7 +44,7 @@ pub fn valid(seed: u64) -> Script {
     let clients = (1..=CLIENTS as u64).map(|n| Client {
         id: Uuid::from_u64_pair(seed + 1, n),
         made: 0,
-        base_seq: 0,
+        base_seq: Seq(0),
         pending: Vec::new(),
     });
     let mut service = Service {
@@ -58,7 +58,7 @@ pub fn valid(seed: u64) -> Script {
         held: Vec::new(),
         poison: Vec::new(),
         operation_of: HashMap::new(),
-        readers: vec![(0, false); FEEDS],
+        readers: vec![(Seq(0), false); FEEDS],
     };
     for step in 0..STEPS {
         service.step(step > STEPS / 2);
@@ -78,11 +78,11 @@ impl Service {
     }
 
     fn head(&self) -> Seq {
-        self.script.log.len() as Seq
+        Seq(self.script.log.len() as u64)
     }
 
     fn chain_at(&self, seq: Seq) -> Hash {
-        seq.checked_sub(1).map_or(CHAIN_START, |i| self.script.log[i as usize].chain)
+        seq.checked_sub(1).map_or(CHAIN_START, |i| self.script.log[i.0 as usize].chain)
     }
 
     fn step(&mut self, late: bool) {
@@ -108,7 +108,7 @@ impl Service {
     fn make(&mut self, index: usize) {
         if self.chance(60) {
             let (base, head) = (self.clients[index].base_seq, self.head());
-            self.clients[index].base_seq = self.random.random_range(base..=head);
+            self.clients[index].base_seq = Seq(self.random.random_range(base.0..=head.0));
         }
         let client = &mut self.clients[index];
         client.made += 1;
@@ -278,8 +278,8 @@ impl Service {
         } else if position == head {
             self.event(feed, position, What::Checkpoint { head });
         } else {
-            let to = self.random.random_range(position + 1..=head.min(position + 5));
-            let mut items = self.script.log[position as usize..to as usize].to_vec();
+            let to = Seq(self.random.random_range(position.0 + 1..=head.0.min(position.0 + 5)));
+            let mut items = self.script.log[position.0 as usize..to.0 as usize].to_vec();
             if self.script.feeds[feed].0 {
                 items.retain(|item| item.dot.counter % 3 != 0);
             }
@@ -315,7 +315,7 @@ impl Service {
         }
         let head = self.head();
         self.script.head = head;
-        self.script.snapshots.push((head / 2, self.chain_at(head / 2), self.script.now));
-        self.script.states = vec![(head, content(Dot { replica: Uuid::nil(), counter: head })); 2];
+        self.script.snapshots.push((Seq(head.0 / 2), self.chain_at(Seq(head.0 / 2)), self.script.now));
+        self.script.states = vec![(head, content(Dot { replica: Uuid::nil(), counter: head.0 })); 2];
     }
 }

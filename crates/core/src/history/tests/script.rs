@@ -139,10 +139,10 @@ impl Script {
     pub fn restamp(&mut self) {
         let mut before = CHAIN_START;
         for (item, seq) in self.log.iter_mut().zip(1..) {
-            (item.seq, item.chain) = (seq, chain(&before, &item.hash));
+            (item.seq, item.chain) = (Seq(seq), chain(&before, &item.hash));
             before = item.chain;
         }
-        self.head = self.log.len() as Seq;
+        self.head = Seq(self.log.len() as u64);
     }
 
     /// The final outcomes that were told, by index of the submission.

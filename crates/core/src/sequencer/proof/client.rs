@@ -19,7 +19,7 @@ use crate::operation::{Action, CausalContext, Identity, Knowledge, Mutation, Ope
 use crate::value::Value;
 
 /// Where a client puts its own text edits that are not confirmed: behind everything.
-const PENDING_SEQ: Seq = 1_000_000;
+const PENDING_SEQ: Seq = Seq(1_000_000);
 /// A replica's number as long as it has none.
 const NO_NUMBER: ReplicaNo = ReplicaNo::MAX;
 
@@ -47,7 +47,7 @@ impl Client {
         Client {
             replica: ReplicaId::from_u128(number),
             counter: 0,
-            base_seq: 0,
+            base_seq: Seq(0),
             chain: CHAIN_START,
             extras: BTreeMap::new(),
             known: BTreeSet::new(),
@@ -260,13 +260,13 @@ impl Client {
     /// A text as the client shows it: what the feed brought, and its own pending edits on top.
     pub(super) fn text(&self, place: &Place) -> Result<String, String> {
         let failed = |error| format!("the client's own text: {error}");
-        let mut window = Window::new("", 0);
+        let mut window = Window::new("", Seq(0));
         for change in &self.feed {
             if let Some(op) = text_op(change, place) {
                 window.replay(&op).map_err(failed)?;
             }
         }
-        for (seq, made) in (PENDING_SEQ..).zip(self.shown_pending()) {
+        for (seq, made) in (PENDING_SEQ.0..).map(Seq).zip(self.shown_pending()) {
             let author = self.author(Some(made));
             for mutation in made.operation.mutations.iter().filter(|m| text_place(m).as_ref() == Some(place))
             {

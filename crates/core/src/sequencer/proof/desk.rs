@@ -39,7 +39,7 @@ pub(super) fn operation(dot: Dot, base_seq: Seq, extras: Vec<Dot>, mutations: Ve
 /// One of a caller without a replica.
 pub(super) fn request(id: &str, knowledge: Knowledge, mutations: Vec<Mutation>) -> Operation {
     let identity = Identity::Request(id.into());
-    Operation { identity, knowledge, ..operation(dot(1, 1), 0, Vec::new(), mutations) }
+    Operation { identity, knowledge, ..operation(dot(1, 1), Seq(0), Vec::new(), mutations) }
 }
 
 pub(super) struct RuleFixture {
@@ -51,7 +51,7 @@ impl RuleFixture {
     /// With record "r0", created at position 1.
     pub(super) fn new() -> Result<RuleFixture, String> {
         let mut desk = RuleFixture::empty(script::schema())?;
-        desk.settle(99, 0, vec![script::create("r0")])?;
+        desk.settle(99, Seq(0), vec![script::create("r0")])?;
         Ok(desk)
     }
 

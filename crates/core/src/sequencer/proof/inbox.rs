@@ -148,7 +148,7 @@ fn check_closing(truth: &Truth, shelf: &Shelf, o: &Change, conflict: &Conflict) 
                 }
             }
             let opening = |k| matches!(k, ConflictEventKind::Opened | ConflictEventKind::Reopened);
-            let opened = conflict.events.iter().rev().find(|e| opening(e.kind)).map_or(0, |e| e.seq);
+            let opened = conflict.events.iter().rev().find(|e| opening(e.kind)).map_or(Seq(0), |e| e.seq);
             let saw = opened <= o.author.base_seq || opened == o.seq;
             if closing.reason == CloseReason::Resolved && !saw {
                 return Err(format!("{} closed {} without having seen it open", o.dot, conflict.id));

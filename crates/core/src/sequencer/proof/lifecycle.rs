@@ -3,6 +3,7 @@
 use super::desk::{RuleFixture, dot, operation};
 use super::script::{create, mutation, observing, on_conflict, resolving, set};
 use super::{Check, ensure};
+use crate::causality::Seq;
 use crate::conflict::{AlternativeState, CloseReason, Conflict, ConflictStatus, ScopePart};
 use crate::ids::ConflictId;
 use crate::limits::DEFER_MS_MAX;
@@ -15,8 +16,8 @@ use crate::value::Value;
 /// Replicas 1 and 2 write different values to "plain" on one base: live since position 3.
 pub(super) fn clashing() -> Result<(RuleFixture, ConflictId), String> {
     let mut desk = RuleFixture::new()?;
-    desk.settle(1, 1, vec![set("r0", "plain", 1)])?;
-    desk.settle(2, 1, vec![set("r0", "plain", 2)])?;
+    desk.settle(1, Seq(1), vec![set("r0", "plain", 1)])?;
+    desk.settle(2, Seq(1), vec![set("r0", "plain", 2)])?;
     let id = desk.conflict("r0", "plain")?.id;
     Ok((desk, id))
 }
@@ -54,26 +55,26 @@ pub(super) fn check_growing() -> Check {
     let (mut desk, id) = clashing()?;
     let opened = now(&desk, id)?;
     ensure!(
-        opened.revision == 1 && opened.pairs == [(2, 3)] && values(&opened) == [1, 2],
+        opened.revision == 1 && opened.pairs == [(Seq(2), Seq(3))] && values(&opened) == [1, 2],
         "opened: {opened:?}"
     );
     ensure!(opened.base.is_none() && opened.base_exact, "its base: {:?}", opened.base);
-    desk.settle(3, 1, vec![set("r0", "plain", 3)])?;
+    desk.settle(3, Seq(1), vec![set("r0", "plain", 3)])?;
     let grown = now(&desk, id)?;
     ensure!(grown.revision == 2 && grown.pairs.len() == 3 && values(&grown) == [1, 2, 3], "grown: {grown:?}");
     // It knows two sides: it goes on with the older, and the other is still offered.
-    desk.settle(4, 3, vec![set("r0", "plain", 4)])?;
+    desk.settle(4, Seq(3), vec![set("r0", "plain", 4)])?;
     let advanced = now(&desk, id)?;
     let shadows = advanced.alternatives.iter().filter(|a| a.state == AlternativeState::Shadow).count();
     ensure!(values(&advanced) == [2, 3, 4] && shadows == 1, "advanced: {advanced:?}");
     // One that knows everything does not close it either.
-    desk.settle(4, 5, vec![set("r0", "plain", 5)])?;
+    desk.settle(4, Seq(5), vec![set("r0", "plain", 5)])?;
     let stuck = now(&desk, id)?;
     ensure!(stuck.status.is_live() && values(&stuck) == [2, 3, 5], "sticky: {stuck:?}");
     // What two knew in common is the base of a later clash.
-    desk.settle(5, 6, vec![resolving(set("r0", "plain", 6), id)])?;
-    desk.settle(6, 7, vec![set("r0", "plain", 7)])?;
-    desk.settle(7, 7, vec![set("r0", "plain", 8)])?;
+    desk.settle(5, Seq(6), vec![resolving(set("r0", "plain", 6), id)])?;
+    desk.settle(6, Seq(7), vec![set("r0", "plain", 7)])?;
+    desk.settle(7, Seq(7), vec![set("r0", "plain", 8)])?;
     let later = desk.conflict("r0", "plain")?;
     ensure!(later.base == Some(Value::Int(6)) && later.parent.is_none(), "a new one: {later:?}");
     Ok(())
@@ -82,42 +83,45 @@ pub(super) fn check_growing() -> Check {
 /// Resolved only by somebody who saw it open and knew every side; what was not seen stays, with the decision.
 pub(super) fn check_resolving() -> Check {
     let (mut desk, id) = clashing()?;
-    desk.settle(3, 1, vec![set("r0", "plain", 3)])?;
-    let (_, settlement) = desk.settle(4, 3, decides(9, id))?;
-    ensure!(settlement.remaining == [(id, vec![4])], "remaining: {:?}", settlement.remaining);
+    desk.settle(3, Seq(1), vec![set("r0", "plain", 3)])?;
+    let (_, settlement) = desk.settle(4, Seq(3), decides(9, id))?;
+    ensure!(settlement.remaining == [(id, vec![Seq(4)])], "remaining: {:?}", settlement.remaining);
     let left = now(&desk, id)?;
     ensure!(values(&left) == [3, 9] && left.status.is_live(), "left: {left:?}");
-    let (_, settlement) = desk.settle(5, 5, decides(3, id))?;
+    let (_, settlement) = desk.settle(5, Seq(5), decides(3, id))?;
     ensure!(settlement.remaining.is_empty() && desk.conflict("r0", "plain").is_err(), "not resolved");
     ensure!(reason(&now(&desk, id)?) == Some(CloseReason::Resolved), "closed otherwise");
     // Another decision that raced it, with another value, is a conflict again; with the same value it is nothing.
-    desk.settle(6, 5, decides(3, id))?;
+    desk.settle(6, Seq(5), decides(3, id))?;
     ensure!(desk.conflict("r0", "plain").is_err(), "the same decision twice");
-    desk.settle(7, 5, decides(4, id))?;
+    desk.settle(7, Seq(5), decides(4, id))?;
     let again = desk.conflict("r0", "plain")?;
     ensure!(again.parent == Some(id) && again.id != id, "the follower: {again:?}");
     // Named somewhere else it is no conflict.
     let elsewhere = vec![resolving(set("r0", "latest", 1), id)];
-    ensure!(desk.reject(8, 6, elsewhere)? == Refusal::ConflictNotFound { conflict: id }, "elsewhere");
+    ensure!(desk.reject(8, Seq(6), elsewhere)? == Refusal::ConflictNotFound { conflict: id }, "elsewhere");
     let adding = vec![resolving(mutation("r0", Action::Increment { field: "count".into(), by: 1 }), id)];
-    ensure!(desk.reject(9, 6, adding)? == Refusal::ConflictNotFound { conflict: id }, "decided by adding");
+    ensure!(
+        desk.reject(9, Seq(6), adding)? == Refusal::ConflictNotFound { conflict: id },
+        "decided by adding"
+    );
     Ok(())
 }
 
 /// Equal values end it; a plain write does where the field says so.
 pub(super) fn check_converging_and_yielding() -> Check {
     let (mut desk, id) = clashing()?;
-    desk.settle(2, 1, vec![set("r0", "plain", 1)])?;
+    desk.settle(2, Seq(1), vec![set("r0", "plain", 1)])?;
     ensure!(reason(&now(&desk, id)?) == Some(CloseReason::Converged), "not converged: {:?}", now(&desk, id)?);
-    desk.settle(1, 1, vec![set("r0", "yielding", 1)])?;
-    desk.settle(2, 1, vec![set("r0", "yielding", 2)])?;
+    desk.settle(1, Seq(1), vec![set("r0", "yielding", 1)])?;
+    desk.settle(2, Seq(1), vec![set("r0", "yielding", 2)])?;
     let id = desk.conflict("r0", "yielding")?.id;
-    desk.settle(3, 5, vec![set("r0", "yielding", 3)])?;
+    desk.settle(3, Seq(5), vec![set("r0", "yielding", 3)])?;
     ensure!(now(&desk, id)?.status == ConflictStatus::Open, "yielded to somebody who did not know all");
     desk.settle(4, desk.head(), vec![set("r0", "yielding", 4)])?;
     ensure!(now(&desk, id)?.status == ConflictStatus::Superseded, "did not yield: {:?}", now(&desk, id)?);
-    desk.settle(1, 1, vec![set("r0", "settled", 1)])?;
-    let (_, settlement) = desk.settle(2, 1, vec![set("r0", "settled", 2)])?;
+    desk.settle(1, Seq(1), vec![set("r0", "settled", 1)])?;
+    let (_, settlement) = desk.settle(2, Seq(1), vec![set("r0", "settled", 2)])?;
     let settled = desk.last()?;
     ensure!(reason(&settled) == Some(CloseReason::Policy) && settlement.conflicts.is_empty(), "{settled:?}");
     Ok(())
@@ -129,24 +133,27 @@ pub(super) fn check_putting_aside() -> Check {
     let defer =
         |revision, remind_at_ms| vec![on_conflict(id, ConflictAction::Defer { revision, remind_at_ms })];
     let soon = desk.server.now_ms + 1_000;
-    desk.settle(3, 3, defer(1, soon))?;
+    desk.settle(3, Seq(3), defer(1, soon))?;
     let aside = now(&desk, id)?;
     ensure!(aside.status == ConflictStatus::Deferred && aside.defer_count == 1, "deferred: {aside:?}");
-    let stale = desk.reject(3, 3, defer(1, soon))?;
+    let stale = desk.reject(3, Seq(3), defer(1, soon))?;
     ensure!(stale == Refusal::ConflictChanged { conflict: id, revision: 2 }, "on an old revision: {stale:?}");
-    desk.settle(3, 4, vec![on_conflict(id, ConflictAction::Assign { assignee: Some("ann".into()) })])?;
+    desk.settle(3, Seq(4), vec![on_conflict(id, ConflictAction::Assign { assignee: Some("ann".into()) })])?;
     ensure!(now(&desk, id)?.assignee.as_ref() == "ann", "not assigned");
     let far = desk.server.now_ms + DEFER_MS_MAX + 1;
-    ensure!(matches!(desk.reject(3, 4, defer(3, far))?, Refusal::InvalidOperation { .. }), "too far ahead");
-    desk.settle(4, 1, vec![set("r0", "plain", 4)])?;
+    ensure!(
+        matches!(desk.reject(3, Seq(4), defer(3, far))?, Refusal::InvalidOperation { .. }),
+        "too far ahead"
+    );
+    desk.settle(4, Seq(1), vec![set("r0", "plain", 4)])?;
     ensure!(now(&desk, id)?.status == ConflictStatus::Open, "a clash wakes it");
     let reopen = || vec![on_conflict(id, ConflictAction::Reopen)];
     ensure!(
-        desk.reject(5, 6, reopen())? == Refusal::ConflictLive { conflict: id },
+        desk.reject(5, Seq(6), reopen())? == Refusal::ConflictLive { conflict: id },
         "opened again while live"
     );
     desk.settle(6, desk.head(), decides(1, id))?;
-    let closed = desk.reject(5, 6, defer(6, soon))?;
+    let closed = desk.reject(5, Seq(6), defer(6, soon))?;
     ensure!(matches!(closed, Refusal::ConflictNotLive { .. }), "put aside when closed: {closed:?}");
     ensure!(desk.server.due_reminders().is_empty(), "a closed conflict reminds");
     desk.settle(5, desk.head(), reopen())?;
@@ -168,8 +175,8 @@ pub(super) fn check_reminders() -> Check {
     let start = desk.server.now_ms;
     let defer =
         |revision, at| vec![on_conflict(id, ConflictAction::Defer { revision, remind_at_ms: start + at })];
-    desk.settle(3, 3, defer(1, 1_000))?;
-    desk.settle(3, 4, defer(2, 5_000))?;
+    desk.settle(3, Seq(3), defer(1, 1_000))?;
+    desk.settle(3, Seq(4), defer(2, 5_000))?;
     for (at, fires) in
         [(999, false), (1_000, false), (4_999, false), (5_000, true), (5_000, false), (9_000, false)]
     {
@@ -191,33 +198,33 @@ pub(super) fn check_reminders() -> Check {
 /// made on it has not seen that either.
 pub(super) fn check_observed() -> Check {
     let mut desk = RuleFixture::new()?;
-    desk.settle(1, 1, vec![set("r0", "plain", 1)])?;
+    desk.settle(1, Seq(1), vec![set("r0", "plain", 1)])?;
     let old_form = |base, observed, mutation: Mutation| {
         operation(dot(2, 1), base, vec![], vec![observing(mutation, observed)])
     };
-    desk.settled(&old_form(2, 1, set("r0", "plain", 2)))?;
+    desk.settled(&old_form(Seq(2), Seq(1), set("r0", "plain", 2)))?;
     let id = desk.conflict("r0", "plain")?.id;
-    desk.settle(3, 1, vec![set("r0", "plain", 3)])?;
+    desk.settle(3, Seq(1), vec![set("r0", "plain", 3)])?;
     let decision = Operation {
         identity: crate::operation::Identity::Dot(dot(4, 1)),
-        ..old_form(desk.head(), 3, resolving(set("r0", "plain", 4), id))
+        ..old_form(desk.head(), Seq(3), resolving(set("r0", "plain", 4), id))
     };
     let (_, settlement) = desk.settled(&decision)?;
-    ensure!(settlement.remaining == [(id, vec![4])], "seen, though read before: {settlement:?}");
+    ensure!(settlement.remaining == [(id, vec![Seq(4)])], "seen, though read before: {settlement:?}");
     Ok(())
 }
 
 /// Deleting a record ends the conflicts of its fields; when it comes back, so do they.
 pub(super) fn check_deleted_and_back() -> Check {
     let (mut desk, id) = clashing()?;
-    desk.settle(3, 3, vec![mutation("r0", Action::Delete)])?;
+    desk.settle(3, Seq(3), vec![mutation("r0", Action::Delete)])?;
     ensure!(reason(&now(&desk, id)?) == Some(CloseReason::Deleted), "still: {:?}", now(&desk, id)?);
-    desk.settle(3, 4, vec![mutation("r0", Action::Restore)])?;
+    desk.settle(3, Seq(4), vec![mutation("r0", Action::Restore)])?;
     let back = now(&desk, id)?;
     ensure!(back.status == ConflictStatus::Open && values(&back) == [1, 2], "came back: {back:?}");
     // An edit that did not know of the deletion brings it back as well.
-    desk.settle(3, 5, vec![mutation("r0", Action::Delete)])?;
-    desk.settle(4, 5, vec![set("r0", "plain", 1)])?;
+    desk.settle(3, Seq(5), vec![mutation("r0", Action::Delete)])?;
+    desk.settle(4, Seq(5), vec![set("r0", "plain", 1)])?;
     ensure!(now(&desk, id)?.status.is_live(), "came back with an edit: {:?}", now(&desk, id)?);
     let decision = desk.live("r0", ScopePart::Record).ok_or("no clash of edit and delete")?.id;
     desk.settle(5, desk.head(), vec![resolving(mutation("r0", Action::Delete), decision)])?;
@@ -229,23 +236,23 @@ pub(super) fn check_deleted_and_back() -> Check {
 pub(super) fn check_agreeing_deletes() -> Check {
     let mut desk = RuleFixture::new()?;
     let delete = || vec![mutation("r0", Action::Delete)];
-    desk.settle(1, 1, vec![set("r0", "plain", 1)])?;
-    desk.settle(2, 1, delete())?;
+    desk.settle(1, Seq(1), vec![set("r0", "plain", 1)])?;
+    desk.settle(2, Seq(1), delete())?;
     let id = desk.live("r0", ScopePart::Record).ok_or("no clash of edit and delete")?.id;
-    desk.settle(3, 2, delete())?;
+    desk.settle(3, Seq(2), delete())?;
     ensure!(
         reason(&now(&desk, id)?) == Some(CloseReason::Deleted),
         "closed as {:?}",
         reason(&now(&desk, id)?)
     );
     // Opened again on the deleted record, it can be decided for deletion, and for keeping.
-    desk.settle(4, 4, vec![on_conflict(id, ConflictAction::Reopen)])?;
-    desk.settle(4, 5, vec![resolving(mutation("r0", Action::Delete), id)])?;
+    desk.settle(4, Seq(4), vec![on_conflict(id, ConflictAction::Reopen)])?;
+    desk.settle(4, Seq(5), vec![resolving(mutation("r0", Action::Delete), id)])?;
     ensure!(reason(&now(&desk, id)?) == Some(CloseReason::Resolved), "decided for deletion");
-    let refusal = desk.reject(4, 6, delete())?;
+    let refusal = desk.reject(4, Seq(6), delete())?;
     ensure!(matches!(refusal, Refusal::RecordDeleted { .. }), "deleted again: {refusal:?}");
-    desk.settle(4, 6, vec![on_conflict(id, ConflictAction::Reopen)])?;
-    desk.settle(4, 7, vec![resolving(mutation("r0", Action::Restore), id)])?;
+    desk.settle(4, Seq(6), vec![on_conflict(id, ConflictAction::Reopen)])?;
+    desk.settle(4, Seq(7), vec![resolving(mutation("r0", Action::Restore), id)])?;
     ensure!(reason(&now(&desk, id)?) == Some(CloseReason::Resolved), "decided for keeping");
     match desk.row(&Key::Record("r0".into())) {
         Some(Row::Record(row)) if row.existence == Existence::Alive => Ok(()),
@@ -258,13 +265,13 @@ pub(super) fn check_agreeing_deletes() -> Check {
 pub(super) fn check_relationships() -> Check {
     for keep in [true, false] {
         let mut desk = RuleFixture::new()?;
-        desk.settle(1, 1, vec![create("r1")])?;
+        desk.settle(1, Seq(1), vec![create("r1")])?;
         let link = Action::Link { field: "many".into(), target: "r1".into() };
-        desk.settle(1, 2, vec![mutation("r0", link)])?;
-        desk.settle(2, 2, vec![mutation("r1", Action::Delete)])?;
+        desk.settle(1, Seq(2), vec![mutation("r0", link)])?;
+        desk.settle(2, Seq(2), vec![mutation("r1", Action::Delete)])?;
         let place = || ScopePart::Link("many".into(), "r1".into());
         let id = desk.live("r0", place()).ok_or("no clash of link and delete")?.id;
-        desk.settle(3, 3, vec![mutation("r0", Action::Delete)])?;
+        desk.settle(3, Seq(3), vec![mutation("r0", Action::Delete)])?;
         ensure!(desk.live("r0", place()).is_some(), "the unseen delete is forgotten");
         let action = if keep { Action::Restore } else { Action::Delete };
         desk.settle(4, desk.head(), vec![resolving(mutation("r1", action), id)])?;
@@ -281,18 +288,21 @@ pub(super) fn check_relationships() -> Check {
 /// Every link that a delete did not know clashes with it; a link that is gone can still be decided about.
 pub(super) fn check_links_of_many() -> Check {
     let mut desk = RuleFixture::new()?;
-    desk.settle(1, 1, vec![create("r1")])?;
+    desk.settle(1, Seq(1), vec![create("r1")])?;
     let link = || vec![mutation("r0", Action::Link { field: "many".into(), target: "r1".into() })];
-    desk.settle(2, 2, link())?;
-    desk.settle(3, 2, link())?;
-    desk.settle(4, 2, vec![mutation("r1", Action::Delete)])?;
+    desk.settle(2, Seq(2), link())?;
+    desk.settle(3, Seq(2), link())?;
+    desk.settle(4, Seq(2), vec![mutation("r1", Action::Delete)])?;
     let place = || ScopePart::Link("many".into(), "r1".into());
     let conflict = desk.live("r0", place()).ok_or("no clash of link and delete")?.clone();
-    ensure!(conflict.pairs == [(3, 5), (4, 5)] && conflict.alternatives.len() == 3, "{conflict:?}");
+    ensure!(
+        conflict.pairs == [(Seq(3), Seq(5)), (Seq(4), Seq(5))] && conflict.alternatives.len() == 3,
+        "{conflict:?}"
+    );
     let unlink = Action::Unlink { field: "many".into(), target: Some("r1".into()) };
-    desk.settle(5, 5, vec![mutation("r0", unlink)])?;
+    desk.settle(5, Seq(5), vec![mutation("r0", unlink)])?;
     ensure!(desk.live("r0", place()).is_some(), "a plain unlink decides nothing");
-    desk.settle(5, 6, vec![resolving(mutation("r1", Action::Delete), conflict.id)])?;
+    desk.settle(5, Seq(6), vec![resolving(mutation("r1", Action::Delete), conflict.id)])?;
     ensure!(desk.live("r0", place()).is_none(), "a decision to delete was not heard");
     Ok(())
 }
@@ -300,12 +310,12 @@ pub(super) fn check_links_of_many() -> Check {
 /// Two creations of one id: a delete that knew only one of them clashes with the other.
 pub(super) fn check_twins() -> Check {
     let mut desk = RuleFixture::new()?;
-    desk.settle(1, 1, vec![create("r1")])?;
-    desk.settle(2, 1, vec![create("r1")])?;
-    desk.settle(3, 2, vec![mutation("r1", Action::Delete)])?;
+    desk.settle(1, Seq(1), vec![create("r1")])?;
+    desk.settle(2, Seq(1), vec![create("r1")])?;
+    desk.settle(3, Seq(2), vec![mutation("r1", Action::Delete)])?;
     let conflict = desk.live("r1", ScopePart::Record).ok_or("the second creation was deleted unseen")?;
-    ensure!(conflict.pairs == [(3, 4)], "{conflict:?}");
-    let refusal = desk.reject(2, 1, vec![create("r1")])?;
+    ensure!(conflict.pairs == [(Seq(3), Seq(4))], "{conflict:?}");
+    let refusal = desk.reject(2, Seq(1), vec![create("r1")])?;
     ensure!(matches!(refusal, Refusal::RecordExists { .. }), "a third by one who knew: {refusal:?}");
     Ok(())
 }
@@ -331,7 +341,7 @@ pub(super) fn check_changed_policy() -> Check {
         _ => None,
     };
     ensure!(shown(&desk) == Some(Value::Int(1)), "shows {:?}", shown(&desk));
-    desk.settle(3, 1, vec![set("r0", "plain", 3)])?;
+    desk.settle(3, Seq(1), vec![set("r0", "plain", 3)])?;
     ensure!(shown(&desk) == Some(Value::Int(3)), "shows {:?}", shown(&desk));
     Ok(())
 }

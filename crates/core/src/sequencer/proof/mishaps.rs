@@ -1,5 +1,6 @@
 //! What else happens in a run: callers without a replica, forgeries, expiry, and the server's own work.
 
+use crate::causality::Seq;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -22,7 +23,8 @@ impl World {
     /// A caller without a replica, who knows everything, or what it read some time ago.
     pub(super) fn request(&mut self) -> Check {
         let head = self.server.shelf.head_seq();
-        let base_seq = if self.dice.random_bool(0.5) { head } else { self.dice.random_range(1..=head) };
+        let base_seq =
+            if self.dice.random_bool(0.5) { head } else { Seq(self.dice.random_range(1..=head.0)) };
         let mut script = Script {
             client: &self.clients[0],
             theme: if matches!(self.theme, Theme::Texts) { Theme::Registers } else { self.theme },

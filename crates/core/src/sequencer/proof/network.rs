@@ -1,5 +1,6 @@
 //! Clients, a bad network and the server, until everything has settled; judged on the way and at the end.
 
+use crate::causality::Seq;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -104,8 +105,8 @@ impl World {
             32..54 => self.send_something(),
             54..72 => {
                 let (from, head) = (self.clients[client].base_seq, self.server.shelf.head_seq());
-                let upto = self.dice.random_range(from..=head);
-                if from < head { self.deliver(client, upto) } else { Ok(()) }
+                let upto = Seq(self.dice.random_range(from.0..=head.0));
+                if from < head { self.deliver(client, upto.0) } else { Ok(()) }
             }
             72..82 => self.share_tab(client),
             82 => self.request(),
@@ -183,7 +184,7 @@ impl World {
     }
 
     pub(super) fn deliver(&mut self, client: usize, upto: u64) -> Check {
-        let from = self.clients[client].base_seq as usize;
+        let from = self.clients[client].base_seq.0 as usize;
         let changes: Vec<Arc<Change>> = self.server.shelf.changes[from..upto as usize].to_vec();
         self.clients[client].receive(&self.truth, &changes)?;
         // Invariant 22: everybody at a position has the state that a fold from scratch has there.
@@ -273,7 +274,7 @@ impl World {
                 self.send(&made)?;
             }
             for client in 0..self.clients.len() {
-                self.deliver(client, self.server.shelf.head_seq())?;
+                self.deliver(client, self.server.shelf.head_seq().0)?;
             }
             if self.clients.iter().all(|c| c.pending.is_empty()) {
                 self.clients.iter().try_for_each(Client::check_settled)?;
@@ -332,7 +333,7 @@ impl World {
                 }
                 let made = self.write(0, mutations, Vec::new())?;
                 self.send(&made)?;
-                self.deliver(0, self.server.shelf.head_seq())?;
+                self.deliver(0, self.server.shelf.head_seq().0)?;
             }
         }
         let live = inbox::all(&self.server.shelf).find(|c| c.status.is_live());
@@ -340,7 +341,7 @@ impl World {
             return Err(format!("{conflict:?} is live after everything was decided"));
         }
         for client in 0..self.clients.len() {
-            self.deliver(client, self.server.shelf.head_seq())?;
+            self.deliver(client, self.server.shelf.head_seq().0)?;
         }
         Ok(())
     }

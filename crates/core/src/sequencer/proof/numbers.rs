@@ -3,6 +3,7 @@
 use super::desk::RuleFixture;
 use super::script::mutation;
 use super::{Check, ensure};
+use crate::causality::Seq;
 use crate::change::EffectKind;
 use crate::conflict::ScopePart;
 use crate::operation::{Action, Mutation};
@@ -60,8 +61,8 @@ fn told(desk: &RuleFixture) -> Option<(Vec<Value>, Vec<Value>)> {
 pub(super) fn check_registers() -> Check {
     let mut desk = RuleFixture::new()?;
     let part = || ScopePart::Field("plain".into());
-    desk.settle(1, 1, vec![set("plain", Value::Int(1))])?;
-    let (_, settlement) = desk.settle(2, 1, vec![set("plain", double(1.0))])?;
+    desk.settle(1, Seq(1), vec![set("plain", Value::Int(1))])?;
+    let (_, settlement) = desk.settle(2, Seq(1), vec![set("plain", double(1.0))])?;
     ensure!(settlement.merged && settlement.conflicts.is_empty(), "1 and 1.0 clash: {settlement:?}");
     ensure!(desk.live("r0", part()).is_none(), "1 and 1.0 are in conflict");
     desk.settle(3, desk.head(), vec![set("plain", double(1.0))])?;
@@ -107,8 +108,8 @@ pub(super) fn check_order() -> Check {
 
 pub(super) fn check_sets() -> Check {
     let mut desk = RuleFixture::new()?;
-    desk.settle(1, 1, vec![add(Value::Int(1))])?;
-    desk.settle(2, 1, vec![add(double(1.0))])?;
+    desk.settle(1, Seq(1), vec![add(Value::Int(1))])?;
+    desk.settle(2, Seq(1), vec![add(double(1.0))])?;
     ensure!(element(&desk) == (Some(Value::Int(1)), 1), "1 and 1.0 are {:?}", element(&desk));
     ensure!(told(&desk) == Some((vec![], vec![])), "the second addition told {:?}", told(&desk));
     // Only a removal makes room for the other way to write it; what is told to be gone is what was there.

@@ -1,5 +1,6 @@
 //! Invariant 38: whether two concurrent operations clash does not depend on which settles first.
 
+use crate::causality::Seq;
 use std::collections::BTreeSet;
 
 use rand::rngs::StdRng;
@@ -37,7 +38,7 @@ fn begin(links: u32) -> Result<RuleFixture, String> {
     if links > 1 {
         first.push(mutation("r0", Action::Link { field: "one".into(), target: "r1".into() }));
     }
-    desk.settle(9, 1, first)?;
+    desk.settle(9, Seq(1), first)?;
     Ok(desk)
 }
 
@@ -77,7 +78,7 @@ type Clashes = BTreeSet<(ConflictKind, Scope, BTreeSet<Dot>)>;
 fn play(links: u32, operations: [(u128, &[Mutation]); 2]) -> Result<(Clashes, Confirmed), String> {
     let mut desk = begin(links)?;
     for (replica, mutations) in operations {
-        desk.settled(&operation(dot(replica, 1), 2, vec![], mutations.to_vec()))?;
+        desk.settled(&operation(dot(replica, 1), Seq(2), vec![], mutations.to_vec()))?;
     }
     let shelf = &desk.server.shelf;
     let clashes = inbox::all(shelf)

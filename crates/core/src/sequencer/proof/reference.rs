@@ -62,7 +62,7 @@ impl<'a> Reference<'a> {
     }
 
     fn at(&self, seq: Seq) -> Result<&'a Change, String> {
-        self.log.get(seq as usize - 1).map(|c| &**c).ok_or_else(|| format!("no change {seq}"))
+        self.log.get(seq.0 as usize - 1).map(|c| &**c).ok_or_else(|| format!("no change {seq}"))
     }
 
     fn knows(&self, o: &Change, seq: Seq) -> Result<bool, String> {
@@ -142,7 +142,7 @@ impl<'a> Reference<'a> {
         let mut heads = Vec::new();
         let mut clashing = Vec::new();
         // A counter starts from an assignment of 0 that everybody knows.
-        let start = vec![Writer { seq: 0, rank: 0, value: Value::Int(0) }];
+        let start = vec![Writer { seq: Seq(0), rank: Seq(0), value: Value::Int(0) }];
         let before = self.writers.remove(&place).unwrap_or(if field == "count" { start } else { Vec::new() });
         for head in before {
             let known = head.seq == 0 || self.truth.knows_for(o, mutation, self.at(head.seq)?)?;

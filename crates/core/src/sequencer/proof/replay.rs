@@ -71,7 +71,7 @@ fn settle_again(
     (seq, dot): (Option<Seq>, Dot),
     env: Environment,
 ) -> Check {
-    if let Some(id) = seq.and_then(|seq| reminded(log, seq)) {
+    if let Some(id) = seq.and_then(|seq| reminded(log, seq.0)) {
         return sequencer::remind(state, id, env).map(drop).map_err(|need| format!("{need:?}"));
     }
     let operation = &truth.of(&dot)?.operation;
@@ -97,7 +97,7 @@ fn settling_order(truth: &Truth, shelf: &Shelf) -> Result<Vec<(Option<Seq>, Dot)
 }
 
 fn reminded(shelf: &Shelf, seq: u64) -> Option<crate::ids::ConflictId> {
-    let change = shelf.change(seq)?;
+    let change = shelf.change(Seq(seq))?;
     change.mutations.iter().find_map(|m| match m {
         Mutation::Conflict(ConflictMutation { conflict, action: ConflictAction::Remind }) => Some(*conflict),
         _ => None,

@@ -203,7 +203,8 @@ impl Script<'_> {
 
     /// Now and then a value was read some time before it is written.
     fn observing(&mut self, mutation: Mutation) -> Mutation {
-        let observed = self.dice.random_bool(0.2).then(|| self.dice.random_range(0..=self.client.base_seq));
+        let observed =
+            self.dice.random_bool(0.2).then(|| Seq(self.dice.random_range(0..=self.client.base_seq.0)));
         match observed {
             Some(observed) => observing(mutation, observed),
             None => mutation,

@@ -42,7 +42,7 @@ impl Shelf {
             };
         }
         for change in &batch.changes {
-            if change.seq != self.changes.len() as Seq + 1 {
+            if change.seq != Seq(self.changes.len() as u64) + 1 {
                 return Err(format!("change {} follows {}", change.seq, self.changes.len()));
             }
             self.settled_as.insert((change.author.replica_no, change.author.counter), change.seq);
@@ -97,11 +97,11 @@ impl Shelf {
     }
 
     pub(super) fn change(&self, seq: Seq) -> Option<&Arc<Change>> {
-        self.changes.get(usize::try_from(seq).ok()?.checked_sub(1)?)
+        self.changes.get(usize::try_from(seq.0).ok()?.checked_sub(1)?)
     }
 
     pub(super) fn head_seq(&self) -> Seq {
-        self.changes.len() as Seq
+        Seq(self.changes.len() as u64)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Oracles of texts: what authors saw, and what became of every character they wrote.
 
+use crate::causality::Seq;
 use std::collections::BTreeSet;
 
 use super::Check;
@@ -27,7 +28,7 @@ pub(super) fn check_texts(truth: &Truth, shelf: &Shelf, state: &Confirmed) -> Ch
 
 /// The view rebuilt from the whole history is what each author saw, and replaying everything gives the text.
 fn check_views(truth: &Truth, shelf: &Shelf, place: &Place, shown: &str) -> Check {
-    let mut window = Window::new("", 0);
+    let mut window = Window::new("", Seq(0));
     for change in &shelf.changes {
         let Some(op) = text_op(change, place) else { continue };
         let made = truth.of(&change.dot)?;

@@ -33,29 +33,31 @@ fn write(value: i64) -> Vec<Mutation> {
 pub(super) fn check_own_requests() -> Check {
     let mut desk = RuleFixture::new()?;
     let clashes = |desk: &mut RuleFixture, o: &Operation| desk.settled(o).map(|(_, s)| s.conflicts.len());
-    ensure!(clashes(&mut desk, &request("a", reading(1), write(1)))? == 0, "the first");
-    desk.settled(&request("other", reading(1), vec![set("r0", "latest", 1)]))?;
-    let second = after(&["a"], request("b", reading(1), write(2)));
+    ensure!(clashes(&mut desk, &request("a", reading(Seq(1)), write(1)))? == 0, "the first");
+    desk.settled(&request("other", reading(Seq(1)), vec![set("r0", "latest", 1)]))?;
+    let second = after(&["a"], request("b", reading(Seq(1)), write(2)));
     ensure!(clashes(&mut desk, &second)? == 0, "with itself");
-    let third = after(&["b"], request("c", reading(1), write(3)));
+    let third = after(&["b"], request("c", reading(Seq(1)), write(3)));
     ensure!(clashes(&mut desk, &third)? == 0, "with what the one it names knew");
-    let fourth = after(&["c"], request("d", reading(1), vec![set("r0", "min", 4)]));
+    let fourth = after(&["c"], request("d", reading(Seq(1)), vec![set("r0", "min", 4)]));
     ensure!(clashes(&mut desk, &fourth)? == 0, "a field nobody else wrote");
-    desk.settle(7, 1, vec![set("r0", "min", 7)])?;
-    let fifth = after(&["d"], request("e", reading(1), vec![set("r0", "min", 5), set("r0", "latest", 5)]));
+    desk.settle(7, Seq(1), vec![set("r0", "min", 7)])?;
+    let fifth =
+        after(&["d"], request("e", reading(Seq(1)), vec![set("r0", "min", 5), set("r0", "latest", 5)]));
     ensure!(clashes(&mut desk, &fifth)? == 2, "with a replica, and with another job");
 
     let refused = |desk: &mut RuleFixture, o: &Operation| match desk.refused(o)? {
         Refusal::InvalidContext { .. } => Ok(()),
         other => Err(format!("{:?}: {other:?}", o.after_requests)),
     };
-    refused(&mut desk, &after(&["nobody"], request("f", reading(1), write(6))))?;
+    refused(&mut desk, &after(&["nobody"], request("f", reading(Seq(1)), write(6))))?;
     desk.settled(&request("late", Knowledge::Latest, write(7)))?;
     // It knew all that was there by then, which this reading has not seen.
-    refused(&mut desk, &after(&["late"], request("g", reading(1), write(8))))?;
+    refused(&mut desk, &after(&["late"], request("g", reading(Seq(1)), write(8))))?;
     let base = desk.head();
     desk.settled(&after(&["late"], request("g", reading(base), write(8))))?;
-    let by_dot = Operation { after_requests: vec!["a".into()], ..operation(dot(1, 1), 1, vec![], write(9)) };
+    let by_dot =
+        Operation { after_requests: vec!["a".into()], ..operation(dot(1, 1), Seq(1), vec![], write(9)) };
     ensure!(matches!(desk.rejected(&by_dot)?, Refusal::InvalidContext { .. }), "a dot with request ids");
 
     let mut last = "g".to_owned();
@@ -83,15 +85,16 @@ fn positions(receipts: &[Receipt]) -> Vec<Option<Seq>> {
 /// them may itself have waited for another.
 pub(super) fn check_releasing() -> Check {
     let mut desk = RuleFixture::new()?;
-    desk.held(&operation(dot(9, 1), 1, vec![dot(1, 1)], write(9)))?;
-    let second = operation(dot(1, 2), 1, vec![], write(2));
+    desk.held(&operation(dot(9, 1), Seq(1), vec![dot(1, 1)], write(9)))?;
+    let second = operation(dot(1, 2), Seq(1), vec![], write(2));
     desk.held(&second)?;
-    let call = [operation(dot(1, 1), 1, vec![], write(1)), second, request("a", Knowledge::Latest, write(3))];
+    let call =
+        [operation(dot(1, 1), Seq(1), vec![], write(1)), second, request("a", Knowledge::Latest, write(3))];
     let (receipts, _) = desk.server.submit_together(&call)?;
-    ensure!(positions(&receipts) == [Some(2), Some(3), Some(4)], "{receipts:?}");
+    ensure!(positions(&receipts) == [Some(Seq(2)), Some(Seq(3)), Some(Seq(4))], "{receipts:?}");
     ensure!(desk.head() == 5, "who waited has followed: {}", desk.head());
     let waits =
-        [request("b", Knowledge::Latest, write(4)), operation(dot(2, 1), 1, vec![dot(3, 1)], write(5))];
+        [request("b", Knowledge::Latest, write(4)), operation(dot(2, 1), Seq(1), vec![dot(3, 1)], write(5))];
     let (receipts, wrote) = desk.server.submit_together(&waits)?;
     ensure!(wrote.is_empty() && positions(&receipts) == [None, None], "{receipts:?}");
     let refusals: Vec<_> = receipts.iter().map(|r| refusal_of(r).cloned()).collect();
@@ -111,12 +114,12 @@ fn refusal_of(receipt: &Receipt) -> Option<&Refusal> {
 /// What had settled before, accepted or rejected, counts as settled, and keeps its receipt whatever becomes of the call.
 pub(super) fn check_settled_before() -> Check {
     let mut desk = RuleFixture::new()?;
-    let accepted = operation(dot(1, 1), 1, vec![], write(1));
-    let rejected = operation(dot(2, 1), 1, vec![], vec![set("nothing", "plain", 1)]);
+    let accepted = operation(dot(1, 1), Seq(1), vec![], write(1));
+    let rejected = operation(dot(2, 1), Seq(1), vec![], vec![set("nothing", "plain", 1)]);
     desk.settled(&accepted)?;
     desk.rejected(&rejected)?;
     let bad = request("bad", Knowledge::Latest, vec![set("r0", "plain", 1), set("nothing", "plain", 1)]);
-    let new = operation(dot(1, 2), 1, vec![], write(2));
+    let new = operation(dot(1, 2), Seq(1), vec![], write(2));
     let call = [new.clone(), accepted.clone(), bad, rejected.clone()];
     let (receipts, wrote) = desk.server.submit_together(&call)?;
     ensure!(wrote.is_empty(), "{wrote:?}");
@@ -156,7 +159,7 @@ impl Source {
             let who = self.dice.random_range(0..self.counters.len());
             // Now and then one is lost on the way.
             self.counters[who] += if self.dice.random_bool(0.03) { 2 } else { 1 };
-            let base_seq = if self.dice.random_bool(0.7) { head } else { 1 };
+            let base_seq = if self.dice.random_bool(0.7) { head } else { Seq(1) };
             let dot = dot(who as u128 + 1, self.counters[who]);
             let malformed = self.dice.random_bool(0.02).then(|| Malformed {
                 refusal: Refusal::UnknownAction,

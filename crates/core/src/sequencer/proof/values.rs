@@ -8,7 +8,7 @@ use super::fold::{Confirmed, Place, Shown};
 use super::reference::{Reference, Writer};
 use super::server::{SECRET, Shelf};
 use super::truth::Truth;
-use crate::causality::{ReplicaNo, SERVER_REPLICA_NO};
+use crate::causality::{ReplicaNo, SERVER_REPLICA_NO, Seq};
 use crate::change::Change;
 use crate::hash::{CHAIN_START, chain};
 use crate::limits::EXTRAS_MAX;
@@ -33,7 +33,7 @@ pub(super) fn check_log(truth: &Truth, shelf: &Shelf) -> Check {
             return Err(format!("the chain at {} is not that of the operations", o.seq));
         }
         let (counter, base) =
-            last.insert(o.dot.replica, (o.dot.counter, o.author.base_seq)).unwrap_or((0, 0));
+            last.insert(o.dot.replica, (o.dot.counter, o.author.base_seq)).unwrap_or((0, Seq(0)));
         if o.dot.counter <= counter {
             return Err(format!("{} settled after counter {counter}", o.dot));
         }
@@ -51,7 +51,7 @@ pub(super) fn check_log(truth: &Truth, shelf: &Shelf) -> Check {
 /// The rule, the explicit set and the full vector agree for every pair; and the order extends all of it.
 fn check_knowledge(truth: &Truth, shelf: &Shelf, o: &Change) -> Check {
     let made = truth.of(&o.dot)?;
-    for w in &shelf.changes[..o.seq as usize - 1] {
+    for w in &shelf.changes[..o.seq.0 as usize - 1] {
         let explicit = made.known.contains(&w.dot);
         let rule = o.author.knows(&w.stamp());
         let vector = made.vector.get(&w.dot.replica).is_some_and(|c| w.dot.counter <= *c);
@@ -63,7 +63,7 @@ fn check_knowledge(truth: &Truth, shelf: &Shelf, o: &Change) -> Check {
             ));
         }
     }
-    match shelf.changes[o.seq as usize - 1..].iter().find(|later| made.known.contains(&later.dot)) {
+    match shelf.changes[o.seq.0 as usize - 1..].iter().find(|later| made.known.contains(&later.dot)) {
         Some(later) => Err(format!("{} knew {}, which has a later position", o.dot, later.dot)),
         None => Ok(()),
     }
@@ -182,7 +182,7 @@ pub(super) fn check_counts(
 ) -> Check {
     for (place, shown) in &state.fields {
         let Shown::Counter(shown) = shown else { continue };
-        let start = Writer { seq: 0, rank: 0, value: Value::Int(0) };
+        let start = Writer { seq: Seq(0), rank: Seq(0), value: Value::Int(0) };
         let heads = reference.writers.get(place);
         let incumbent = heads.and_then(|h| h.iter().min_by_key(|w| (w.rank, w.seq))).unwrap_or(&start);
         let mut sum = match incumbent.value {

@@ -7,7 +7,7 @@ use super::script::{create, mutation, schema, set};
 use super::server::{EPOCH, SECRET, Shelf};
 use super::{Check, ensure};
 use crate::canonical;
-use crate::causality::ReplicaNo;
+use crate::causality::{ReplicaNo, Seq};
 use crate::operation::{Action, Operation, Outcome};
 use crate::sequencer::{self, Environment};
 use crate::state::{Key, ReplicaRow, Row, WorkspaceHead, WorkspaceState};
@@ -19,7 +19,8 @@ fn cost(replicas: ReplicaNo) -> Result<(Vec<u64>, Vec<usize>), String> {
     let mut shelf = Shelf::default();
     for no in 1..=replicas {
         let id = dot(1_000 + u128::from(no), 1).replica;
-        let row = ReplicaRow { no, last_settled: 7, last_accepted: 7, last_base: 0, unknown: Unknown::NONE };
+        let row =
+            ReplicaRow { no, last_settled: 7, last_accepted: 7, last_base: Seq(0), unknown: Unknown::NONE };
         shelf.rows.insert(Key::Replica(id), Arc::new(Row::Replica(row)));
         shelf.rows.insert(Key::ReplicaNumber(no), Arc::new(Row::ReplicaNumber(id)));
     }
@@ -59,15 +60,15 @@ fn operations() -> Vec<Operation> {
     let plain =
         |replica, counter, base_seq, mutations| operation(dot(replica, counter), base_seq, vec![], mutations);
     vec![
-        plain(1, 1, 0, vec![create("r0"), create("r1"), text("abc")]),
-        plain(1, 2, 0, vec![set("r0", "plain", 1)]),
-        plain(2, 1, 1, vec![set("r0", "plain", 2)]),
-        operation(dot(3, 1), 1, vec![dot(1, 2), dot(2, 1)], vec![set("r0", "plain", 3)]),
-        plain(1_005, 8, 1, vec![mutation("r0", add)]),
-        plain(1_006, 8, 1, vec![text("abcd"), mutation("r0", link)]),
-        plain(1_007, 8, 1, vec![text("Xbc")]),
-        plain(1_008, 8, 1, vec![mutation("r1", Action::Delete)]),
-        plain(1_008, 9, 1, vec![mutation("r0", Action::Increment { field: "count".into(), by: 1 })]),
+        plain(1, 1, Seq(0), vec![create("r0"), create("r1"), text("abc")]),
+        plain(1, 2, Seq(0), vec![set("r0", "plain", 1)]),
+        plain(2, 1, Seq(1), vec![set("r0", "plain", 2)]),
+        operation(dot(3, 1), Seq(1), vec![dot(1, 2), dot(2, 1)], vec![set("r0", "plain", 3)]),
+        plain(1_005, 8, Seq(1), vec![mutation("r0", add)]),
+        plain(1_006, 8, Seq(1), vec![text("abcd"), mutation("r0", link)]),
+        plain(1_007, 8, Seq(1), vec![text("Xbc")]),
+        plain(1_008, 8, Seq(1), vec![mutation("r1", Action::Delete)]),
+        plain(1_008, 9, Seq(1), vec![mutation("r0", Action::Increment { field: "count".into(), by: 1 })]),
     ]
 }
 

@@ -10,7 +10,7 @@ use super::desk::{RuleFixture, dot, operation};
 use super::script::{mutation, resolving};
 use super::truth::{Made, Truth};
 use super::{Check, ensure};
-use crate::causality::{Author, Extra};
+use crate::causality::{Author, Extra, Seq};
 use crate::conflict::{AlternativeState, CloseReason, Conflict, ConflictKind};
 use crate::ids::Dot;
 use crate::merge::text::{Hunk, Window};
@@ -29,7 +29,7 @@ fn replace(text: &str) -> Mutation {
 /// "abcdef" stands since position 2.
 fn begin() -> Result<RuleFixture, String> {
     let mut desk = RuleFixture::new()?;
-    desk.settle(9, 1, vec![replace("abcdef")])?;
+    desk.settle(9, Seq(1), vec![replace("abcdef")])?;
     Ok(desk)
 }
 
@@ -53,27 +53,27 @@ pub(super) fn check_reasons() -> Check {
     ];
     for (name, first, second, clashes, text) in cases {
         let mut desk = begin()?;
-        desk.settle(1, 2, vec![first])?;
-        let (_, settlement) = desk.settle(2, 2, vec![second])?;
+        desk.settle(1, Seq(2), vec![first])?;
+        let (_, settlement) = desk.settle(2, Seq(2), vec![second])?;
         ensure!(settlement.conflicts.len() == usize::from(clashes), "{name}: {settlement:?}");
         ensure!(desk.text("r0", "text") == text, "{name}: {}", desk.text("r0", "text"));
         if clashes {
             let conflict = desk.conflict("r0", "text")?;
             ensure!(
-                conflict.kind == ConflictKind::TextOverlap && conflict.pairs == [(3, 4)],
+                conflict.kind == ConflictKind::TextOverlap && conflict.pairs == [(Seq(3), Seq(4))],
                 "{name}: {conflict:?}"
             );
         }
     }
     // c4: who goes on writing on text that was suppressed meanwhile shares its fate, for as long as it shows.
     let mut desk = begin()?;
-    desk.settle(1, 2, vec![edit(1, 2, "X")])?;
-    desk.settle(2, 2, vec![edit(1, 2, "YY")])?;
-    desk.settle(2, 2, vec![edit(2, 0, "y")])?;
+    desk.settle(1, Seq(2), vec![edit(1, 2, "X")])?;
+    desk.settle(2, Seq(2), vec![edit(1, 2, "YY")])?;
+    desk.settle(2, Seq(2), vec![edit(2, 0, "y")])?;
     let conflict = desk.conflict("r0", "text")?;
     let suppressed = conflict.alternatives.iter().filter(|a| a.state == AlternativeState::Suppressed).count();
     ensure!(desk.text("r0", "text") == "aXdef" && suppressed == 2, "c4: {conflict:?}");
-    desk.settle(2, 3, vec![edit(0, 0, "Z")])?;
+    desk.settle(2, Seq(3), vec![edit(0, 0, "Z")])?;
     ensure!(desk.text("r0", "text") == "ZaXdef", "after it was seen: {}", desk.text("r0", "text"));
     Ok(())
 }
@@ -81,22 +81,22 @@ pub(super) fn check_reasons() -> Check {
 /// A decision closes a text's conflict if its author knew all of it; otherwise what was not seen stays.
 pub(super) fn check_decisions() -> Check {
     let mut desk = begin()?;
-    desk.settle(1, 2, vec![edit(1, 2, "X")])?;
-    desk.settle(2, 2, vec![edit(1, 2, "Y")])?;
+    desk.settle(1, Seq(2), vec![edit(1, 2, "X")])?;
+    desk.settle(2, Seq(2), vec![edit(1, 2, "Y")])?;
     let opened = desk.conflict("r0", "text")?;
-    desk.settle(3, 2, vec![edit(2, 2, "W")])?;
-    let (_, settlement) = desk.settle(4, 4, vec![resolving(replace("aYdef"), opened.id)])?;
-    ensure!(settlement.remaining == [(opened.id, vec![5])], "{settlement:?}");
+    desk.settle(3, Seq(2), vec![edit(2, 2, "W")])?;
+    let (_, settlement) = desk.settle(4, Seq(4), vec![resolving(replace("aYdef"), opened.id)])?;
+    ensure!(settlement.remaining == [(opened.id, vec![Seq(5)])], "{settlement:?}");
     let left = row(&desk, &opened)?;
-    let seqs: Vec<u64> = left.alternatives.iter().map(|a| a.stamp.seq).collect();
+    let seqs: Vec<Seq> = left.alternatives.iter().map(|a| a.stamp.seq).collect();
     ensure!(left.status.is_live() && seqs == [5, 6], "left: {left:?}");
-    desk.settle(4, 6, vec![resolving(edit(0, 0, "!"), opened.id)])?;
+    desk.settle(4, Seq(6), vec![resolving(edit(0, 0, "!"), opened.id)])?;
     let closed = row(&desk, &opened)?;
     ensure!(closed.closing.map(|c| c.reason) == Some(CloseReason::Resolved), "{closed:?}");
     ensure!(desk.text("r0", "text") == "!aYdef", "{}", desk.text("r0", "text"));
     // A second decision that raced the first and overlaps it is a conflict again, which names the first.
-    desk.settle(5, 6, vec![resolving(replace("aQQdef"), opened.id)])?;
-    desk.settle(6, 6, vec![resolving(replace("aRRdef"), opened.id)])?;
+    desk.settle(5, Seq(6), vec![resolving(replace("aQQdef"), opened.id)])?;
+    desk.settle(6, Seq(6), vec![resolving(replace("aRRdef"), opened.id)])?;
     let again = desk.conflict("r0", "text")?;
     ensure!(again.parent == Some(opened.id), "the follower: {again:?}");
     Ok(())
@@ -137,11 +137,11 @@ impl Typist {
 pub(super) fn check_runs(seed: u64) -> Check {
     let mut dice = StdRng::seed_from_u64(seed);
     let mut desk = RuleFixture::new()?;
-    desk.settle(99, 1, vec![replace("[]")])?;
+    desk.settle(99, Seq(1), vec![replace("[]")])?;
     let mut truth = Truth::default();
     for change in &desk.server.shelf.changes {
         let (known, vector) = Truth::prefix(&desk.server.shelf, change.seq - 1);
-        let operation = operation(change.dot, 0, vec![], vec![]);
+        let operation = operation(change.dot, Seq(0), vec![], vec![]);
         truth.add(&Rc::new(Made {
             dot: change.dot,
             operation,
@@ -169,7 +169,7 @@ pub(super) fn check_runs(seed: u64) -> Check {
                 desk.settled(&typist.queue.remove(0).operation)?;
             }
             8.. if receives && typist.typed > 0 => {
-                let from = typist.client.base_seq as usize;
+                let from = typist.client.base_seq.0 as usize;
                 let upto = dice.random_range(from..=desk.server.shelf.changes.len());
                 typist.client.receive(&truth, &desk.server.shelf.changes[from..upto])?;
             }
@@ -187,9 +187,9 @@ pub(super) fn check_runs(seed: u64) -> Check {
 pub(super) fn check_listed(seed: u64) -> Check {
     let mut dice = StdRng::seed_from_u64(seed);
     let mut desk = RuleFixture::new()?;
-    desk.settle(9, 1, vec![replace("the quick brown fox")])?;
+    desk.settle(9, Seq(1), vec![replace("the quick brown fox")])?;
     let place = ("r0".into(), "text".into());
-    let mut whole = Window::new("", 0);
+    let mut whole = Window::new("", Seq(0));
     whole
         .replay(&text_op(&desk.server.shelf.changes[1], &place).ok_or("no text")?)
         .map_err(|e| e.to_string())?;
@@ -203,19 +203,20 @@ pub(super) fn check_listed(seed: u64) -> Check {
             .map(|other| dot(other as u128 + 1, last[other].0))
             .collect();
         let listed = desk.server.shelf.changes.iter().filter(|c| extras.contains(&c.dot));
-        base_seq = listed.map(|c| c.author.base_seq).fold(base_seq, u64::max);
+        base_seq = listed.map(|c| c.author.base_seq).map(|seq| seq.0).fold(base_seq, u64::max);
         last[who] = (counter + 1, base_seq);
         let author = author_of(&desk, who, counter + 1, base_seq, &extras);
         let view_len = whole.view_len(&author);
         let pos = dice.random_range(0..=view_len);
         let del = dice.random_range(0..=3.min(view_len - pos));
         let ins = if del > 0 && dice.random_bool(0.4) { "" } else { "xyz" };
-        let edit = operation(dot(who as u128 + 1, counter + 1), base_seq, extras, vec![edit(pos, del, ins)]);
+        let edit =
+            operation(dot(who as u128 + 1, counter + 1), Seq(base_seq), extras, vec![edit(pos, del, ins)]);
         ensure!(desk.settled(&edit)?.0 == seq, "{edit:?} settled elsewhere");
-        let change = desk.server.shelf.change(seq).ok_or("no change")?.clone();
+        let change = desk.server.shelf.change(Seq(seq)).ok_or("no change")?.clone();
         let op = text_op(&change, &place).ok_or("no text")?;
         let hunks: Vec<Hunk> = op.hunks.iter().map(|h| h.hunk.clone()).collect();
-        let decided = whole.integrate(&op.author, seq, &hunks).map_err(|e| e.to_string())?;
+        let decided = whole.integrate(&op.author, Seq(seq), &hunks).map_err(|e| e.to_string())?;
         ensure!(decided.hunks == op.hunks, "{change:?}, on the whole history {decided:?}");
         ensure!(desk.text("r0", "text") == whole.text(), "{:?} at {seq}", whole.text());
     }
@@ -230,5 +231,5 @@ fn author_of(desk: &RuleFixture, who: usize, counter: u64, base_seq: u64, extras
     };
     let extras = extras.iter().map(|e| Extra { replica_no: number(e), counter: e.counter }).collect();
     let replica_no = number(&dot(who as u128 + 1, 1));
-    Author { replica_no, counter, base_seq, extras, own_requests: Vec::new() }
+    Author { replica_no, counter, base_seq: Seq(base_seq), extras, own_requests: Vec::new() }
 }

@@ -99,7 +99,7 @@ fn invalid_field(operation: pb::Operation) -> String {
 
 #[test]
 fn a_whole_operation_is_taken() {
-    let conflict = ConflictId { opened_seq: 4, index: 0 };
+    let conflict = ConflictId { opened_seq: Seq(4), index: 0 };
     let field: syncline_core::ids::FieldId = "f".into();
     let name = || "f".to_owned();
     let element = || vec![null()];
@@ -170,7 +170,7 @@ fn a_whole_operation_is_taken() {
     });
     assert_eq!(operation.malformed, None);
     let mutations: Vec<_> = operation.mutations.iter().filter_map(Mutation::on_record).collect();
-    assert_eq!(mutations[3].observed_seq, Some(10));
+    assert_eq!(mutations[3].observed_seq, Some(Seq(10)));
     assert_eq!(mutations[3].resolves, Some(conflict));
     assert!(mutations.iter().all(|m| &*m.collection == "notes" && &*m.record == "n1"));
     assert_eq!(mutations.iter().map(|m| m.action.clone()).collect::<Vec<_>>(), expected);
@@ -182,7 +182,7 @@ fn a_whole_operation_is_taken() {
 
 #[test]
 fn actions_on_conflicts_are_taken() {
-    let conflict = ConflictId { opened_seq: 4, index: 1 };
+    let conflict = ConflictId { opened_seq: Seq(4), index: 1 };
     let remind_time = Some(Timestamp { seconds: 9, nanos: 0 });
     let operation = taken(with(vec![
         on_conflict("c4-1", PbConflictAction::Defer(pb::DeferConflict { revision: 2, remind_time })),

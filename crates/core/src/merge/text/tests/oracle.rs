@@ -16,9 +16,9 @@ fn random_author(rng: &mut StdRng, counters: &mut [u64], base: Seq, head: Seq) -
     counters[replica_no as usize] += 1;
     // Half of the authors are nearly up to date, as in life.
     let base_seq = if rng.random_bool(0.5) {
-        rng.random_range(base.max(head.saturating_sub(2))..=head)
+        Seq(rng.random_range(base.max(head.saturating_sub(2)).0..=head.0))
     } else {
-        rng.random_range(base..=head)
+        Seq(rng.random_range(base.0..=head.0))
     };
     let extras = (1..REPLICAS)
         .filter(|other| *other != replica_no)
@@ -40,15 +40,15 @@ pub(super) fn check(seed: u64) -> Result<(), String> {
     let base_len = rng.random_range(0..=BASE_TEXT.chars().count());
     let base_text: String = BASE_TEXT.chars().take(base_len).collect();
     let base_seq = rng.random_range(0..3);
-    let mut window = Window::new(&base_text, base_seq);
-    let mut model = Doc::open(&base_text, base_seq);
+    let mut window = Window::new(&base_text, Seq(base_seq));
+    let mut model = Doc::open(&base_text, Seq(base_seq));
     let mut counters = [0; REPLICAS as usize];
     let mut seq = base_seq;
     // Mostly dense little histories, and now and then a long one.
     let longest = if seed % 16 == 15 { 50 } else { 16 };
     for _ in 0..rng.random_range(1..=longest) {
         seq += rng.random_range(1..=2);
-        let author = random_author(&mut rng, &mut counters, base_seq, seq - 1);
+        let author = random_author(&mut rng, &mut counters, Seq(base_seq), Seq(seq - 1));
         let view = model.seen_by(&author);
         if window.view(&author) != view {
             return Err(format!("view of {seq}: {:?}, should be {view:?}", window.view(&author)));
@@ -58,8 +58,8 @@ pub(super) fn check(seed: u64) -> Result<(), String> {
             return Err(format!("length of the view of {seq}"));
         }
         let hunks = random_hunks(&mut rng, view_len);
-        let wanted = model.decide(&author, seq, &hunks).expect("model");
-        let mut got = match window.decide(&author, seq, &hunks) {
+        let wanted = model.decide(&author, Seq(seq), &hunks).expect("model");
+        let mut got = match window.decide(&author, Seq(seq), &hunks) {
             Ok(decision) => decision,
             Err(error) => return Err(format!("operation {seq}: {error}")),
         };

@@ -36,7 +36,7 @@ fn check_partners<E: Engine>(server: &Server<E>) -> Result<(), String> {
     for logged in &server.log {
         let author = &logged.op.author;
         for &partner in logged.decision.partners.iter().flat_map(|(_, p)| p) {
-            let known = author.knows(&server.log[partner as usize - 1].stamp());
+            let known = author.knows(&server.log[partner.0 as usize - 1].stamp());
             let suppresses_known_text = server.log.iter().any(|w| {
                 let mut hunks = w.op.hunks.iter();
                 author.knows(&w.stamp()) && hunks.any(|h| h.suppressed_by == Some(partner))
@@ -56,9 +56,9 @@ fn check_nothing_lost<E: Engine>(server: &Server<E>) -> Result<(), String> {
         let Some(inserted_by) = character.inserted_by else {
             continue;
         };
-        let stamp = server.log[inserted_by as usize - 1].stamp();
+        let stamp = server.log[inserted_by.0 as usize - 1].stamp();
         let deleted_knowingly = character.deletions.iter().any(|(seq, suppressed_by)| {
-            let author = &server.log[*seq as usize - 1].op.author;
+            let author = &server.log[seq.0 as usize - 1].op.author;
             suppressed_by.is_none() && author.knows(&stamp)
         });
         if !character.in_trunk && character.suppressed_by.is_none() && !deleted_knowingly {
@@ -72,17 +72,17 @@ fn check_nothing_lost<E: Engine>(server: &Server<E>) -> Result<(), String> {
 fn check_replay<E: Engine>(server: &Server<E>) -> Result<(), String> {
     for logged in &server.log {
         let seq = logged.op.seq;
-        let earlier = &server.log[..seq as usize - 1];
+        let earlier = &server.log[..seq.0 as usize - 1];
         let descending = earlier.iter().rev();
         let start =
             critical_base(logged.op.author.base_seq, descending.map(|z| (z.op.seq, z.op.author.base_seq)));
-        let mut doc = E::open(&server.texts[start as usize], start);
+        let mut doc = E::open(&server.texts[start.0 as usize], start);
         let fail = |error| format!("replay for {seq} from {start}: {error}");
-        for z in &earlier[start as usize..] {
+        for z in &earlier[start.0 as usize..] {
             doc.repeat(&z.op).map_err(fail)?;
         }
         let decision = doc.decide(&logged.op.author, seq, &logged.edit.hunks).map_err(fail)?;
-        let wanted = &server.texts[seq as usize];
+        let wanted = &server.texts[seq.0 as usize];
         if decision != logged.decision || doc.trunk() != *wanted {
             let text = doc.trunk();
             return Err(format!("replay for {seq} from {start}: {text:?}, should be {wanted:?}"));
@@ -126,7 +126,7 @@ pub(super) fn check_contiguous_runs<E: Engine>(seed: u64) -> Result<(), String> 
         } else if dice < 8 && !queues[i].is_empty() {
             server.submit(queues[i].remove(0))?;
         } else if deliver && typed[i] > 0 && clients[i].base_seq() < server.head() {
-            let seq = rng.random_range(clients[i].base_seq() + 1..=server.head());
+            let seq = Seq(rng.random_range(clients[i].base_seq().0 + 1..=server.head().0));
             clients[i].advance(&server, seq);
         }
     }
@@ -221,7 +221,7 @@ fn the_fast_path_agrees_with_the_window() {
             let seq: Seq = server.head() + 1;
             let seen = server.text().to_owned();
             server.submit(Edit { author, hunks, seen })?;
-            let logged = &server.log[seq as usize - 1];
+            let logged = &server.log[seq.0 as usize - 1];
             if logged.decision.splices.as_ref() != Some(&effect) || text != server.text() {
                 let wanted = &logged.decision.splices;
                 return Err(format!("{effect:?}, the window says {wanted:?}"));

@@ -212,7 +212,7 @@ impl Engine for Doc {
                 parent: None,
                 left: Vec::new(),
                 right: Vec::new(),
-                key: (0, 0, 0),
+                key: (Seq(0), 0, 0),
                 suppressed_by: None,
                 deletions: Vec::new(),
             }],
@@ -220,7 +220,7 @@ impl Engine for Doc {
         };
         let mut last = ROOT;
         for (offset, ch) in text_at_base.chars().enumerate() {
-            last = doc.add(ch, None, (last, Side::Right), (0, 0, offset), None);
+            last = doc.add(ch, None, (last, Side::Right), (Seq(0), 0, offset), None);
         }
         doc
     }

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 
 pub(super) const BASE_TEXT: &str = "the quick brøwn 🦊 fox";
 /// Where a client puts its own operations that are not settled yet, for as long as it has to guess.
-const PENDING_SEQ: Seq = 1_000_000;
+const PENDING_SEQ: Seq = Seq(1_000_000);
 
 /// An operation as its author made it.
 #[derive(Clone)]
@@ -43,14 +43,14 @@ impl<E: Engine> Server<E> {
     pub(super) fn new(base_text: &str) -> Self {
         Self {
             base_text: base_text.to_owned(),
-            doc: E::open(base_text, 0),
+            doc: E::open(base_text, Seq(0)),
             log: Vec::new(),
             texts: vec![base_text.to_owned()],
         }
     }
 
     pub(super) fn head(&self) -> Seq {
-        self.log.len() as Seq
+        Seq(self.log.len() as u64)
     }
 
     pub(super) fn text(&self) -> &str {
@@ -99,7 +99,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(replica_no: u32) -> Self {
-        Self { replica_no, base_seq: 0, counter: 0, extras: Vec::new(), pending: Vec::new() }
+        Self { replica_no, base_seq: Seq(0), counter: 0, extras: Vec::new(), pending: Vec::new() }
     }
 
     pub(super) fn base_seq(&self) -> Seq {
@@ -122,7 +122,7 @@ impl Client {
     /// all others only know that theirs come last.
     pub(super) fn overlay<E: Engine>(&self, server: &Server<E>) -> Result<String, String> {
         let me = self.next_author();
-        let mut doc = E::open(&server.base_text, 0);
+        let mut doc = E::open(&server.base_text, Seq(0));
         let replayed = |error| format!("client {}: {error}", self.replica_no);
         for logged in &server.log {
             let own_unconfirmed =
@@ -139,7 +139,7 @@ impl Client {
         let settled_count = (server.log.iter())
             .filter(|logged| logged.op.author.replica_no == self.replica_no)
             .count() as u64;
-        for (seq, edit) in (PENDING_SEQ..).zip(&self.pending) {
+        for (seq, edit) in (PENDING_SEQ.0..).map(Seq).zip(&self.pending) {
             if edit.author.counter <= settled_count && !self.extras.is_empty() {
                 continue;
             }
@@ -164,7 +164,7 @@ impl Client {
     /// Receives the feed up to `seq`.
     pub(super) fn advance<E: Engine>(&mut self, server: &Server<E>, seq: Seq) {
         self.base_seq = self.base_seq.max(seq);
-        let received = &server.log[..self.base_seq as usize];
+        let received = &server.log[..self.base_seq.0 as usize];
         let confirmed = |replica_no: u32, counter: u64| {
             received.iter().any(|logged| {
                 logged.op.author.replica_no == replica_no && logged.op.author.counter >= counter
@@ -241,7 +241,7 @@ pub(super) fn random_session<E: Engine>(
         } else if dice < 78 && !queues[i].is_empty() {
             server.submit(queues[i].remove(0))?;
         } else if clients[i].base_seq < server.head() {
-            let seq = rng.random_range(clients[i].base_seq + 1..=server.head());
+            let seq = Seq(rng.random_range(clients[i].base_seq.0 + 1..=server.head().0));
             clients[i].advance(&server, seq);
         }
     }

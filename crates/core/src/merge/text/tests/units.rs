@@ -1,7 +1,7 @@
 //! Single cases: validation, effects, the difference of two texts, and the numbers of a clash.
 
 use super::{author, hunk, settled};
-use crate::causality::{Author, Extra};
+use crate::causality::{Author, Extra, Seq};
 use crate::merge::text::run::RunText;
 use crate::merge::text::{
     CriticalBase, DIFF_WORK_LIMIT, Splice, TextError, TextOp, Window, apply_hunks, apply_splices,
@@ -55,11 +55,11 @@ fn hunks_beyond_the_text_change_nothing() {
         assert_eq!(apply_hunks(&mut text, std::slice::from_ref(&bad)), Err(error));
         assert_eq!(text, "añb");
 
-        let mut window = Window::new("añb", 4);
+        let mut window = Window::new("añb", Seq(4));
         let before = window.characters();
-        assert_eq!(window.integrate(&author(1, 1, 4), 5, &[bad]), Err(error));
+        assert_eq!(window.integrate(&author(1, 1, Seq(4)), Seq(5), &[bad]), Err(error));
         assert_eq!(window.characters(), before);
-        assert_eq!((window.last_seq(), window.op_count()), (4, 0));
+        assert_eq!((window.last_seq(), window.op_count()), (Seq(4), 0));
     }
     let mut text = "añb".to_owned();
     assert!(apply_hunks(&mut text, &[hunk(3, 0, "x")]).is_ok());
@@ -67,15 +67,15 @@ fn hunks_beyond_the_text_change_nothing() {
 
 #[test]
 fn a_refused_operation_leaves_the_window_as_it_was() {
-    let mut window = Window::new("abcdef", 10);
-    let first = window.integrate(&author(1, 1, 10), 11, &[hunk(1, 2, "X")]);
+    let mut window = Window::new("abcdef", Seq(10));
+    let first = window.integrate(&author(1, 1, Seq(10)), Seq(11), &[hunk(1, 2, "X")]);
     assert!(first.is_ok());
     let before = (window.characters(), window.last_seq(), window.op_count());
-    let late = author(2, 1, 10);
+    let late = author(2, 1, Seq(10));
     let refused = [
         (11, late.clone(), vec![hunk(0, 1, "")]),
         (10, late.clone(), vec![hunk(0, 1, "")]),
-        (12, author(2, 1, 9), vec![hunk(0, 1, "")]),
+        (12, author(2, 1, Seq(9)), vec![hunk(0, 1, "")]),
         (12, late.clone(), vec![hunk(2, 1, "y"), hunk(3, 9, "")]),
         (12, late.clone(), vec![hunk(2, 1, "y"), hunk(6, 1, "")]),
         (12, late.clone(), vec![hunk(2, 0, "")]),
@@ -84,8 +84,8 @@ fn a_refused_operation_leaves_the_window_as_it_was() {
         .into_iter()
         .map(|(seq, author, hunks)| {
             let none = vec![None; hunks.len()];
-            let op = TextOp { author: author.clone(), seq, hunks: settled(&hunks, &none) };
-            let error = window.integrate(&author, seq, &hunks).expect_err("refused");
+            let op = TextOp { author: author.clone(), seq: Seq(seq), hunks: settled(&hunks, &none) };
+            let error = window.integrate(&author, Seq(seq), &hunks).expect_err("refused");
             assert_eq!(window.replay(&op), Err(error));
             let after = (window.characters(), window.last_seq(), window.op_count());
             assert_eq!(after, before);
@@ -93,36 +93,36 @@ fn a_refused_operation_leaves_the_window_as_it_was() {
         })
         .collect();
     let wanted = [
-        TextError::OutOfOrder { seq: 11, last_seq: 11 },
-        TextError::OutOfOrder { seq: 10, last_seq: 11 },
-        TextError::StaleBase { base_seq: 9, window_base_seq: 10 },
+        TextError::OutOfOrder { seq: Seq(11), last_seq: Seq(11) },
+        TextError::OutOfOrder { seq: Seq(10), last_seq: Seq(11) },
+        TextError::StaleBase { base_seq: Seq(9), window_base_seq: Seq(10) },
         TextError::NotSorted { index: 1 },
         TextError::OutOfBounds { pos: 6, del: 1, view_len: 6 },
         TextError::EmptyHunk { index: 0 },
     ];
     assert_eq!(errors, wanted);
     // The same operation within bounds is welcome afterwards.
-    assert!(window.integrate(&late, 12, &[hunk(4, 1, "y")]).is_ok());
+    assert!(window.integrate(&late, Seq(12), &[hunk(4, 1, "y")]).is_ok());
     assert_eq!(window.text(), "aXdyf");
 }
 
 #[test]
 fn an_operation_without_hunks_only_counts() {
-    let mut window = Window::new("", 0);
-    let outcome = window.integrate(&author(1, 1, 0), 3, &[]).expect("accepted");
-    assert_eq!((outcome.splices, window.last_seq()), (vec![], 3));
-    assert_eq!(window.view_len(&author(2, 1, 0)), 0);
+    let mut window = Window::new("", Seq(0));
+    let outcome = window.integrate(&author(1, 1, Seq(0)), Seq(3), &[]).expect("accepted");
+    assert_eq!((outcome.splices, window.last_seq()), (vec![], Seq(3)));
+    assert_eq!(window.view_len(&author(2, 1, Seq(0))), 0);
 }
 
 #[test]
 fn a_clash_tells_its_story() {
-    let mut window = Window::new("the quick brown fox", 0);
-    let replaced = window.integrate(&author(1, 1, 0), 1, &[hunk(4, 5, "slow")]);
+    let mut window = Window::new("the quick brown fox", Seq(0));
+    let replaced = window.integrate(&author(1, 1, Seq(0)), Seq(1), &[hunk(4, 5, "slow")]);
     assert!(replaced.is_ok());
     let hunks = [hunk(0, 3, "A"), hunk(4, 5, "swift"), hunk(16, 3, "dog")];
-    let outcome = window.integrate(&author(2, 1, 0), 2, &hunks).expect("accepted");
+    let outcome = window.integrate(&author(2, 1, Seq(0)), Seq(2), &hunks).expect("accepted");
     assert_eq!(window.text(), "A slow brown dog");
-    assert_eq!(outcome.hunks, settled(&hunks, &[None, Some(1), None]));
+    assert_eq!(outcome.hunks, settled(&hunks, &[None, Some(Seq(1)), None]));
     let [clash] = outcome.clashes.as_slice() else {
         panic!("one clash, not {:?}", outcome.clashes);
     };
@@ -135,22 +135,22 @@ fn a_clash_tells_its_story() {
     assert_eq!(clash.trunk_pos, 6);
 
     // Its author goes on seeing it, and only it, until the other operation arrives.
-    assert_eq!(window.view(&author(2, 2, 0)), "A swift brown dog");
-    assert_eq!(window.view(&author(2, 2, 1)), "A slow brown dog");
+    assert_eq!(window.view(&author(2, 2, Seq(0))), "A swift brown dog");
+    assert_eq!(window.view(&author(2, 2, Seq(1))), "A slow brown dog");
     // What is written into the suppressed text meanwhile is suppressed with it.
-    let into = window.integrate(&author(2, 2, 0), 3, &[hunk(7, 0, "!")]).expect("accepted");
-    assert_eq!(into.hunks[0].suppressed_by, Some(1));
+    let into = window.integrate(&author(2, 2, Seq(0)), Seq(3), &[hunk(7, 0, "!")]).expect("accepted");
+    assert_eq!(into.hunks[0].suppressed_by, Some(Seq(1)));
     assert_eq!(into.splices, [Splice::Retain(16)]);
 }
 
 #[test]
 fn excerpts_are_bounded_and_leave_out_what_the_author_did_not_see() {
     let long = "é".repeat(100);
-    let mut window = Window::new(&format!("{long}XY{long}"), 0);
+    let mut window = Window::new(&format!("{long}XY{long}"), Seq(0));
     let unseen = [hunk(99, 0, "?"), hunk(100, 2, "Z"), hunk(104, 1, "?")];
-    assert!(window.integrate(&author(1, 1, 0), 1, &unseen[1..2]).is_ok());
-    assert!(window.integrate(&author(1, 2, 0), 2, &unseen[..1]).is_ok());
-    let outcome = window.integrate(&author(2, 1, 0), 3, &[hunk(101, 1, "y")]);
+    assert!(window.integrate(&author(1, 1, Seq(0)), Seq(1), &unseen[1..2]).is_ok());
+    assert!(window.integrate(&author(1, 2, Seq(0)), Seq(2), &unseen[..1]).is_ok());
+    let outcome = window.integrate(&author(2, 1, Seq(0)), Seq(3), &[hunk(101, 1, "y")]);
     let clash = outcome.expect("accepted").clashes.remove(0);
     assert_eq!(clash.before, format!("{}X", "é".repeat(39)));
     assert_eq!(clash.after, "é".repeat(40));
@@ -159,9 +159,9 @@ fn excerpts_are_bounded_and_leave_out_what_the_author_did_not_see() {
 
 #[test]
 fn deletions_of_the_same_text_agree() {
-    let mut window = Window::new("abcdef", 0);
-    assert!(window.integrate(&author(1, 1, 0), 1, &[hunk(1, 3, "")]).is_ok());
-    let outcome = window.integrate(&author(2, 1, 0), 2, &[hunk(2, 3, "")]);
+    let mut window = Window::new("abcdef", Seq(0));
+    assert!(window.integrate(&author(1, 1, Seq(0)), Seq(1), &[hunk(1, 3, "")]).is_ok());
+    let outcome = window.integrate(&author(2, 1, Seq(0)), Seq(2), &[hunk(2, 3, "")]);
     let outcome = outcome.expect("accepted");
     assert!(outcome.clashes.is_empty());
     assert_eq!(outcome.splices, [Splice::Retain(1), deleted("e"), Splice::Retain(1)]);
@@ -171,11 +171,11 @@ fn deletions_of_the_same_text_agree() {
 /// The server writes under one replica for many callers: having written earlier teaches it nothing.
 #[test]
 fn operations_of_the_server_replica_do_not_know_each_other() {
-    let mut window = Window::new("ab", 0);
-    assert!(window.integrate(&author(0, 1, 0), 1, &[hunk(1, 0, "x")]).is_ok());
-    assert_eq!(window.view(&author(0, 2, 0)), "ab");
-    assert_eq!(window.view(&author(0, 2, 1)), "axb");
-    let extra = Author { extras: vec![Extra { replica_no: 0, counter: 1 }], ..author(3, 1, 0) };
+    let mut window = Window::new("ab", Seq(0));
+    assert!(window.integrate(&author(0, 1, Seq(0)), Seq(1), &[hunk(1, 0, "x")]).is_ok());
+    assert_eq!(window.view(&author(0, 2, Seq(0))), "ab");
+    assert_eq!(window.view(&author(0, 2, Seq(1))), "axb");
+    let extra = Author { extras: vec![Extra { replica_no: 0, counter: 1 }], ..author(3, 1, Seq(0)) };
     assert_eq!(window.view(&extra), "axb");
 }
 
@@ -200,19 +200,20 @@ fn effects_apply_and_undo_on_their_own_text_only() {
 #[test]
 fn the_critical_base_is_found_without_reading_more_than_needed() {
     // Operation 9 was made at 5, operation 6 at 3, operation 4 at 1 lies before that: 4 > 3, so it counts.
-    let log = [(9, 5), (8, 7), (6, 3), (4, 1), (2, 1), (1, 0)];
+    let pair = |(seq, base)| (Seq(seq), Seq(base));
+    let log = [(9, 5), (8, 7), (6, 3), (4, 1), (2, 1), (1, 0)].map(pair);
     let mut taken = 0;
     let settled = log.iter().copied().inspect(|_| taken += 1);
-    assert_eq!(critical_base(8, settled), 1);
+    assert_eq!(critical_base(Seq(8), settled), 1);
     assert_eq!(taken, 6);
-    assert_eq!(critical_base(9, log), 9);
-    assert_eq!(critical_base(8, [(9, 8), (8, 2)]), 8);
-    assert_eq!(critical_base(4, []), 4);
+    assert_eq!(critical_base(Seq(9), log), 9);
+    assert_eq!(critical_base(Seq(8), [(9, 8), (8, 2)].map(pair)), 8);
+    assert_eq!(critical_base(Seq(4), []), 4);
 
-    let mut critical = CriticalBase::new(8);
-    assert!(critical.offer(9, 7));
-    assert!(critical.offer(8, 7));
-    assert!(!critical.offer(7, 0));
+    let mut critical = CriticalBase::new(Seq(8));
+    assert!(critical.offer(Seq(9), Seq(7)));
+    assert!(critical.offer(Seq(8), Seq(7)));
+    assert!(!critical.offer(Seq(7), Seq(0)));
     assert_eq!(critical.seq(), 7);
 }
 
@@ -271,14 +272,14 @@ fn slices_of_a_run_are_found_by_character() {
 #[test]
 fn long_chains_do_not_exhaust_the_stack() {
     for backward in [false, true] {
-        let mut window = Window::new("[]", 0);
+        let mut window = Window::new("[]", Seq(0));
         for n in 0..1000u32 {
             let pos = if backward { 1 } else { 1 + n };
-            let me = author(1, u64::from(n) + 1, 0);
+            let me = author(1, u64::from(n) + 1, Seq(0));
             let seq = u64::from(n) + 1;
-            assert!(window.integrate(&me, seq, &[hunk(pos, 0, "x")]).is_ok());
+            assert!(window.integrate(&me, Seq(seq), &[hunk(pos, 0, "x")]).is_ok());
         }
-        let other = window.integrate(&author(2, 1, 0), 2000, &[hunk(1, 0, "y")]);
+        let other = window.integrate(&author(2, 1, Seq(0)), Seq(2000), &[hunk(1, 0, "y")]);
         assert!(other.is_ok_and(|outcome| outcome.clashes.is_empty()));
         assert_eq!(window.text().len(), 1003);
     }

@@ -49,7 +49,7 @@ fn operation(server: &Server<Window>, logged: &Logged) -> Value {
         "hunks": hunks(&logged.edit.hunks),
         "suppressed_by": logged.decision.suppressed_by,
         "splices": splices(logged.decision.splices.as_deref().unwrap_or_default()),
-        "text": server.texts[usize::try_from(logged.op.seq).expect("a small log")],
+        "text": server.texts[usize::try_from(logged.op.seq.0).expect("a small log")],
     })
 }
 
