@@ -303,7 +303,7 @@ async fn current_value(
             let later = later_increments(reader, ws, &conflict.scope.record, field, context.base_seq).await?;
             Ok(Value::Int(counter_value(heads).unwrap_or(0).saturating_sub(later)))
         }
-        _ => Ok(Value::Null),
+        FieldValue::Text(_) | FieldValue::Set { .. } | FieldValue::ToMany { .. } => Ok(Value::Null),
     }
 }
 
@@ -346,7 +346,13 @@ fn write(field: &FieldId, row: &FieldValue, value: Value) -> Result<Action, Engi
         (FieldValue::ToOne(_), Value::String(target)) => Ok(Action::Link { field, target: target.into() }),
         (FieldValue::ToOne(_), Value::Null) => Ok(Action::Unlink { field, target: None }),
         (FieldValue::ToOne(_), _) => Err(mismatch("a to-one link takes a record id or null")),
-        (_, value) => Ok(Action::Set { field, value }),
+        (
+            FieldValue::Register(_)
+            | FieldValue::Text(_)
+            | FieldValue::Set { .. }
+            | FieldValue::ToMany { .. },
+            value,
+        ) => Ok(Action::Set { field, value }),
     }
 }
 

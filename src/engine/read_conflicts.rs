@@ -268,7 +268,7 @@ async fn provisional_seq(
         Some(Row::Field(row)) => match row.value {
             FieldValue::Register(heads) | FieldValue::ToOne(heads) => heads.first().map(|h| h.stamp.seq),
             FieldValue::Counter(heads) => heads.first().map(|h| h.stamp.seq),
-            _ => conflict
+            FieldValue::Text(_) | FieldValue::Set { .. } | FieldValue::ToMany { .. } => conflict
                 .alternatives
                 .iter()
                 .find(|a| a.state == syncline_core::conflict::AlternativeState::Head)

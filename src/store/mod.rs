@@ -6,6 +6,7 @@
 //! [`stored`], for all stores.
 
 pub mod codec;
+mod forward;
 pub mod memory;
 mod migrations;
 mod pending;

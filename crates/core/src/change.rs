@@ -70,7 +70,14 @@ impl Change {
                 EffectKind::Set { added, removed } => {
                     added.iter().chain(removed).map(Value::weight_bytes).sum()
                 }
-                _ => 64,
+                EffectKind::RecordCreated
+                | EffectKind::RecordDeleted
+                | EffectKind::RecordRestored
+                | EffectKind::Existence
+                | EffectKind::Register { value: None }
+                | EffectKind::Counter { .. }
+                | EffectKind::Link { .. }
+                | EffectKind::Conflict { .. } => 64,
             })
             .map(|bytes| bytes + 96)
             .sum();

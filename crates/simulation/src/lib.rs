@@ -1,7 +1,7 @@
 //! Whole worlds, simulated: servers over one store, clients, and everything that goes wrong, all decided by a seed.
 //!
 //! The servers are the real thing, from tonic's transport down to the engine ([`syncline::server::Service`]); only what is
-//! around them is made up: the network is turmoil's, the store is the memory store behind [`weather`], clock and
+//! around them is made up: the network is turmoil's, the store is the memory store behind [`store_faults`], clock and
 //! randomness are arguments. Clients ([`client`]) are as honest and as patient as the protocol asks, through generated
 //! stubs.
 //!
@@ -46,7 +46,7 @@ mod process;
 mod record;
 mod shared;
 mod store;
-mod weather;
+mod store_faults;
 mod world;
 
 use syncline_core::seeded_faults::{self, SeededFault};

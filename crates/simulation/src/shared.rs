@@ -1,11 +1,11 @@
-//! What simulated servers tell each other through their store: the memory store's own, behind weather.
+//! What simulated servers tell each other through their store: the memory store's own, behind faults.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::weather::StoreFaults;
+use super::store_faults::StoreFaults;
 use syncline::store::{Announced, SharedConnection, SharedStore, StoreError};
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::state::{Key, Prefix, WorkspaceHead};
@@ -13,14 +13,14 @@ use syncline_core::state::{Key, Prefix, WorkspaceHead};
 /// One server's part in the shared store.
 pub(super) struct SimShared {
     pub inner: Arc<dyn SharedStore>,
-    pub weather: Arc<StoreFaults>,
+    pub store_faults: Arc<StoreFaults>,
     pub server: usize,
 }
 
 #[async_trait]
 impl SharedStore for SimShared {
     async fn announce(&self, workspaces: &[WorkspaceNo]) -> Result<(), StoreError> {
-        self.weather.before(self.server).await;
+        self.store_faults.before(self.server).await;
         self.inner.announce(workspaces).await
     }
 
@@ -32,7 +32,7 @@ impl SharedStore for SimShared {
         &self,
         workspaces: &[WorkspaceNo],
     ) -> Result<Vec<(WorkspaceNo, WorkspaceHead)>, StoreError> {
-        self.weather.before(self.server).await;
+        self.store_faults.before(self.server).await;
         self.inner.heads(workspaces).await
     }
 
@@ -42,17 +42,17 @@ impl SharedStore for SimShared {
         after: WorkspaceNo,
         limit: usize,
     ) -> Result<Vec<(WorkspaceNo, Option<Key>)>, StoreError> {
-        self.weather.before(self.server).await;
+        self.store_faults.before(self.server).await;
         self.inner.first_keys(prefix, after, limit).await
     }
 
     async fn put_connections(&self, connections: &[SharedConnection]) -> Result<(), StoreError> {
-        self.weather.before(self.server).await;
+        self.store_faults.before(self.server).await;
         self.inner.put_connections(connections).await
     }
 
     async fn remove_connections(&self, connections: &[(WorkspaceNo, Uuid)]) -> Result<(), StoreError> {
-        self.weather.before(self.server).await;
+        self.store_faults.before(self.server).await;
         self.inner.remove_connections(connections).await
     }
 
@@ -62,12 +62,12 @@ impl SharedStore for SimShared {
         after: Option<Uuid>,
         limit: usize,
     ) -> Result<Vec<SharedConnection>, StoreError> {
-        self.weather.before(self.server).await;
+        self.store_faults.before(self.server).await;
         self.inner.connections(ws, after, limit).await
     }
 
     async fn connection(&self, ws: WorkspaceNo, id: Uuid) -> Result<Option<SharedConnection>, StoreError> {
-        self.weather.before(self.server).await;
+        self.store_faults.before(self.server).await;
         self.inner.connection(ws, id).await
     }
 }

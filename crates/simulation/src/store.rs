@@ -1,4 +1,4 @@
-//! The store of one simulated server: the shared memory store behind weather.
+//! The store of one simulated server: the shared memory store behind faults.
 //!
 //! Its transactions behave as those of a shared database: a writer sees what others commit until it asks for the head,
 //! which takes the lock; only then it has the workspace for itself.
@@ -7,21 +7,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::weather::StoreFaults;
+use super::store_faults::StoreFaults;
 use syncline::store::memory::{CommitFault, MemoryStore};
-use syncline::store::{Order, Page, SharedStore, Store, StoreError, StoreReader, StoreWriter, WorkspaceInfo};
-use syncline_core::causality::{Counter, ReplicaNo, Seq};
-use syncline_core::change::Change;
+use syncline::store::{SharedStore, Store, StoreError, StoreReader, StoreWriter};
 use syncline_core::fault;
 use syncline_core::ids::WorkspaceNo;
-use syncline_core::state::{Key, Prefix, Row, WorkspaceHead, WriteBatch};
+use syncline_core::state::{WorkspaceHead, WriteBatch};
 
 /// One server's handle.
 #[derive(Clone)]
 pub(super) struct SimStore {
     inner: MemoryStore,
     shared: Option<Arc<dyn SharedStore>>,
-    weather: Arc<StoreFaults>,
+    store_faults: Arc<StoreFaults>,
     server: usize,
 }
 
@@ -29,22 +27,22 @@ impl SimStore {
     pub(super) fn new(
         inner: MemoryStore,
         shared: Option<Arc<dyn SharedStore>>,
-        weather: Arc<StoreFaults>,
+        store_faults: Arc<StoreFaults>,
         server: usize,
     ) -> SimStore {
-        SimStore { inner, shared, weather, server }
+        SimStore { inner, shared, store_faults, server }
     }
 }
 
 #[async_trait]
 impl Store for SimStore {
     async fn reader(&self) -> Result<Box<dyn StoreReader>, StoreError> {
-        self.weather.before(self.server).await;
+        self.store_faults.before(self.server).await;
         Ok(Box::new(SimReader { inner: self.inner.reader().await?, store: self.clone() }))
     }
 
     async fn writer(&self) -> Result<Box<dyn StoreWriter>, StoreError> {
-        self.weather.before(self.server).await;
+        self.store_faults.before(self.server).await;
         Ok(Box::new(SimWriter { inner: None, store: self.clone() }))
     }
 
@@ -112,77 +110,20 @@ impl Hand<'_> {
     }
 }
 
-macro_rules! reads {
-    ($type:ty) => {
-        #[async_trait]
-        impl StoreReader for $type {
-            async fn workspaces(
-                &mut self,
-                after: Option<&str>,
-                limit: usize,
-            ) -> Result<Vec<WorkspaceInfo>, StoreError> {
-                self.store.weather.before(self.store.server).await;
-                self.at_hand(false).await?.reader().workspaces(after, limit).await
-            }
-
-            async fn workspace(&mut self, id: &str) -> Result<Option<WorkspaceInfo>, StoreError> {
-                self.store.weather.before(self.store.server).await;
-                self.at_hand(false).await?.reader().workspace(id).await
-            }
-
-            async fn head(&mut self, ws: WorkspaceNo) -> Result<Option<WorkspaceHead>, StoreError> {
-                self.store.weather.before(self.store.server).await;
-                self.at_hand(true).await?.reader().head(ws).await
-            }
-
-            async fn rows(&mut self, ws: WorkspaceNo, keys: &[Key]) -> Result<Vec<Option<Row>>, StoreError> {
-                self.store.weather.before(self.store.server).await;
-                self.at_hand(false).await?.reader().rows(ws, keys).await
-            }
-
-            async fn range(
-                &mut self,
-                ws: WorkspaceNo,
-                prefix: &Prefix,
-                after: Option<&Key>,
-                limit: usize,
-                order: Order,
-            ) -> Result<Page, StoreError> {
-                self.store.weather.before(self.store.server).await;
-                self.at_hand(false).await?.reader().range(ws, prefix, after, limit, order).await
-            }
-
-            async fn count(&mut self, ws: WorkspaceNo, prefix: &Prefix) -> Result<u64, StoreError> {
-                self.store.weather.before(self.store.server).await;
-                self.at_hand(false).await?.reader().count(ws, prefix).await
-            }
-
-            async fn changes(
-                &mut self,
-                ws: WorkspaceNo,
-                from_exclusive: Seq,
-                to_inclusive: Seq,
-                limit: usize,
-            ) -> Result<Vec<Change>, StoreError> {
-                self.store.weather.before(self.store.server).await;
-                self.at_hand(false).await?.reader().changes(ws, from_exclusive, to_inclusive, limit).await
-            }
-
-            async fn change_of(
-                &mut self,
-                ws: WorkspaceNo,
-                replica_no: ReplicaNo,
-                counter: Counter,
-            ) -> Result<Option<Change>, StoreError> {
-                self.store.weather.before(self.store.server).await;
-                self.at_hand(false).await?.reader().change_of(ws, replica_no, counter).await
-            }
-        }
-    };
+/// Reads by whoever is at hand, after the faults that are due. Only a head is asked of one who may lock it.
+macro_rules! read {
+    ($self:ident, head($ws:expr)) => {{
+        $self.store.store_faults.before($self.store.server).await;
+        $self.at_hand(true).await?.reader().head($ws).await
+    }};
+    ($self:ident, $method:ident($($argument:expr),*)) => {{
+        $self.store.store_faults.before($self.store.server).await;
+        $self.at_hand(false).await?.reader().$method($($argument),*).await
+    }};
 }
 
-reads!(SimReader);
-reads!(SimWriter);
+syncline::store_reader!(SimReader, read);
+syncline::store_reader!(SimWriter, read);
 
 #[async_trait]
 impl StoreWriter for SimWriter {
@@ -193,7 +134,7 @@ impl StoreWriter for SimWriter {
         created_at_ms: i64,
         head: &WorkspaceHead,
     ) -> Result<WorkspaceNo, StoreError> {
-        self.store.weather.before(self.store.server).await;
+        self.store.store_faults.before(self.store.server).await;
         self.locked().await?.create_workspace(id, display_name, created_at_ms, head).await
     }
 
@@ -203,16 +144,16 @@ impl StoreWriter for SimWriter {
         batch: &WriteBatch,
         head: &WorkspaceHead,
     ) -> Result<(), StoreError> {
-        self.store.weather.before(self.store.server).await;
+        self.store.store_faults.before(self.store.server).await;
         self.locked().await?.write(ws, batch, head).await
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
-        let SimStore { weather, server, .. } = self.store.clone();
-        weather.before(server).await;
+        let SimStore { store_faults, server, .. } = self.store.clone();
+        store_faults.before(server).await;
         let Some(inner) = self.inner.take() else { return Ok(()) };
         let unknown = || Err(StoreError::CommitUnknown("the connection broke".to_owned()));
-        match weather.commit_fault() {
+        match store_faults.commit_fault() {
             None => inner.commit().await?,
             Some(CommitFault::DiskFull) => return Err(StoreError::DiskFull),
             Some(CommitFault::UnknownLost) => return unknown(),
@@ -221,7 +162,7 @@ impl StoreWriter for SimWriter {
                 return unknown();
             }
         }
-        weather.after(server).await;
+        store_faults.after(server).await;
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use super::plan::{Fault, Kind, Plan};
 use super::record::Record;
 use super::shared::SimShared;
 use super::store::SimStore;
-use super::weather::StoreFaults;
+use super::store_faults::StoreFaults;
 use super::{ambient, interpose, judge};
 use syncline::config::{Config, Flags, Preset};
 use syncline::server::Service;
@@ -53,7 +53,7 @@ pub(super) struct World {
     pub plan: Plan,
     pub seed: u64,
     pub store: MemoryStore,
-    pub weather: Arc<StoreFaults>,
+    pub store_faults: Arc<StoreFaults>,
     pub clocks: Vec<Arc<SimClock>>,
     pub record: RefCell<Record>,
     pub phase: Cell<Phase>,
@@ -82,7 +82,7 @@ pub(super) fn run(seed: u64, prints: bool) -> Verdict {
     let world = Rc::new(World {
         seed,
         store: MemoryStore::new(),
-        weather: Arc::new(StoreFaults::new(seed, servers)),
+        store_faults: Arc::new(StoreFaults::new(seed, servers)),
         clocks: (0..servers).map(|_| Arc::default()).collect(),
         record: RefCell::new(Record::new(prints)),
         phase: Cell::new(Phase::Working),
@@ -207,10 +207,10 @@ impl Driver {
 
     fn begin(&mut self, fault: &Fault) {
         self.note(format_args!("begins {:?} for {} ms", fault.kind, fault.for_ms));
-        let weather = self.world.weather.clone();
+        let store_faults = self.world.store_faults.clone();
         match fault.kind {
             Kind::Crash { server } => self.sim.crash(server_name(server)),
-            Kind::CrashAtCall { server, calls, after } => weather.crash_in(server, Some((calls, after))),
+            Kind::CrashAtCall { server, calls, after } => store_faults.crash_in(server, Some((calls, after))),
             Kind::Stop { server } => self.world.stops.borrow()[server].cancel(),
             Kind::Partition { client, server } => {
                 self.sim.partition(client_name(client), server_name(server))
@@ -225,9 +225,9 @@ impl Driver {
             Kind::Slow { latency_ms } => self.sim.set_max_message_latency(Duration::from_millis(latency_ms)),
             Kind::Loss { per_mille } => self.sim.set_fail_rate(f64::from(per_mille) / 1_000.0),
             Kind::ClockStep { server, by_ms } => self.world.clocks[server].set_off_by_ms(by_ms),
-            Kind::StoreStall => weather.stall(true),
-            Kind::StoreSlow { call_ms } => weather.slow(call_ms),
-            Kind::BadCommits { full, lost, stored } => weather.bad_commits([full, lost, stored]),
+            Kind::StoreStall => store_faults.stall(true),
+            Kind::StoreSlow { call_ms } => store_faults.slow(call_ms),
+            Kind::BadCommits { full, lost, stored } => store_faults.bad_commits([full, lost, stored]),
             Kind::Silence => self.world.store.lose_announcements(true),
         }
         self.mending.push((fault.at_ms + fault.for_ms, fault.kind));
@@ -242,10 +242,10 @@ impl Driver {
 
     fn repair(&mut self, kind: Kind) {
         self.note(format_args!("mends {kind:?}"));
-        let weather = self.world.weather.clone();
+        let store_faults = self.world.store_faults.clone();
         match kind {
             Kind::Crash { server } | Kind::CrashAtCall { server, .. } | Kind::Stop { server } => {
-                weather.crash_in(server, None);
+                store_faults.crash_in(server, None);
                 self.start(server);
             }
             Kind::Partition { client, server } | Kind::OneWay { client, server, .. } => {
@@ -257,9 +257,9 @@ impl Driver {
             }
             Kind::Loss { .. } => self.sim.set_fail_rate(0.0),
             Kind::ClockStep { server, .. } => self.world.clocks[server].set_off_by_ms(0),
-            Kind::StoreStall => weather.stall(false),
-            Kind::StoreSlow { .. } => weather.slow(0),
-            Kind::BadCommits { .. } => weather.bad_commits([0; 3]),
+            Kind::StoreStall => store_faults.stall(false),
+            Kind::StoreSlow { .. } => store_faults.slow(0),
+            Kind::BadCommits { .. } => store_faults.bad_commits([0; 3]),
             Kind::Silence => self.world.store.lose_announcements(false),
         }
     }
@@ -278,7 +278,7 @@ impl Driver {
     }
 
     fn crash_what_has_to(&mut self) {
-        for server in self.world.weather.to_crash() {
+        for server in self.world.store_faults.to_crash() {
             self.note(format_args!("crashes server {server} at a call of the store"));
             self.sim.crash(server_name(server));
         }
@@ -288,7 +288,7 @@ impl Driver {
         self.crash_what_has_to();
         let all = std::mem::take(&mut self.mending);
         all.into_iter().for_each(|(_, kind)| self.repair(kind));
-        self.world.weather.clear();
+        self.world.store_faults.clear();
         self.world.store.lose_announcements(self.world.plan.silent_to_the_end);
         for server in 0..self.world.plan.servers {
             self.world.clocks[server].set_off_by_ms(0);
@@ -337,7 +337,8 @@ async fn serve(world: Rc<World>, server: usize) -> turmoil::Result {
     let stop = CancellationToken::new();
     world.stops.borrow_mut()[server] = stop.clone();
     let service = loop {
-        let store = SimStore::new(world.store.clone(), shared(&world, server), world.weather.clone(), server);
+        let store =
+            SimStore::new(world.store.clone(), shared(&world, server), world.store_faults.clone(), server);
         let randomness = SimRandomness::new(world.seed ^ (start << 32));
         let clock = world.clocks[server].clone();
         match Service::assemble(config(&world.plan), Arc::new(store), clock, Arc::new(randomness)).await {
@@ -356,7 +357,7 @@ async fn serve(world: Rc<World>, server: usize) -> turmoil::Result {
 /// What a server needs to know others; it hears them from now on.
 fn shared(world: &World, server: usize) -> Option<Arc<dyn SharedStore>> {
     let inner = world.store.join().shared().filter(|_| world.plan.shared)?;
-    Some(Arc::new(SimShared { inner, weather: world.weather.clone(), server }))
+    Some(Arc::new(SimShared { inner, store_faults: world.store_faults.clone(), server }))
 }
 
 fn config(plan: &Plan) -> Config {

@@ -293,69 +293,24 @@ impl MemoryWriter {
     }
 }
 
-macro_rules! reads {
-    ($type:ty) => {
-        #[async_trait]
-        impl StoreReader for $type {
-            async fn workspaces(
-                &mut self,
-                after: Option<&str>,
-                limit: usize,
-            ) -> Result<Vec<WorkspaceInfo>, StoreError> {
-                Ok(self.tables()?.workspaces(after, limit))
-            }
-
-            async fn workspace(&mut self, id: &str) -> Result<Option<WorkspaceInfo>, StoreError> {
-                Ok(self.tables()?.infos.get(id).cloned())
-            }
-
-            async fn head(&mut self, ws: WorkspaceNo) -> Result<Option<WorkspaceHead>, StoreError> {
-                Ok(self.tables()?.workspaces.get(&ws).map(|w| w.head))
-            }
-
-            async fn rows(&mut self, ws: WorkspaceNo, keys: &[Key]) -> Result<Vec<Option<Row>>, StoreError> {
-                self.tables()?.rows(ws, keys)
-            }
-
-            async fn range(
-                &mut self,
-                ws: WorkspaceNo,
-                prefix: &Prefix,
-                after: Option<&Key>,
-                limit: usize,
-                order: Order,
-            ) -> Result<Page, StoreError> {
-                self.tables()?.range(ws, prefix, after, limit, order)
-            }
-
-            async fn count(&mut self, ws: WorkspaceNo, prefix: &Prefix) -> Result<u64, StoreError> {
-                self.tables()?.count(ws, prefix)
-            }
-
-            async fn changes(
-                &mut self,
-                ws: WorkspaceNo,
-                from_exclusive: Seq,
-                to_inclusive: Seq,
-                limit: usize,
-            ) -> Result<Vec<Change>, StoreError> {
-                self.tables()?.changes(ws, from_exclusive, to_inclusive, limit)
-            }
-
-            async fn change_of(
-                &mut self,
-                ws: WorkspaceNo,
-                replica_no: ReplicaNo,
-                counter: Counter,
-            ) -> Result<Option<Change>, StoreError> {
-                self.tables()?.change_of(ws, replica_no, counter)
-            }
-        }
+/// Reads the tables.
+macro_rules! read {
+    ($self:ident, workspaces($after:expr, $limit:expr)) => {
+        Ok($self.tables()?.workspaces($after, $limit))
+    };
+    ($self:ident, workspace($id:expr)) => {
+        Ok($self.tables()?.infos.get($id).cloned())
+    };
+    ($self:ident, head($ws:expr)) => {
+        Ok($self.tables()?.workspaces.get(&$ws).map(|w| w.head))
+    };
+    ($self:ident, $method:ident($($argument:expr),*)) => {
+        $self.tables()?.$method($($argument),*)
     };
 }
 
-reads!(MemoryReader);
-reads!(MemoryWriter);
+crate::store_reader!(MemoryReader, read);
+crate::store_reader!(MemoryWriter, read);
 
 #[async_trait]
 impl StoreWriter for MemoryWriter {

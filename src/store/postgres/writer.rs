@@ -13,11 +13,9 @@ use super::errors::{of_commit, of_statement};
 use super::session::PgSession;
 use super::{reads, write};
 use crate::store::pending::{Pending, broken_transaction};
-use crate::store::{Order, Page, StoreError, StoreReader, StoreWriter, WorkspaceInfo};
-use syncline_core::causality::{Counter, ReplicaNo, Seq};
-use syncline_core::change::Change;
+use crate::store::{StoreError, StoreWriter};
 use syncline_core::ids::WorkspaceNo;
-use syncline_core::state::{Key, Prefix, Row, WorkspaceHead, WriteBatch};
+use syncline_core::state::{WorkspaceHead, WriteBatch};
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// In a transaction that has failed, `COMMIT` alone would answer as if all were well, and undo everything. The statement
@@ -155,72 +153,24 @@ impl StoreWriter for PostgresWriter {
     }
 }
 
-#[async_trait]
-impl StoreReader for PostgresWriter {
-    async fn workspaces(
-        &mut self,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<WorkspaceInfo>, StoreError> {
-        let read = reads::workspaces(self.session().await?, after, limit).await;
-        self.done(read)
-    }
-
-    async fn workspace(&mut self, id: &str) -> Result<Option<WorkspaceInfo>, StoreError> {
-        let read = reads::workspace(self.session().await?, id).await;
-        self.done(read)
-    }
-
-    async fn head(&mut self, ws: WorkspaceNo) -> Result<Option<WorkspaceHead>, StoreError> {
-        let rows = self.locked_head(ws).await?;
+/// Reads in the transaction. The head is read with its lock, and nothing to read is no reason for a round trip.
+macro_rules! read {
+    ($self:ident, head($ws:expr)) => {{
+        let rows = $self.locked_head($ws).await?;
         let read = rows.first().map(reads::head_of).transpose();
-        self.done(read)
-    }
-
-    async fn rows(&mut self, ws: WorkspaceNo, keys: &[Key]) -> Result<Vec<Option<Row>>, StoreError> {
-        // Nothing to read is no reason for a round trip.
-        if keys.is_empty() && !self.failed {
+        $self.done(read)
+    }};
+    ($self:ident, rows($ws:expr, $keys:expr)) => {{
+        if $keys.is_empty() && !$self.failed {
             return Ok(Vec::new());
         }
-        let read = reads::rows(self.session().await?, ws, keys).await;
-        self.done(read)
-    }
-
-    async fn range(
-        &mut self,
-        ws: WorkspaceNo,
-        prefix: &Prefix,
-        after: Option<&Key>,
-        limit: usize,
-        order: Order,
-    ) -> Result<Page, StoreError> {
-        let read = reads::range(self.session().await?, ws, prefix, after, limit, order).await;
-        self.done(read)
-    }
-
-    async fn count(&mut self, ws: WorkspaceNo, prefix: &Prefix) -> Result<u64, StoreError> {
-        let read = reads::count(self.session().await?, ws, prefix).await;
-        self.done(read)
-    }
-
-    async fn changes(
-        &mut self,
-        ws: WorkspaceNo,
-        from_exclusive: Seq,
-        to_inclusive: Seq,
-        limit: usize,
-    ) -> Result<Vec<Change>, StoreError> {
-        let read = reads::changes(self.session().await?, ws, from_exclusive, to_inclusive, limit).await;
-        self.done(read)
-    }
-
-    async fn change_of(
-        &mut self,
-        ws: WorkspaceNo,
-        replica_no: ReplicaNo,
-        counter: Counter,
-    ) -> Result<Option<Change>, StoreError> {
-        let read = reads::change_of(self.session().await?, ws, replica_no, counter).await;
-        self.done(read)
-    }
+        let read = reads::rows($self.session().await?, $ws, $keys).await;
+        $self.done(read)
+    }};
+    ($self:ident, $method:ident($($argument:expr),*)) => {{
+        let read = reads::$method($self.session().await?, $($argument),*).await;
+        $self.done(read)
+    }};
 }
+
+crate::store_reader!(PostgresWriter, read);

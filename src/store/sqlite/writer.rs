@@ -12,11 +12,9 @@ use tokio::sync::OwnedMutexGuard;
 use super::errors::{closed, is_no_transaction, of_statement};
 use super::{batch, reads};
 use crate::store::pending::{Pending, broken_transaction};
-use crate::store::{Order, Page, StoreError, StoreReader, StoreWriter, WorkspaceInfo};
-use syncline_core::causality::{Counter, ReplicaNo, Seq};
-use syncline_core::change::Change;
+use crate::store::{StoreError, StoreWriter};
 use syncline_core::ids::WorkspaceNo;
-use syncline_core::state::{Key, Prefix, Row, WorkspaceHead, WriteBatch};
+use syncline_core::state::{WorkspaceHead, WriteBatch};
 
 /// The one connection that writes; whoever holds the lock around this is the writer.
 pub(super) struct WriterSlot {
@@ -183,63 +181,17 @@ impl StoreWriter for SqliteWriter {
     }
 }
 
-#[async_trait]
-impl StoreReader for SqliteWriter {
-    async fn workspaces(
-        &mut self,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<WorkspaceInfo>, StoreError> {
-        reads::workspaces(self.conn().await?, after, limit).await
-    }
-
-    async fn workspace(&mut self, id: &str) -> Result<Option<WorkspaceInfo>, StoreError> {
-        reads::workspace(self.conn().await?, id).await
-    }
-
-    async fn head(&mut self, ws: WorkspaceNo) -> Result<Option<WorkspaceHead>, StoreError> {
-        reads::head(self.conn().await?, ws).await
-    }
-
-    async fn rows(&mut self, ws: WorkspaceNo, keys: &[Key]) -> Result<Vec<Option<Row>>, StoreError> {
-        // Nothing to read is no reason to begin: a commit that only writes is one text.
-        if keys.is_empty() && !self.failed {
+/// Reads in the transaction. Nothing to read is no reason to begin: a commit that only writes is one text.
+macro_rules! read {
+    ($self:ident, rows($ws:expr, $keys:expr)) => {{
+        if $keys.is_empty() && !$self.failed {
             return Ok(Vec::new());
         }
-        reads::rows(self.conn().await?, ws, keys).await
-    }
-
-    async fn range(
-        &mut self,
-        ws: WorkspaceNo,
-        prefix: &Prefix,
-        after: Option<&Key>,
-        limit: usize,
-        order: Order,
-    ) -> Result<Page, StoreError> {
-        reads::range(self.conn().await?, ws, prefix, after, limit, order).await
-    }
-
-    async fn count(&mut self, ws: WorkspaceNo, prefix: &Prefix) -> Result<u64, StoreError> {
-        reads::count(self.conn().await?, ws, prefix).await
-    }
-
-    async fn changes(
-        &mut self,
-        ws: WorkspaceNo,
-        from_exclusive: Seq,
-        to_inclusive: Seq,
-        limit: usize,
-    ) -> Result<Vec<Change>, StoreError> {
-        reads::changes(self.conn().await?, ws, from_exclusive, to_inclusive, limit).await
-    }
-
-    async fn change_of(
-        &mut self,
-        ws: WorkspaceNo,
-        replica_no: ReplicaNo,
-        counter: Counter,
-    ) -> Result<Option<Change>, StoreError> {
-        reads::change_of(self.conn().await?, ws, replica_no, counter).await
-    }
+        reads::rows($self.conn().await?, $ws, $keys).await
+    }};
+    ($self:ident, $method:ident($($argument:expr),*)) => {
+        reads::$method($self.conn().await?, $($argument),*).await
+    };
 }
+
+crate::store_reader!(SqliteWriter, read);

@@ -18,67 +18,41 @@ pub trait SchemaWord: Copy + PartialEq + 'static {
     }
 }
 
-impl SchemaWord for FieldKind {
-    const WHAT: &'static str = "field kind";
-    const ALL: &'static [FieldKind] = &[
-        FieldKind::Register,
-        FieldKind::Text,
-        FieldKind::Counter,
-        FieldKind::Set,
-        FieldKind::ToOne,
-        FieldKind::ToMany,
-    ];
+/// Declares the words of a choice: a value without a word does not compile, and one with a word is among all of them.
+macro_rules! words {
+    ($type:ident, $what:literal, { $($value:ident = $word:literal),* $(,)? }) => {
+        impl SchemaWord for $type {
+            const WHAT: &'static str = $what;
+            const ALL: &'static [$type] = &[$($type::$value),*];
 
-    fn word(self) -> &'static str {
-        match self {
-            FieldKind::Register => "register",
-            FieldKind::Text => "text",
-            FieldKind::Counter => "counter",
-            FieldKind::Set => "set",
-            FieldKind::ToOne => "to_one",
-            FieldKind::ToMany => "to_many",
+            fn word(self) -> &'static str {
+                match self {
+                    $($type::$value => $word,)*
+                }
+            }
         }
-    }
+    };
 }
 
-impl SchemaWord for Provisional {
-    const WHAT: &'static str = "provisional rule";
-    const ALL: &'static [Provisional] =
-        &[Provisional::Incumbent, Provisional::Latest, Provisional::Min, Provisional::Max];
+words!(FieldKind, "field kind", {
+    Register = "register",
+    Text = "text",
+    Counter = "counter",
+    Set = "set",
+    ToOne = "to_one",
+    ToMany = "to_many",
+});
 
-    fn word(self) -> &'static str {
-        match self {
-            Provisional::Incumbent => "incumbent",
-            Provisional::Latest => "latest",
-            Provisional::Min => "min",
-            Provisional::Max => "max",
-        }
-    }
-}
+words!(Provisional, "provisional rule", {
+    Incumbent = "incumbent",
+    Latest = "latest",
+    Min = "min",
+    Max = "max",
+});
 
-impl SchemaWord for OnClash {
-    const WHAT: &'static str = "rule for clashes";
-    const ALL: &'static [OnClash] = &[OnClash::Open, OnClash::Settle];
+words!(OnClash, "rule for clashes", { Open = "open", Settle = "settle" });
 
-    fn word(self) -> &'static str {
-        match self {
-            OnClash::Open => "open",
-            OnClash::Settle => "settle",
-        }
-    }
-}
-
-impl SchemaWord for OnDominate {
-    const WHAT: &'static str = "rule for dominating writes";
-    const ALL: &'static [OnDominate] = &[OnDominate::Keep, OnDominate::Supersede];
-
-    fn word(self) -> &'static str {
-        match self {
-            OnDominate::Keep => "keep",
-            OnDominate::Supersede => "supersede",
-        }
-    }
-}
+words!(OnDominate, "rule for dominating writes", { Keep = "keep", Supersede = "supersede" });
 
 #[cfg(test)]
 mod tests {
@@ -86,9 +60,9 @@ mod tests {
 
     use super::*;
 
-    fn check<W: SchemaWord + std::fmt::Debug>(count: usize) {
+    fn check<W: SchemaWord + std::fmt::Debug>() {
         let words: BTreeSet<&str> = W::ALL.iter().map(|value| value.word()).collect();
-        assert_eq!((words.len(), W::ALL.len()), (count, count), "{words:?}");
+        assert_eq!(words.len(), W::ALL.len(), "{words:?}");
         for value in W::ALL {
             assert_eq!(W::from_word(value.word()), Some(*value));
         }
@@ -97,9 +71,9 @@ mod tests {
 
     #[test]
     fn every_value_has_a_word_of_its_own() {
-        check::<FieldKind>(6);
-        check::<Provisional>(4);
-        check::<OnClash>(2);
-        check::<OnDominate>(2);
+        check::<FieldKind>();
+        check::<Provisional>();
+        check::<OnClash>();
+        check::<OnDominate>();
     }
 }

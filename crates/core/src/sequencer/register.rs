@@ -124,7 +124,14 @@ fn shown_value(change: &crate::change::Change, record: &str, field: &str) -> Opt
         EffectKind::Register { value: None } => crate::change::own_value(change.mutation_of(effect)?),
         EffectKind::Link { target } => Some(target.clone().map_or(Value::Null, Value::from)),
         EffectKind::Counter { value, .. } => Some(Value::Int(*value)),
-        _ => None,
+        EffectKind::RecordCreated
+        | EffectKind::RecordDeleted
+        | EffectKind::RecordRestored
+        | EffectKind::Existence
+        | EffectKind::Text { .. }
+        | EffectKind::Set { .. }
+        | EffectKind::Links { .. }
+        | EffectKind::Conflict { .. } => None,
     }
 }
 

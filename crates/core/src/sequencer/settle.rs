@@ -304,7 +304,14 @@ impl Settling<'_, '_> {
                 Action::Link { field, target: target.clone().into() }
             }
             (FieldKind::Register, _) => Action::Set { field, value: value.clone() },
-            (kind, _) => {
+            (
+                kind @ (FieldKind::Text
+                | FieldKind::Counter
+                | FieldKind::ToOne
+                | FieldKind::Set
+                | FieldKind::ToMany),
+                _,
+            ) => {
                 return Err(Refusal::KindMismatch { field, kind, action: MutationKind::CreateRecord }.into());
             }
         };

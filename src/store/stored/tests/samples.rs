@@ -246,11 +246,20 @@ fn conflict() -> Conflict {
     }
 }
 
+/// An operation with two mutations; [`rows`] has one of its own for every action.
 fn operation(identity: Identity, knowledge: Knowledge) -> Operation {
+    let on_record = RecordMutation {
+        collection: id("cards"),
+        record: id("card-1"),
+        action: Action::Set { field: id("f"), value: Value::Int(5) },
+        observed_seq: Some(Seq(0)),
+        resolves: Some(conflict_id()),
+    };
+    let on_conflict = ConflictMutation { conflict: conflict_id(), action: ConflictAction::Reopen };
     Operation {
         identity,
         knowledge,
-        mutations: mutations(),
+        mutations: vec![on_record.into(), on_conflict.into()],
         depends_on: vec![dot(7)],
         after_requests: vec![id("request-0")],
         await_records: true,
@@ -375,9 +384,17 @@ pub fn rows() -> Vec<(String, Row)> {
     .map(|(name, row)| (name.to_owned(), row))
     .collect::<Vec<_>>();
     for refusal in all_refusals() {
-        let name = format!("{refusal:?}");
-        let name = name.split([' ', '{']).next().unwrap_or_default().to_owned();
-        rows.push((format!("rejection_{name}"), rejection(refusal)));
+        rows.push((format!("rejection_{}", variant(&refusal)), rejection(refusal)));
+    }
+    for (index, mutation) in mutations().into_iter().enumerate() {
+        let action = match &mutation {
+            Mutation::Record(mutation) => variant(&mutation.action),
+            Mutation::Conflict(mutation) => variant(&mutation.action),
+        };
+        let mutations = vec![mutation];
+        let made = operation(Identity::Dot(dot(8)), Knowledge::Context(context()));
+        let made = Operation { mutations, ..made };
+        rows.push((format!("held_{action}_{index}"), held(made, WaitOn::Operation(dot(7)))));
     }
     rows
 }
@@ -432,6 +449,23 @@ fn effects() -> Vec<EffectKind> {
     effects.push(EffectKind::Link { target: None });
     effects.push(EffectKind::Links { added: vec![id("card-2"), id("card-3")], removed: vec![id("card-4")] });
     effects
+}
+
+/// The name of an enum's variant.
+fn variant(value: &impl std::fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    text.split([' ', '{', '(']).next().unwrap_or_default().to_owned()
+}
+
+/// Changes with one effect each, by the names they have in `golden.txt`: every effect there is.
+pub fn changes() -> Vec<(String, Change)> {
+    let whole = change();
+    let mutations = operation(Identity::Dot(dot(8)), Knowledge::Latest).mutations;
+    let one = |(index, effect): (usize, &Effect)| {
+        let name = format!("change_{}_{index}", variant(&effect.kind));
+        (name, Change { mutations: mutations.clone(), effects: vec![effect.clone()], ..whole.clone() })
+    };
+    whole.effects.iter().enumerate().map(one).collect()
 }
 
 /// A change with every action and every effect.
