@@ -23,7 +23,7 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     };
-    // A blocked task must not keep the process: what matters is on disk.
+    // A blocked task must not keep the process alive: what matters is on disk.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     code
 }

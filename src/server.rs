@@ -31,10 +31,10 @@ use syncline_protocol::pb;
 /// Flow control of a connection and of a stream: many small frames must not close a window.
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
-/// A silent connection is probed after this, and dropped without an answer within the second.
+/// A silent connection is probed after the first time, and dropped if no answer comes within the second.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Headers of a call.
+/// Maximum size of a call's headers.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 /// Streams reset by a peer before its connection is closed: the defence against rapid resets.
 const RESET_STREAMS_MAX: usize = 128;
@@ -42,19 +42,19 @@ const RESET_STREAMS_MAX: usize = 128;
 /// Why a server could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The database.
+    /// The database failed.
     #[error("{0}")]
     Store(#[from] StoreError),
-    /// The engine over it.
+    /// The engine could not be started.
     #[error("{0}")]
     Engine(#[from] EngineError),
-    /// The address.
+    /// The address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The transport.
+    /// The transport failed.
     #[error("the transport failed: {0}")]
     Transport(#[from] tonic::transport::Error),
-    /// The protocol's own description.
+    /// The embedded description of the protocol is damaged.
     #[error("the embedded protocol description is damaged: {0}")]
     Descriptors(String),
 }
@@ -89,7 +89,7 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     }
 }
 
-/// What the configuration says of a Postgres.
+/// What the configuration says about a Postgres database.
 pub fn postgres_options(config: &Config, url: &PostgresUrl) -> Result<PostgresOptions, StoreError> {
     let mut options = PostgresOptions::new(url.reveal())?;
     options.readers = config.database.readers;
@@ -117,8 +117,8 @@ impl Server {
         &self.service.engine
     }
 
-    /// Serves until `shutdown` is cancelled, then drains: not ready, streams told where to resume, calls finished,
-    /// and out within the drain time whatever peers do.
+    /// Serves until `shutdown` is cancelled, then drains: it reports that it is not ready, tells streams where to
+    /// resume and finishes calls, and returns within the drain time whatever peers do.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ServerError> {
         self.service.run(self.listener, shutdown).await
     }

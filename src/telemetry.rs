@@ -15,7 +15,8 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::config::{LogConfig, LogFormat};
 
-/// Operations that were submitted. Label `outcome`: applied, merged, conflicted, held, rejected, duplicate, not_settled.
+/// Operations that were submitted. Label `outcome`: applied, merged, conflicted, held, rejected, duplicate,
+/// not_settled.
 pub const OPERATIONS_TOTAL: &str = "syncline_operations_total";
 /// From the arrival of a Submit to its receipts, which are on disk by then.
 pub const SUBMIT_SECONDS: &str = "syncline_submit_seconds";
@@ -54,7 +55,7 @@ pub const SOCKETS_REFUSED_TOTAL: &str = "syncline_sockets_refused_total";
 /// Failures to take a TCP connection. Label `reason`: too_many_files, other.
 pub const SOCKET_ERRORS_TOTAL: &str = "syncline_socket_errors_total";
 
-/// Upper bounds of histograms that end in `_seconds`: from 100 microseconds, under a fsync, to 10 seconds.
+/// Upper bounds of histograms that end in `_seconds`: from 100 microseconds, less than an fsync, to 10 seconds.
 const SECONDS_BUCKETS: &[f64] =
     &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Upper bounds of the sizes of commits.
@@ -183,8 +184,8 @@ impl Drop for MetricsServer {
 /// Starts to record metrics and serves them at this address for Prometheus. Call it within a tokio runtime,
 /// once in a process, before anything keeps a handle to a metric.
 pub fn serve_metrics(address: SocketAddr) -> Result<MetricsServer, TelemetryError> {
-    // The exporter binds by itself and hides the reason when it cannot, and the port that port 0 came to.
-    // So ask the operating system first.
+    // The exporter binds by itself and hides why it cannot, and which port it got for port 0. So ask the operating
+    // system first.
     let address = TcpListener::bind(address)
         .and_then(|probe| probe.local_addr())
         .map_err(|source| TelemetryError::MetricsAddress { address, source })?;

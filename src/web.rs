@@ -23,7 +23,7 @@ use tower::{Layer, Service};
 const INDEX: &str = "index.html";
 /// Files whose names contain a hash of their content.
 const HASHED: &str = "assets/";
-/// They never change.
+/// How those files are cached: they never change.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// Everything else is asked for again, and usually answered with "not modified".
 const ASK_AGAIN: &str = "no-cache";
@@ -60,7 +60,7 @@ pub(crate) struct WebLayer {
 }
 
 impl WebLayer {
-    /// Not `enabled`, it passes every request on.
+    /// Unless it is `enabled`, it passes every request on.
     pub(crate) fn new(enabled: bool) -> WebLayer {
         WebLayer { enabled }
     }
@@ -185,12 +185,12 @@ fn tag(file: &EmbeddedFile) -> String {
     tag
 }
 
-/// Whether a client's tag is this one; a weak one will do.
+/// Whether a client's tag is this one; a weak one is enough.
 fn matches_tag(given: &str, tag: &str) -> bool {
     given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag
 }
 
-/// By the name's ending: what the build of the pages produces.
+/// The content type by the name's ending, for the files that the build of the pages produces.
 fn content_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map(|(_, ending)| ending) {
         Some("html") => "text/html; charset=utf-8",

@@ -10,7 +10,7 @@ use crate::store::postgres::{PostgresStore, Severity};
 
 use super::{CliError, say};
 
-/// Checks everything and prints a line for each; fails if anything needs mending.
+/// Checks everything and prints a line for each; fails if anything needs fixing.
 pub(super) async fn run(flags: Flags) -> Result<ExitCode, CliError> {
     let mut report = Report::default();
     let config = match Config::from_process(&flags) {
@@ -97,7 +97,8 @@ async fn check_database(report: &mut Report, config: &Config) {
     store.close().await;
 }
 
-/// Everything about the database's server, without changing anything; whether it can be opened, and is not new.
+/// Reports everything about the database's server without changing anything. Returns whether the database can be opened
+/// and is not new.
 async fn inspect_postgres(report: &mut Report, config: &Config, url: &PostgresUrl) -> bool {
     let options = match postgres_options(config, url) {
         Ok(options) => options,
@@ -115,7 +116,7 @@ async fn inspect_postgres(report: &mut Report, config: &Config, url: &PostgresUr
             Severity::Bad => report.bad(&what, &finding.detail),
         }
     }
-    // A database that is not migrated has no content, and looking is no reason to migrate it.
+    // A database that is not migrated has no content, and a check must not migrate it.
     findings.iter().all(|finding| finding.severity != Severity::Bad && finding.what != "migrations")
 }
 

@@ -88,7 +88,7 @@ fn say_text(text: &str, out: Option<&Path>) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Prints a line for people. That nobody reads it (a closed pipe) is no reason to stop a server.
+/// Prints a line for people. A closed pipe must not stop a server.
 fn say(line: &str) {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();

@@ -80,7 +80,7 @@ pub enum RemoteError {
         /// The schema's version now.
         version: String,
     },
-    /// The server says no.
+    /// The server refused the call.
     #[error("{detail} ({reason})")]
     Refused {
         /// In the server's words.

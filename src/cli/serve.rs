@@ -56,7 +56,8 @@ impl Running {
     }
 }
 
-/// Every connection is a file: fewer than the configuration promises is a refusal to start, not a surprise later.
+/// Every connection is an open file: if the limit is lower than the configuration needs, the server refuses to start
+/// instead of failing later.
 fn raise_file_limit(config: &Config) -> Result<(), CliError> {
     let needed = config.files_needed();
     match rlimit::increase_nofile_limit(needed) {

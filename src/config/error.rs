@@ -67,7 +67,7 @@ pub enum ConfigError {
         /// What may have been meant.
         hint: String,
     },
-    /// The key exists and its value cannot be taken.
+    /// The key exists, but its value cannot be used.
     #[error("{origin}: {key}: {detail}{}", Ending(given))]
     InvalidValue {
         /// Where.

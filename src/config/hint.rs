@@ -2,7 +2,7 @@
 
 use super::keys::{KEYS, Key};
 
-/// Edits between a name and what may have been meant, for each of section and own name.
+/// Maximum number of edits between a name and what may have been meant, for its section and for the rest each.
 const HINT_DISTANCE_MAX: usize = 3;
 /// Longest name that is compared with the keys.
 const HINT_NAME_CHARS_MAX: usize = 64;
@@ -17,7 +17,7 @@ pub(super) fn suggest(name: &str) -> Option<&'static Key> {
     let plausible_edits = (own.chars().count() / 3).clamp(1, HINT_DISTANCE_MAX);
     let score = |key: &Key| {
         let (key_section, key_own) = key.name.split_once('.').unwrap_or(("", key.name));
-        // A name cut short, as `drain`, is as near as a slip.
+        // A shortened name, such as `drain`, counts as a single slip.
         let cut = own.len() >= 4 && key_own.starts_with(own) && own != key_own;
         let own_edits = if cut { 1 } else { distance(own, key_own) };
         let section_edits = distance(section, key_section).min(HINT_DISTANCE_MAX);

@@ -21,21 +21,21 @@ pub(super) const STREAMS_PER_CONNECTION_MIN: u64 = FEEDS_PER_CONNECTION + 2;
 pub(super) const STREAMS_PER_CONNECTION_MAX: u64 = 1_000;
 /// Longest unary call.
 pub(super) const REQUEST_TIMEOUT_SECONDS_MAX: u64 = 600;
-/// Shortest life of a feed: a shorter one would be mostly reconnecting.
+/// Shortest life of a feed: with a shorter one, clients would mostly reconnect.
 pub(super) const STREAM_AGE_SECONDS_MIN: u64 = 10;
 /// Longest life of a feed.
 pub(super) const STREAM_AGE_SECONDS_MAX: u64 = 7 * 24 * 60 * 60;
-/// Web origins.
+/// Most web origins.
 pub(super) const CORS_ORIGINS_MAX: usize = 100;
 /// Fewest read connections.
 pub(super) const READERS_MIN: u64 = 2;
 /// Most read connections.
 pub(super) const READERS_MAX: u64 = 8;
-/// Slowest heartbeat.
+/// Longest time between two heartbeats.
 pub(super) const HEARTBEAT_SECONDS_MAX: u64 = 300;
-/// Fewest changes in a ring.
+/// Fewest recent changes kept for a workspace.
 pub(super) const RECENT_CHANGES_MIN: u64 = 16;
-/// Most changes in a ring.
+/// Most recent changes kept for a workspace.
 pub(super) const RECENT_CHANGES_MAX: u64 = 1_048_576;
 /// Most records in a chunk.
 pub(super) const CHUNK_RECORDS_MAX: u64 = 10_000;

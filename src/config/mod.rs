@@ -1,7 +1,6 @@
-//! What the server is told: defaults, then the command's own, then a TOML file, then
-//! `SYNCLINE__SECTION__KEY` variables, then flags. Every key is declared once, in `keys`. Reading the
-//! configuration opens nothing but the file itself and binds nothing; all mistakes are reported at once,
-//! each with the place it was made.
+//! The configuration of the server: defaults, then the command's own, then a TOML file, then `SYNCLINE__SECTION__KEY`
+//! variables, then flags. Every key is declared once, in `keys`. Reading the configuration opens nothing but the file
+//! itself and binds nothing; all mistakes are reported at once, each with the place it was made.
 
 mod error;
 mod flags;
@@ -26,7 +25,7 @@ use sources::Given;
 
 /// What every environment variable of Syncline starts with.
 pub const ENV_PREFIX: &str = "SYNCLINE__";
-/// Files a server needs beside one for each connection: database, logs, metrics, listeners.
+/// Files a server needs in addition to one for each connection: database, logs, metrics, listeners.
 pub const FILES_BESIDE_CONNECTIONS: u64 = 512;
 
 /// The whole configuration, checked.
@@ -61,9 +60,9 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// Calls in flight on one connection.
     pub max_streams_per_connection: u32,
-    /// After which a unary call is given up.
+    /// The time after which a unary call is given up.
     pub request_timeout: Duration,
-    /// After which a feed is asked to reconnect, give or take 10 %.
+    /// The time after which a feed is asked to reconnect, give or take 10 %.
     pub max_stream_age: Duration,
     /// Whether gRPC reflection is served.
     pub reflection: bool,
@@ -291,7 +290,7 @@ impl Loader {
         }
     }
 
-    /// What concerns several keys.
+    /// Checks what concerns several keys.
     fn check_listeners(&mut self) {
         let listeners: Vec<_> = self.config.listeners().collect();
         for (name, address) in listeners {
@@ -320,7 +319,7 @@ impl Loader {
     }
 }
 
-/// Whether only this machine can reach the address; an IPv4 address written as IPv6 counts as what it is.
+/// Whether only this machine can reach the address; an IPv4 address written as IPv6 counts as IPv4.
 fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }

@@ -1,4 +1,5 @@
-//! The address of a Postgres database. It is checked here, part by part, and kept as a text: the store reads it again.
+//! The address of a Postgres database. It is checked here, part by part, and kept as a text, which the store parses
+//! again.
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ pub struct PostgresUrl {
 
 const EXPECTED: &str = "expected postgres://USER:PASSWORD@HOST:PORT/DATABASE, or for a socket \
                         postgres:///DATABASE?host=/DIRECTORY&user=USER";
-/// Parameters that mean something; any other would go unheard.
+/// Parameters that have an effect; any other would be silently ignored.
 const PARAMETERS: [&str; 13] = [
     "sslmode",
     "sslrootcert",
@@ -125,7 +126,7 @@ fn parameter_shown(parameter: &str) -> Result<String, String> {
     }
 }
 
-/// The text, if every `%` begins two digits of 16 and the bytes are UTF-8.
+/// The text, if every `%` is followed by two hexadecimal digits and the bytes are UTF-8.
 fn decodable<'t>(what: &str, text: &'t str) -> Result<&'t str, String> {
     let wrong = || format!("expected %XX with two digits of 0-9 and A-F in the {what} (a `%` itself is %25)");
     let mut bytes = Vec::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! Where values come from beside flags: the file and the environment.
+//! Where values come from besides flags: the file and the environment.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::hint;
 use super::keys::{self, KEYS};
 use super::{ENV_PREFIX, Loader};
 
-/// Bytes of a configuration file.
+/// Maximum size of a configuration file in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Syntax errors reported for one file: one often causes the next.
 const SYNTAX_ERRORS_MAX: usize = 5;
@@ -26,7 +26,7 @@ pub struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// A file's content under the name that errors shall show.
+    /// A file's content, with the name that errors show.
     pub fn new(path: impl Into<Arc<str>>, text: impl Into<String>) -> Self {
         Self { path: path.into(), text: text.into() }
     }
@@ -37,7 +37,7 @@ impl ConfigFile {
         let unreadable = |detail: String| ConfigError::Unreadable { path: printable(&shown), detail };
         let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
         let mut text = String::new();
-        // By a limit and not by its length: a pipe has none.
+        // Limited while reading and not by the file's length: a pipe has none.
         file.take(FILE_BYTES_MAX + 1)
             .read_to_string(&mut text)
             .map_err(|error| unreadable(error.to_string()))?;
@@ -56,7 +56,7 @@ impl ConfigFile {
 /// A value before its check.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Given {
-    /// From a place that knows no kinds: a variable, a flag, a default.
+    /// From a source without kinds of values: a variable, a flag, a default.
     Word(String),
     Text(String),
     Whole(i64),
@@ -152,7 +152,7 @@ fn is_section(name: &str) -> bool {
 
 /// Takes every variable that is meant for Syncline; the others are not looked at.
 pub(super) fn read_environment(env: impl Iterator<Item = (String, String)>, loader: &mut Loader) {
-    // Sorted: the operating system's order says nothing, and errors shall be the same each time.
+    // Sorted, because the operating system's order is arbitrary, and errors must be the same each time.
     let mut variables: Vec<(String, String)> = env.filter(|(name, _)| is_ours(name)).collect();
     variables.sort();
     for (name, value) in variables {
@@ -182,7 +182,7 @@ pub(super) fn read_environment(env: impl Iterator<Item = (String, String)>, load
     }
 }
 
-/// Variables with our prefix, and those that are a key but for the number of underscores.
+/// Whether a variable has our prefix, or is a key except for the number of underscores.
 fn is_ours(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     upper.starts_with(ENV_PREFIX)

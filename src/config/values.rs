@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::postgres_url::PostgresUrl;
 
-/// Bytes of a web origin.
+/// Maximum size of a web origin in bytes.
 const ORIGIN_BYTES_MAX: usize = 256;
 
 /// Where everything is kept.
@@ -98,7 +98,7 @@ impl LogFormat {
 pub struct CorsOrigin {
     /// `http` or `https`, host, and the port unless it is the scheme's own.
     origin: String,
-    /// Written as `scheme://host:*`: whatever the port.
+    /// Whether it was written as `scheme://host:*`, which allows any port.
     any_port: bool,
 }
 

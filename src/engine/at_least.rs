@@ -1,4 +1,4 @@
-//! Reads that contain what their caller has seen elsewhere: of another server, or of a feed.
+//! Reads that contain what their caller has already seen, on another server or in a feed.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use super::{Engine, EngineError};
 
 /// How long a read waits for a position that the store does not have yet.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often the store is read meanwhile, for commits that nobody tells this server of.
+/// How often the store is read meanwhile, in case no announcement of a commit reaches this server.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl Engine {
-    /// A reader that shows everything up to `at_least`, with the head that it shows. When the store is not that far, this
-    /// waits up to [`CATCH_UP_TIMEOUT`] for it.
+    /// A reader that shows everything up to `at_least`, with the head that it shows. While the store has not reached
+    /// it, this waits for up to [`CATCH_UP_TIMEOUT`].
     pub(super) async fn reader_at_least(
         &self,
         ws: WorkspaceNo,
@@ -62,7 +62,7 @@ impl Engine {
     }
 }
 
-/// Refuses a position whose chain is not that of this history, where the caller kept it.
+/// Refuses a position whose chain, if the caller kept it, is not that of this history.
 async fn same_history(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,

@@ -1,4 +1,4 @@
-//! Presence: who is connected, under a lease, and how good the link is as seen from here.
+//! Presence: who is connected under a lease, and the quality of each link as this server measures it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -14,22 +14,22 @@ use syncline_core::ids::{ReplicaId, WorkspaceNo};
 use super::EngineError;
 use super::hub::lock;
 
-/// Time without a heartbeat after which the other side counts as gone, in half intervals: 2.5 intervals.
+/// Time without a heartbeat after which the other side counts as gone, in half intervals (5 are 2.5 intervals).
 const LEASE_INTERVALS_HALVES: u64 = 5;
 /// Weight of a new measurement in the smoothed round trip, as a divisor (RFC 6298's 1/8).
 const ROUND_TRIP_SMOOTHING: u64 = 8;
 /// Weight of a new measurement in the jitter, as a divisor (RFC 3550's 1/16).
 const JITTER_SMOOTHING: u64 = 16;
 
-/// Closed connections that wait until other servers can be told.
+/// Maximum number of closed connections kept until other servers can be told.
 const CLOSED_WAITING_MAX: usize = 100_000;
 
-/// How a connection's heartbeats come.
+/// How a connection's heartbeats arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// By a stream that stays open.
+    /// On a stream that stays open.
     Stream,
-    /// By single calls.
+    /// In single calls.
     Unary,
 }
 
@@ -40,9 +40,9 @@ pub struct LinkQuality {
     pub round_trip_us: u64,
     /// Smoothed variation of the round trip; 0 before the second measurement.
     pub jitter_us: u64,
-    /// Heartbeats that came.
+    /// Heartbeats received.
     pub received_count: u64,
-    /// Heartbeats that were due and did not come.
+    /// Heartbeats that were due and did not arrive.
     pub missed_count: u64,
 }
 
@@ -78,15 +78,15 @@ pub struct Connection {
     pub client_name: Arc<str>,
     /// Who the client says it is; may be empty.
     pub actor: Arc<str>,
-    /// How its heartbeats come.
+    /// How its heartbeats arrive.
     pub transport: Transport,
     /// When it opened, in milliseconds since the Unix epoch.
     pub connected_at_ms: i64,
-    /// When its last heartbeat came, or when it opened; in milliseconds since the Unix epoch.
+    /// When its last heartbeat arrived, or when it opened; in milliseconds since the Unix epoch.
     pub last_heartbeat_at_ms: i64,
-    /// By the monotone clock: a step of the wall clock neither ends nor prolongs a lease.
+    /// When its lease ends, by the monotonic clock: a step of the wall clock neither ends nor extends a lease.
     pub lease_ends: Instant,
-    /// The furthest position in the feed that the client told; 0 before it told any.
+    /// The furthest feed position that the client has reported; 0 before its first report.
     pub seq: Seq,
     /// The link as this side measures it.
     pub quality: LinkQuality,
@@ -99,18 +99,18 @@ impl Connection {
             return u64::from(u32::MAX);
         }
         let left = self.lease_ends.saturating_duration_since(Instant::now());
-        // Rounded up: what is left is more than nothing.
+        // Rounded up, so that a lease that has not ended never shows 0.
         u64::try_from(left.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX)
     }
 }
 
-/// When a lease of this length ends that begins now.
+/// When a lease of this length that begins now will end.
 pub(super) fn lease_for(lease_ms: u64) -> Instant {
     let now = Instant::now();
     now.checked_add(Duration::from_millis(lease_ms)).unwrap_or(now)
 }
 
-/// A heartbeat as it came in.
+/// A heartbeat as it was received.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Heartbeat {
     /// The client's position in the feed.
@@ -124,7 +124,7 @@ pub struct Heartbeat {
 pub struct Newcomer {
     /// The identity that its connection gets.
     pub id: Uuid,
-    /// The number of the workspace it comes to.
+    /// The number of the workspace that it joins.
     pub ws: WorkspaceNo,
     /// The id of that workspace.
     pub workspace: Arc<str>,
@@ -134,7 +134,7 @@ pub struct Newcomer {
     pub client_name: Arc<str>,
     /// Who it says it is; may be empty.
     pub actor: Arc<str>,
-    /// How its heartbeats are going to come.
+    /// How its heartbeats will arrive.
     pub transport: Transport,
 }
 
@@ -142,14 +142,14 @@ pub struct Newcomer {
 pub struct Presence {
     all: Mutex<All>,
     heartbeat_interval_ms: u64,
-    /// Other servers want to know of changes.
+    /// Whether other servers must be told of changes.
     mirrored: bool,
 }
 
 #[derive(Default)]
 struct All {
     connections: BTreeMap<Uuid, Connection>,
-    /// Opened or renewed since the other servers were told.
+    /// Opened or renewed since the other servers were last told.
     renewed: BTreeSet<Uuid>,
     /// Closed since then.
     closed: BTreeSet<(WorkspaceNo, Uuid)>,
@@ -211,8 +211,8 @@ impl Presence {
         }
     }
 
-    /// Takes in a heartbeat of a connection of this server and renews the lease. Intervals that passed without one count
-    /// as missed.
+    /// Takes in a heartbeat of a connection of this server and renews the lease. Intervals that passed without one
+    /// count as missed.
     pub fn take_heartbeat(
         &self,
         id: Uuid,
@@ -286,7 +286,7 @@ impl Presence {
             .collect()
     }
 
-    /// Takes out what other servers have not been told.
+    /// Takes out the changes that the other servers have not been told yet.
     pub(super) fn take_changed(&self) -> Changed {
         let mut all = lock(&self.all);
         let renewed = std::mem::take(&mut all.renewed);
@@ -294,12 +294,12 @@ impl Presence {
         Changed { renewed, closed: std::mem::take(&mut all.closed) }
     }
 
-    /// They could not be told.
+    /// Puts back changes that the other servers could not be told.
     pub(super) fn put_back(&self, changed: Changed) {
         let mut all = lock(&self.all);
         let ids = changed.renewed.iter().map(|connection| connection.id);
         all.renewed.extend(ids);
-        // A lease ends what cannot be said for so long.
+        // Beyond the limit they are dropped: the leases end these connections anyway.
         if all.closed.len() < CLOSED_WAITING_MAX {
             all.closed.extend(changed.closed);
         }

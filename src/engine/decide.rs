@@ -44,7 +44,7 @@ impl Engine {
         if conflict.revision != revision || !conflict.status.is_live() {
             return Err(EngineError::ConflictChanged { conflict: id, revision: conflict.revision });
         }
-        // Whoever decides on a revision knows what had happened when the conflict got it, and no more.
+        // Whoever decides on a revision knows what had happened up to that revision, and no more.
         let known = conflict.events.last().map_or(head.head_seq, |e| e.seq);
         let context = context.unwrap_or(CausalContext::at(head.epoch, known));
         let mut mutation = mutation_for(&mut *reader, ws, &conflict, decision, &context).await?;
@@ -230,7 +230,8 @@ async fn mutation_for(
                 let target_collection = collection_of(reader, ws, target).await?;
                 return Ok(on(&target_collection, target, Action::Delete));
             }
-            // Where one end is gone already, keeping means to give up the link, or to keep the other end.
+            // If one end is already deleted, keeping means restoring the target when the record is the deleted one, and
+            // removing the link when the target is.
             let keeps = !matches!(decision, Decision::Unlink);
             if keeps && !is_alive(reader, ws, record).await? {
                 let target_collection = collection_of(reader, ws, target).await?;
@@ -284,8 +285,8 @@ async fn collection_of(
     }
 }
 
-/// The value that is shown. Of a counter, without the increments that the decision's author does not know: an
-/// assignment keeps those on top.
+/// The value that is shown. For a counter, without the increments that the decision's author does not know: an
+/// assignment keeps those in addition.
 async fn current_value(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,
@@ -295,7 +296,7 @@ async fn current_value(
     context: &CausalContext,
 ) -> Result<Value, EngineError> {
     match row {
-        // The shown one stands first.
+        // The head that is shown comes first.
         FieldValue::Register(heads) | FieldValue::ToOne(heads) => {
             Ok(heads.first().map_or(Value::Null, |h| h.value.clone()))
         }
@@ -356,8 +357,8 @@ fn write(field: &FieldId, row: &FieldValue, value: Value) -> Result<Action, Engi
     }
 }
 
-/// The text with a suppressed alternative put in the place of what suppressed it; `None` when the alternative is
-/// in the text already.
+/// The text in which a suppressed alternative replaces what suppressed it; `None` when the alternative is in the text
+/// already.
 async fn with_alternative(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,
@@ -397,7 +398,7 @@ async fn with_alternative(
     Ok(Some(characters.into_iter().collect()))
 }
 
-/// Where, next to a place, the text that won there stands now, as far as it is still whole.
+/// The range next to a place that still holds the text that won there; empty if that text is no longer whole.
 fn rival_range(conflict: &Conflict, chosen: &Alternative, text: &[char], at: usize) -> (usize, usize) {
     for rival in
         conflict.alternatives.iter().filter(|a| a.state == AlternativeState::Head && a.stamp != chosen.stamp)
@@ -443,7 +444,7 @@ async fn later_splices(
     Ok(later)
 }
 
-/// Where a position of an older text is now.
+/// Where a position of an older text is after the later effects.
 fn map_position(position: usize, later: &[Vec<Splice>]) -> usize {
     let mut position = position;
     for splices in later {

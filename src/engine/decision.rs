@@ -28,7 +28,7 @@ pub enum Decision {
 /// Who decides, and under which request id.
 #[derive(Debug, Clone)]
 pub struct Decider {
-    /// Tells whether the same request comes again.
+    /// Identifies the request, so that a repetition is recognized.
     pub request_id: Arc<str>,
     /// Who decides, for display.
     pub actor: Arc<str>,
@@ -41,7 +41,7 @@ pub struct Resolution {
     pub conflict: ConflictId,
     /// The revision that the decision was made on.
     pub revision: u64,
-    /// What the decider knew; absent for what had happened up to the revision.
+    /// What the decider knew; absent means everything that had happened up to the revision.
     pub context: Option<CausalContext>,
     /// The decision.
     pub decision: Decision,
@@ -51,7 +51,7 @@ pub struct Resolution {
 
 impl Resolution {
     /// Identifies what is asked for: equal when the same request is sent again, different for any other one. The
-    /// operation that it becomes cannot tell, because that depends on what is there at the time.
+    /// operation that it becomes cannot serve for this, because it depends on the state at the time.
     pub(super) fn content_hash(&self) -> Hash {
         let Resolution { conflict, revision, context, decision, decider } = self;
         let mut content = Content::default();

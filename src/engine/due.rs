@@ -16,9 +16,9 @@ pub(super) struct Due {
 
 #[derive(Default)]
 struct Deadlines {
-    /// No reminder of the workspace that is known here is due before this.
+    /// For each workspace, a time before which no reminder known to this server is due.
     reminders: BTreeMap<WorkspaceNo, i64>,
-    /// Nothing that is known here to expire in the workspace does before this.
+    /// For each workspace, a time before which nothing known to this server expires.
     sweeps: BTreeMap<WorkspaceNo, i64>,
 }
 
@@ -33,20 +33,20 @@ impl Due {
                 (_, Some(Row::Request(request))) => {
                     earliest(&mut deadlines.sweeps, ws, request.expires_at_ms);
                 }
-                // What a cascade left goes on as soon as there is time.
+                // A cascade that was cut off continues as soon as there is time.
                 (Key::Wake(_), Some(_)) => earliest(&mut deadlines.sweeps, ws, i64::MIN),
                 _ => {}
             }
         }
     }
 
-    /// Takes out the workspaces with reminders that are due. What is noted from now on stays noted; so whoever takes one
-    /// reads the store after that, and brings back what it finds for later.
+    /// Takes out the workspaces with reminders that are due. Deadlines noted after this call stay noted, so the caller
+    /// must read the store only afterwards, and note again the later deadlines that it finds.
     pub(super) fn take_reminders(&self, now_ms: i64) -> Vec<WorkspaceNo> {
         take(&mut lock(&self.inner).reminders, now_ms)
     }
 
-    /// A reminder of the workspace is due at this time.
+    /// Notes that a reminder of the workspace is due at this time.
     pub(super) fn remind_at(&self, ws: WorkspaceNo, at_ms: i64) {
         earliest(&mut lock(&self.inner).reminders, ws, at_ms);
     }
@@ -56,7 +56,7 @@ impl Due {
         take(&mut lock(&self.inner).sweeps, now_ms)
     }
 
-    /// Something of the workspace expires at this time.
+    /// Notes that something in the workspace expires at this time.
     pub(super) fn sweep_at(&self, ws: WorkspaceNo, at_ms: i64) {
         earliest(&mut lock(&self.inner).sweeps, ws, at_ms);
     }

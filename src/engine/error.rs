@@ -12,7 +12,7 @@ pub enum StoreFailure {
     Unavailable,
     /// Others were writing at the same time; nothing was stored, and trying again helps.
     Contended,
-    /// Stored whole or not at all; asking again with the same identity tells.
+    /// Everything was stored or nothing; asking again with the same identity tells which.
     Unknown,
     /// The stored data contradicts itself.
     Inconsistent,
@@ -35,7 +35,7 @@ pub enum EngineError {
         /// The id that is taken.
         id: String,
     },
-    /// A read was to contain a position that the store did not have within the time that a read waits.
+    /// A read had to contain a position that the store did not reach within the time that a read waits.
     #[error("position {seq} is not here yet, the newest one is {head_seq}; read again")]
     NotCaughtUp {
         /// The position that was asked for.
@@ -43,7 +43,7 @@ pub enum EngineError {
         /// The newest position that the store has.
         head_seq: Seq,
     },
-    /// A read was to contain a position of another history.
+    /// A read had to contain a position of another history.
     #[error("the position belongs to another history of the workspace; read without it")]
     WrongEpoch {
         /// The history that the caller named.
@@ -57,7 +57,7 @@ pub enum EngineError {
         /// The position that the caller named.
         base_seq: Seq,
     },
-    /// There is no record of this id in the workspace; deleted ones count as there.
+    /// There is no record of this id in the workspace; deleted records count as existing.
     #[error("there is no record {record}")]
     RecordNotFound {
         /// The record that was asked for.

@@ -1,9 +1,10 @@
 //! Feeds: following a workspace's changes from a cursor, without gap or repetition.
 //!
 //! A feed is pulled by its stream: what the client does not read is not produced, and costs no memory. It reads the
-//! recent changes near the head and the store further back; the head is only a hint when to look.
+//! recent changes near the head and the store further back; the head only tells when to look.
 //!
-//! A feed whose client has not got what it asks for loads it first ([`Loading`]). Its position stands still meanwhile.
+//! A feed whose client lacks records that it asks for loads them first ([`Loading`]). Its position does not move
+//! meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,23 +27,23 @@ use super::hub::{EncodedChange, Hub, PublishedHead};
 use super::load::committed_head;
 use super::{Engine, EngineError};
 
-/// Changes in a frame.
+/// Maximum number of changes in a frame.
 const FRAME_CHANGES_MAX: usize = 256;
-/// Size of a frame, about; a single larger change still goes in one.
+/// Approximate maximum size of a frame; a single larger change still goes into one frame.
 const FRAME_BYTES: usize = 512 * 1024;
-/// Between two frames of a feed lie so many microseconds for each feed of the workspace: a change that goes to very many
-/// shall not make each of them a frame of its own. The first change after a pause goes at once.
+/// The gap between two frames of a feed is this many microseconds for each feed of the workspace, so that changes for
+/// very many feeds are sent in fewer frames. The first change after a pause is sent at once.
 const FRAME_GAP_PER_FEED_US: u64 = 50;
 /// The longest gap.
 const FRAME_GAP_MAX: Duration = Duration::from_millis(100);
-/// Timers are no finer.
+/// Shorter gaps are skipped, because timers are no finer than this.
 const FRAME_GAP_MIN: Duration = Duration::from_millis(1);
-/// Without another frame, a checkpoint after this time.
+/// A feed sends a checkpoint after this time without any other frame.
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(15);
 /// A client that leaves changes waiting this long is told to come back.
 const UNREAD_MAX: Duration = Duration::from_secs(30);
 
-/// The history before this position is compacted. None is yet.
+/// The history before this position is compacted. So far, none is.
 pub const HORIZON_SEQ: Seq = Seq(0);
 
 /// Where a feed starts.
@@ -95,11 +96,11 @@ pub enum FeedItem {
         /// The head now; a paused feed may be behind it.
         head: PublishedHead,
     },
-    /// Records are going to be loaded. The client drops what it has first, if that is unknown.
+    /// Records are going to be loaded. If it is unknown what the client has, the client drops it first.
     LoadingBegun {
         /// Whether the client is to drop everything first, because all of it comes again.
         from_scratch: bool,
-        /// Records that enter altogether, about: for a progress bar.
+        /// Roughly how many records enter in total, for a progress bar.
         estimated_count: u64,
         /// How many choices were made on this stream.
         choice_count: u32,
@@ -160,7 +161,7 @@ pub struct Feed {
     seq: Seq,
     chain: Option<Hash>,
     asked: Collections,
-    /// While the client has not got all that was asked for, as of this position.
+    /// Present until the client has everything that was asked for, as of its position.
     loading: Option<Box<Underway>>,
     choice_count: u32,
     paused: bool,
@@ -281,7 +282,7 @@ impl Feed {
         &self.asked
     }
 
-    /// How far the client has got with loading that, if it has not got all of it.
+    /// How far loading what was asked for has come; `None` when the client has all of it.
     pub fn loading(&self) -> Option<&Loading> {
         self.loading.as_deref().map(|underway| &underway.loading)
     }
@@ -291,7 +292,8 @@ impl Feed {
         self.paused = paused;
     }
 
-    /// Takes another choice of collections; what the client lacks of it is loaded. When that is nothing, it is said as well.
+    /// Takes another choice of collections and loads what the client lacks of it. The client is told even if it lacks
+    /// nothing.
     pub fn choose(&mut self, wanted: Collections) {
         self.choice_count = self.choice_count.saturating_add(1);
         let loading = match self.loading.take() {
@@ -323,7 +325,7 @@ impl Feed {
             }
             if head.seq > self.seq && !self.paused {
                 let Some(until) = self.wait_for_more(&head) else { return };
-                // Short: a stop or an end comes right after.
+                // This wait is short, so a stop or the end of the feed is noticed right afterwards.
                 tokio::time::sleep_until(until).await;
                 continue;
             }
@@ -337,8 +339,8 @@ impl Feed {
         }
     }
 
-    /// The next item, if there is one. The stream was asked for room for it at `asked_at`: room that comes late was made by
-    /// a client that reads slowly.
+    /// The next item, if there is one. `asked_at` is when the stream was asked for room for it: a long wait since then
+    /// means that the client reads slowly.
     pub async fn take(&mut self, asked_at: Instant) -> Result<Option<FeedItem>, EngineError> {
         let head = *self.heads.borrow_and_update();
         if self.engine.draining().is_cancelled() || self.heads.has_changed().is_err() {
@@ -355,7 +357,7 @@ impl Feed {
             if asked_at.elapsed() > UNREAD_MAX {
                 return Ok(Some(FeedItem::GoAway(GoAwayReason::SlowConsumer)));
             }
-            // In a box, so that a feed that waits needs no room for what loading takes.
+            // Boxed, so that a waiting feed does not reserve memory for the state of loading.
             let item = match loads {
                 true => Box::pin(self.next_loaded()).await?,
                 false => self.changes(head).await?,
@@ -420,7 +422,7 @@ impl Feed {
         {
             return Ok(FeedItem::Reset(ResetReason::WrongEpoch));
         }
-        // The recent changes may be more since the head was read, and they never hold what the head has not reached.
+        // The recent changes may have grown since the head was read, but they never go beyond the hub's head.
         let beyond = changes.last().is_some_and(|last| last.change.seq > head.seq);
         let head = if beyond { self.hub.head() } else { head };
         if let Some(reason) = self.rewound(&head) {
@@ -442,8 +444,8 @@ impl Feed {
         Ok(FeedItem::Changes { from_exclusive, changes, head })
     }
 
-    /// Whether the head no longer stands on what was handed over: the database was restored, or a failover lost
-    /// commits.
+    /// The reason for a reset if the head no longer continues what was handed over: the database was restored, or a
+    /// failover lost commits.
     fn rewound(&self, head: &PublishedHead) -> Option<ResetReason> {
         match head {
             head if head.epoch != self.epoch => Some(ResetReason::WrongEpoch),
@@ -455,7 +457,7 @@ impl Feed {
         }
     }
 
-    /// The beginning of a run that fits a frame; that it has no gap is checked here, once and for all.
+    /// The beginning of a run that fits into a frame. Only here is it checked that the run has no gap.
     fn fitting(&self, changes: Vec<Arc<EncodedChange>>) -> Result<Vec<Arc<EncodedChange>>, EngineError> {
         let mut bytes = 0;
         let mut fitting = Vec::with_capacity(changes.len());

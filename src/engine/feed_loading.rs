@@ -1,4 +1,4 @@
-//! A feed that loads: step by step from what its client has to what it asks for.
+//! Loading in a feed: the steps from what its client has to what it asks for.
 
 use crate::store::StoreReader;
 use syncline_core::causality::Seq;
@@ -13,15 +13,15 @@ use super::EngineError;
 use super::feed::{FeedItem, chain_at};
 use super::loading::{self, Pace};
 
-/// Ids in a frame of records that leave.
+/// Maximum number of ids in a frame of records that leave.
 const LEFT_MAX: usize = 1_000;
 
-/// A loading on a stream.
+/// A loading that is under way on a stream.
 pub(super) struct Underway {
     pub loading: Loading,
-    /// The client was told that it has begun.
+    /// Whether the client was told that it has begun.
     is_told: bool,
-    /// All that enters was sent.
+    /// Whether all records that enter were sent.
     is_sent: bool,
     sparse: bool,
     pace: Pace,
@@ -38,7 +38,7 @@ impl Underway {
         self.loading.stage != Stage::Loaded
     }
 
-    /// Whether the client's position is past everything that was loaded: then nothing needs to be kept of it.
+    /// Whether the client's position is past everything that was loaded: then its state is no longer needed.
     pub(super) fn is_over_at(&self, position: Seq) -> bool {
         !self.is_loading() && self.loading.read_at.is_none_or(|(seq, _)| seq <= position)
     }
@@ -63,7 +63,8 @@ impl Underway {
         self.loading.read_at.is_some_and(|(read_at, read)| read_at == seq && read != *chain)
     }
 
-    /// The next step, for a client that asked for `asked`, in so many choices on this stream, and stands at `position`.
+    /// The next step for a client that asked for `asked`, has made `choice_count` choices on this stream, and is at
+    /// `position`.
     pub(super) async fn next(
         &mut self,
         reader: &mut dyn StoreReader,

@@ -2,7 +2,7 @@
 //!
 //! After a commit a server announces the workspace, at most every 20 ms and outside of any transaction; the others then
 //! read what is new and show it to their feeds. An announcement is only a hint: every second each server compares the
-//! heads of what its clients look at with the store's, so losing all of them costs a second and nothing else.
+//! heads of what its clients look at with the store's, so losing all announcements costs a second and nothing else.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -26,14 +26,14 @@ use super::{Engine, EngineError};
 const ANNOUNCE_EVERY: Duration = Duration::from_millis(20);
 /// How often heads are compared whether or not anything was announced.
 const POLL_EVERY: Duration = Duration::from_secs(1);
-/// Workspaces whose heads are compared in one statement.
+/// Maximum number of workspaces whose heads are compared in one statement.
 const HEADS_MAX: usize = 1_000;
-/// Workspaces whose changes are read at a time.
+/// Maximum number of workspaces whose changes are read at the same time.
 const READS_AT_ONCE_MAX: usize = 4;
-/// Changes read for a workspace at once; feeds that are further behind read the store themselves.
+/// Maximum number of changes read for a workspace at once; feeds that are further behind read the store themselves.
 const CHANGES_MAX: usize = 256;
 
-/// Tells other servers of commits here, and shows theirs. Cheap to clone.
+/// Tells other servers of commits made here, and shows theirs to the feeds here. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct PeerCommits {
     inner: Arc<Inner>,
@@ -45,16 +45,16 @@ struct Inner {
     to_look_at: Hints,
 }
 
-/// What a difference between a hub and the store's head, read a moment ago, means.
+/// What a difference means between a hub and the store's head as it was read a moment ago.
 #[derive(Debug, Clone, Copy)]
 enum Trust {
-    /// A hub that is ahead has shown a commit made since.
+    /// A hub that is ahead has shown a commit made since the read.
     Hub,
-    /// It may also be that the database went back: look, now and then.
+    /// The database may also have been rewound, so every difference is looked into.
     Store,
 }
 
-/// Workspaces that wait for a task; each once.
+/// Workspaces that wait for a task, each at most once.
 #[derive(Default)]
 struct Hints {
     waiting: Mutex<BTreeSet<WorkspaceNo>>,
@@ -67,7 +67,7 @@ impl Hints {
         self.wake.notify_one();
     }
 
-    /// Waits until there are some, and takes them.
+    /// Waits until there are any, and takes all of them.
     async fn take(&self) -> Vec<WorkspaceNo> {
         loop {
             let taken = std::mem::take(&mut *lock(&self.waiting));
@@ -85,17 +85,17 @@ impl PeerCommits {
         PeerCommits { inner: Arc::new(inner) }
     }
 
-    /// A commit here: other servers shall hear of it.
+    /// Notes a commit made here, so that it is announced to the other servers.
     pub(super) fn committed(&self, ws: WorkspaceNo) {
         self.inner.to_announce.add(ws);
     }
 
-    /// The store may have commits that are not shown here.
+    /// Notes that the store may have commits that are not shown here.
     pub(super) fn look(&self, ws: WorkspaceNo) {
         self.inner.to_look_at.add(ws);
     }
 
-    /// Announces commits until the service stops, and what is left then.
+    /// Announces commits until the service stops, including those that still wait at that time.
     pub(super) async fn announce(self, engine: Engine) {
         let draining = engine.draining().clone();
         let mut failing = false;
@@ -107,7 +107,7 @@ impl PeerCommits {
             };
             match self.inner.store.announce(&workspaces).await {
                 Ok(()) => failing = false,
-                // The others poll; once is enough to say so.
+                // The other servers poll anyway, so one warning is enough.
                 Err(error) if !failing => {
                     failing = true;
                     tracing::warn!(%error, "commits cannot be announced; other servers see them up to a second later");
@@ -118,8 +118,8 @@ impl PeerCommits {
         }
     }
 
-    /// Hears what other servers announce until the service stops. A task of its own, so that nothing interrupts it
-    /// while it connects or reads.
+    /// Listens for the announcements of other servers until the service stops. It is a task of its own, so that nothing
+    /// interrupts it while it connects or reads.
     pub(super) async fn listen(self, engine: Engine) {
         let draining = engine.draining().clone();
         loop {
@@ -169,7 +169,7 @@ impl PeerCommits {
         let hubs = &engine.inner.hubs;
         let watched: Vec<WorkspaceNo> = workspaces.into_iter().filter(|ws| hubs.get(*ws).is_some()).collect();
         let mut reading = JoinSet::new();
-        // One workspace that cannot be read holds up no other.
+        // A workspace that cannot be read does not hold up the others.
         let mut failure = None;
         for some in watched.chunks(HEADS_MAX) {
             for (ws, head) in self.inner.store.heads(some).await? {
@@ -197,20 +197,20 @@ impl PeerCommits {
 fn joined(done: Option<Result<Result<(), EngineError>, tokio::task::JoinError>>) -> Result<(), EngineError> {
     match done {
         Some(Ok(shown)) => shown,
-        // A read that panicked is logged where it did; the next poll tries again.
+        // A panic of a read has already been logged; the next poll tries again.
         Some(Err(_)) | None => Ok(()),
     }
 }
 
 /// Reads a workspace's newest commits and shows them.
 pub(super) async fn show(store: Arc<dyn Store>, ws: WorkspaceNo, hub: Arc<Hub>) -> Result<(), EngineError> {
-    // Before the snapshot: whatever was shown by then is in it.
+    // Read before the snapshot, so that the snapshot contains everything that was shown by then.
     let shown = hub.head();
     let mut reader = store.reader().await?;
     let head = committed_head(&mut *reader, ws).await?;
     let schema_version = read_schema(&mut *reader, ws).await?.version;
     if shown.epoch == 0 {
-        // Whoever created the hub starts it.
+        // The hub is not started yet; that is up to whoever created it.
         return Ok(());
     }
     let rewritten = head.head_seq == shown.seq && head.chain != shown.chain;
@@ -223,7 +223,7 @@ pub(super) async fn show(store: Arc<dyn Store>, ws: WorkspaceNo, hub: Arc<Hub>) 
         return restart(ws, &hub, &shown, &head, schema_version);
     }
     if changes.last().is_some_and(|last| last.seq < head.head_seq) {
-        // Far behind: feeds read the store at their own pace.
+        // The hub is far behind, so feeds read the store at their own pace.
         hub.skip_to(&head, schema_version);
     } else {
         hub.publish(&changes, &head, schema_version);
@@ -236,8 +236,8 @@ fn continues(shown: &PublishedHead, changes: &[Arc<Change>]) -> bool {
     changes.first().is_none_or(|first| hash::chain(&shown.chain, &first.operation_hash) == first.chain)
 }
 
-/// The database went back on what it had committed: a restored backup, or a standby that had not received everything.
-/// Feeds are told; their clients compare and send again what is missing.
+/// The database no longer has what it had committed, because of a restored backup, or a standby that had not received
+/// everything. Feeds are told; their clients compare and send again what is missing.
 fn restart(
     ws: WorkspaceNo,
     hub: &Hub,

@@ -14,14 +14,14 @@ use syncline_core::hash::{self, Hash};
 use syncline_core::ids::{Epoch, WorkspaceNo};
 use syncline_core::state::WorkspaceHead;
 
-/// Polls after which a hub that nobody looks at is dropped: a minute.
+/// Number of polls after which a hub that nobody looks at is dropped: about a minute.
 const IDLE_POLLS_MAX: u32 = 60;
 
-/// Bytes of recent changes kept for a workspace, roughly: a few large ones must not crowd out everything else.
+/// Approximate maximum size of the recent changes of a workspace: a few large ones must not crowd out everything else.
 const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// A change as feeds hand it out. Whoever encodes it first leaves the bytes here for the feeds after: a change is encoded
-/// once, not once for every subscriber.
+/// A change as feeds hand it out. The first feed that encodes it keeps the bytes here for the others, so that a change
+/// is encoded once and not once for every subscriber.
 #[derive(Debug)]
 pub struct EncodedChange {
     /// The change itself.
@@ -35,7 +35,7 @@ impl EncodedChange {
         EncodedChange { change, encoded: OnceLock::new() }
     }
 
-    /// The bytes that `encode` gives, or gave before: every caller must encode alike.
+    /// The bytes that `encode` returns now or returned before; every caller must encode in the same way.
     pub fn encoded(&self, encode: impl FnOnce(&Change) -> Bytes) -> &Bytes {
         self.encoded.get_or_init(|| encode(&self.change))
     }
@@ -82,9 +82,9 @@ pub(super) struct Hub {
 #[derive(Default)]
 struct RecentChanges {
     changes: VecDeque<Arc<EncodedChange>>,
-    /// Of all of them, about.
+    /// Roughly the total size of all these changes, in bytes.
     bytes: usize,
-    /// Of the newest head that was shown.
+    /// The commit count of the newest head that was shown.
     commit_count: u64,
 }
 
@@ -108,7 +108,7 @@ impl Hubs {
         lock(&self.hubs).get(&ws).cloned()
     }
 
-    /// The same for somebody who looks at it now and then, as with every heartbeat: it stays for a while.
+    /// The same for a caller that looks at it now and then, as with every heartbeat: the hub is kept for a while.
     pub(super) fn touch(&self, ws: WorkspaceNo) -> Option<Arc<Hub>> {
         let hub = self.get(ws)?;
         hub.idle_polls.store(0, Ordering::Relaxed);
@@ -131,11 +131,11 @@ impl Hubs {
             .clone()
     }
 
-    /// Numbers of the workspaces that somebody looks at, or did lately; hubs of others are dropped. For a poll where
-    /// others write too: a hub that nobody looks at would have to be kept up for nothing.
+    /// Numbers of the workspaces that somebody looks at, or did lately; the hubs of all others are dropped. The poll on
+    /// a shared store calls this, so that it does not keep up hubs that nobody looks at.
     pub(super) fn watched(&self) -> Vec<WorkspaceNo> {
         let mut hubs = lock(&self.hubs);
-        // Hubs are handed out under this lock, so a single owner stays one.
+        // Hubs are handed out under this lock, so a hub with a single owner cannot get another one meanwhile.
         hubs.retain(|_, hub| {
             let idle = Arc::strong_count(hub) == 1;
             !idle || hub.idle_polls.fetch_add(1, Ordering::Relaxed) < IDLE_POLLS_MAX
@@ -145,7 +145,7 @@ impl Hubs {
 }
 
 impl Hub {
-    /// Takes a committed head as read from the store; commits since then may have moved it on.
+    /// Sets a committed head as read from the store, unless commits since then have moved the hub beyond it.
     pub(super) fn start(&self, head: PublishedHead) {
         self.head.send_if_modified(|now| {
             let moved = now.epoch == 0 || head.seq > now.seq;
@@ -156,8 +156,8 @@ impl Hub {
         });
     }
 
-    /// Makes committed changes visible. Refuses, with `false`, what does not continue what was shown: either changes
-    /// before it are missing, or it is of another history. Whoever reads the store finds out which.
+    /// Makes committed changes visible. Returns `false`, showing nothing, if they do not continue what was shown:
+    /// either earlier changes are missing, or these are of another history. A read of the store tells which.
     pub(super) fn publish(&self, changes: &[Arc<Change>], head: &WorkspaceHead, schema_version: u64) -> bool {
         let mut recent = lock(&self.recent);
         let now = *self.head.borrow();
@@ -190,7 +190,8 @@ impl Hub {
         });
     }
 
-    /// A hub created from a read that raced with a commit may be ahead already, never behind it after.
+    /// Moves the head forward. A hub created from a read that raced with a commit may already be ahead and is never
+    /// moved back.
     fn advance(&self, head: &WorkspaceHead, schema_version: u64) {
         self.head.send_if_modified(|now| {
             let moved = now.epoch == 0 || head.head_seq > now.seq || schema_version > now.schema_version;
@@ -221,12 +222,12 @@ impl Hub {
             || (now.epoch, now.seq, now.chain) != (head.epoch, head.head_seq, head.chain)
     }
 
-    /// Marks that somebody is at reading the store to show it; `false` if somebody is already.
+    /// Marks that a task is reading the store to show its commits; `false` if one already is.
     pub(super) fn begin_showing(&self) -> bool {
         !self.showing.swap(true, Ordering::SeqCst)
     }
 
-    /// The end of it.
+    /// Marks that this task has ended.
     pub(super) fn end_showing(&self) {
         self.showing.store(false, Ordering::SeqCst);
     }
@@ -236,7 +237,7 @@ impl Hub {
         *self.head.borrow()
     }
 
-    /// How many follow the head: the feeds, nearly.
+    /// How many receivers follow the head, nearly all of them feeds.
     pub(super) fn subscriber_count(&self) -> usize {
         self.head.receiver_count()
     }
@@ -258,7 +259,7 @@ impl Hub {
     }
 }
 
-/// Whether changes, of which the last has made this head, go on from what was shown, or repeat it.
+/// Whether changes that end at this head continue what was shown, or repeat it.
 fn follows(shown: &PublishedHead, changes: &[Arc<Change>], head: &WorkspaceHead) -> bool {
     if head.epoch != shown.epoch {
         return false;
@@ -277,14 +278,14 @@ fn follows(shown: &PublishedHead, changes: &[Arc<Change>], head: &WorkspaceHead)
 }
 
 impl RecentChanges {
-    /// Adds what is new of a run of changes, and drops the oldest beyond `max`.
+    /// Adds the changes of a run that are new, and drops the oldest beyond `max`.
     fn extend(&mut self, changes: &[Arc<Change>], max: usize) {
         let next = self.changes.back().map(|last| last.change.seq + 1);
         let fresh = changes.iter().filter(|change| next.is_none_or(|next| change.seq >= next));
         let mut fresh = fresh.peekable();
         let gap = matches!((next, fresh.peek()), (Some(next), Some(first)) if first.seq > next);
         if gap && !fault!(RingGapServed) {
-            // The head was ahead of the recent; feeds between the two read the store.
+            // The head was ahead of the recent changes; feeds between the two read the store.
             self.clear();
         }
         for change in fresh {
@@ -304,7 +305,7 @@ impl RecentChanges {
     }
 }
 
-/// A lock whose holder panicked is still consistent here: every critical section is a few moves.
+/// Locks a mutex even after a holder panicked: every critical section is a few moves, so the data is still consistent.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

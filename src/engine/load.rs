@@ -15,7 +15,7 @@ const PAGE_ROWS: usize = 1_000;
 /// Changes read at once when a walk goes back through the log.
 const CHANGES_BACK: u64 = 256;
 
-/// Loads one need.
+/// Loads one thing that is missing.
 pub(super) async fn load(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,
@@ -51,7 +51,7 @@ pub(super) async fn load(
     }
 }
 
-/// Loads rows by key; absence is knowledge as well.
+/// Loads rows by key; that a row is absent is remembered as well.
 pub(super) async fn rows(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,

@@ -1,7 +1,7 @@
 //! Records in chunks, for whoever has none of them yet: what a snapshot and a feed that loads have in common.
 //!
-//! A chunk is read in one transaction: its records and their live conflicts are those of one position. Which record was
-//! the last one is all that a reader needs to go on after it, at any later position, on any server.
+//! A chunk is read in one transaction: its records and their live conflicts are those of one position. To go on, a
+//! reader only needs to know which record was the last one; it can do so at any later position and on any server.
 
 use crate::store::{Order, StoreError, StoreReader};
 use syncline_core::conflict::ConflictSummary;
@@ -14,13 +14,13 @@ use syncline_core::view::RecordView;
 use super::read::record_bytes;
 use super::record_view::{self, Neighbours};
 
-/// Records in the first chunk: as many as may all be large.
+/// Maximum number of records in the first chunk: few enough that all of them may be large.
 const FIRST_CHUNK_RECORDS: usize = 100;
-/// Size of a chunk, about.
+/// Approximate size of a chunk.
 const CHUNK_BYTES: usize = 512 * 1024;
-/// Size of a conflict on the wire, about.
+/// Approximate size of a conflict on the wire.
 const CONFLICT_BYTES: usize = 256;
-/// A collection that has less than one in so many records is read by itself, not out of all of them.
+/// Collections that hold fewer than one in this many records are read on their own instead of out of all records.
 const SPARSE_DIVISOR: u64 = 8;
 
 /// A part of the records of some collections.
@@ -29,7 +29,7 @@ pub(super) struct Part {
     pub records: Vec<RecordView>,
     /// Live conflicts of these records.
     pub conflicts: Vec<ConflictSummary>,
-    /// Nothing follows.
+    /// Whether this is the last part.
     pub last: bool,
 }
 
@@ -45,14 +45,15 @@ impl Pace {
         Pace { next_records: FIRST_CHUNK_RECORDS.min(records_max), records_max }
     }
 
-    /// Never many more than before: large records may follow small ones, and all of them are read before they are cut.
+    /// Adjusts the number for the next read, at most doubling it: large records may follow small ones, and all of them
+    /// are read before the chunk is cut.
     fn learn(&mut self, records: usize, bytes: usize) {
         let more = (2 * self.next_records).min(self.records_max);
         self.next_records = (CHUNK_BYTES * records / bytes.max(1)).clamp(1, more);
     }
 }
 
-/// How many records these collections have, about.
+/// Roughly how many records these collections have.
 pub(super) async fn count(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,
@@ -84,8 +85,8 @@ pub(super) async fn is_sparse(
     Ok(count.saturating_mul(SPARSE_DIVISOR) < all)
 }
 
-/// Reads the next records of some collections and moves the walk behind them. `sparse` chooses how a walk begins; one that
-/// is under way stays as it is.
+/// Reads the next records of some collections and moves the walk behind them. `sparse` chooses how a walk begins; one
+/// that is under way stays as it is.
 pub(super) async fn next_part(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,
@@ -143,8 +144,8 @@ async fn conflicts(
         .collect())
 }
 
-/// Reads the next ids of records of some collections, at most `limit`, and moves the walk behind them; with whether
-/// nothing follows.
+/// Reads the next ids of records of some collections, at most `limit`, and moves the walk behind them. Also tells
+/// whether nothing follows.
 pub(super) async fn next_ids(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,
@@ -174,7 +175,7 @@ fn after(one_by_one: bool, row: &RecordRow, id: &RecordId) -> Walked {
 /// Records that follow each other in a walk.
 struct Page {
     rows: Vec<(RecordId, RecordRow)>,
-    /// They are those of one collection; there may be any number of others between them.
+    /// Whether they are all of one collection; there may then be any number of other records between them.
     one_by_one: bool,
     more: bool,
 }
@@ -196,7 +197,7 @@ async fn page(
             return members(reader, ws, names.iter(), None, limit).await;
         }
         (Walked::Records { after }, _) => Some(Key::Record(after.clone())),
-        // A walk that does not fit what is walked over begins again.
+        // A walk that does not fit these collections begins again.
         (Walked::Nothing | Walked::Members { .. }, _) => None,
     };
     let found = reader.range(ws, &Prefix::Records, after.as_ref(), limit, Order::Ascending).await?;
@@ -207,7 +208,7 @@ async fn page(
     Ok(Page { rows: rows.collect(), one_by_one: false, more: found.more })
 }
 
-/// Of the first of these collections that has any after the place.
+/// A page of the first of these collections that has records after the place.
 async fn members<'c>(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,

@@ -52,13 +52,13 @@ use lane::{Job, Lanes, Tools};
 /// Settings of an engine.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// Changes of a workspace kept in memory for feeds.
+    /// Maximum number of changes of a workspace kept in memory for feeds.
     pub recent_changes: usize,
     /// How often both ends of a connection send a heartbeat.
     pub heartbeat_interval_ms: u64,
     /// A feed ends after this time, give or take 10 %.
     pub stream_age_max_ms: u64,
-    /// Records in a chunk of a snapshot, or of a feed that loads.
+    /// Maximum number of records in a chunk of a snapshot, or of a feed that loads.
     pub chunk_records_max: usize,
 }
 
@@ -86,7 +86,7 @@ struct Inner {
     peers: Option<PeerCommits>,
     hubs: Hubs,
     connections: Presence,
-    /// This run of this server, among those that share the store.
+    /// The id of this run of this server among the servers that share the store.
     server_id: uuid::Uuid,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
@@ -95,7 +95,7 @@ struct Inner {
 }
 
 impl Engine {
-    /// Starts the lanes, the reminders and, where other servers share the store, the following of them.
+    /// Starts the lanes, the reminders and, where other servers share the store, the tasks that follow them.
     pub async fn start(
         store: Arc<dyn Store>,
         options: EngineOptions,
@@ -139,8 +139,8 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Submits operations, each for itself or all or nothing; one receipt for each, in order, when all that they say is
-    /// on disk.
+    /// Submits operations, each on its own or all or nothing. Returns one receipt for each, in order, once everything
+    /// that the receipts say is on disk.
     pub async fn submit(
         &self,
         workspace: &str,

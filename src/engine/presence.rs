@@ -1,6 +1,6 @@
-//! Presence across servers: what each server knows of its own connections is written to the store they share, a few
-//! times a minute and many at once, so that every server can tell who is there, and a client that sends heartbeats by
-//! single calls can send them anywhere.
+//! Presence across servers: each server writes what it knows of its own connections to the store they share, a few
+//! times a minute and many connections at once, so that every server can tell who is there, and a client that sends
+//! heartbeats in single calls can send them to any server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use syncline_core::ids::{ReplicaId, WorkspaceNo};
 use super::connections::{Connection, Heartbeat, LinkQuality, Newcomer, Transport, lease_for};
 use super::{Engine, EngineError};
 
-/// How often what changed is written.
+/// How often changes are written.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
-/// How often leases are looked at; before that, one that is over is not shown any more.
+/// How often leases are checked; even before that, a connection whose lease is over is no longer shown.
 const EXPIRE_EVERY: Duration = Duration::from_millis(250);
-/// Connections written in one statement.
+/// Maximum number of connections written in one statement.
 const WRITE_MAX: usize = 1_000;
-/// How long a server that stops tries to say who left.
+/// How long a stopping server tries to tell the others who left.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 impl Engine {
@@ -52,9 +52,9 @@ impl Engine {
         if self.connections().workspace_of(id).is_none()
             && let Some(shared) = self.inner.store.shared()
             && let Some(there) = shared.connection(ws, id).await?
-            // The heartbeats of a stream come where it is connected.
+            // The heartbeats of a stream arrive at the server that it is connected to.
             && !there.content.streams
-            // What this server wrote down itself and does not have any more has ended: a row outlives its lease by the
+            // A connection that this server wrote itself and no longer has is over: a row outlives its lease by the
             // time it took to write it.
             && there.content.server != self.inner.server_id
         {
@@ -94,7 +94,7 @@ impl Engine {
             let page = shared.connections(ws, after, limit).await?;
             after = page.last().map(|last| last.id);
             let over = page.len() < limit;
-            // Of what is connected here, memory knows better.
+            // For connections of this server, memory is more recent than the store.
             let here = self.inner.server_id;
             let others = page.into_iter().filter(|there| there.content.server != here);
             all.extend(others.map(from_shared));
@@ -139,10 +139,11 @@ impl Engine {
         }
     }
 
-    /// Says at the end who left. Those whose heartbeats are single calls may go on elsewhere.
+    /// Tells the other servers at the end who left. Connections whose heartbeats are single calls may go on at another
+    /// server.
     pub(super) async fn deregister(&self) {
         if let Some(shared) = self.inner.store.shared() {
-            // Nobody is wrong for longer than a lease if this fails.
+            // If this fails, the other servers are wrong for no longer than a lease.
             let _ = tokio::time::timeout(FAREWELL_MAX, self.write_connections(&*shared)).await;
         }
     }

@@ -18,12 +18,12 @@ use syncline_core::view::{FeedCursor, FieldStateView, RecordView};
 use super::record_view::{self, all, id};
 use super::{Engine, EngineError};
 
-/// Records looked at for one page of a filtered list; a page may come out short and still have a next one.
+/// Maximum number of records looked at for one page of a filtered list; a page may be short and still have a next one.
 const RECORDS_SCANNED_PER_PAGE: usize = 5_000;
 /// Records read at once.
 const RECORDS_PER_READ: usize = 200;
 
-/// Which records of a workspace a list is of.
+/// Which records of a workspace are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedRecords {
     /// The collection that is listed.
@@ -55,7 +55,7 @@ pub(super) fn context_of(head: &WorkspaceHead) -> CausalContext {
 }
 
 impl Engine {
-    /// One record, and what the read stands for.
+    /// One record, with what the read shows as a context.
     pub async fn record(
         &self,
         workspace: &str,
@@ -270,7 +270,7 @@ pub(super) async fn history(
     Ok(Some(changes))
 }
 
-/// Size of a record on the wire, about.
+/// Approximate size of a record on the wire.
 pub(super) fn record_bytes(record: &RecordView) -> usize {
     let fields: usize = record
         .fields

@@ -20,11 +20,11 @@ use super::{Engine, EngineError};
 
 /// Conflicts read at once.
 const CONFLICTS_PER_READ: usize = 200;
-/// Conflicts looked at for one page of a filtered list.
+/// Maximum number of conflicts looked at for one page of a filtered list.
 const CONFLICTS_SCANNED_PER_PAGE: usize = 10_000;
-/// Linked records in a conflict's context.
+/// Maximum number of linked records in a conflict's context.
 const LINKED_RECORDS_MAX: usize = 50;
-/// Changes of the record in a conflict's context.
+/// Maximum number of changes of the record in a conflict's context.
 const RECENT_HISTORY: usize = 20;
 
 /// A conflict with all that is needed to decide it.
@@ -51,7 +51,7 @@ pub struct Linked {
     pub record: RecordView,
     /// The field that holds the link, of whichever record holds it.
     pub field: FieldId,
-    /// It holds the link.
+    /// Whether the other record holds the link.
     pub incoming: bool,
 }
 

@@ -65,7 +65,7 @@ pub(super) async fn name_deleted_targets(
     Ok(())
 }
 
-/// What belongs to records whose ids follow each other, read together: three ranges, however many records they are.
+/// What belongs to records whose ids follow each other, read together in three ranges, however many records there are.
 #[derive(Default)]
 pub(super) struct Neighbours {
     fields: HashMap<RecordId, Vec<(FieldId, FieldRow)>>,
@@ -74,7 +74,7 @@ pub(super) struct Neighbours {
 }
 
 impl Neighbours {
-    /// Of all records from `first` to `last`.
+    /// Reads what belongs to all records from `first` to `last`.
     pub(super) async fn read(
         reader: &mut dyn StoreReader,
         ws: WorkspaceNo,
@@ -105,7 +105,7 @@ impl Neighbours {
     }
 }
 
-/// Completes a record whose row is known, with what `rows` holds of it, which is taken.
+/// Builds a record from its row and from what `rows` holds of it, which is taken out.
 pub(super) async fn build(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,
@@ -145,7 +145,7 @@ async fn field_view(
 ) -> Result<FieldView, StoreError> {
     let last_seq = row.last_seq;
     let mut candidates = Vec::new();
-    // The head that is shown stands first: that was decided when it was written.
+    // The head that is shown comes first: that was decided when the field was written.
     let state = match row.value {
         FieldValue::Register(heads) => {
             candidates = candidates_of(reader, ws, &heads, heads.first()).await?;
@@ -180,7 +180,7 @@ fn as_head(head: &CounterHead) -> RegisterHead {
     RegisterHead { stamp: head.stamp, rank: head.rank, value: Value::Int(head.value), unknown: Unknown::NONE }
 }
 
-/// Candidates matter where there are several.
+/// All candidates, the shown one first; none unless there are several.
 async fn candidates_of(
     reader: &mut dyn StoreReader,
     ws: WorkspaceNo,

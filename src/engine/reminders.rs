@@ -2,7 +2,7 @@
 //! survives restarts because its time is a row; this task only remembers which workspace is due next.
 //!
 //! On a database that servers share, each server knows what it wrote itself and looks now and then for what others
-//! wrote; should two fire the same reminder, the lock of the head lets the second find it gone.
+//! wrote; if two fire the same reminder, the lock of the head lets the second one find it gone.
 
 use std::time::Duration;
 
@@ -15,21 +15,22 @@ use super::due::Due;
 use super::lane::Job;
 use super::{Engine, EngineError};
 
-/// How often deadlines are looked at.
+/// How often deadlines are checked.
 const TICK: Duration = Duration::from_millis(250);
-/// Reminders fired in one transaction.
+/// Maximum number of reminders fired in one transaction.
 const REMINDERS_PER_BATCH: usize = 256;
-/// The time between two sweeps of a workspace, at least.
+/// Minimum time between two sweeps of a workspace.
 const SWEEP_EVERY_MS: i64 = 10_000;
-/// Workspaces read at once when all are looked at.
+/// Maximum number of workspaces read at once when all are scanned.
 const WORKSPACES_PAGE: usize = 500;
 /// How often reminders that other servers wrote are looked for, in ticks: 10 s.
 const RESCAN_TICKS: u64 = 40;
-/// How often expiring things of other servers are looked for, in rescans: 10 min. Expiry settles nothing, so it may be late.
+/// How often rows of other servers that expire are looked for, in rescans: 10 min. Expiry settles nothing, so it may be
+/// late.
 const EXPIRY_RESCANS: u64 = 60;
-/// A reminder that did not fire is looked at again after this.
+/// A reminder that did not fire is looked at again after this time.
 const AGAIN_MS: i64 = 1_000;
-/// What other servers wrote is left to them for this long after it was due.
+/// How long after its due time a reminder is left to the server that wrote it.
 const OTHERS_GRACE_MS: i64 = 2_000;
 
 /// Fires reminders and sweeps until the service stops.
@@ -96,20 +97,20 @@ async fn fire(engine: &Engine, due: &Due, ws: WorkspaceNo) -> Result<(), EngineE
         }
     }
     if !conflicts.is_empty() {
-        // There may be more than a batch.
+        // More reminders may be due than fit into a batch.
         if page.more {
             due.remind_at(ws, now_ms);
         }
         let asked = conflicts.len();
         if engine.enqueue(|reply| Job::Remind { ws, conflicts, reply }).await? < asked {
-            // Another server was first, or the clock went back: the rows tell.
+            // Another server was first, or the clock went back; reading the rows again tells.
             due.remind_at(ws, now_ms.saturating_add(AGAIN_MS));
         }
     }
     Ok(())
 }
 
-/// Reads the deadlines of all workspaces: at the start, and of other servers again and again.
+/// Reads the deadlines of all workspaces: once at the start, and again and again where other servers write too.
 async fn scan(engine: &Engine, due: &Due, expiring: bool) -> Result<(), StoreError> {
     match engine.inner.store.shared() {
         Some(shared) => scan_shared(&*shared, due, expiring).await,
@@ -117,7 +118,7 @@ async fn scan(engine: &Engine, due: &Due, expiring: bool) -> Result<(), StoreErr
     }
 }
 
-/// The first key of each kind that has a deadline.
+/// The ranges that sweeps work on. Only the first one, the wakes, is looked at in every scan.
 const EXPIRING: [Prefix; 3] = [Prefix::Wakes, Prefix::HeldOperations, Prefix::Requests];
 
 async fn scan_shared(shared: &dyn SharedStore, due: &Due, expiring: bool) -> Result<(), StoreError> {
@@ -129,7 +130,7 @@ async fn scan_shared(shared: &dyn SharedStore, due: &Due, expiring: bool) -> Res
                 due.remind_at(*ws, at_ms.saturating_add(OTHERS_GRACE_MS));
             }
         }
-        // What a cascade left goes on soon, whoever left it.
+        // A cascade that was cut off goes on soon, whichever server began it.
         for prefix in &EXPIRING[..if expiring { EXPIRING.len() } else { 1 }] {
             let found = shared.first_keys(prefix, after, WORKSPACES_PAGE).await?;
             found.iter().filter(|(_, key)| key.is_some()).for_each(|(ws, _)| due.sweep_at(*ws, i64::MIN));

@@ -1,5 +1,5 @@
-//! Snapshots: all records for a reader that does not follow the workspace. Read in chunks while writes go on; each record
-//! says as of which position it was read, so that a feed can complete it.
+//! Snapshots: all records for a reader that does not follow the workspace. They are read in chunks while writes go on;
+//! each record says as of which position it was read, so that a feed can complete it.
 
 use syncline_core::conflict::ConflictSummary;
 use syncline_core::fault;
@@ -15,7 +15,7 @@ use super::{Engine, EngineError};
 /// A part of a snapshot.
 #[derive(Debug)]
 pub struct Chunk {
-    /// As of where in the history this chunk was read; a later chunk may be newer.
+    /// The position as of which this chunk was read; a later chunk may be newer.
     pub position: FeedCursor,
     /// Records, deleted ones included.
     pub records: Vec<RecordView>,
@@ -25,7 +25,7 @@ pub struct Chunk {
     pub complete: bool,
     /// Records so far, those of this chunk included.
     pub sent_count: u64,
-    /// Records of the whole snapshot, about: for a progress bar.
+    /// Roughly how many records the whole snapshot has, for a progress bar.
     pub estimated_count: u64,
 }
 
@@ -88,7 +88,7 @@ impl Snapshot {
             None => loading::count(&mut *reader, self.ws, &self.collections).await?,
         };
         self.estimated_count = Some(estimated_count);
-        // In the order of their ids, whatever collections they are of.
+        // Records come in the order of their ids, whatever collections they are of.
         let sparse = false;
         let part = loading::next_part(
             &mut *reader,

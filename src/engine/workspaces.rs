@@ -63,7 +63,7 @@ impl Engine {
             let job = |reply| Job::CreateWorkspace { id, display_name, epoch, secret, schema, reply };
             attempts -= 1;
             match self.enqueue(job).await {
-                // Another server created it at the same moment: then it is there the next time.
+                // Another server created it at the same moment: the next attempt finds it.
                 Err(EngineError::Store(StoreFailure::Contended)) if attempts > 0 => {}
                 created => {
                     created?;
@@ -72,7 +72,8 @@ impl Engine {
             };
         }
         let (schema, _) = self.schema(&id).await?;
-        // An unstrict workspace derives fields as it goes, beside those that are declared: that is no other schema.
+        // A workspace that is not strict derives fields in addition to those declared; that does not make its schema
+        // another one.
         let agrees = schema.strict == declared.strict
             && schema.has_all(&declared)
             && (!declared.strict || declared.has_all(&schema));
@@ -113,7 +114,7 @@ impl Engine {
             return Ok(no);
         }
         let unknown = || EngineError::UnknownWorkspace { id: id.to_owned() };
-        // There is none of a name that none can have, and not every database would take it.
+        // No workspace has an invalid id, and not every database would accept one.
         if !is_workspace_id(id) {
             return Err(unknown());
         }
@@ -145,7 +146,7 @@ impl Engine {
         Ok(self.enqueue(job).await??)
     }
 
-    /// The newest committed position, by whichever server.
+    /// The newest committed position, whichever server committed it.
     pub async fn head(&self, workspace: &str) -> Result<PublishedHead, EngineError> {
         let ws = self.workspace_no(workspace).await?;
         let hub = self.hub(ws).await?;
@@ -164,7 +165,8 @@ impl Engine {
         }
     }
 
-    /// Shows what the store has of a workspace now: others may write to it too, or the result of a commit here was unknown.
+    /// Shows the commits that the store has of a workspace now: other servers may write to it too, or the result of a
+    /// commit here was unknown.
     pub(super) async fn catch_up_hub(&self, ws: WorkspaceNo, hub: &Arc<Hub>) -> Result<(), EngineError> {
         super::follow::show(self.inner.store.clone(), ws, hub.clone()).await
     }
@@ -195,11 +197,11 @@ impl Engine {
 
     /// A workspace's hub, started at the committed head.
     pub(super) async fn hub(&self, ws: WorkspaceNo) -> Result<Arc<Hub>, EngineError> {
-        // One that somebody else has just made shows nothing yet.
+        // A hub that another task has just created shows nothing yet.
         if let Some(hub) = self.inner.hubs.get(ws).filter(|hub| hub.head().epoch != 0) {
             return Ok(hub);
         }
-        // The hub must stand before the head is read: a commit in between then publishes into it.
+        // The hub must exist before the head is read, so that a commit in between is published into it.
         let empty = PublishedHead { epoch: 0, seq: Seq::START, chain: [0; 16], schema_version: 0 };
         let hub = self.inner.hubs.get_or_create(ws, empty);
         let mut reader = self.inner.store.reader().await?;

@@ -1,7 +1,8 @@
 //! Frames as bytes.
 //!
-//! A frame goes to every feed of a workspace, and so do the changes in it. [`FrameWriter`] puts a frame together from
-//! changes that were encoded before ([`EncodedChange`]); what it writes is exactly what prost would write for the [`pb::Frame`].
+//! A frame goes to every feed of a workspace, and so do the changes in it. [`FrameWriter`] assembles a frame from
+//! changes that were encoded before ([`EncodedChange`]); what it writes is exactly what prost would write for the
+//! [`pb::Frame`].
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message as _;
@@ -14,7 +15,7 @@ use syncline_core::selection::Collections;
 use syncline_protocol::convert::{change_to_pb, filtered_change_to_pb};
 use syncline_protocol::pb;
 
-/// Numbers of fields, as in `change.proto` and `change_service.proto`; a test holds them against the generated code.
+/// Numbers of fields, as in `change.proto` and `change_service.proto`; a test compares them with the generated code.
 mod field {
     pub const FRAME_CHANGES: u32 = 2;
     pub const FRAME_CURSOR: u32 = 10;

@@ -1,8 +1,8 @@
-//! The outermost word on errors: every failed call carries a reason of ours, also when no handler ever saw it.
+//! Reasons for all errors: every failed call carries a reason of ours, even if no handler ever saw it.
 //!
-//! tonic itself refuses messages that are too large, unknown methods and calls that ran out of time with a bare
-//! code. [`ErrorInfoLayer`] stands around the whole router (below or above tonic-web) and gives these a reason.
-//! The stock services under `/grpc.` (health, reflection) are left as the world expects them.
+//! tonic itself refuses messages that are too large, unknown methods and calls that ran out of time with a bare code.
+//! [`ErrorInfoLayer`] stands around the whole router (below or above tonic-web) and gives these a reason. The stock
+//! services under `/grpc.` (health, reflection) are left unchanged, as their clients expect.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -25,10 +25,10 @@ const STOCK_SERVICES: &str = "/grpc.";
 
 /// Gives every failed call a reason; see the module.
 ///
-/// It also ends calls at the deadline their client set, or at the server's own where it set none. tonic would do the same,
-/// but outside of every layer, where the error could not be given a reason any more; here it comes first. Do not set
-/// `Server::timeout` for the same cause. As everywhere, a deadline ends with the response's headers: streams need their
-/// own, and the methods that first wait for their client to speak bound that wait themselves.
+/// It also ends calls at the deadline their client set, or at the server's own where it set none. tonic would do the
+/// same, but outside of every layer, where the error could not be given a reason any more; here it comes first. Do not
+/// set `Server::timeout` for the same purpose. As everywhere, a deadline ends with the response's headers: streams need
+/// their own, and the methods that first wait for a message of their client limit that wait themselves.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ErrorInfoLayer {
     default_timeout: Option<Duration>,
@@ -81,7 +81,7 @@ where
             let call = self.inner.call(request);
             return Box::pin(async { Ok(call.await?.map(|inner| ErrorInfoBody { inner, stock: true })) });
         }
-        // Taken before the inner call, so that it never comes after tonic's own.
+        // The deadline is set before the inner call, so that it never comes after tonic's own.
         let waits = || WAITING_METHODS.iter().any(|method| request.uri().path().ends_with(method));
         let timeout = match timeout(request.headers()) {
             None if waits() => None,
@@ -110,7 +110,7 @@ async fn before<F: Future>(deadline: Option<Instant>, call: F) -> Option<F::Outp
         if let Poll::Ready(output) = call.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
-        // The clock as well as the timer: tonic's timer of the same instant may wake us before ours has fired.
+        // Checks the clock as well as the timer: tonic's timer for the same instant may wake us before ours has fired.
         if sleep.as_mut().poll(cx).is_ready() || Instant::now() >= deadline {
             return Poll::Ready(None);
         }
@@ -183,7 +183,7 @@ fn reason_for(code: Code, message: &str) -> Failure {
         Code::ResourceExhausted => Failure::overloaded(OVERLOADED_RETRY),
         Code::Unimplemented => Failure::unknown_method(message),
         Code::Internal if is_about_the_request(message) => Failure::malformed_message(&message),
-        // A call that was cancelled, or whose connection broke, is answered to nobody; it is not a fault of ours.
+        // Nobody receives the answer to a call that was cancelled or whose connection broke; it is not a fault of ours.
         Code::DeadlineExceeded | Code::Cancelled => Failure::deadline(),
         Code::Internal | Code::Unknown | Code::Unavailable if message.starts_with("h2 protocol error") => {
             Failure::deadline()

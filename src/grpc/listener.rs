@@ -1,5 +1,5 @@
-//! Taking TCP connections for tonic: no more than allowed at a time, no hot loop when files run out, and no
-//! patience with a peer that connects and says nothing.
+//! Taking TCP connections for tonic: no more than allowed at a time, no hot loop when files run out, and a time limit
+//! for a peer that connects and sends nothing.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -27,11 +27,11 @@ const BACKLOG: u32 = 4096;
 const BACKOFF_MIN: Duration = Duration::from_millis(5);
 /// Longest wait.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// Silence after which the kernel asks whether the peer is still there, and between its questions.
+/// Silence after which the kernel probes whether the peer is still there.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
-/// Time between two questions of the kernel.
+/// Time between two probes of the kernel.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// Unanswered questions after which the connection is dead.
+/// Unanswered probes after which the connection is dead.
 const KEEPALIVE_RETRIES: u32 = 3;
 /// How long a peer may take for its first bytes; tonic has no such limit, and a stop would wait for ever.
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,7 +60,7 @@ pub struct Listener<S = TcpIncoming> {
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     backoff: Option<Pin<Box<Sleep>>>,
     next_backoff: Duration,
-    /// The last connection was refused: one line in the log for a run of them.
+    /// Whether the last connection was refused, so that a run of refusals is logged once.
     refusing: bool,
     accepted_total: Counter,
     refused_total: Counter,
@@ -107,8 +107,8 @@ impl<S> Listener<S> {
         self.address
     }
 
-    /// The connection, unless there are too many: then the peer learns so at once, by its end, and its
-    /// back-off decides; waiting unseen in the kernel's queue it would only run into its deadline.
+    /// The connection, unless there are too many: then it is closed at once, so that the peer backs off instead of
+    /// waiting unseen in the kernel's queue until its deadline.
     fn admit(&mut self, stream: TcpStream) -> Option<Connection> {
         match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => {
@@ -133,7 +133,7 @@ impl<S> Listener<S> {
         }
     }
 
-    /// Nothing is taken for a while, which leaves connections in the kernel's queue.
+    /// Accepts nothing for a while, which leaves connections in the kernel's queue.
     fn back_off(&mut self, error: &io::Error) {
         let too_many_files = error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code));
         let reason = if too_many_files { "too_many_files" } else { "other" };
@@ -148,7 +148,7 @@ impl<S> Listener<S> {
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // Connections of a server that has just stopped do not keep its successor from the port. Not on Windows,
+    // Connections of a server that has just stopped do not keep its successor from using the port. Not on Windows,
     // where the option lets two servers share it.
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
@@ -197,7 +197,7 @@ fn is_peers_fault(error: &io::Error) -> bool {
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// Present until the peer has said its first bytes: how many it has, and until when it may.
+    /// Present until the peer has sent its first bytes: how many it has sent, and until when it may send the rest.
     preface: Option<(usize, Pin<Box<Sleep>>)>,
     open: Gauge,
     _permit: OwnedSemaphorePermit,

@@ -1,9 +1,8 @@
 //! One span and one set of measurements for each call.
 //!
-//! The layer belongs inside of tonic-web's, where the status of every call, a browser's too, still stands
-//! in headers and trailers. Methods come from the protocol's own descriptors, so that labels are a bounded
-//! set; any other path is `other`. Handlers add to the span what only they know, with
-//! `Span::current().record("workspace", …)`.
+//! The layer belongs inside of tonic-web's, where the status of every call, a browser's too, is still in headers and
+//! trailers. Methods come from the protocol's own descriptors, so that labels are a bounded set; any other path is
+//! `other`. Handlers add to the span what only they know, with `Span::current().record("workspace", …)`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -239,7 +238,7 @@ impl Drop for Call {
         self.metrics.open.decrement(1.0);
         self.metrics.seconds.record(self.began.elapsed());
         self.metrics.count(code);
-        // The server's own faults. What went wrong is said where it did.
+        // These are the server's own faults. The cause is logged where it occurs.
         if matches!(code, Code::Internal | Code::Unknown | Code::DataLoss) {
             tracing::warn!(parent: &self.span, method = &*self.metrics.method, ?code, "a call has failed");
         }

@@ -1,8 +1,8 @@
-//! What every store's readers and writers have in common: the methods of [`StoreReader`](super::StoreReader), which say
-//! the same to something behind them.
+//! What every store's readers and writers have in common: the methods of [`StoreReader`](super::StoreReader), each of
+//! which only calls the same method of something behind them.
 
 /// Implements [`StoreReader`](crate::store::StoreReader) for a type by a macro that is called with each method and its
-/// arguments, as `call!(self, head(ws))`. An arm of that macro for one method makes an exception of it.
+/// arguments, as `call!(self, head(ws))`. An arm of that macro for one method overrides it.
 #[macro_export]
 macro_rules! store_reader {
     ($type:ty, $call:ident) => {

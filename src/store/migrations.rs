@@ -29,7 +29,7 @@ const STEPS: [Step; 3] = [
     step!(3, "0003_connection.sql", "connection"),
 ];
 
-/// The engine whose dialect is meant.
+/// The database engine whose dialect of SQL is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
     Sqlite,

@@ -35,14 +35,14 @@ pub enum StoreError {
     /// The result of a commit is unknown: the batch is stored whole, or not at all.
     #[error("the result of a commit is unknown: {0}")]
     CommitUnknown(String),
-    /// Others were at the same rows at the same time, or held them for too long. Nothing was changed; trying again
+    /// Others wrote to the same rows at the same time, or locked them for too long. Nothing was changed; trying again
     /// helps.
     #[error("others were writing at the same time: {0}")]
     Contended(String),
     /// A workspace of this id exists already.
     #[error("workspace {0} exists already")]
     WorkspaceExists(Arc<str>),
-    /// What is stored contradicts itself: never retried.
+    /// The stored data contradicts itself; this is never retried.
     #[error("the stored data is inconsistent: {0}")]
     Inconsistent(String),
     /// The disk is full: reads go on.
@@ -82,7 +82,7 @@ pub trait Store: Send + Sync + 'static {
     async fn reader(&self) -> Result<Box<dyn StoreReader>, StoreError>;
     /// A write transaction; dropping it without a commit undoes it. Where one process owns the database there is at
     /// most one at a time. Where several share it, [`StoreReader::head`] locks a workspace until the transaction ends,
-    /// and what is read or written before that is not safe from others.
+    /// and what is read or written before that is not protected from others.
     async fn writer(&self) -> Result<Box<dyn StoreWriter>, StoreError>;
     /// What the servers that share the database can tell each other; `None` where one process owns it, whose memory is
     /// then always the latest.
@@ -95,7 +95,7 @@ pub trait Store: Send + Sync + 'static {
     async fn close(&self);
 }
 
-/// Reads. Everything is within one workspace, but for the list of workspaces.
+/// Reads. Everything is within one workspace, except the list of workspaces.
 #[async_trait]
 pub trait StoreReader: Send {
     /// Workspaces by id, after `after`, at most `limit`.
@@ -120,7 +120,7 @@ pub trait StoreReader: Send {
         limit: usize,
         order: Order,
     ) -> Result<Page, StoreError>;
-    /// How many rows a range has, about (exact for small stores).
+    /// Roughly how many rows a range has; exact for small stores.
     async fn count(&mut self, ws: WorkspaceNo, prefix: &Prefix) -> Result<u64, StoreError>;
     /// Changes with `from_exclusive < seq <= to_inclusive`, in order, at most `limit`.
     async fn changes(

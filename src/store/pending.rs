@@ -26,7 +26,7 @@ pub(super) struct LogRow {
 pub(super) struct Pending {
     pub heads: BTreeMap<WorkspaceNo, WorkspaceHead>,
     pub changes: Vec<LogRow>,
-    /// In the order of the keys, which is the kindest to the table; `None` deletes.
+    /// In the order of the keys, which costs the table least; `None` deletes.
     pub rows: BTreeMap<(WorkspaceNo, Vec<u8>), Option<Vec<u8>>>,
 }
 
@@ -55,7 +55,7 @@ impl Pending {
         Ok(())
     }
 
-    /// Whether nothing waits.
+    /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.heads.is_empty() && self.changes.is_empty() && self.rows.is_empty()
     }

@@ -1,7 +1,7 @@
 //! What servers that share a database tell and ask each other through it.
 //!
-//! Nothing here decides anything: the order of a workspace is the lock of its head, whoever asks. Announcements are
-//! hints, and presence is what people are shown.
+//! Nothing here decides anything: the order of a workspace is decided by the lock of its head alone. Announcements are
+//! hints, and presence is only shown to people.
 
 use std::sync::Arc;
 
@@ -36,11 +36,11 @@ pub trait SharedStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(WorkspaceNo, Option<Key>)>, StoreError>;
 
-    /// Writes or renews connections; each lease begins now, by the database's clock. What has run out in their
-    /// workspaces is removed.
+    /// Writes or renews connections; each lease begins now, by the database's clock. Connections of their workspaces
+    /// whose lease has ended are removed.
     async fn put_connections(&self, connections: &[SharedConnection]) -> Result<(), StoreError>;
 
-    /// Removes connections; those that are not there are none.
+    /// Removes connections; those that do not exist are ignored.
     async fn remove_connections(&self, connections: &[(WorkspaceNo, Uuid)]) -> Result<(), StoreError>;
 
     /// A workspace's connections whose lease runs, by id, after `after`, at most `limit`.
@@ -71,16 +71,16 @@ pub struct SharedConnection {
     pub ws: WorkspaceNo,
     /// Its identity.
     pub id: Uuid,
-    /// How long the connection counts as there without being renewed; when read, what is left of it.
+    /// How long the connection counts as present without being renewed; when read, what is left of it.
     pub lease_ms: u64,
-    /// What the servers tell each other of it.
+    /// What the servers tell each other about it.
     pub content: ConnectionContent,
 }
 
-/// What is told of a connection.
+/// What servers tell each other about a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionContent {
-    /// The server that has it, under the id of its present run.
+    /// The server that has it, by the id of its current run.
     pub server: Uuid,
     /// The id of its workspace.
     pub workspace: Arc<str>,
@@ -90,20 +90,20 @@ pub struct ConnectionContent {
     pub client_name: Arc<str>,
     /// Who the client says it is; may be empty.
     pub actor: Arc<str>,
-    /// Its heartbeats come by a stream; otherwise by single calls.
+    /// Whether its heartbeats arrive on a stream; otherwise they are single calls.
     pub streams: bool,
     /// When it opened, in milliseconds since the Unix epoch.
     pub connected_at_ms: i64,
-    /// When its last heartbeat came, or when it opened; in milliseconds since the Unix epoch.
+    /// When its last heartbeat arrived, or when it opened; in milliseconds since the Unix epoch.
     pub last_heartbeat_at_ms: i64,
-    /// The furthest position in the feed that the client told; 0 before it told any.
+    /// The furthest feed position that the client has reported; 0 before its first report.
     pub seq: u64,
     /// Smoothed round trip in microseconds, as its server measures it; 0 before the first measurement.
     pub round_trip_us: u64,
     /// Smoothed variation of the round trip in microseconds.
     pub jitter_us: u64,
-    /// Heartbeats that came.
+    /// Heartbeats received.
     pub received_count: u64,
-    /// Heartbeats that were due and did not come.
+    /// Heartbeats that were due and did not arrive.
     pub missed_count: u64,
 }

@@ -1,4 +1,4 @@
-//! Two ways measured in turn, so that the machine's mood hits both alike.
+//! Two ways measured in turn, so that changes in the machine's speed affect both alike.
 
 use tokio::time::Instant;
 
@@ -6,7 +6,7 @@ use crate::BenchError;
 use crate::load::{Caller, Due, Latencies};
 use crate::progress::Progress;
 
-/// Makes `rounds` calls of each caller in turn; how long those of the first took, and of the second.
+/// Makes `rounds` calls of each caller in turn, and returns how long those of the first and of the second took.
 pub(super) async fn alternate<A: Caller, B: Caller>(
     first: &mut A,
     second: &mut B,

@@ -62,7 +62,7 @@ impl Author {
         self.recorder
     }
 
-    /// From now on its calls carry so many operations.
+    /// From now on its calls carry this many operations.
     pub(super) fn operations_per_call(&mut self, count: u32) {
         self.habit.operations_per_call = count;
     }

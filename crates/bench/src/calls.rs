@@ -103,7 +103,7 @@ pub(super) async fn measure_noop(
     Ok(drive(callers, Pace::from(&args.pace), progress).await?.0)
 }
 
-/// Callers over connections in turn.
+/// Numbers the callers, and spreads them over the connections in turn.
 fn spread(channels: &[Channel], callers: u32) -> impl Iterator<Item = (u64, Channel)> {
     (0..u64::from(callers)).zip(channels.iter().cycle().cloned())
 }
@@ -116,7 +116,7 @@ pub(super) async fn submit(args: &CallArgs) -> Result<Outcome, BenchError> {
     outcome
 }
 
-/// Writes in a workspace of its own, one operation in a call, judged.
+/// Measures writes in a workspace of its own, one operation in a call, and judges them.
 pub async fn measure_submit(
     target: &Target,
     args: &CallArgs,

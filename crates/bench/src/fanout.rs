@@ -63,7 +63,7 @@ pub(super) async fn run(args: &FanoutArgs) -> Result<Outcome, BenchError> {
     outcome
 }
 
-/// The same on a server that is there.
+/// The same on a server that is running.
 pub async fn measure(target: &Target, args: &FanoutArgs, progress: &Progress) -> Result<Outcome, BenchError> {
     let channel = target.connect().await?;
     let value_bytes = args.value.value_bytes;

@@ -80,7 +80,7 @@ struct Audience {
     recorded: Vec<JoinHandle<Result<FeedRecorder, String>>>,
 }
 
-/// The same on a server that is there.
+/// The same on a server that is running.
 pub async fn measure(target: &Target, args: &FeedArgs, progress: &Progress) -> Result<Outcome, BenchError> {
     let channel = target.connect().await?;
     let writing = target.connect_many(args.connections).await?;

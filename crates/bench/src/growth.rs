@@ -1,7 +1,7 @@
 //! `syncline bench history` and `replicas`: whether an operation costs more as a workspace grows old.
 //!
-//! Two workspaces of one server, a young one and an old one, are written to in turn, so that the machine's mood hits
-//! both alike. The figures compare medians.
+//! Two workspaces of one server, a young one and an old one, are written to in turn, so that changes in the machine's
+//! speed affect both alike. The figures compare medians.
 
 use std::time::Duration;
 use syncline_core::causality::Seq;
@@ -28,7 +28,7 @@ use syncline_protocol::pb::workspace_service_client::WorkspaceServiceClient;
 const RECORDS: u64 = 1_000;
 /// Operations in a call of the second comparison.
 const BATCH: u32 = 100;
-/// Calls of it for ten of the first one.
+/// The second comparison makes one call for this many calls of the first.
 const BATCH_ROUNDS_DIVISOR: u32 = 10;
 
 /// Arguments of `history`.
@@ -95,7 +95,7 @@ async fn measure_history(
     }
     if let Some(ready) = target.restart().await? {
         outcome.figures.push(("listening_ms", ready.as_secs_f64() * 1e3));
-        // Listening is not yet working: the old workspace must answer.
+        // A server that listens may not work yet, so the old workspace must answer.
         let begun = Instant::now();
         let request = pb::GetHeadRequest { workspace_id: old.id.clone() };
         WorkspaceServiceClient::new(target.connect().await?).get_head(request).await?;
@@ -133,11 +133,11 @@ async fn measure_replicas(
     Ok(outcome)
 }
 
-/// Replicas that all wrote before and write again, in an order that no cache foresees.
+/// Replicas that all wrote before and write again, in an order that no cache can predict.
 struct Crowd {
     service: OperationServiceClient<Channel>,
     workspace: Workspace,
-    /// With the number of their last operation.
+    /// Each of them knows the number of its last operation.
     replicas: Vec<Replica>,
     base_seq: u64,
     turn: u64,
@@ -146,7 +146,7 @@ struct Crowd {
 
 /// Replicas that write the operations of one batch.
 const BATCH_WRITERS: u64 = 10;
-/// A step through the crowd that meets all of it.
+/// The step through the crowd, a prime, so that all replicas have a turn.
 const STRIDE: u64 = 7_919;
 
 impl Crowd {

@@ -22,8 +22,8 @@ use syncline_protocol::pb::change_service_client::ChangeServiceClient;
 use syncline_protocol::pb::connection_service_client::ConnectionServiceClient;
 use syncline_protocol::pb::keep_alive_request::Message;
 
-/// Connections that are opened before memory is read for the first time: what the first ones cost is the server's,
-/// not a stream's.
+/// Connections that are opened before memory is read for the first time: what the first ones cost belongs to the server
+/// and not to a stream.
 const FIRST: u32 = 100;
 
 /// Arguments of `idle`.

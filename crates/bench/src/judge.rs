@@ -1,4 +1,4 @@
-//! The end of a run: what clients were told is held against what the service promises.
+//! The end of a run: what clients were told is compared with what the service promises.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(super) struct Seen {
     pub feeds: Vec<FeedRecorder>,
 }
 
-/// Reads the workspace's whole log and judges what was seen of it; the outcome learns the verdict.
+/// Reads the workspace's whole log, judges what was seen of it, and adds the verdict to the outcome.
 pub(super) async fn judge(
     channel: &Channel,
     workspace: &Workspace,
@@ -34,7 +34,7 @@ pub(super) async fn judge(
     progress: &Progress,
 ) -> Result<(), BenchError> {
     let log = whole_log(channel, workspace, progress).await?;
-    // The server's own replica wrote for callers without one: the records that the load found.
+    // The server's own replica wrote for callers without one: the records that were there before the load.
     let expectations = Expectations {
         others: [uuid::Uuid::nil()].into(),
         unanswered: outcome.errors > 0,

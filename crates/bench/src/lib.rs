@@ -1,10 +1,11 @@
 //! `syncline bench` and `syncline replay`: load on a server, measured as its clients feel it.
 //!
 //! Without `--target` the server is a process of its own over a temporary database, so that its memory is its own.
-//! Load is closed-loop (so many calls on their way) or open-loop (so many calls a second, see [`load`]); latencies are
-//! counted from when a call was due. `submit`, `batch`, `feed` and `fanout` end with the history checker: what every client
-//! was told is held against what the service promises, since the speed of a wrong answer is no result. The others check
-//! that every operation settles and every record arrives. [`replay`] plays a recorded session of several authors.
+//! Load is closed-loop (so many calls in flight) or open-loop (so many calls a second, see [`load`]); latencies are
+//! counted from when a call was due. `submit`, `batch`, `feed` and `fanout` end with the history checker: what every
+//! client was told is compared with what the service promises, since the speed of a wrong answer is no result. The
+//! others check that every operation settles and every record arrives. [`replay`] plays a recorded session of several
+//! authors.
 //!
 //! Nothing here knows the inside of a server: where one is needed, this very program is started as `serve`.
 

@@ -17,7 +17,7 @@ use crate::BenchError;
 use crate::args::PaceArgs;
 use crate::progress::Progress;
 
-/// Longest latency that is told apart.
+/// Longest latency that is recorded as it is.
 const LATENCY_MAX_US: u64 = 600_000_000;
 /// After the end, callers still make what was due before it for this long; the rest counts as errors.
 const LATE_MAX: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ pub struct Due {
 
 /// Something that makes one call at a time.
 pub trait Caller: Send + 'static {
-    /// Makes a call; how many operations it carried, or why it failed.
+    /// Makes a call, and returns how many operations it carried, or why it failed.
     fn call(&mut self, due: Due) -> impl Future<Output = Result<u64, String>> + Send;
 }
 
@@ -90,7 +90,7 @@ impl Latencies {
 
     /// Takes in everything that `other` has.
     pub fn add(&mut self, other: &Latencies) {
-        // Same bounds: it cannot fail.
+        // Both have the same bounds, so it cannot fail.
         let _ = self.0.add(&other.0);
     }
 }
@@ -100,7 +100,7 @@ impl Latencies {
 pub struct Measured {
     /// How long the calls took that began after the warm-up and succeeded.
     pub latencies: Latencies,
-    /// Within the measured time.
+    /// Operations within the measured time.
     pub operations: u64,
     /// Calls that failed, or were due and could not be made; those of the warm-up count as well.
     pub errors: u64,
@@ -140,7 +140,7 @@ struct Shared {
     operations: AtomicU64,
 }
 
-/// Has the callers call at a pace; they come back afterwards with what they wrote down.
+/// Lets the callers make calls at a pace, and returns them afterwards with what they wrote down.
 pub async fn drive<C: Caller>(
     callers: Vec<C>,
     pace: Pace,

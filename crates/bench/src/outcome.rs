@@ -90,7 +90,7 @@ impl Outcome {
         self.figures.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
     }
 
-    /// Whether everything was answered, and answered right.
+    /// Whether everything was answered, and answered correctly.
     pub fn is_sound(&self) -> bool {
         self.errors == 0 && self.history_ok != Some(false)
     }
@@ -154,7 +154,7 @@ fn as_map<S: serde::Serializer>(figures: &[(&'static str, f64)], serializer: S) 
     serializer.collect_map(figures.iter().map(|(name, value)| (*name, *value)))
 }
 
-/// A number with its thousands apart.
+/// A number with its thousands separated.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);

@@ -39,7 +39,7 @@ impl Progress {
         bar
     }
 
-    /// A bar over a time, with a count that grows; it goes with what is returned.
+    /// A bar over a time, with a count that grows; it disappears when the returned value is dropped.
     pub(super) fn timed(&self, whole: Duration, count: impl Fn() -> u64 + Send + 'static) -> Timed {
         if self.hidden {
             return Timed { bar: ProgressBar::hidden(), ticking: None };

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::BenchError;
 
-/// A directory that goes with its owner.
+/// A directory that is removed with its owner.
 #[derive(Debug)]
 pub(crate) struct ScratchDirectory {
     path: PathBuf,

@@ -31,7 +31,7 @@ const WATCH: &str = "/syncline.v1.ChangeService/Watch";
 /// How long a feed may take to open.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A WatchResponse of which changes are left as they came.
+/// A WatchResponse whose changes are left as they came.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct SlimWatchResponse {
     #[prost(message, optional, tag = "1")]
@@ -81,7 +81,7 @@ pub(super) struct Sink {
     pub delivered: AtomicU64,
     /// Frames with changes, to all.
     pub frames: AtomicU64,
-    /// One for some subscribers, so that they rarely wait for each other.
+    /// Each serves some of the subscribers, so that they rarely wait for each other.
     latencies: Vec<Mutex<Latencies>>,
 }
 
@@ -125,7 +125,7 @@ pub(super) struct Slim {
 }
 
 impl Slim {
-    /// Opens a feed after a position and waits until the server has.
+    /// Opens a feed after a position and waits until the server has opened it.
     pub(super) async fn open(channel: Channel, workspace: &Workspace) -> Result<Slim, String> {
         let request = pb::WatchRequest { start: Some(start(workspace)) };
         let opening = async {

@@ -107,7 +107,7 @@ impl Suite<'_> {
         self.lines.push(Line { what, seen, unit, bar, goal, met, outcome: outcome.clone() });
     }
 
-    /// A time of the outcome.
+    /// Adds a line for a time of the outcome.
     fn time(&mut self, what: &'static str, us: u64, bar_ms: f64, goal_ms: f64, outcome: &Outcome) {
         self.take(what, us as f64, Unit::MicrosecondsAtMost, bar_ms * 1e3, goal_ms * 1e3, outcome);
     }
@@ -183,7 +183,7 @@ fn report(suite: &Suite<'_>) -> Result<(), BenchError> {
     Ok(())
 }
 
-/// The middle one.
+/// The median.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)

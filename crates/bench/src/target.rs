@@ -45,12 +45,12 @@ struct Own {
     child: Child,
     database_url: String,
     connections: u32,
-    /// Goes after the server, so it comes after it here.
+    /// Removed after the server has stopped, so it is declared after it.
     directory: ScratchDirectory,
 }
 
 impl Target {
-    /// The server the flags name, or a new one that takes so many connections.
+    /// The server that the flags name, or a new one that takes this many connections.
     pub async fn open(args: &TargetArgs, connections: u32) -> Result<Target, BenchError> {
         if let Some(url) = &args.target {
             return Ok(Target { url: url.clone(), pid: args.server_pid, own: None });
@@ -77,8 +77,8 @@ impl Target {
         Some(entries.filter_map(Result::ok).filter_map(|e| e.metadata().ok()).map(|m| m.len()).sum())
     }
 
-    /// Stops our own server and starts it again over the same database; how long until it listened. `None` for a server
-    /// that is not ours.
+    /// Stops our own server, starts it again over the same database, and returns how long it took until it listened.
+    /// `None` for a server that is not ours.
     pub(super) async fn restart(&mut self) -> Result<Option<Duration>, BenchError> {
         let Some(own) = &mut self.own else { return Ok(None) };
         stop(&mut own.child).await;
@@ -96,7 +96,7 @@ impl Target {
         connect(&self.url).await
     }
 
-    /// So many connections.
+    /// This many connections.
     pub async fn connect_many(&self, count: u32) -> Result<Vec<Channel>, BenchError> {
         let room = Arc::new(Semaphore::new(CONNECTING_MAX));
         let connecting: Vec<_> = (0..count)
@@ -115,7 +115,7 @@ impl Target {
         Ok(channels)
     }
 
-    /// Stops our own server, and its database goes.
+    /// Stops our own server and removes its database.
     pub async fn close(mut self) {
         if let Some(own) = &mut self.own {
             stop(&mut own.child).await;

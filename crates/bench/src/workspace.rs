@@ -14,12 +14,12 @@ use syncline_protocol::pb::workspace_service_client::WorkspaceServiceClient;
 /// Collection and field that are written.
 pub(super) const COLLECTION: &str = "items";
 pub(super) const FIELD: &str = "value";
-/// Records made by one operation, and the bytes of values that one call carries, about.
+/// Records made by one operation, and roughly how many bytes of values one call carries.
 const CREATES_PER_OPERATION: usize = 100;
 const CALL_BYTES: usize = 512 * 1024;
 /// Operations in a call.
 const OPERATIONS_PER_CALL_MAX: usize = 500;
-/// Bytes of an operation beside its value, about.
+/// Roughly how many bytes an operation has beside its value.
 const OVERHEAD_BYTES: usize = 120;
 
 /// A workspace on the server that is measured.
@@ -90,7 +90,7 @@ impl Workspace {
         Ok(())
     }
 
-    /// Writes this many operations on records that are there, as many in a call as fit; who wrote them.
+    /// Writes this many operations on records that are there, as many in a call as fit, and returns who wrote them.
     pub(super) async fn grow(
         &mut self,
         channel: &Channel,
@@ -135,9 +135,9 @@ impl Workspace {
 /// Who writes a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Writers {
-    /// One replica all of it.
+    /// One replica writes all of it.
     One,
-    /// Every operation a replica of its own.
+    /// Every operation is written by a replica of its own.
     Each,
 }
 

@@ -71,8 +71,8 @@ impl Replica {
         }
     }
 
-    /// The replica learnt of another one's operations up to this one, before it saw their positions. Its own operations
-    /// it knows anyway.
+    /// The replica learnt of another one's operations up to this one, before it saw their positions. It knows its own
+    /// operations anyway.
     pub fn heard_of(&mut self, dot: Dot) {
         if dot.replica != self.id {
             let known = self.extras.entry(dot.replica).or_default();

@@ -73,7 +73,7 @@ pub(crate) struct Plan {
     pub scenarios: Vec<Scenario>,
     /// Times that each server does the work of a scenario.
     pub turns: u32,
-    /// Measured in a turn, and before it unmeasured.
+    /// How long a turn is measured, and how long it runs unmeasured before.
     pub seconds: u32,
     pub warmup_seconds: u32,
     /// Size of every written value.

@@ -1,11 +1,11 @@
-//! Directories that go with their owner.
+//! Directories that are removed with their owner.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::CompareError;
 
-/// Names that are tried; others are left of runs that were killed.
+/// How many names are tried; some may be left from runs that were killed.
 const NAMES_MAX: u32 = 10_000;
 
 /// A directory with what is in it.
@@ -33,7 +33,7 @@ impl Directory {
         &self.path
     }
 
-    /// Removes it, and tells when that does not work.
+    /// Removes it, and reports when that does not work.
     pub(crate) fn remove(mut self) -> Result<(), CompareError> {
         let path = std::mem::take(&mut self.path);
         std::fs::remove_dir_all(&path).map_err(|source| CompareError::File { path, source })

@@ -8,11 +8,11 @@ use crate::directory::Directory;
 use crate::error::CompareError;
 use serde::Serialize;
 
-/// What is written and synced to learn what the disk takes for it.
+/// What is written and synced, and how often, to learn how long the disk takes for it.
 const PROBE_BYTES: usize = 4_096;
 const PROBES: usize = 100;
 
-/// The directory; it goes with its owner, and its owner must outlive the servers.
+/// The directory. It is removed with its owner, and its owner must outlive the servers.
 pub(crate) struct Disk {
     directory: Directory,
     description: DiskDescription,
@@ -57,7 +57,7 @@ impl Disk {
         self.description.clone()
     }
 
-    /// Removes it, and tells when that does not work.
+    /// Removes it, and reports when that does not work.
     pub(crate) fn remove(self) -> Result<(), CompareError> {
         self.directory.remove()
     }
@@ -90,7 +90,7 @@ fn file_system(path: &Path) -> Result<String, CompareError> {
     }
 }
 
-/// What is mounted nearest above a path, and last where there are several.
+/// The kind of the file system that is mounted nearest above a path; the last one if several are mounted there.
 fn kind_of<'a>(path: &Path, mounts: &'a str) -> Option<&'a str> {
     let mounts = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);

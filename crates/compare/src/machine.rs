@@ -32,7 +32,7 @@ pub(crate) fn raise_file_limit(plan: &Plan) -> Result<(), CompareError> {
     let needed = u64::from(plan.watcher_connections) + SPARE_FILES;
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(allowed) if allowed < needed => Err(CompareError::Files { needed, allowed }),
-        // Unknown: an attempt tells.
+        // Unknown: an attempt will show it.
         Ok(_) | Err(_) => Ok(()),
     }
 }

@@ -81,12 +81,12 @@ impl Process {
         Ok(Process { name, child, log })
     }
 
-    /// Its number, as long as it runs.
+    /// Its process id, as long as it runs.
     pub(crate) fn id(&self) -> Option<u32> {
         self.child.id()
     }
 
-    /// What it said.
+    /// What it has written so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -97,7 +97,7 @@ impl Process {
         lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
     }
 
-    /// Asks again and again until there is an answer; what was wrong before is told if there never is one.
+    /// Asks again and again until there is an answer; if there never is one, the error says what was wrong.
     pub(crate) async fn ready<T>(
         &mut self,
         mut ask: impl AsyncFnMut(&Process) -> Result<T, String>,

@@ -131,7 +131,7 @@ pub(crate) struct Report {
     lines: Vec<Line>,
 }
 
-/// One line with what follows from it.
+/// One line with the figures that follow from it.
 #[derive(Serialize)]
 struct WholeLine<'a> {
     #[serde(flatten)]

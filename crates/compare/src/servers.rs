@@ -97,11 +97,11 @@ impl Programs {
     }
 }
 
-/// A server over gRPC. It stops when it is dropped, and its data goes.
+/// A server over gRPC. When it is dropped, it stops and its data is removed.
 pub(crate) struct Server {
     pub target: Target,
     process: Process,
-    /// Goes after the process, so it comes after it here.
+    /// Removed after the process has ended, so it is declared after it.
     directory: Directory,
 }
 
@@ -126,7 +126,7 @@ impl Server {
             .ready(async |process| {
                 let log = process.log();
                 let rest = log.split_once(SYNCLINE_LISTENS).map(|(_, rest)| rest);
-                // The whole line, not the part of it that happens to be written.
+                // Only a whole line counts, not one that is written in part.
                 let line = rest.and_then(|rest| rest.split_once('\n')).map(|(line, _)| line);
                 let address = line.and_then(|line| line.split_whitespace().next());
                 address.map(str::to_owned).ok_or_else(|| "it does not listen".to_owned())
@@ -213,7 +213,7 @@ pub(crate) fn target_args(target: Option<String>, server_pid: Option<u32>) -> Ta
     TargetArgs { target, database_url: None, server_pid }
 }
 
-/// Settings that the caller's environment holds for a server of its own are not for this one.
+/// Removes settings from the environment that the caller made for a server of its own.
 fn without_settings(command: &mut Command, prefix: &str) {
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with(prefix)) {

@@ -1,4 +1,4 @@
-//! The same work by several servers in turn, so that the machine's mood hits all alike.
+//! The same work by several servers in turn, so that changes in the machine's speed affect all alike.
 
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ pub(crate) fn order(servers: usize, turn: u32) -> impl Iterator<Item = usize> {
     (0..servers).map(move |n| (first + n) % servers)
 }
 
-/// The middle one; of an even number the mean of the two in the middle.
+/// The median: of an even number of values, the mean of the two in the middle.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);

@@ -37,22 +37,22 @@ impl Seq {
         Seq(self.0 + 1)
     }
 
-    /// The position this many before, or the start.
+    /// The position `count` before this one, or the start.
     pub fn saturating_sub(self, count: u64) -> Seq {
         Seq(self.0.saturating_sub(count))
     }
 
-    /// The position this many before, if there is one; the start counts.
+    /// The position `count` before this one, if there is one; the start counts as one.
     pub fn checked_sub(self, count: u64) -> Option<Seq> {
         self.0.checked_sub(count).map(Seq)
     }
 
-    /// The position this many after, or the last number.
+    /// The position `count` after this one, or the greatest possible one.
     pub fn saturating_add(self, count: u64) -> Seq {
         Seq(self.0.saturating_add(count))
     }
 
-    /// How many positions this one is after another one; 0 if it is not.
+    /// How many positions this one is after `earlier`; 0 if it is not after it.
     pub fn since(self, earlier: Seq) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -169,8 +169,8 @@ pub struct Author {
     pub base_seq: Seq,
     /// What the author knew beyond the base, at most one entry for each replica.
     pub extras: Vec<Extra>,
-    /// Operations of the server's replica that this author made itself and knew beyond its base, by their counters:
-    /// these very ones, never their chain, since independent authors share that replica.
+    /// Operations of the server's replica that this author made itself and knew beyond its base, by their counters.
+    /// Each stands for itself only, not for those before it, since independent authors share that replica.
     pub own_requests: Vec<Counter>,
 }
 

@@ -37,11 +37,11 @@ pub struct Change {
     pub effects: Vec<Effect>,
     /// How it settled.
     pub settlement: Settlement,
-    /// Of the salt and the content's hash.
+    /// The hash of the salt and the content's hash.
     pub operation_hash: Hash,
     /// The hash over all operations up to and including this one.
     pub chain: Hash,
-    /// For who may see all of the operation.
+    /// Given only to readers who may see the whole operation.
     pub hash_salt: Hash,
 }
 
@@ -93,7 +93,7 @@ impl Change {
         192 + effects + mutations
     }
 
-    /// Whether this is what became of an operation with this content.
+    /// Whether the operation of this change has this content.
     pub fn is_of(&self, content_hash: &Hash) -> bool {
         operation_hash(&self.hash_salt, content_hash) == self.operation_hash
     }
@@ -128,7 +128,7 @@ impl Change {
     }
 }
 
-/// One thing a change did. Decided once, a pure function of state, operation and context.
+/// One thing a change did. It is decided once, as a pure function of the state, the operation and its context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {
     /// The collection of the record.
@@ -139,8 +139,8 @@ pub struct Effect {
     pub field: Option<FieldId>,
     /// The mutation it comes from.
     pub mutation_index: u16,
-    /// Position of the previous change of the same field (or of the record's existence); 0 for none. The log is
-    /// so its own index: walking back costs as many steps as there were changes.
+    /// Position of the previous change of the same field (or of the record's existence); 0 for none. This makes the log
+    /// its own index: walking back takes one step for each change.
     pub previous_seq: Seq,
     /// What it did there.
     pub kind: EffectKind,
@@ -157,17 +157,17 @@ pub enum EffectKind {
     RecordRestored,
     /// The record's existence was touched without a visible change (a delete that clashed, …).
     Existence,
-    /// A register field; without a value: the mutation's own value took effect.
+    /// A register field. Without a value, the mutation's own value took effect.
     Register {
         /// The new value; a link is the id of its target, or null.
         value: Option<Value>,
     },
-    /// The target of a to-one field, as it is stored: also one that is deleted.
+    /// The target of a to-one field as it is stored; the target itself may be deleted.
     Link {
         /// The record that it links to; none when it links to nothing.
         target: Option<RecordId>,
     },
-    /// With the position up to which the author knew this text without a gap.
+    /// An edit of a text.
     Text {
         /// What turns the text before into the text after.
         splices: Vec<Splice>,

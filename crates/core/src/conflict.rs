@@ -135,7 +135,7 @@ impl CloseReason {
     }
 }
 
-/// A conflict with its context. Copies, so that compaction of the log cannot hollow it out.
+/// A conflict with its context. It holds copies, so that compaction of the log takes nothing from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     /// Its identity.
@@ -177,7 +177,7 @@ pub struct Conflict {
     pub closing: Option<Closing>,
     /// What happened to it, the oldest first.
     pub events: Vec<ConflictEvent>,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -219,11 +219,11 @@ pub struct Alternative {
     pub committed_at_ms: i64,
     /// Who wrote the operation and what they knew, in the short numbers of replicas.
     pub author: Author,
-    /// What they knew, as it travels.
+    /// What they knew, with replicas by their ids.
     pub context: CausalContext,
     /// The other mutations of the same operation, in words.
     pub siblings: Vec<String>,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -252,7 +252,7 @@ pub struct AlternativeHunk {
 pub enum AlternativeState {
     /// A current candidate.
     Head,
-    /// Overwritten by a plain write since, and still offered.
+    /// Overwritten by a later plain write, and still offered.
     Shadow,
     /// A part of a text edit that was not applied.
     Suppressed,
@@ -275,7 +275,7 @@ pub struct ConflictEvent {
     pub status: ConflictStatus,
     /// More about it, for people.
     pub detail: String,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -344,7 +344,7 @@ pub enum ConflictEventKind {
     Deferred,
     /// That time has come: it is open again.
     Reminded,
-    /// Somebody is to decide it, or nobody any more.
+    /// Somebody was assigned to decide it, or the assignment was taken back.
     Assigned,
     /// It closed; [`super::conflict::CloseReason`] says why.
     Closed,

@@ -33,13 +33,13 @@ pub fn operation_hash(salt: &Hash, content: &Hash) -> Hash {
     truncate(hasher.finalize())
 }
 
-/// A workspace's secret, from which the salts of its operations come. It never leaves the server, and is not shown
-/// where it is printed.
+/// A workspace's secret, from which the salts of its operations come. It never leaves the server, and its debug output
+/// hides it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Secret([u8; 32]);
 
 impl Secret {
-    /// The secret that is kept as these bytes.
+    /// A secret from its stored bytes.
     pub const fn new(bytes: [u8; 32]) -> Secret {
         Secret(bytes)
     }
@@ -53,7 +53,7 @@ impl Secret {
         Secret(*hasher.finalize().as_bytes())
     }
 
-    /// The bytes, to be kept.
+    /// The bytes to store.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -18,7 +18,7 @@ pub type WorkspaceNo = i64;
 /// Random number of a workspace's history; changes when it may have been rewound.
 pub type Epoch = u64;
 
-/// Declares identifiers that are text: a type each, so that one is never taken for another.
+/// Declares identifiers that are text, each with a type of its own, so that one is never taken for another.
 macro_rules! text_ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*

@@ -1,5 +1,5 @@
-//! What Syncline means: identities, causality, values, merging, conflicts and the sequencer that settles
-//! operations. Pure and synchronous: no tokio, tonic, prost, sqlx, clock or randomness below this line.
+//! The domain of Syncline: identities, causality, values, merging, conflicts and the sequencer that settles operations.
+//! It is pure and synchronous: it uses no tokio, tonic, prost, sqlx, clock or randomness.
 
 pub mod canonical;
 pub mod causality;

@@ -33,7 +33,7 @@ pub const SET_ELEMENTS_MAX: u64 = 10_000;
 pub const TEXT_HUNKS_MAX: usize = 1_000;
 /// A text field's size.
 pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
-/// Operations in one text's merge window; an edit that needs more meets a conflict instead.
+/// Operations in one text's merge window; an edit that needs more becomes a conflict instead.
 pub const TEXT_WINDOW_OPERATIONS_MAX: usize = 20_000;
 /// Collections in a schema.
 pub const COLLECTIONS_MAX: usize = 200;
@@ -57,7 +57,7 @@ pub const RELEASE_CASCADE_MAX: usize = 1_000;
 pub const WAIT_CHAIN_HOPS_MAX: usize = 64;
 /// How long a request id is remembered.
 pub const REQUEST_ID_MS: i64 = 24 * 60 * 60 * 1000;
-/// Collections a feed can name; more are as well served by the whole feed.
+/// Collections a feed can name; a client that wants more can as well follow the whole feed.
 pub const FEED_COLLECTIONS_MAX: usize = 100;
 /// Feeds on one stream.
 pub const FEEDS_PER_STREAM_MAX: usize = 16;

@@ -13,9 +13,9 @@ use super::value::Value;
 /// What makes an operation the same one when it is sent again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Identity {
-    /// Of a client with a replica.
+    /// The dot, from a client with a replica.
     Dot(Dot),
-    /// Of a caller without one; the server gives it a dot of its own replica.
+    /// The request id, from a caller without a replica; the server gives it a dot of its own replica.
     Request(Arc<str>),
 }
 
@@ -24,26 +24,26 @@ pub enum Identity {
 pub enum Knowledge {
     /// What the context says.
     Context(CausalContext),
-    /// Everything ordered when the operation settles.
+    /// Everything that has a position when the operation settles.
     Latest,
 }
 
-/// A causal context as it travels: extras by replica id.
+/// A causal context as it is sent, with extras by replica id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CausalContext {
     /// The history that the positions are of.
     pub epoch: Epoch,
     /// The author knew every operation up to and including this position.
     pub base_seq: Seq,
-    /// The chain at `base_seq`, where the author kept it: tells whether the history it knew is still there. It is
-    /// looked at when the operation arrives; changes and conflicts leave it out.
+    /// The chain at `base_seq`, if the author kept it. It shows whether the history that the author knew is still
+    /// there. It is checked when the operation arrives; changes and conflicts leave it out.
     pub base_chain: Option<Hash>,
     /// What the author knew beyond the base, at most one dot for each replica.
     pub extras: Vec<Dot>,
 }
 
 impl CausalContext {
-    /// Everything up to a position, and nothing else.
+    /// A context of everything up to a position, and nothing else.
     pub fn at(epoch: Epoch, base_seq: Seq) -> CausalContext {
         CausalContext { epoch, base_seq, base_chain: None, extras: Vec::new() }
     }
@@ -63,11 +63,11 @@ pub struct Operation {
     pub knowledge: Knowledge,
     /// What it does, in this order: all of it or nothing.
     pub mutations: Vec<Mutation>,
-    /// Further operations that it needs: it is held until they have settled, and rejected when one of them was.
+    /// Further operations that it needs: it is held until they settle, and rejected if one of them is rejected.
     pub depends_on: Vec<Dot>,
-    /// The author's own earlier request ids that it knew beyond its context. Only of callers without a replica.
+    /// Earlier request ids of the author that it knew beyond its context. Only callers without a replica have them.
     pub after_requests: Vec<Arc<str>>,
-    /// Whether it is held for records that do not exist yet, and not rejected at once.
+    /// Whether it is held until its records exist, instead of being rejected at once.
     pub await_records: bool,
     /// Ties it to what caused it elsewhere. Empty for none.
     pub correlation_id: Arc<str>,
@@ -99,7 +99,7 @@ impl Operation {
         }
     }
 
-    /// Size in storage, about.
+    /// Approximate size in storage, in bytes.
     pub fn weight_bytes(&self) -> u64 {
         canonical::operation(self).len() as u64
     }
@@ -150,7 +150,7 @@ pub struct RecordMutation {
     pub record: RecordId,
     /// What is done to it.
     pub action: Action,
-    /// When the field's value was read earlier than the context's base.
+    /// The position at which the field's value was read, if that was before the context's base.
     pub observed_seq: Option<Seq>,
     /// The conflict that the mutation decides; none for a plain edit.
     pub resolves: Option<ConflictId>,
@@ -177,12 +177,12 @@ pub enum ConflictAction {
     },
     /// Gives the conflict to somebody, or to nobody.
     Assign {
-        /// Nobody: the assignment is taken back.
+        /// Who is to decide it; with nobody, the assignment is taken back.
         assignee: Option<Arc<str>>,
     },
     /// Opens a closed conflict again.
     Reopen,
-    /// Only the server: a deferral ran out.
+    /// A deferral has run out. Only the server makes this.
     Remind,
 }
 
@@ -244,7 +244,7 @@ pub enum Action {
     RemoveElements {
         /// The field.
         field: FieldId,
-        /// What is removed, as far as the author knew that it was there.
+        /// What is removed; additions that the author did not know stay.
         elements: Vec<Value>,
     },
     /// Removes every element that the author knew from a set or a to-many field.
@@ -259,11 +259,11 @@ pub enum Action {
         /// The record it links to.
         target: RecordId,
     },
-    /// Without a target: whatever a to-one field links to.
+    /// Removes a link; without a target, whatever a to-one field links to.
     Unlink {
         /// The field.
         field: FieldId,
-        /// The record it links to no more.
+        /// The record it no longer links to.
         target: Option<RecordId>,
     },
 }
@@ -411,7 +411,7 @@ pub enum Outcome {
     },
     /// Neither settled nor stored.
     NotSettled {
-        /// Unknown when nothing was submitted.
+        /// Why; none if nothing was submitted.
         refusal: Option<Refusal>,
         /// The mutation that is to blame, counted from 0; none when it is the operation as a whole.
         mutation_index: Option<u32>,
@@ -421,7 +421,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether it is terminal: it will never be another.
+    /// Whether it is terminal: it will never change.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Outcome::Accepted { .. } | Outcome::Rejected(_))
     }

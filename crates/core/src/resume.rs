@@ -1,10 +1,10 @@
-//! Where a feed goes on: a position, what the client asked for until then, and how far it has got with loading that.
+//! Where a feed goes on: a position, what the client asked for until then, and how much of that has been loaded.
 //!
-//! A feed of some collections that is to be one of others has to bring what they differ in: records that enter, and ids
-//! of those that leave. While it does, its position stands still. So all that a client may have is told by three things:
-//! the collections of which it has every record, those of which it may have some, and how far the walk over them is.
-//! They go into the cursor, and whoever gets it back, also another server, goes on from there, or from there to yet
-//! another choice.
+//! When a feed of some collections becomes a feed of others, the server has to send what the two differ in: the records
+//! that enter, and the ids of those that leave. Meanwhile the feed's position stands still. Three things then describe
+//! all that the client may have: the collections of which it has every record, those of which it may have some, and how
+//! far the walk over them is. They are part of the cursor, so that any server that gets it back can go on from there,
+//! even with another choice of collections.
 
 use super::causality::Seq;
 use super::hash::Hash;
@@ -13,7 +13,7 @@ use super::limits::FEED_COLLECTIONS_MAX;
 use super::selection::Collections;
 use super::view::FeedCursor;
 
-/// Names in the sets that a loading is told with; beyond them everything is loaded from scratch.
+/// How many names the sets of a loading may have; with more, everything is loaded from scratch.
 pub const HELD_NAMES_MAX: usize = 2 * FEED_COLLECTIONS_MAX;
 
 /// What a feed goes on from.
@@ -23,20 +23,20 @@ pub struct Resume {
     pub position: FeedCursor,
     /// What the client asked for.
     pub asked: Asked,
-    /// How far it has got with loading that, if it has not got all of it.
+    /// How much of that has been loaded, if not all of it has.
     pub loading: Option<Loading>,
 }
 
-/// What a client asked for, as its cursor tells it.
+/// What a client asked for, as its cursor says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
     /// The collections themselves, by name.
     Collections(Collections),
-    /// Too many names for a cursor: [`Collections::fingerprint`].
+    /// Their [`Collections::fingerprint`], if there are too many names for a cursor.
     Fingerprint(Hash),
 }
 
-/// Records on their way to a client that has not all of what it asked for, or had not as of its position.
+/// The loading of records for a client that does not have all of what it asked for, or did not as of its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loading {
     /// Collections of which the client had every record when this began.
@@ -45,27 +45,27 @@ pub struct Loading {
     pub partly: Collections,
     /// Which part of the loading is under way, and how far that is.
     pub stage: Stage,
-    /// The client has to drop everything first, and was not told so yet.
+    /// Whether the client has to drop everything first and has not been told so yet.
     pub from_scratch: bool,
     /// Records loaded so far.
     pub loaded_count: u64,
-    /// The newest position at which anything was read, with its chain: the client has seen of this history at least so
-    /// much.
+    /// The newest position at which anything was read, with its chain: the client has seen this history at least up to
+    /// there.
     pub read_at: Option<(Seq, Hash)>,
 }
 
-/// What a loading is at.
+/// The stage of a loading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
-    /// Telling which records leave.
+    /// The server says which records leave.
     Leaving(Walked),
-    /// Sending those that enter.
+    /// The server sends those that enter.
     Entering(Walked),
     /// Everything is loaded; changes up to where it was read are still to come.
     Loaded,
 }
 
-/// How far a walk over records is: after which one.
+/// How far a walk over records has got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Walked {
     /// The walk has not passed any record yet.
@@ -112,7 +112,7 @@ impl Resume {
 }
 
 impl Loading {
-    /// Of all there is to a client whose state is unknown.
+    /// A loading of everything, for a client whose state is unknown.
     pub fn from_scratch() -> Loading {
         Loading {
             whole: Collections::nothing(),
@@ -124,17 +124,17 @@ impl Loading {
         }
     }
 
-    /// Of what two choices differ in; `None` where they are the same.
+    /// A loading of what two choices differ in; `None` if they are the same.
     pub fn difference(had: &Collections, wanted: &Collections) -> Option<Loading> {
         (had != wanted).then(|| Loading::turn(had))
     }
 
-    /// From a choice of which the client has everything to any other one.
+    /// A loading that leads from a choice of which the client has everything to any other choice.
     pub fn turn(had: &Collections) -> Loading {
         Loading { whole: had.clone(), ..Loading::from_scratch() }.differing()
     }
 
-    /// A difference instead of everything, if it can be told.
+    /// Loads only the difference if it takes few enough names, and otherwise everything.
     fn differing(self) -> Loading {
         if self.whole.names().len() + self.partly.names().len() > HELD_NAMES_MAX {
             return Loading { read_at: self.read_at, ..Loading::from_scratch() };
@@ -153,7 +153,7 @@ impl Loading {
         if asked == wanted {
             return self.clone();
         }
-        // What the two have in common was not touched; of everything else some may have come, and some may have gone.
+        // What is in both was not touched; of everything else some may have come, and some may have gone.
         let whole = self.whole.intersection(asked);
         let partly = self.whole.union(&self.partly).union(asked).difference(&whole);
         Loading { whole, partly, read_at: self.read_at, ..Loading::from_scratch() }.differing()
@@ -181,7 +181,7 @@ mod tests {
     const COLLECTIONS: [&str; 3] = ["a", "b", "c"];
     const RECORDS_EACH: usize = 3;
 
-    /// Every record there is, as collection and id: the ids of the collections lie between each other.
+    /// Every record there is, as collection and id; the ids of the collections are interleaved.
     fn world() -> BTreeSet<(CollectionId, RecordId)> {
         let record = |n: usize| (COLLECTIONS[n % COLLECTIONS.len()].into(), format!("r{n}").as_str().into());
         (0..COLLECTIONS.len() * RECORDS_EACH).map(record).collect()

@@ -1,16 +1,16 @@
-//! Which collections somebody is about: sets that can be cut, joined and subtracted, also where they are all but some.
+//! Sets of collections, possibly all collections but some, with complement, intersection, union and difference.
 
 use std::collections::BTreeSet;
 
 use super::hash::{Hash, hash};
 use super::ids::CollectionId;
 
-/// A set of collections. The same set is always written the same way, unless one of the two names all there are.
+/// A set of collections. Equal sets are written in the same way, unless one of them lists all collections there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Collections {
     /// These.
     Only(BTreeSet<CollectionId>),
-    /// All but these, those to come included.
+    /// All but these, including collections that are created later.
     AllBut(BTreeSet<CollectionId>),
 }
 
@@ -43,7 +43,7 @@ impl Collections {
         }
     }
 
-    /// The names it is told with.
+    /// The names that the set is written with: those in it, or those left out.
     pub fn names(&self) -> &BTreeSet<CollectionId> {
         match self {
             Collections::Only(names) | Collections::AllBut(names) => names,
@@ -112,7 +112,7 @@ mod tests {
     proptest! {
         #[test]
         fn sets_of_collections_are_sets(a in sets(), b in sets()) {
-            // The last name is in no set by name: it stands for all there may be beside them.
+            // No set lists the last name: it stands for all other collections there may be.
             for name in NAMES {
                 let (in_a, in_b) = (a.contains(name), b.contains(name));
                 prop_assert_eq!(a.intersection(&b).contains(name), in_a && in_b);

@@ -1,8 +1,8 @@
 //! Writing tagged fields: the bytes of a protobuf message, always the shortest ones.
 //!
-//! Two things are written this way: what an operation's hash is taken of ([`super::canonical`]), and the rows and
-//! changes of a store. Both name every field by a number, so a field that is added later changes nothing of what
-//! was written before. Everything is appended to one buffer; a nested message needs no second one.
+//! Two things are written this way: the bytes from which an operation's hash is computed ([`super::canonical`]), and
+//! the rows and changes of a store. Both name every field by a number, so a field that is added later changes nothing
+//! of what was written before. Everything is appended to one buffer; a nested message needs no second one.
 
 /// How a field's content is laid out; the low three bits of its tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Layout {
     Fixed64 = 1,
     /// A length as a varint, and as many bytes.
     Bytes = 2,
-    /// Four bytes, the lowest first. Nothing is written so; it is only recognised.
+    /// Four bytes, the lowest first. Nothing is written in this layout; it is only recognised.
     Fixed32 = 5,
 }
 
@@ -106,8 +106,8 @@ mod tests {
         out
     }
 
-    /// The examples of the protobuf documentation, and the ends of what a number can be. Whole operations are held
-    /// against a protobuf library where they are converted.
+    /// The examples of the protobuf documentation, and the extremes of each kind of number. Whole operations are
+    /// compared with a protobuf library where they are converted.
     #[test]
     fn fields_are_written_as_protobuf_writes_them() {
         assert_eq!(ours(|out| put_uint(out, 1, 150)), [0x08, 0x96, 0x01]);

@@ -138,7 +138,7 @@ fn causality(criterion: &mut Criterion) {
         replica_no: 1,
         counter: 50,
         base_seq: Seq(base_seq),
-        // None of them stands for a head: each is looked at, for every head.
+        // None of the extras matches a head, so each of them is looked at for every head.
         extras: (0..extras).map(|e| Extra { replica_no: 1_000 + e as u32, counter: 9 }).collect(),
         own_requests: Vec::new(),
     };

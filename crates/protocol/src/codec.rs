@@ -16,21 +16,21 @@ use super::status::Failure;
 use super::unknown_field::Strict;
 use syncline_core::limits::MESSAGE_BYTES_MAX;
 
-/// What a call's buffers begin with, in each direction; they grow as messages need. tonic's own 8 KiB would be most of what
-/// a stream that waits costs.
+/// The initial size of a call's buffers, in each direction; they grow as messages need. tonic's own 8 KiB would be most
+/// of the cost of a stream that waits.
 const BUFFER_BYTES: usize = 1024;
-/// Messages that are ready are sent together up to this size: tonic's own choice.
+/// Messages that are ready are sent together up to this size, which is tonic's default.
 const YIELD_BYTES: usize = 32 * 1024;
 
 fn buffers() -> BufferSettings {
     BufferSettings::new(BUFFER_BYTES, YIELD_BYTES)
 }
 
-/// A message of a method, and what of it is refused. A new method does not compile until its two are listed.
+/// A message of a method, and what of it is refused. A new method does not compile until its two messages are listed.
 pub trait Bounded {
-    /// Larger ones are refused before they are decoded.
+    /// Larger messages are refused before they are decoded.
     const BYTES_MAX: usize;
-    /// A field in it that this version of the protocol does not have is refused, rather than dropped.
+    /// Whether a field that this version of the protocol does not have is refused instead of dropped.
     const STRICT: Option<Strict>;
 }
 
@@ -49,7 +49,7 @@ macro_rules! requests {
     };
 }
 
-/// Messages of servers: bounded by whoever makes them, and by tonic's 4 MiB at the client, which takes what it knows.
+/// Messages of servers: bounded by the server, and by tonic's 4 MiB at the client, which drops unknown fields.
 macro_rules! responses {
     ($($message:ident)*) => {
         $(impl Bounded for pb::$message {
@@ -137,7 +137,7 @@ impl<T: Message> tonic::codec::Encoder for Encoder<T> {
     }
 
     fn encode(&mut self, item: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        // At once, and not by doubling: frames of feeds are large.
+        // All at once instead of by doubling, because frames of feeds are large.
         buffer.reserve(item.encoded_len());
         item.encode(buffer).map_err(|error| Failure::internal(&error).into())
     }
@@ -163,7 +163,7 @@ impl<U: Message + Default + Bounded> tonic::codec::Decoder for Decoder<U> {
             return Err(Failure::message_too_large().into());
         }
         let Some(strict) = U::STRICT else { return Ok(Some(decode(buffer)?)) };
-        // Taken out as one piece, which copies nothing: they may have to be looked at again.
+        // Taken out as one piece, which copies nothing, since the bytes may have to be looked at again.
         let bytes = buffer.copy_to_bytes(length);
         let message = decode(bytes.clone())?;
         match strict.unknown_field(&message, &bytes) {

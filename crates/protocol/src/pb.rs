@@ -1,6 +1,6 @@
 //! Code generated from `proto/syncline/v1`: messages, and stubs for clients.
 
-// Generated: its style is not ours to judge.
+// Generated code does not follow our lints.
 #![allow(missing_docs, clippy::all, clippy::pedantic)]
 
 tonic::include_proto!("syncline.v1");

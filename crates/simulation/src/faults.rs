@@ -1,8 +1,9 @@
 //! Faults planted in the service, to prove that the simulation finds what it is there to find.
 //!
-//! They are beside those of the rules (`sequencer/proof/seeded_faults.rs` of the core) and stand in the code of engine and services
-//! as one line each; [`SeededFault`] says what each breaks. The seeds move with every change of the engine: the
-//! test begins with the seed given here, and goes on with others. `the_first_seed_that_finds_each_fault` tells them anew.
+//! They come in addition to those of the rules (`sequencer/proof/seeded_faults.rs` of the core), and are one line each
+//! in the code of engine and services; [`SeededFault`] says what each breaks. Which seeds find them changes with every
+//! change of the engine: the test begins with the seed given here, and goes on with others.
+//! `the_first_seed_that_finds_each_fault` prints them anew.
 
 use syncline_core::seeded_faults::SeededFault;
 

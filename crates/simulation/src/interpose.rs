@@ -1,6 +1,6 @@
 //! The system's clock and randomness, replaced on a thread that simulates.
 //!
-//! Libraries ask the system behind our back, and two runs of a seed would differ: random bytes key std's hash maps
+//! Libraries ask the system themselves, so that two runs of a seed would differ: random bytes key std's hash maps
 //! (their order) and seed the generator behind `tokio::select!`; the monotone clock is where every tokio runtime's
 //! clock begins, and h2 forgets reset streams by it, so that a slow machine would change what happens. std calls the C
 //! library for both, and the definitions here take their place in every program that this crate is linked into. They go

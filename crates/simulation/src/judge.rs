@@ -67,7 +67,7 @@ pub(super) fn what_is_missing(world: &World) -> Option<String> {
     None
 }
 
-/// A conflict that was put aside and has not come back; they all are put aside for a moment only.
+/// A conflict that was deferred and has not come back, although all are deferred for a moment only.
 pub(super) fn what_is_deferred(world: &World) -> Option<String> {
     let clients = world.clients.borrow();
     let state = clients[0].state.borrow();
@@ -102,7 +102,7 @@ fn check_history(world: &World, log: &[Change]) -> Result<(), String> {
     }
     let head = now(reader(world).head(WS)).unwrap().ok_or("no head")?;
     whole.head(head.head_seq, Some(head.chain));
-    // Reminders are the server's own.
+    // The server itself writes reminders.
     let expectations = Expectations { others: [ReplicaId::nil()].into(), ..Expectations::default() };
     let mut history = History::new(whole, expectations);
     for client in world.clients.borrow().iter() {
@@ -115,7 +115,7 @@ fn check_history(world: &World, log: &[Change]) -> Result<(), String> {
     if report.is_content() { Ok(()) } else { Err(report.to_string()) }
 }
 
-/// Nothing that must not settle did, and what was rejected was so for an honest reason.
+/// Judges an outcome: nothing settled that must not, and what was rejected was rejected for an honest reason.
 fn judge_outcome(dot: Dot, sent: &Sent) -> Result<(), String> {
     match &sent.outcome {
         None => Err(format!("{dot:?} has no outcome")),

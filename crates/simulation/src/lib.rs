@@ -1,4 +1,4 @@
-//! Whole worlds, simulated: servers over one store, clients, and everything that goes wrong, all decided by a seed.
+//! Simulated worlds: servers over one store, clients, and everything that goes wrong, all decided by a seed.
 //!
 //! The servers are the real thing, from tonic's transport down to the engine ([`syncline::server::Service`]); only what is
 //! around them is made up: the network is turmoil's, the store is the memory store behind [`store_faults`], clock and
@@ -22,9 +22,10 @@
 //! piece of text and added element once; reminders once; nothing left waiting; what servers list against what
 //! clients have; presence. On the way, every frame and answer is checked as it comes, and a panic anywhere counts.
 //!
-//! A seed tells everything about a run ([`interpose`], [`process`]); the hash over all events with their times is equal
-//! when it runs again. Not simulated: readers that are silent for 30 s, checkpoints (15 s without a change), restores.
-//! [`faults`] proves that all this finds something.
+//! A seed determines everything about a run ([`interpose`], [`process`]); the hash over all events with their times is
+//! equal when it runs again. Not simulated: readers that are silent for 30 s, checkpoints (15 s without a change),
+//! restores.
+//! [`faults`] proves that all this finds faults.
 
 #![cfg(target_os = "linux")]
 #![allow(

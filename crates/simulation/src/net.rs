@@ -17,7 +17,7 @@ use turmoil::net::{TcpListener, TcpStream};
 const PORT: u16 = 7447;
 /// How long a client waits for a connection.
 const CONNECT_MAX: Duration = Duration::from_millis(600);
-/// A client asks a silent server whether it is there, and gives it as long to answer.
+/// After how much silence a client asks a server whether it is there, and how long it waits for an answer.
 const KEEPALIVE_AFTER: Duration = Duration::from_millis(400);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_millis(600);
 /// Connections that were accepted and not yet taken.

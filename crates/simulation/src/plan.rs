@@ -3,7 +3,7 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// Faults come between these, in milliseconds of simulated time.
+/// No fault comes before this, in milliseconds of simulated time.
 const FAULTS_FROM_MS: u64 = 600;
 /// Clients write up to here, at the latest.
 const WORK_MS_MAX: u64 = 4_500;
@@ -14,13 +14,13 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 #[derive(Debug)]
 pub(super) struct Plan {
     pub servers: usize,
-    /// Whether the servers know that others may be there; more than one have to.
+    /// Whether the servers expect other servers; if there are several, they have to.
     pub shared: bool,
     pub clients: Vec<ClientProfile>,
     /// Everything is repaired at this time, and nobody writes any more.
     pub mended_at_ms: u64,
     pub faults: Vec<Fault>,
-    /// Servers never hear each other again after that: polling has to do.
+    /// From then on servers never hear each other's announcements again, so that polling has to do.
     pub silent_to_the_end: bool,
     /// Settings of the servers.
     pub recent_changes: usize,
@@ -33,13 +33,13 @@ pub(super) struct Plan {
 /// How a client behaves.
 #[derive(Debug)]
 pub(super) struct ClientProfile {
-    /// Begins then, by a snapshot; otherwise at once and from the beginning of the feed.
+    /// When the client begins, with a snapshot; if absent, it begins at once and from the beginning of the feed.
     pub late_ms: Option<u64>,
     /// Pause between two operations, at most.
     pub pause_ms: u64,
     /// Reads frames with pauses up to this.
     pub slow_ms: u64,
-    /// By Subscribe, otherwise by Watch.
+    /// Whether it reads its feed by Subscribe instead of Watch.
     pub subscribes: bool,
     /// Follows changing choices of collections through a feed of their own.
     pub chooses: bool,
@@ -69,7 +69,7 @@ pub(super) enum Kind {
     Hold { client: usize, server: usize },
     /// Messages take up to this long, everywhere.
     Slow { latency_ms: u64 },
-    /// Messages are lost with this probability, everywhere. A lost one breaks its connection without a word.
+    /// Messages are lost with this probability, everywhere. A lost one breaks its connection silently.
     Loss { per_mille: u16 },
     /// A server's clock steps, and stays there for a while.
     ClockStep { server: usize, by_ms: i64 },

@@ -37,7 +37,7 @@ pub fn run_alone(simulate: &Path, seed: u64, fault: Option<SeededFault>) -> Verd
     }
 }
 
-/// Does something that takes a process for each number, and returns what is wrong.
+/// Runs a check that takes a process for each number, and returns what is wrong.
 pub fn each(numbers: std::ops::Range<u64>, check: impl Fn(u64) -> Option<String> + Sync) -> Vec<String> {
     let next = AtomicU64::new(numbers.start);
     let wrong = Mutex::new(Vec::new());

@@ -17,9 +17,9 @@ pub(super) enum Outcome {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sent {
     pub outcome: Option<Outcome>,
-    /// Nothing but a rejection is right.
+    /// Whether a rejection is the only right outcome.
     pub invalid: bool,
-    /// Its counter was given up, and nothing was ever sent under it.
+    /// Whether its counter was given up, and nothing was ever sent under it.
     pub lost: bool,
     /// What it adds to counters, and which unique pieces it writes: (record, field, piece).
     pub increments: Vec<(String, i64)>,

@@ -1,7 +1,7 @@
 //! The store of one simulated server: the shared memory store behind faults.
 //!
 //! Its transactions behave as those of a shared database: a writer sees what others commit until it asks for the head,
-//! which takes the lock; only then it has the workspace for itself.
+//! which takes the lock; only from then on does it have the workspace to itself.
 
 use std::sync::Arc;
 
@@ -110,7 +110,7 @@ impl Hand<'_> {
     }
 }
 
-/// Reads by whoever is at hand, after the faults that are due. Only a head is asked of one who may lock it.
+/// Reads from what is at hand, after the faults that are due. Only a read of the head may take the lock.
 macro_rules! read {
     ($self:ident, head($ws:expr)) => {{
         $self.store.store_faults.before($self.store.server).await;

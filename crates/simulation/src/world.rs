@@ -67,7 +67,7 @@ pub(super) struct World {
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Verdict {
-    /// Stands for everything that happened.
+    /// A hash over everything that happened.
     pub trace: u64,
     /// What was wrong first, if anything was.
     pub violation: Option<String>,
@@ -125,7 +125,7 @@ struct Driver {
     world: Rc<World>,
     sim: Sim<'static>,
     faults: std::vec::IntoIter<Fault>,
-    /// When something that is broken is to be repaired.
+    /// What is broken, and when it is to be repaired.
     mending: Vec<(u64, Kind)>,
 }
 
@@ -272,7 +272,7 @@ impl Driver {
         }
     }
 
-    /// One that was told to stop may still be at it when everything is repaired.
+    /// Starts all servers that are down. One that was told to stop may still be stopping when everything is repaired.
     fn start_all(&mut self) {
         (0..self.world.plan.servers).for_each(|server| self.start(server));
     }
@@ -354,7 +354,7 @@ async fn serve(world: Rc<World>, server: usize) -> turmoil::Result {
     Ok(())
 }
 
-/// What a server needs to know others; it hears them from now on.
+/// What a server needs to know of others; it hears from them from now on.
 fn shared(world: &World, server: usize) -> Option<Arc<dyn SharedStore>> {
     let inner = world.store.join().shared().filter(|_| world.plan.shared)?;
     Some(Arc::new(SimShared { inner, store_faults: world.store_faults.clone(), server }))

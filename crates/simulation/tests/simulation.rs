@@ -1,4 +1,4 @@
-//! The simulation's own tests: the promises hold, a seed tells everything, planted faults are found.
+//! The simulation's own tests: the promises hold, a seed determines everything, planted faults are found.
 
 #![cfg(target_os = "linux")]
 
@@ -31,7 +31,7 @@ fn the_promises_hold_in_every_simulated_world() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// A seed tells everything about a run: a failure can be had again.
+/// A seed determines everything about a run, so that a failure can be reproduced.
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     let wrong = each(0..TWICE, |seed| {

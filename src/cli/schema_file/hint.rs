@@ -1,6 +1,6 @@
 //! What a mistaken word may have meant.
 
-/// The word that is nearest to a mistaken one, if any is near: a slip in every three letters.
+/// The word that is nearest to a mistaken one, if any is near: at most one slip in three letters.
 fn nearest<'w>(mistaken: &str, words: &[&'w str]) -> Option<&'w str> {
     let slips_max = (mistaken.chars().count() / 3).max(1);
     let folded = mistaken.to_ascii_lowercase().replace('-', "_");

@@ -19,7 +19,7 @@ use parse::FileUpdate;
 pub use print::PrintError;
 pub(super) use print::{Detail, Format, print};
 
-/// The largest schema that a server takes in one call is not larger than this either.
+/// Maximum size of a file; the largest schema that a server takes in one call is not larger either.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Where a schema is read from: a file, or standard input for `-`.
@@ -158,13 +158,13 @@ fn from_yaml(text: &str) -> Result<SchemaUpdate, Mistake> {
                 let (line, column) = (at.line(), at.column());
                 (Some((line, column)), without_end(text, &format!(" at line {line}, column {column}")))
             }
-            // What is wrong with the whole of it has no place of its own.
+            // An error about the whole file has no place of its own.
             None => (Some((1, 1)), text),
         }
     })
 }
 
-/// The place stands before the message, so it is taken from its end.
+/// The message without the place at its end, since the place is already shown before the message.
 fn without_end(mut text: String, end: &str) -> String {
     if text.ends_with(end) {
         text.truncate(text.len() - end.len());

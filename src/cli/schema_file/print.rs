@@ -3,7 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use syncline_core::schema::{Collection, Field, Schema, SchemaWord};
 
-/// In what a schema is written.
+/// The format in which a schema is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(in crate::cli) enum Format {
     /// For people, with a comment that says what it is

@@ -72,7 +72,7 @@ pub(super) async fn run(args: SchemaArgs) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A file is read as what it makes of an empty schema.
+/// The schema of a workspace or of a file; a file is applied to an empty schema.
 async fn schema_of(args: &TypesArgs) -> Result<Schema, CliError> {
     if let Some(id) = &args.from.workspace {
         let remote = Remote::connect(&args.target).await?;

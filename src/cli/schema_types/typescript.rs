@@ -1,5 +1,5 @@
 //! TypeScript: a file that the client in `clients/typescript` infers the types of records from. Its DESIGN.md has the
-//! rules, and a fixture that a test holds this file to byte by byte.
+//! rules, and its fixture is compared byte by byte with what is printed here.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -63,7 +63,7 @@ fn push(text: &mut String, line: std::fmt::Arguments<'_>) {
 /// An id as the key of an object. Ids need no escapes: they consist of `[A-Za-z0-9_-]`.
 fn key(id: &str) -> String {
     if id == "__proto__" {
-        // As a plain key it would be the object's prototype.
+        // As a plain key it would set the object's prototype.
         return format!("['{id}']");
     }
     let is_name = !id.starts_with(|first: char| first.is_ascii_digit()) && !id.contains('-');

@@ -57,7 +57,7 @@ impl WorkspaceView {
     }
 }
 
-/// A table without lines, which programs can cut as well.
+/// A table without lines, which programs can split into columns as well.
 pub(super) fn table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);

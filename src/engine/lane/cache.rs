@@ -1,7 +1,7 @@
 //! Working sets of workspaces between batches.
 //!
-//! Where one process owns the database, what is in memory is always the latest. Where servers share it, a working set is
-//! good only if the head, once locked, is still the one it was left with; [`Cache::check`] sees to that.
+//! Where one process owns the database, what is in memory is always the latest. Where servers share it, a working set
+//! is valid only if the head, once locked, is still the one it was left with; [`Cache::check`] sees to that.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -16,15 +16,15 @@ use syncline_core::state::{Key, Prefix, Row, WorkspaceHead, WorkspaceState};
 
 use crate::engine::load;
 
-/// Working sets kept in memory by one lane.
+/// Maximum number of working sets that one lane keeps in memory.
 const WORKSPACES_MAX: usize = 4_096;
-/// Rows of a working set kept in memory.
+/// Maximum number of rows of a working set kept in memory.
 const ROWS_MAX: usize = 200_000;
-/// Rows of all working sets of a server kept in memory, about.
+/// Approximate maximum number of rows kept in memory, over all working sets of a server.
 const ROWS_TOTAL_MAX: usize = 1_000_000;
-/// Changes of a working set kept in memory.
+/// Maximum number of changes of a working set kept in memory.
 const CHANGES_MAX: usize = 16_384;
-/// Order trees of texts kept in memory.
+/// Maximum number of order trees of texts kept in memory.
 const WINDOWS_MAX: usize = 256;
 
 /// The working sets of one lane.
@@ -32,9 +32,9 @@ pub(super) struct Cache {
     workspaces: HashMap<WorkspaceNo, WorkspaceState>,
     /// Heads locked by the batch at work, whose working sets are not in memory.
     locked: HashMap<WorkspaceNo, WorkspaceHead>,
-    /// Where the sweep of a workspace goes on.
+    /// The key after which the next sweep of a workspace continues.
     pub swept_to: HashMap<WorkspaceNo, Key>,
-    /// Rows in memory of all lanes, and of this one when it last counted.
+    /// The number of rows in memory over all lanes; `rows_counted` is the part of this lane when it last counted.
     rows_total: Arc<AtomicUsize>,
     rows_counted: usize,
 }
@@ -81,12 +81,12 @@ impl Cache {
         Ok(())
     }
 
-    /// The batch is over: its locks are gone.
+    /// Forgets the locked heads: the batch is over, and its locks are gone.
     pub fn unlock(&mut self) {
         self.locked.clear();
     }
 
-    /// A workspace's working set; a new one learns at once what every settlement asks.
+    /// A workspace's working set. A new one loads at once what every settlement asks for.
     pub async fn open(
         &mut self,
         ws: WorkspaceNo,

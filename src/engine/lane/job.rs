@@ -21,7 +21,7 @@ pub(in crate::engine) enum Job {
     Submit {
         ws: WorkspaceNo,
         operations: Vec<Operation>,
-        /// Settle all of them or none.
+        /// Whether to settle all of them or none.
         all_or_nothing: bool,
         reply: Reply<(Vec<Receipt>, u64)>,
     },
@@ -29,7 +29,7 @@ pub(in crate::engine) enum Job {
     Decide {
         ws: WorkspaceNo,
         operation: Box<Operation>,
-        /// Of the request: tells whether the same one comes again.
+        /// The hash of the request, by which a repetition is recognized.
         request_hash: Hash,
         reply: Reply<Receipt>,
     },
@@ -60,10 +60,10 @@ pub(in crate::engine) enum Job {
         conflicts: Vec<ConflictId>,
         reply: Reply<usize>,
     },
-    /// Expired holds, cut-off cascades, expired request ids.
+    /// Ends expired holds, continues cut-off cascades, and removes expired request ids.
     Sweep {
         ws: WorkspaceNo,
-        /// When something that is left expires next.
+        /// Tells when something that is left expires next.
         reply: Reply<Option<i64>>,
     },
 }
@@ -105,7 +105,7 @@ pub(super) fn answer<T: Send + 'static>(
     }
 }
 
-/// The answer of a job that was not run: it can only be told of the failure.
+/// The answer to a job that was not run; it can only report the failure.
 pub(super) fn refuse(job: Job) -> Answer {
     match job {
         Job::Submit { reply, .. } => fail(reply),
@@ -118,7 +118,7 @@ pub(super) fn refuse(job: Job) -> Answer {
     }
 }
 
-/// The answer of a job when all that can be told is the failure.
+/// An answer that can only report the failure.
 fn fail<T: Send + 'static>(reply: Reply<T>) -> Answer {
     Box::new(move |outcome| {
         let error = outcome.err().unwrap_or(EngineError::ShuttingDown);

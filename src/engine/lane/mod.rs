@@ -1,5 +1,5 @@
-//! A lane: a task that writes. It takes what waits, settles it in memory, writes it in one transaction, and only when
-//! that is on disk lets anybody know.
+//! A lane: a task that writes. It takes the jobs that wait, settles them in memory, writes them in one transaction, and
+//! answers and publishes only when that is on disk.
 //!
 //! A database that one process owns has one lane for everything. On a database that servers share, every workspace
 //! that is written to has a lane of its own on each server ([`router`]), and the lock of the workspace's head decides
@@ -41,12 +41,12 @@ use work::Work;
 pub(super) use job::{Job, Reply};
 pub(super) use router::Lanes;
 
-/// Operations in one transaction, about: a batch takes whole jobs.
+/// Approximate maximum number of operations in one transaction; a batch takes whole jobs.
 const BATCH_OPERATIONS: usize = 1_024;
-/// A workspace's own lane ends after this long without work, and its memory is free.
+/// A workspace's own lane ends after this long without work, which frees its memory.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
-/// After this, what could not be read to be shown is read again.
+/// After this time, a failed read of commits that are to be shown is tried again.
 const SHOW_AGAIN: Duration = Duration::from_secs(1);
 
 /// What lanes work with.
@@ -77,7 +77,7 @@ impl Lane {
         Lane { tools, cache: Cache::new(rows_total), hands_over }
     }
 
-    /// Works until nobody can send any more, or `retire` agrees that it has been idle for long enough.
+    /// Works until nobody can send jobs any more, or `retire` agrees that it has been idle for long enough.
     async fn run(
         mut self,
         mut queue: mpsc::Receiver<Job>,
@@ -122,12 +122,12 @@ impl Lane {
                 metrics::counter!(telemetry::STORE_ERRORS_TOTAL, "kind" => kind_of(&error)).increment(1);
                 let unknown = matches!(error, StoreError::CommitUnknown(_));
                 for ws in touched {
-                    // What was settled in memory did not happen, or is not known to have: read it again.
+                    // What was settled in memory was not stored, or may not have been, so the state is read again.
                     let kept = if unknown { fault!(UnknownIsLost) } else { fault!(CacheSurvivesFailure) };
                     if !kept {
                         self.cache.forget(ws);
                     }
-                    // If it did happen, feeds shall not wait for the next commit to show it.
+                    // If it was stored, feeds must not have to wait for the next commit to see it.
                     if unknown {
                         self.tools.look_again(ws);
                     }
@@ -182,7 +182,8 @@ impl Lane {
         }
     }
 
-    /// Locks what others could write too, and loads for all jobs at once what they will surely read.
+    /// Locks the workspaces that other servers could write to as well, and loads at once what the jobs will certainly
+    /// read.
     async fn prepare(
         &mut self,
         jobs: &[Job],
@@ -236,7 +237,7 @@ impl Lane {
             committed = Ok(());
         }
         if matches!(committed, Ok(()) | Err(StoreError::CommitUnknown(_))) {
-            // Not before: whoever looks for what is due must find it.
+            // Noted only now, because whoever looks for what is due must find it in the store.
             batches.iter().for_each(|(ws, batch)| self.tools.due.note(*ws, &batch.rows));
         }
         committed?;
@@ -268,7 +269,7 @@ impl Tools {
     fn look_again(&self, ws: WorkspaceNo) {
         match (&self.peers, self.hubs.get(ws)) {
             (Some(peers), _) => peers.look(ws),
-            // Nobody else looks, and what comes after a gap is not shown before it.
+            // Nothing else looks at the store here, and no later commit is shown until the gap is closed.
             (None, Some(hub)) if hub.begin_showing() => {
                 let shown = show_again(self.store.clone(), ws, hub);
                 drop(tokio::spawn(self.draining.clone().run_until_cancelled_owned(shown)));

@@ -15,12 +15,12 @@ use super::{Job, Lane, Tools};
 use crate::engine::error::EngineError;
 use crate::engine::hub::lock;
 
-/// Jobs that wait for a lane; more are refused with a retry delay.
+/// Maximum number of jobs that wait for a lane; more are refused with a retry delay.
 const QUEUE_MAX: usize = 8_192;
-/// Lanes at work on this server; jobs of more workspaces are refused with a retry delay.
+/// Maximum number of lanes on this server; jobs of further workspaces are refused with a retry delay.
 const LANES_MAX: usize = 4_096;
 
-/// How long lanes may go on writing when the service stops: a database that does not answer must not hold it up.
+/// How long lanes may go on writing when the service stops: a database that does not answer must not hold up the stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Who writes what.
@@ -67,14 +67,15 @@ impl Lanes {
             (Some(_), None) => LaneKey::Registry,
             (Some(_), Some(ws)) => LaneKey::Workspace(ws),
         };
-        // Sending under the lock: a lane that ends itself under it cannot have been handed anything in between.
+        // Sent under the lock. A lane retires under the same lock, so it cannot be handed a job just before it ends.
         let mut queues = lock(&self.inner.queues);
         let queues = queues.as_mut().ok_or(EngineError::ShuttingDown)?;
         let job = match queues.get(&key) {
             Some(queue) => match queue.try_send(job) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Full(_)) => return Err(EngineError::Overloaded),
-                // A lane that ended without retiring has failed; what it knew is gone, what it committed is not.
+                // A lane that ended without retiring has failed; what it had in memory is lost, but not what it
+                // committed.
                 Err(TrySendError::Closed(job)) => job,
             },
             None => job,
@@ -108,7 +109,7 @@ impl Lanes {
 
     /// Takes no more jobs, and returns when all that were taken are done.
     pub(in crate::engine) async fn stop(&self) {
-        // Dropping the queues ends the lanes, after what is in them.
+        // Dropping the queues ends the lanes after the jobs in them.
         drop(lock(&self.inner.queues).take());
         self.inner.tasks.close();
         if tokio::time::timeout(STOP_TIMEOUT, self.inner.tasks.wait()).await.is_err() {
@@ -119,8 +120,8 @@ impl Lanes {
     }
 }
 
-/// Makes room for another lane. One without jobs ends after what it is at, if anything; a new one for the same workspace
-/// may begin before that, since the lock of the head decides.
+/// Makes room for another lane by ending one without queued jobs. That lane first finishes its current batch, if any; a
+/// new one for the same workspace may begin before that, since the lock of the head decides.
 fn end_an_idle_one(queues: &mut HashMap<LaneKey, mpsc::Sender<Job>>) -> bool {
     let idle = queues.iter().find(|(_, queue)| queue.capacity() == queue.max_capacity());
     let key = idle.map(|(key, _)| *key);

@@ -17,7 +17,7 @@ use super::figures::outcome_name;
 use super::job::{Answer, Job, answer};
 use crate::engine::load;
 
-/// Rows of a kind that are looked at in one sweep.
+/// Maximum number of rows of a kind that are looked at in one sweep.
 const EXPIRING_PER_SWEEP: usize = 1_000;
 
 /// One batch at work.
@@ -98,7 +98,7 @@ impl Work<'_> {
         Ok((receipts, head.0))
     }
 
-    /// Settles an operation that the server made of a call with a request id, whose content the hash stands for.
+    /// Settles an operation that the server made from a call with a request id; the hash stands for the call's content.
     async fn decide(
         &mut self,
         ws: WorkspaceNo,
@@ -139,7 +139,8 @@ impl Work<'_> {
         .await
     }
 
-    /// Under the lock of the head, so that of two updates made for one version only one takes effect.
+    /// Updates the schema under the lock of the head, so that of two updates made for one version only one takes
+    /// effect.
     async fn update_schema(
         &mut self,
         ws: WorkspaceNo,
@@ -199,7 +200,7 @@ impl Work<'_> {
         let env = self.env;
         while self.attempt(ws, |state| sequencer::wake(state, env)).await? {}
         self.attempt(ws, |state| sequencer::expire_holds(state, env)).await?;
-        // From where the last sweep ended: what expires late must not hide what follows it.
+        // Continues where the last sweep ended, so that rows that expire late do not hide those after them.
         let after = self.cache.swept_to.remove(&ws);
         let requests = self.expiring(ws, &Prefix::Requests, after.as_ref()).await?;
         let more = requests.len() == EXPIRING_PER_SWEEP;
@@ -215,7 +216,8 @@ impl Work<'_> {
         Ok(if page_full { Some(env.now_ms) } else { left.min() })
     }
 
-    /// The first rows of a range that expire, with when they do. What the batch has changed does not show.
+    /// The first expiring rows of a range, with the time at which each expires, without the changes of the current
+    /// batch.
     async fn expiring(
         &mut self,
         ws: WorkspaceNo,

@@ -277,7 +277,7 @@ impl ConflictService for Conflicts {
     }
 }
 
-/// Where the log of events goes on: position, revision, conflict.
+/// The place at which the log of events goes on: position, revision, conflict.
 fn event_place(text: &str) -> Result<(Seq, u64, ConflictId), Failure> {
     let invalid = Failure::invalid_page_token;
     let mut parts = text.splitn(3, '/');
@@ -336,7 +336,7 @@ fn record_at_opening(conflict: &Conflict) -> pb::Record {
     }
 }
 
-/// The rule that met the clash, for people.
+/// The rule that decided the clash, in words for people.
 fn rule_in_words(conflict: &Conflict) -> String {
     let shown = match conflict.provisional {
         Provisional::Incumbent => "the value that was there first is shown until somebody decides",
@@ -359,7 +359,7 @@ fn rule_in_words(conflict: &Conflict) -> String {
     }
 }
 
-/// Who was concurrent with whom, for people.
+/// Who was concurrent with whom, in words for people.
 fn reason_in_words(conflict: &Conflict) -> String {
     let mut clauses: Vec<String> = Vec::new();
     for alternative in conflict.alternatives.iter().take(4) {

@@ -23,7 +23,7 @@ use syncline_protocol::status::{Failure, FieldViolation};
 
 use super::{failed, note_workspace, page_size, page_token, parsed_token};
 
-/// Messages between a connection's task and its stream.
+/// Maximum number of messages between a connection's task and its stream.
 const MESSAGES_AHEAD: usize = 4;
 /// How long a client may take to send `start`.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -182,7 +182,7 @@ struct Session {
     quality: LinkQuality,
 }
 
-/// A channel has room for 32 at once, whatever it is told: boxes keep that small.
+/// A channel allocates room for 32 items at once, whatever its capacity: boxes keep that small.
 type Item = Box<Result<pb::KeepAliveResponse, Status>>;
 type Outgoing = mpsc::Sender<Item>;
 
@@ -194,7 +194,8 @@ fn unboxed(
 }
 
 impl Session {
-    /// Sends heartbeats until the client goes, its lease runs out, or the server stops. However it ends, presence ends with it.
+    /// Sends heartbeats until the client goes, its lease runs out, or the server stops. However this ends, presence
+    /// ends with it.
     async fn serve(mut self, incoming: Streaming<pb::KeepAliveRequest>, outgoing: Outgoing) {
         let outcome = self.run(incoming, &outgoing).await;
         self.engine.connections().close(self.id);
@@ -218,7 +219,8 @@ impl Session {
                     None => return Ok(()),
                     Some(pb::KeepAliveRequest { message: Some(Message::Heartbeat(heartbeat)) }) => {
                         self.hear(heartbeat)?;
-                        // An answer at once, unless the client only answers: then both would never stop.
+                        // Answers at once, unless the client's heartbeat was itself an answer: otherwise both would
+                        // never stop.
                         let echo = heartbeat.echo_heartbeat_id;
                         if echo < self.sent || echo == 0 {
                             due = Instant::now();

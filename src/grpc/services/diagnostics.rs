@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use crate::grpc::served::diagnostics::diagnostics_service_server::DiagnosticsService;
 use syncline_protocol::pb::diagnostics::{NoopRequest, NoopResponse};
 
-/// DiagnosticsService. It has nothing to do with the engine, which is the point of it.
+/// DiagnosticsService. It deliberately does not use the engine.
 #[derive(Debug, Default)]
 pub struct Diagnostics;
 

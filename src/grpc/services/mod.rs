@@ -94,8 +94,8 @@ fn page_token(listing: &str, at: impl std::fmt::Display) -> String {
     format!("{listing}:{at}")
 }
 
-/// The name of a listing with these arguments in its page tokens, so that its tokens are refused with any other. Tokens are
-/// opaque and live for one listing: a newer server may name it otherwise.
+/// The name of a listing with these arguments in its page tokens, so that its tokens are refused with any other. Tokens
+/// are opaque and used for one listing only, so a newer server may choose other names.
 fn bound_listing(listing: &str, arguments: &impl std::fmt::Debug) -> String {
     let fingerprint = hash(format!("{arguments:?}").as_bytes());
     let digits: String = fingerprint.iter().take(8).map(|byte| format!("{byte:02x}")).collect();

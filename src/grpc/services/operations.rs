@@ -36,7 +36,7 @@ impl OperationService for Operations {
         request: Request<served::SubmitRequest>,
     ) -> Result<Response<pb::SubmitResponse>, Status> {
         let started = Instant::now();
-        // What a receipt says is understood by every client: nothing depends on what this one understands beyond.
+        // Every client understands what a receipt says, so nothing depends on what else this one understands.
         let served::SubmitRequest { workspace_id, operations, all_or_nothing, understands: _ } =
             request.into_inner();
         note_workspace(&workspace_id);

@@ -11,7 +11,7 @@
 //! choices 1 byte in the order of the variants ‖ parts
 //! ```
 //!
-//! Whatever a database hands back is decoded with an error, never with a panic: disks do fail.
+//! Stored bytes that cannot be decoded give an error, never a panic: disks do fail.
 
 use syncline_core::causality::Seq;
 use uuid::Uuid;
@@ -29,8 +29,8 @@ use syncline_core::state::{Key, Prefix};
 #[cfg(test)]
 mod tests;
 
-/// First bytes of keys. They are what is stored: a new kind takes the next free number, wherever it stands in
-/// [`Key`], and none is ever used again.
+/// First bytes of keys, as they are stored: a new kind takes the next free number, wherever it stands in [`Key`], and
+/// no number is ever used again.
 mod space {
     pub const SCHEMA: u8 = 1;
     pub const REPLICA: u8 = 2;
@@ -104,7 +104,8 @@ pub fn decode_key(bytes: &[u8]) -> Result<Key, StoreError> {
     })
 }
 
-/// The keys of a page of a range, from the first to before the second: what follows `after` in this order, where given.
+/// The encoded bounds of a page of a range, the second one exclusive: the keys that follow `after` in this order, if
+/// given.
 pub fn page_range(
     prefix: &Prefix,
     after: Option<&Key>,
@@ -151,7 +152,7 @@ pub fn prefix_range(prefix: &Prefix) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
 
 /// The smallest byte string greater than every one that starts with `prefix`.
 fn after_prefix(prefix: &[u8]) -> Vec<u8> {
-    // The space is the first byte and below FF, so something is always left to count up.
+    // The space is the first byte and below FF, so there is always a byte that can be increased.
     let kept = prefix.iter().rposition(|b| *b != u8::MAX).map_or(0, |last| last + 1);
     let mut end = prefix[..kept].to_vec();
     if let Some(last) = end.last_mut() {

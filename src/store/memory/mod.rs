@@ -26,7 +26,7 @@ pub struct MemoryStore {
     member: Option<Arc<Member>>,
 }
 
-/// How the next commit fails, for tests of what stands above.
+/// How the next commit fails, for tests of the layers above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitFault {
     /// Nothing is stored, and the caller knows.
@@ -67,7 +67,7 @@ impl MemoryStore {
         MemoryStore::default()
     }
 
-    /// Lets the next commit of something fail.
+    /// Makes the next commit that writes anything fail.
     pub fn fail_next_commit(&self, fault: CommitFault) {
         *lock(&self.shared.fault) = Some(fault);
     }
@@ -198,7 +198,7 @@ impl Tables {
         Ok(no)
     }
 
-    /// What a database would refuse by its constraints: checked as a whole before anything is changed.
+    /// Refuses what a database would refuse by its constraints, before anything is changed.
     fn check(&self, pending: &Pending) -> Result<(), StoreError> {
         if let Some(ws) = pending.heads.keys().find(|ws| !self.workspaces.contains_key(ws)) {
             return Err(StoreError::Inconsistent(format!("there is no workspace number {ws}")));
@@ -361,7 +361,7 @@ impl StoreWriter for MemoryWriter {
     }
 }
 
-/// A panic elsewhere leaves nothing half done under these locks: poisoning says nothing.
+/// Locks a mutex even if it is poisoned: a panic leaves nothing half done under these locks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,10 +16,10 @@ use crate::store::{Announced, Order, SharedConnection, SharedStore, StoreError};
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::state::{Key, Prefix, WorkspaceHead};
 
-/// Announcements that wait for one server; more are answered by looking at everything.
+/// Maximum number of announcements that wait for one server; beyond it, the server looks at all workspaces.
 const ANNOUNCEMENTS_WAITING_MAX: usize = 1_024;
 
-/// What servers leave for each other beside the tables.
+/// What servers share in addition to the tables.
 #[derive(Debug)]
 pub(super) struct Board {
     announcements: broadcast::Sender<Vec<WorkspaceNo>>,
@@ -53,7 +53,7 @@ impl MemoryStore {
         MemoryStore { shared: self.shared.clone(), member: Some(std::sync::Arc::new(member)) }
     }
 
-    /// Lets every announcement be lost, or lets them through again.
+    /// Drops every announcement, or delivers them again.
     pub fn lose_announcements(&self, lose: bool) {
         self.shared.board.silent.store(lose, Ordering::SeqCst);
     }
@@ -64,7 +64,7 @@ impl SharedStore for Member {
     async fn announce(&self, workspaces: &[WorkspaceNo]) -> Result<(), StoreError> {
         let board = &self.store.shared.board;
         if !board.silent.load(Ordering::SeqCst) {
-            // Nobody listening is no failure.
+            // It is no failure if nobody listens.
             let _ = board.announcements.send(workspaces.to_vec());
         }
         Ok(())

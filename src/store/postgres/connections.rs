@@ -1,8 +1,8 @@
-//! Connections that are kept open between uses, up to a number.
+//! A pool of connections that are kept open between uses, up to a maximum number.
 //!
-//! Not the driver's own pool, for two reasons: it asks the server for a sign of life whenever a connection comes back,
-//! without a limit of time, so that a server that stops answering takes the pool with it; and a connection that comes
-//! back clean needs no round trip at all.
+//! The driver's own pool is not used, for two reasons: it pings the server whenever a connection is returned, without a
+//! time limit, so that a server that stops answering blocks the whole pool; and a connection that is returned clean
+//! needs no round trip at all.
 
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,16 +19,16 @@ use crate::store::StoreError;
 
 /// How long a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection that was idle for longer is asked for a sign of life before it is used.
+/// A connection that was idle for longer than this is pinged before it is used.
 const IDLE_UNTESTED_MAX: Duration = Duration::from_secs(30);
-/// How long that sign may take.
+/// How long that ping may take.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
-/// A connection older than this is replaced: memory of a server's process only grows.
+/// A connection older than this is replaced: the memory of its process on the server only grows.
 const LIFETIME_MAX: Duration = Duration::from_secs(30 * 60);
 /// First and longest pause between two attempts to connect.
 const RECONNECT_AFTER: Duration = Duration::from_millis(20);
 const RECONNECT_AFTER_MAX: Duration = Duration::from_millis(250);
-/// How long a close waits for connections in use, and for each goodbye.
+/// How long closing the pool waits for connections in use, and for each connection to close properly.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -39,12 +39,12 @@ pub(super) struct PgPool {
 }
 
 struct Inner {
-    /// What they are for, for people.
+    /// What the connections are for, in words for people.
     purpose: &'static str,
     options: PgConnectOptions,
     count_max: u32,
     permits: Arc<Semaphore>,
-    /// Outside of any transaction, with no answer on its way. The last one in is the first one out.
+    /// Connections outside of any transaction, with no answer pending. The one returned last is used first.
     idle: Mutex<Vec<IdleConnection>>,
 }
 
@@ -56,19 +56,19 @@ pub(super) struct IdleConnection {
 }
 
 impl PgPool {
-    /// None is opened before it is needed.
+    /// A pool whose connections are opened only when they are needed.
     pub fn new(purpose: &'static str, options: PgConnectOptions, count_max: u32) -> PgPool {
         let count_max = count_max.max(1);
         let permits = Arc::new(Semaphore::new(count_max as usize));
         PgPool { inner: Arc::new(Inner { purpose, options, count_max, permits, idle: Mutex::default() }) }
     }
 
-    /// Fails when they were closed.
+    /// Fails if the pool was closed.
     pub fn open(&self) -> Result<(), StoreError> {
         if self.inner.permits.is_closed() { Err(closed()) } else { Ok(()) }
     }
 
-    /// A connection to use alone. Waits a limited time for one to become free and for the server to accept it.
+    /// A connection for exclusive use. Waits a limited time for one to become free and for the server to accept it.
     pub async fn session(&self) -> Result<PgSession, StoreError> {
         let deadline = Instant::now() + ACQUIRE_TIMEOUT;
         let permit = timeout_at(deadline, self.inner.permits.clone().acquire_owned())
@@ -98,8 +98,8 @@ impl PgPool {
         Ok(PgSession::new(conn, Instant::now(), false, permit, self.clone()))
     }
 
-    /// Runs a text that begins something, on a connection to go on with. When a kept connection turns out to be dead,
-    /// nothing was begun, and another one is tried once.
+    /// Runs a text that begins a transaction, and returns the connection to go on with. If a kept connection turns out
+    /// to be dead, nothing was begun, and another one is tried once.
     pub async fn begin(&self, text: &str) -> Result<(PgSession, Vec<PgRow>), StoreError> {
         let mut session = self.session().await?;
         match session.text(text).await {
@@ -138,7 +138,7 @@ impl PgPool {
         self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    /// Takes a connection back that is clean.
+    /// Takes back a clean connection.
     pub fn keep(&self, conn: PgConnection, opened_at: Instant) {
         if !self.inner.permits.is_closed() {
             let kept = IdleConnection { conn, opened_at, idle_since: Instant::now() };
@@ -146,16 +146,17 @@ impl PgPool {
         }
     }
 
-    /// One connection broke: the server may have gone, and all kept ones with it.
+    /// Drops the idle connections after one has broken: the server may be gone, and all of them with it.
     pub fn discard_idle(&self) {
         let idle = std::mem::take(&mut *self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner));
         drop(idle);
     }
 
-    /// Waits a limited time for those in use, says goodbye on those that are idle, and gives out no more.
+    /// Waits a limited time for connections in use, closes the idle ones properly, and gives out no more.
     pub async fn close(&self) {
         let all = self.inner.permits.clone().acquire_many_owned(self.inner.count_max);
-        // In use for too long, or closed before: either way there is no more to wait for.
+        // Connections were in use for too long, or the pool was closed before: either way there is nothing more to wait
+        // for.
         let _ = timeout(CLOSE_TIMEOUT, all).await;
         self.inner.permits.close();
         while let Some(kept) = self.pop() {
@@ -164,8 +165,8 @@ impl PgPool {
     }
 }
 
-/// A connection to a server that takes writes. After a failover an address may for a while lead to what is a standby
-/// now, where writes fail and reads are of the past.
+/// A connection to a server that accepts writes. For a while after a failover, an address may lead to a server that is
+/// a standby now, where writes fail and reads are stale.
 async fn connect_to_primary(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let mut conn = options.connect().await?;
     let standby: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&mut conn).await?;

@@ -10,7 +10,7 @@ fn of_postgres(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error()?.try_downcast_ref()
 }
 
-/// The five characters of the error, when it is the server's.
+/// The five-character code of the error, if it came from the server.
 fn code(error: &sqlx::Error) -> Option<&str> {
     of_postgres(error).map(PgDatabaseError::code)
 }
@@ -18,7 +18,7 @@ fn code(error: &sqlx::Error) -> Option<&str> {
 /// Whether the connection is gone, or must not be used any more.
 pub(super) fn is_disconnect(error: &sqlx::Error) -> bool {
     match of_postgres(error) {
-        // One that takes no writes any more has become a standby.
+        // A server that no longer accepts writes has become a standby.
         Some(e) => matches!(e.severity(), PgSeverity::Fatal | PgSeverity::Panic) || e.code() == "25006",
         None => matches!(
             error,
@@ -27,7 +27,7 @@ pub(super) fn is_disconnect(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether trying to connect again in a moment may help: the server starts, stops, or is full.
+/// Whether trying to connect again in a moment may help: the server is starting, stopping or full.
 pub(super) fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(e) => {
@@ -55,14 +55,14 @@ pub(super) fn of_statement(error: sqlx::Error) -> StoreError {
                 "the database accepts no writes; it is a standby, or default_transaction_read_only is set",
             );
         }
-        // The login, the database, a right, or the schema: somebody has to act.
+        // The login, the database, a permission or the schema is wrong: somebody has to act.
         Some(code)
             if code.starts_with("28") || code.starts_with("42") || matches!(code, "3D000" | "3F000") =>
         {
             return StoreError::Unusable(format!("the database refused ({code}): {}", text()));
         }
-        // A second row of one name, a value out of its range, a damaged page: the caller's picture of what is stored
-        // is wrong, or what is stored is.
+        // A duplicate row, a value out of its range, a damaged page: either the caller's picture of the stored data is
+        // wrong, or the stored data is.
         Some(code) if ["22", "23", "XX"].iter().any(|class| code.starts_with(class)) => {
             return StoreError::Inconsistent(text());
         }
@@ -79,8 +79,8 @@ pub(super) fn of_statement(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// An error of the commit itself. What the server says before it has ended the connection is known to be undone; a lost
-/// connection leaves open whether it was done.
+/// An error of the commit itself. If the server reports the error and keeps the connection open, the commit is known to
+/// be undone; if the connection is lost, it is unknown whether it was done.
 pub(super) fn of_commit(error: sqlx::Error) -> StoreError {
     match of_postgres(&error) {
         Some(_) if !is_disconnect(&error) => of_statement(error),

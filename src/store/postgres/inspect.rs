@@ -1,4 +1,4 @@
-//! What is right and wrong with a database and the server it is on, all of it at once.
+//! Everything that is right and wrong with a database and its server, reported at once.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use super::settings::{CONNECT_TIMEOUT, plain};
 use crate::store::StoreError;
 use crate::store::migrations::{Dialect, migrator};
 
-/// The first release whose statements and settings are used.
+/// The first release that has all statements and settings that are used.
 const VERSION_MIN: i32 = 150_000;
-/// Difference of the two clocks from which it is worth a note.
+/// The difference between the two clocks above which it is worth a note.
 const CLOCK_DIFFERENCE_MAX: Duration = Duration::from_secs(5);
-/// How long each question may take.
+/// How long each query may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections that others should have left on the server.
+/// Number of connections that should be left for others on the server.
 const SPARE_CONNECTIONS: i64 = 5;
 
 /// How bad a finding is.
@@ -27,20 +27,20 @@ const SPARE_CONNECTIONS: i64 = 5;
 pub enum Severity {
     /// As it should be.
     Good,
-    /// A server starts; somebody should know.
+    /// A server starts, but somebody should know.
     Note,
     /// A server refuses to start.
     Bad,
 }
 
-/// One thing that was looked at.
+/// One thing that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// What was looked at, in a word or two for people.
+    /// What was checked, in a word or two for people.
     pub what: &'static str,
-    /// What is so and, where it is wrong, what to do.
+    /// What was found and, if it is wrong, what to do.
     pub detail: String,
 }
 
@@ -48,7 +48,7 @@ pub struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Schema {
     Current,
-    /// Migrations are missing, or it could not be told.
+    /// Migrations are missing, or that could not be determined.
     Behind,
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn inspect(
         Ok(inspection) => inspection.findings,
         Err(error) => bad("inspection", error),
     };
-    // All was said; the server notices a missing goodbye as well.
+    // All queries are done; if closing fails, the server notices that the connection is gone.
     let _ = conn.close().await;
     findings
 }
@@ -123,7 +123,7 @@ async fn one(conn: &mut PgConnection, sql: &'static str) -> Result<PgRow, sqlx::
 struct Report(Vec<Finding>);
 
 impl Report {
-    /// Good, or bad with what to do.
+    /// Reports a check as good, or as bad with what to do.
     fn check(
         &mut self,
         what: &'static str,
@@ -159,7 +159,7 @@ fn version(report: &mut Report, row: &PgRow) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// What the promise of durability rests on is looked at, not assumed.
+/// Checks the settings that durability depends on instead of assuming them.
 fn durability(report: &mut Report, row: &PgRow) -> Result<(), sqlx::Error> {
     let recovery: bool = row.try_get("in_recovery")?;
     report.check(

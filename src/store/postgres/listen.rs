@@ -1,4 +1,4 @@
-//! Hearing what servers announce, on a connection of its own that is made again whenever it is lost.
+//! Listening for what servers announce, on a separate connection that is opened again whenever it is lost.
 
 use std::time::Duration;
 
@@ -10,9 +10,10 @@ use super::session::STATEMENT_TIMEOUT;
 use super::shared::announced_in;
 use crate::store::Announced;
 
-/// The name that announcements go under, within one database.
+/// The name of the channel for announcements, within one database.
 const CHANNEL: &str = "syncline";
-/// A connection that was silent for this long is asked for a sign of life: nobody tells of a peer that vanished.
+/// A connection that was silent for this long is tested with a query: that a peer has vanished would not be noticed
+/// otherwise.
 const SILENT_MAX: Duration = Duration::from_secs(30);
 /// How long a new connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -20,7 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const RECONNECT_AFTER: Duration = Duration::from_millis(50);
 const RECONNECT_AFTER_MAX: Duration = Duration::from_secs(2);
 
-/// One server's ear.
+/// Receives on one server what any server announces.
 pub(super) struct NotificationListener {
     options: PgConnectOptions,
     state: tokio::sync::Mutex<State>,
@@ -30,7 +31,7 @@ struct State {
     listener: Option<PgListener>,
     /// Failures since the last success.
     failure_count: u32,
-    /// No attempt before.
+    /// No attempt to connect is made before this time.
     not_before: Instant,
     closed: bool,
 }
@@ -47,7 +48,7 @@ impl NotificationListener {
         let mut state = self.state.lock().await;
         loop {
             if state.closed {
-                // Nothing will ever come; who waits is given up by its owner.
+                // Nothing will ever arrive; the owner of the task that waits cancels it.
                 drop(state);
                 return std::future::pending().await;
             }
@@ -75,7 +76,7 @@ impl NotificationListener {
         }
     }
 
-    /// Stops listening. Waits for nobody: who listens finds out when it is given up.
+    /// Stops listening. It does not wait for a task that is listening right now; the task's owner cancels that one.
     pub async fn close(&self) {
         if let Ok(mut state) = self.state.try_lock() {
             state.closed = true;
@@ -94,7 +95,7 @@ impl State {
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
-    // The driver's listener wants a pool. It gets one of a single connection, which goes with it.
+    // The driver's listener needs a pool. It gets one with a single connection, which is closed together with it.
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .max_lifetime(None)

@@ -1,8 +1,8 @@
 //! A database of PostgreSQL 15 or later, which any number of servers may share.
 //!
 //! The lock of a workspace is its head row ([`writer`]); caches are valid only against it. Everything else that servers
-//! tell each other is a hint ([`shared`], [`listen`]). Connections have a state of the server's behind them (prepared
-//! statements, `LISTEN`), so a pooler between must give each one a session of its own ("session mode").
+//! tell each other is a hint ([`shared`], [`listen`]). Connections have state on the server (prepared statements,
+//! `LISTEN`), so a connection pooler in between must give each one a session of its own ("session mode").
 
 mod connections;
 mod errors;
@@ -32,13 +32,13 @@ use writer::PostgresWriter;
 
 pub use inspect::{Finding, Severity};
 
-/// Snapshots at a time.
+/// Default for how many snapshots can be open at a time.
 const READERS_DEFAULT: u32 = 8;
-/// Write transactions at a time.
+/// Default for how many write transactions can be open at a time.
 const WRITERS_DEFAULT: u32 = 8;
 /// Connections for announcements and presence.
 const SIGNALS: u32 = 2;
-/// The connection that listens.
+/// The number of connections that listen for announcements.
 const LISTENERS: u32 = 1;
 
 /// Which database, and how it is used.
@@ -70,7 +70,7 @@ impl PostgresOptions {
     }
 }
 
-/// Shows where, and never the password.
+/// Shows where the database is, and never the password.
 impl fmt::Debug for PostgresOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresOptions")
@@ -83,7 +83,7 @@ impl fmt::Debug for PostgresOptions {
     }
 }
 
-/// A store in a database of Postgres.
+/// A store in a Postgres database.
 pub struct PostgresStore {
     readers: PgPool,
     writers: PgPool,
@@ -92,17 +92,17 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Opens the database, migrating it as needed; several servers may do so at once. Refuses one that cannot keep the
-    /// promise of durability, that a newer server has migrated, or that this server cannot work with, and says all that
-    /// is wrong at once.
+    /// Opens the database, migrating it as needed; several servers may do so at once. Refuses a database that cannot
+    /// guarantee durability, that a newer server has migrated, or that this server cannot work with, and reports
+    /// everything that is wrong at once.
     pub async fn open(options: PostgresOptions) -> Result<PostgresStore, StoreError> {
         open::prepare(&options).await?;
         let connections = |purpose, count| PgPool::new(purpose, settings::pooled(&options.connect), count);
         let readers = connections("reading", options.readers);
         let writers = connections("writing", options.writers);
         let signals = PgPool::new("signals", settings::signalling(&options.connect), SIGNALS);
-        let ear = NotificationListener::new(settings::listening(&options.connect));
-        let shared = Arc::new(Shared::new(readers.clone(), signals.clone(), ear));
+        let listener = NotificationListener::new(settings::listening(&options.connect));
+        let shared = Arc::new(Shared::new(readers.clone(), signals.clone(), listener));
         Ok(PostgresStore { readers, writers, signals, shared })
     }
 
@@ -111,7 +111,7 @@ impl PostgresStore {
         open::prepare(&options).await
     }
 
-    /// Everything that [`PostgresStore::open`] would look at, good and bad, without changing anything. `now_ms` is this
+    /// Everything that [`PostgresStore::open`] would check, good and bad, without changing anything. `now_ms` is this
     /// machine's clock.
     pub async fn inspect(options: &PostgresOptions, now_ms: &(dyn Fn() -> i64 + Sync)) -> Vec<Finding> {
         inspect::inspect(options, Some(now_ms)).await

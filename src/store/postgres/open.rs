@@ -43,14 +43,14 @@ pub(super) async fn prepare(options: &PostgresOptions) -> Result<(), StoreError>
     if inspection.schema != Schema::Current {
         migrate(&mut conn).await?;
     }
-    // The first row is found by its key, even in a table so small that a planner would rather walk it.
+    // Finds the first row by its key, even in a table so small that the planner would rather scan it.
     conn.execute("SET enable_seqscan = off").await.map_err(of_statement)?;
     let first: Option<Vec<u8>> = sqlx::query_scalar(include_str!("../sql/stored_format.sql"))
         .fetch_optional(&mut conn)
         .await
         .map_err(of_statement)?;
     stored::check_format(first.as_deref())?;
-    // All was said; the server notices a missing goodbye as well.
+    // All queries are done; if closing fails, the server notices that the connection is gone.
     let _ = conn.close().await;
     Ok(())
 }

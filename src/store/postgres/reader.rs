@@ -13,7 +13,7 @@ const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 pub(super) struct PostgresReader {
     connections: PgPool,
     session: Option<PgSession>,
-    /// A statement failed or was given up: the server has ended the snapshot.
+    /// Whether a statement failed or was cancelled, which ends the snapshot.
     failed: bool,
 }
 
@@ -22,8 +22,8 @@ impl PostgresReader {
         PostgresReader { connections, session: None, failed: false }
     }
 
-    /// The connection inside the snapshot. Counts as failed until [`PostgresReader::done`], so that a cancelled read
-    /// does.
+    /// The connection inside the snapshot. The reader counts as failed until [`PostgresReader::done`], so that a
+    /// cancelled read leaves it failed.
     async fn session(&mut self) -> Result<&mut PgSession, StoreError> {
         if std::mem::replace(&mut self.failed, true) {
             return Err(broken_transaction());

@@ -15,7 +15,7 @@ use syncline_core::hash::Hash;
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::state::{Key, Prefix, Row, WorkspaceHead};
 
-/// Keys in one statement.
+/// Maximum number of keys in one statement.
 const KEYS_PER_STATEMENT_MAX: usize = 1_000;
 
 /// A number as the database keeps it: by its bits, for what is only compared for equality.
@@ -23,7 +23,7 @@ pub(super) fn bits(number: u64) -> i64 {
     number.cast_signed()
 }
 
-/// A position as the database keeps it; no log gets to the end.
+/// A position as the database keeps it; no log ever reaches the limit.
 pub(super) fn position(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
 }
@@ -38,7 +38,8 @@ pub(super) async fn workspaces(
     limit: usize,
 ) -> Result<Vec<WorkspaceInfo>, StoreError> {
     let query = sqlx::query(include_str!("../sql/workspace_page.sql"))
-        // Its texts have no zero bytes; no id comes between the part before one and the whole.
+        // Postgres texts cannot contain zero bytes; no id comes between the part before the first zero byte and the
+        // whole text.
         .bind(after.and_then(|after| after.split('\0').next()).unwrap_or_default())
         .bind(limit_of(limit));
     session.rows(query).await.map_err(of_statement)?.iter().map(info).collect()
@@ -118,7 +119,7 @@ pub(super) async fn range(
         Order::Ascending => include_str!("../sql/state_range_ascending.sql"),
         Order::Descending => include_str!("../sql/state_range_descending.sql"),
     };
-    // One more than asked for tells whether there is more.
+    // One row more than asked for tells whether there are more.
     let query = sqlx::query(sql).bind(ws).bind(start).bind(end).bind(limit_of(limit.saturating_add(1)));
     let mut rows = session.rows(query).await.map_err(of_statement)?;
     let more = rows.len() > limit;

@@ -15,15 +15,15 @@ use super::errors::{io, is_disconnect};
 /// How long one statement may take. Longer than the server's own limits, which give better errors: this one is for a
 /// server that does not answer at all.
 pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a given up connection may take to become usable again; after that it is closed.
+/// How long an abandoned connection may take to become usable again; after that it is closed.
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the server may still hold for this connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// No transaction, no answer on its way.
+    /// There is no transaction and no pending answer.
     Clean,
-    /// A transaction may be open, or an answer on its way: it has to be rolled back.
+    /// A transaction may be open, or an answer pending: the connection has to be rolled back.
     Open,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct PgSession {
     /// Absent after it broke.
     conn: Option<PgConnection>,
     opened_at: Instant,
-    /// It was used before: the server may have gone since.
+    /// Whether it was used before; the server may be gone since.
     kept: bool,
     state: State,
     permit: Option<OwnedSemaphorePermit>,
@@ -67,12 +67,12 @@ impl PgSession {
     }
 
     /// Runs a text without arguments: one statement or several in one round trip, which ends at the first that fails.
-    /// The texts are ours and hold at most numbers.
+    /// The texts are ours, and the only values in them are numbers.
     pub async fn text(&mut self, text: &str) -> Result<Vec<PgRow>, sqlx::Error> {
         self.run(sqlx::raw_sql(AssertSqlSafe(text))).await
     }
 
-    /// The transaction has ended, or there was none: the connection can be used by others at once.
+    /// Notes that the transaction has ended, or that there was none: others can use the connection at once.
     pub fn ended(&mut self) {
         self.state = State::Clean;
     }
@@ -101,7 +101,7 @@ impl PgSession {
         }
     }
 
-    /// Closes the connection without a word: its state is unknown, and nobody may answer.
+    /// Drops the connection without closing it properly: its state is unknown, and the server may not answer.
     fn cut(&mut self) {
         self.conn = None;
         self.home.discard_idle();
@@ -119,7 +119,7 @@ impl Drop for PgSession {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let (home, opened_at, permit) = (self.home.clone(), self.opened_at, self.permit.take());
         runtime.spawn(async move {
-            // Held until the connection is clean or closed, so that there are never more than the limit.
+            // Held until the connection is clean or closed, so that there are never more connections than the limit.
             let _permit = permit;
             if let Some(conn) = roll_back(conn).await {
                 home.keep(conn, opened_at);
@@ -132,7 +132,7 @@ impl Drop for PgSession {
 async fn roll_back(mut conn: PgConnection) -> Option<PgConnection> {
     let cleaned = timeout(CLEAN_UP_TIMEOUT, async {
         match conn.execute("ROLLBACK").await {
-            // It was the answer of the given up statement: an error, after which the connection goes on.
+            // This error is the answer to the abandoned statement; the connection can still be used.
             Err(e) if !is_disconnect(&e) => conn.execute("ROLLBACK").await.map(drop),
             other => other.map(drop),
         }

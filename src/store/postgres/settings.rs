@@ -5,11 +5,11 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
-/// The server's limit for one statement: below ours, so that it is the server which says what it was.
+/// The server's limit for one statement: below ours, so that the error comes from the server.
 const STATEMENT_TIMEOUT_MS: u32 = 4_000;
 /// How long a statement waits for a lock.
 const LOCK_TIMEOUT_MS: u32 = 2_000;
-/// A transaction whose owner says nothing for this long is ended by the server.
+/// A transaction whose owner sends nothing for this long is ended by the server.
 const IDLE_IN_TRANSACTION_TIMEOUT_MS: u32 = 5_000;
 /// How often the server looks whether the owner of a running statement is still there.
 const CONNECTION_CHECK_INTERVAL_MS: u32 = 1_000;
@@ -22,7 +22,7 @@ pub(super) fn plain(given: &PgConnectOptions) -> PgConnectOptions {
         Some(_) => given.clone(),
         None => given.clone().application_name("syncline"),
     };
-    // A rollback where there is no transaction is no news.
+    // The server's warning about a rollback without a transaction is of no interest.
     named.options([("client_min_messages", "error")]).disable_statement_logging()
 }
 
@@ -39,8 +39,8 @@ pub(super) fn pooled(given: &PgConnectOptions) -> PgConnectOptions {
         ])
         .options([
             ("default_transaction_isolation", "read committed"),
-            // Every statement of ours finds its rows by key. A plan that was made while a table was small must not be
-            // one that walks the table.
+            // Every statement of ours finds its rows by key. A plan that was made while a table was small must not scan
+            // the table.
             ("enable_seqscan", "off"),
             ("enable_hashjoin", "off"),
             ("enable_mergejoin", "off"),
@@ -48,7 +48,7 @@ pub(super) fn pooled(given: &PgConnectOptions) -> PgConnectOptions {
         ])
 }
 
-/// Connections for what may be lost in a crash.
+/// Connections for writes that may be lost in a crash.
 pub(super) fn signalling(given: &PgConnectOptions) -> PgConnectOptions {
     pooled(given).options([("synchronous_commit", "off")])
 }

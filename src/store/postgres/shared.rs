@@ -16,30 +16,30 @@ use crate::store::{Announced, SharedConnection, SharedStore, StoreError, codec};
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::state::{Key, Prefix, WorkspaceHead};
 
-/// Bytes of one announcement; the server takes fewer than 8,000.
+/// Maximum size of one announcement in bytes; the server accepts fewer than 8,000.
 const ANNOUNCEMENT_BYTES_MAX: usize = 7_000;
-/// Connections in one statement.
+/// Maximum number of connections in one statement.
 const CONNECTIONS_PER_STATEMENT_MAX: usize = 1_000;
 /// Longest lease: beyond it, adding to the clock could overflow.
 const LEASE_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// One server's part in the shared database.
+/// One server's access to the shared database.
 pub(super) struct Shared {
     /// For reads: single statements, each on the newest state.
     readers: PgPool,
-    /// For hints and presence, whose loss in a crash is none: their commits do not wait for the disk.
+    /// For hints and presence, which may be lost in a crash: their commits do not wait for the disk.
     signals: PgPool,
-    ear: NotificationListener,
+    listener: NotificationListener,
 }
 
 impl Shared {
-    pub fn new(readers: PgPool, signals: PgPool, ear: NotificationListener) -> Shared {
-        Shared { readers, signals, ear }
+    pub fn new(readers: PgPool, signals: PgPool, listener: NotificationListener) -> Shared {
+        Shared { readers, signals, listener }
     }
 
     /// Stops listening.
     pub async fn close(&self) {
-        self.ear.close().await;
+        self.listener.close().await;
     }
 }
 
@@ -71,7 +71,7 @@ impl SharedStore for Shared {
     }
 
     async fn announced(&self) -> Announced {
-        self.ear.heard().await
+        self.listener.heard().await
     }
 
     async fn heads(
@@ -133,7 +133,7 @@ impl SharedStore for Shared {
         after: Option<Uuid>,
         limit: usize,
     ) -> Result<Vec<SharedConnection>, StoreError> {
-        // Every id is longer than none.
+        // An empty id sorts before every other one.
         let after = after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
         let query = || {
             sqlx::query(include_str!("../sql/postgres/connection_page.sql"))
@@ -156,7 +156,7 @@ impl SharedStore for Shared {
 
 impl Shared {
     async fn put(&self, connections: &[SharedConnection]) -> Result<(), StoreError> {
-        // The last one of an id counts; one statement cannot write a row twice.
+        // Of several connections with one id the last one counts; one statement cannot write a row twice.
         let unique: std::collections::BTreeMap<_, _> =
             connections.iter().map(|c| ((c.ws, c.id), c)).collect();
         let mut columns = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

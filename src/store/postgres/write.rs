@@ -1,4 +1,4 @@
-//! A transaction's gathered writes as few statements, and the running of them.
+//! Turning a transaction's gathered writes into few statements, and running them.
 
 use sqlx::Row as _;
 use sqlx::postgres::PgArguments;
@@ -13,9 +13,10 @@ use syncline_core::causality::Seq;
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::state::WorkspaceHead;
 
-/// Rows of all kinds in one statement.
+/// Maximum number of rows of all kinds in one statement.
 const STATEMENT_ROWS_MAX: usize = 2_000;
-/// Bytes in one statement, about: no more than the deadline of a statement has time for. One row may be larger.
+/// Approximate maximum size of one statement in bytes: no more than its deadline leaves time for. A single row may be
+/// larger.
 const STATEMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// One statement's rows.
@@ -29,7 +30,7 @@ pub(super) struct Batch {
     bytes: usize,
 }
 
-/// Cuts writes into statements; usually one is enough.
+/// Splits writes into statements; usually one is enough.
 pub(super) fn plan(pending: Pending) -> Vec<Batch> {
     let mut plan = Plan(vec![Batch::default()]);
     for head in pending.heads {

@@ -2,7 +2,7 @@
 //!
 //! Writes are gathered and go out before the next read, or with the commit. The lock of a workspace is its head row:
 //! whoever asks for the head waits for it, in a statement of its own, and every statement after that has a snapshot of
-//! its own, so it sees what the one before has committed.
+//! its own, so it sees what the previous holder of the lock has committed.
 
 use async_trait::async_trait;
 use sqlx::Row as _;
@@ -18,8 +18,8 @@ use syncline_core::ids::WorkspaceNo;
 use syncline_core::state::{WorkspaceHead, WriteBatch};
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-/// In a transaction that has failed, `COMMIT` alone would answer as if all were well, and undo everything. The statement
-/// before it fails there, and ends the text.
+/// In a failed transaction, `COMMIT` alone would report success and undo everything. The statement before it fails in
+/// that case, which ends the text.
 const COMMIT: &str = "SELECT 1; COMMIT";
 const ROLLBACK: &str = "ROLLBACK";
 
@@ -28,9 +28,9 @@ pub(super) struct PostgresWriter {
     connections: PgPool,
     session: Option<PgSession>,
     pending: Pending,
-    /// Something was sent that a commit has to keep.
+    /// Whether something was sent that a commit has to keep.
     wrote: bool,
-    /// A step failed or was given up: what the transaction holds is not what its owner thinks.
+    /// Whether a step failed or was cancelled: the transaction then does not hold what its owner thinks.
     failed: bool,
 }
 
@@ -45,7 +45,8 @@ impl PostgresWriter {
         }
     }
 
-    /// Counts as failed until [`PostgresWriter::done`], so that a cancelled step does.
+    /// Begins a step. The transaction counts as failed until [`PostgresWriter::done`], so that a cancelled step leaves
+    /// it failed.
     fn start(&mut self) -> Result<(), StoreError> {
         match std::mem::replace(&mut self.failed, true) {
             true => Err(broken_transaction()),
@@ -78,7 +79,7 @@ impl PostgresWriter {
             let session = self.session().await?;
             return session.rows(sqlx::query(lock).bind(ws)).await.map_err(of_statement);
         }
-        // Beginning and locking are one round trip: every transaction starts like this.
+        // Begins and locks in one round trip, because every transaction starts like this.
         self.start()?;
         let text = format!("{BEGIN}; {}", lock.replace("$1", &ws.to_string()));
         let (session, rows) = self.connections.begin(&text).await?;
@@ -141,7 +142,7 @@ impl StoreWriter for PostgresWriter {
         if self.session.is_none() && self.pending.is_empty() && !self.failed {
             return Ok(());
         }
-        // A lock alone is written down as well, and a commit of it would wait for the disk.
+        // The server writes a lock to its log as well, so a commit of nothing but a lock would wait for the disk.
         let nothing_written = self.pending.is_empty() && !self.wrote;
         let session = self.session().await?;
         match nothing_written {
@@ -153,7 +154,7 @@ impl StoreWriter for PostgresWriter {
     }
 }
 
-/// Reads in the transaction. The head is read with its lock, and nothing to read is no reason for a round trip.
+/// Reads in the transaction. Reading the head locks it, and reading no keys needs no round trip.
 macro_rules! read {
     ($self:ident, head($ws:expr)) => {{
         let rows = $self.locked_head($ws).await?;

@@ -1,4 +1,4 @@
-//! A transaction's gathered writes as few texts, and the running of them.
+//! Turning a transaction's gathered writes into few texts of SQL, and running them.
 
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, Either, Executor, SqliteConnection};
@@ -12,7 +12,7 @@ use crate::store::pending::{LogRow, Pending};
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::state::WorkspaceHead;
 
-/// A transaction up to these sizes is one text. Above, round trips no longer matter, and texts of every
+/// A transaction up to these sizes is one text. Above them, round trips no longer matter, and texts of every
 /// combination of sizes would only fill the cache of statements.
 const SMALL: Limits = Limits { heads: 4, changes: 64, puts: 128, deletes: 8 };
 /// Rows in one statement.
@@ -37,7 +37,7 @@ pub(super) struct Batch {
     commit: bool,
 }
 
-/// Cuts writes into texts, of which the first begins and the last commits the transaction, as asked.
+/// Splits writes into texts, of which the first begins and the last commits the transaction, if asked to.
 pub(super) fn plan(pending: Pending, begin: bool, commit: bool) -> Vec<Batch> {
     let mut all = Batch { changes: pending.changes, ..Batch::default() };
     all.heads.extend(pending.heads);
@@ -124,7 +124,7 @@ impl Batch {
                 Some(Ok(Either::Right(_))) => {}
                 Some(Err(e)) if at_commit => return Err(of_commit(e)),
                 Some(Err(e)) => return Err(of_statement(e)),
-                // The connection's thread ended in the middle, with the rest of the text perhaps done.
+                // The connection's thread ended in the middle; the rest of the text may have been executed.
                 None if shape.commit => return Err(of_commit(sqlx::Error::WorkerCrashed)),
                 None => return Err(of_statement(sqlx::Error::WorkerCrashed)),
             }

@@ -23,7 +23,7 @@ fn code(error: &sqlx::Error) -> Option<i32> {
 pub(super) fn of_statement(error: sqlx::Error) -> StoreError {
     match code(&error) {
         Some(SQLITE_FULL) => StoreError::DiskFull,
-        // A second row of one name: the caller's picture of what is stored is wrong.
+        // A duplicate row: the caller's picture of the stored data is wrong.
         Some(SQLITE_CONSTRAINT | SQLITE_CORRUPT | SQLITE_NOTADB) => {
             StoreError::Inconsistent(error.to_string())
         }
@@ -37,8 +37,8 @@ pub(super) fn of_statement(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// An error of the commit itself. A full disk is noticed while the log is written, before it counts; a failed
-/// sync of it leaves open what a restart will find.
+/// An error of the commit itself. A full disk is noticed while the log is written, before the commit counts; after a
+/// failed sync of the log it is unknown what a restart will find.
 pub(super) fn of_commit(error: sqlx::Error) -> StoreError {
     match code(&error) {
         Some(SQLITE_FULL) => StoreError::DiskFull,
@@ -46,7 +46,7 @@ pub(super) fn of_commit(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// An error while opening: what waiting does not heal needs somebody to act.
+/// An error while opening: where waiting does not help, somebody has to act.
 pub(super) fn of_open(path: &Path, error: sqlx::Error) -> StoreError {
     let path = path.display();
     match code(&error) {

@@ -1,4 +1,4 @@
-//! A database in a file of SQLite: one process, one writer, a few readers.
+//! A database in an SQLite file: one process, one writer, a few readers.
 //!
 //! The driver gives every connection a thread of its own, and every text of SQL is a round trip to it. So the
 //! writer gathers what a transaction writes and sends it as one text where it can ([`batch`], [`shapes`]).
@@ -31,7 +31,7 @@ pub use shapes::generated_statements;
 /// Where the database is and how it is used.
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
-    /// The file; it and its directory are created when missing. Beside it stand the write-ahead log and a lock.
+    /// The file; it and its directory are created when missing. The write-ahead log and a lock file are beside it.
     pub path: PathBuf,
     /// Snapshots that can be open at a time; more wait. Each is a connection with a thread.
     pub readers: u32,
@@ -57,7 +57,7 @@ impl SqliteOptions {
     }
 }
 
-/// A store in a file of SQLite.
+/// A store in an SQLite file.
 pub struct SqliteStore {
     readers: SqlitePool,
     writer: Arc<tokio::sync::Mutex<WriterSlot>>,
@@ -66,13 +66,13 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database, creating or migrating it as needed. Refuses one that another process has open, that
-    /// a newer server wrote, or that cannot keep the promise of durability.
+    /// Opens the database, creating or migrating it as needed. Refuses one that another process has open, that a newer
+    /// server wrote, or that cannot guarantee durability.
     pub async fn open(options: SqliteOptions) -> Result<SqliteStore, StoreError> {
         let opened = open::open(&options).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.readers.max(1))
-            // A ping is a round trip of its own, to a thread in this very process.
+            // A ping would be one more round trip, only to a thread of this same process.
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
@@ -106,8 +106,8 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        // Readers first: the last connection to close copies the write-ahead log into the database, and only
-        // the writer's can.
+        // Readers first: the last connection to close copies the write-ahead log into the database, and only the
+        // writer's connection can do that.
         self.readers.close().await;
         self.writer.lock().await.close().await;
         let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,4 +1,4 @@
-//! Opening a database file: lock, permissions, settings, migrations, and proof that the settings took.
+//! Opening a database file: lock, permissions, settings, migrations, and a check that the settings took effect.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -15,19 +15,19 @@ use crate::store::StoreError;
 use crate::store::migrations::{Dialect, migrator};
 use crate::store::stored;
 
-/// The first release without the reset of the write-ahead log that could corrupt the database.
+/// The first release in which a reset of the write-ahead log can no longer corrupt the database.
 const SQLITE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
-/// Pages in the write-ahead log before it is copied into the database: rarely, since every copy writes a page
-/// once however often it changed.
+/// Pages in the write-ahead log before it is copied into the database. Copies are rare, since each one writes a page
+/// only once, however often it changed.
 const CHECKPOINT_PAGES: &str = "20000";
 /// Negative: KiB rather than pages.
 const WRITER_CACHE_KIB: &str = "-65536";
 const READER_CACHE_KIB: &str = "-16384";
 /// More than all texts in use: compiling one again costs as much as running it.
 const STATEMENT_CACHE_CAPACITY: usize = 512;
-/// Rows on their way from the connection's thread.
+/// Maximum number of rows on their way from the connection's thread.
 const ROW_BUFFER: usize = 256;
-/// Somebody else's lock (a backup, a shell) is waited for this long.
+/// How long to wait for a lock of another program (a backup, a shell).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The writer's connection, ready to use, and the file that keeps other processes out while it is open.
@@ -83,7 +83,7 @@ fn writer_options(options: &SqliteOptions) -> SqliteConnectOptions {
 pub(super) fn reader_options(options: &SqliteOptions) -> SqliteConnectOptions {
     common_options(&options.path)
         .read_only(true)
-        // Copying the log back is the writer's alone.
+        // Only the writer copies the log back.
         .pragma("wal_autocheckpoint", "0")
         .pragma("cache_size", READER_CACHE_KIB)
         .thread_name(|n| format!("sqlite-reader-{n}"))
@@ -117,8 +117,8 @@ fn lock_path(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Keeps a second server away from the database: two sequencers would give one position twice. The operating
-/// system releases the lock when the process ends, however it ends; the file stays.
+/// Keeps a second server away from the database: two sequencers would assign one position twice. The operating system
+/// releases the lock when the process ends, however it ends; the file stays.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let lock_path = lock_path(path);
     let mut file =
@@ -139,12 +139,12 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         }
         Err(TryLockError::Error(e)) => return Err(of_file(&lock_path, "locking", &e)),
     }
-    // For people who wonder who holds it; the lock holds without.
+    // For people who wonder who holds the lock; the lock itself does not need it.
     let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
 }
 
-/// What the promise of durability rests on is looked at, not assumed.
+/// Checks the settings that durability depends on instead of assuming them.
 async fn check(conn: &mut SqliteConnection, options: &SqliteOptions) -> Result<(), StoreError> {
     let path = options.path.as_path();
     let version: String = scalar(conn, path, "SELECT sqlite_version()").await?;

@@ -15,7 +15,7 @@ use syncline_core::hash::Hash;
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::state::{Key, Prefix, Row, WorkspaceHead};
 
-/// Keys in one statement.
+/// Maximum number of keys in one statement.
 const KEYS_PER_STATEMENT_MAX: usize = 256;
 
 /// A number as the database keeps it: by its bits, for what is only compared for equality.
@@ -23,7 +23,7 @@ pub(super) fn bits(number: u64) -> i64 {
     number.cast_signed()
 }
 
-/// A position as the database keeps it; no log gets to the end.
+/// A position as the database keeps it; no log ever reaches the limit.
 fn position(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
 }
@@ -130,7 +130,7 @@ pub(super) async fn range(
         Order::Ascending => include_str!("../sql/state_range_ascending.sql"),
         Order::Descending => include_str!("../sql/state_range_descending.sql"),
     };
-    // One more than asked for tells whether there is more.
+    // One row more than asked for tells whether there are more.
     let mut rows = sqlx::query(sql)
         .bind(ws)
         .bind(start)

@@ -1,8 +1,8 @@
 //! Statements over many rows, in a few fixed sizes so that every text is compiled once per connection.
 //!
-//! The number of rows is padded to a power of two: lists of keys repeat the last one, rows to write are followed
-//! by rows of NULL that the statement filters out. Several statements stand in one text, because each text is a round trip to the thread
-//! of the connection, and for a small commit those cost more than the disk. Parameters are anonymous: the
+//! The number of rows is padded to a power of two: lists of keys repeat the last one, rows to write are followed by
+//! rows of NULL that the statement filters out. Several statements are in one text, because each text is a round trip
+//! to the thread of the connection, and for a small commit those cost more than the disk. Parameters are anonymous: the
 //! driver looks named ones up by name each time, which is quadratic in their number.
 
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ enum Text {
 
 static TEXTS: LazyLock<Mutex<HashMap<Text, Arc<str>>>> = LazyLock::new(Mutex::default);
 
-/// The size that `count` rows are padded to; none stays none.
+/// The size that `count` rows are padded to; 0 stays 0.
 pub(super) fn padded(count: usize) -> usize {
     if count == 0 { 0 } else { count.next_power_of_two() }
 }
@@ -52,7 +52,7 @@ fn text(wanted: Text) -> SqlStr {
         Text::Write(shape) => Arc::from(write_text(shape)),
         Text::Rows(keys) => Arc::from(rows_text(keys)),
     });
-    // Generated from numbers alone.
+    // The text is generated from numbers alone.
     AssertSqlSafe(text.clone()).into_sql_str()
 }
 
@@ -66,7 +66,7 @@ fn write_text(shape: Shape) -> String {
         text.push_str("BEGIN IMMEDIATE;\n");
     }
     if shape.heads > 0 {
-        // Only heads that are there: for another workspace the epoch becomes NULL, which the table refuses.
+        // Only existing heads are updated: for another workspace the epoch becomes NULL, which the table refuses.
         text.push_str(&format!(
             "INSERT INTO workspace_head (workspace_no, epoch, head_seq, chain, replica_count, commit_count) \
              SELECT column1, (SELECT column2 FROM workspace_head WHERE workspace_no = column1), \
@@ -88,8 +88,8 @@ fn write_text(shape: Shape) -> String {
     }
     if shape.puts > 0 {
         text.push_str(&format!(
-            // The whole row is given, so this is the same as an upsert; in a table that is its own index SQLite overwrites
-            // in place, with one search for each row instead of two.
+            // The whole row is given, so this is the same as an upsert; in a table that is its own index SQLite
+            // overwrites in place, with one search for each row instead of two.
             "REPLACE INTO state (workspace_no, key, value) \
              SELECT column1, column2, column3 FROM (VALUES {}) AS v \
              WHERE column1 IS NOT NULL;\n",
@@ -98,7 +98,7 @@ fn write_text(shape: Shape) -> String {
     }
     if shape.deletes > 0 {
         text.push_str(&format!(
-            // Of one workspace: over pairs of workspace and key SQLite would walk the whole table.
+            // Deletes are of one workspace: with pairs of workspace and key, SQLite would scan the whole table.
             "DELETE FROM state WHERE workspace_no = ? AND key IN ({});\n",
             list("?", shape.deletes)
         ));
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(rows_text(4).matches('?').count(), 5);
     }
 
-    /// No statement's cost grows with the tables: none walks one.
+    /// No statement's cost grows with the tables: none scans a table.
     #[tokio::test]
     async fn every_statement_finds_its_rows_by_key() {
         let mut conn = sqlx::sqlite::SqliteConnectOptions::new().in_memory(true).connect().await.unwrap();

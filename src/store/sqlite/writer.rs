@@ -1,8 +1,8 @@
 //! The write transaction.
 //!
-//! Writes are gathered and go out with the commit, usually as one text: `BEGIN IMMEDIATE`, the statements,
-//! `COMMIT`. Only a read sends what was gathered before it, so that it sees it. A transaction that is dropped,
-//! or whose future is cancelled in the middle, leaves the connection marked; whoever is next rolls back first.
+//! Writes are gathered and go out with the commit, usually as one text: `BEGIN IMMEDIATE`, the statements, `COMMIT`.
+//! Only a read sends what was gathered before it, so that it sees those writes. A transaction that is dropped, or whose
+//! future is cancelled in the middle, leaves the connection marked; whoever is next rolls back first.
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -31,7 +31,7 @@ impl WriterSlot {
         WriterSlot { options, conn: Some(conn), open: false, closed: false }
     }
 
-    /// Brings the connection into a state to begin on: alive, and outside of any transaction.
+    /// Makes the connection ready for a transaction: alive, and outside of any other.
     async fn clean(&mut self) -> Result<(), StoreError> {
         if self.closed {
             return Err(closed());
@@ -66,7 +66,7 @@ impl WriterSlot {
         self.closed = true;
         self.roll_back().await;
         if let Some(conn) = self.conn.take() {
-            // What it could still tell was told by the commits before.
+            // Whatever error this could report, the commits before have already reported.
             let _ = conn.close().await;
         }
     }
@@ -78,7 +78,7 @@ pub(super) struct SqliteWriter {
     /// `BEGIN` was sent.
     begun: bool,
     pending: Pending,
-    /// A step failed: what the transaction holds is not what its owner thinks.
+    /// Whether a step failed: the transaction then does not hold what its owner thinks.
     failed: bool,
 }
 
@@ -88,7 +88,8 @@ impl SqliteWriter {
         Ok(SqliteWriter { slot, begun: false, pending: Pending::default(), failed: false })
     }
 
-    /// Sends what was gathered. Counts as failed until it has succeeded, so that a cancelled attempt does.
+    /// Sends what was gathered. The transaction counts as failed until this has succeeded, so that a cancelled attempt
+    /// leaves it failed.
     async fn send(&mut self, commit: bool) -> Result<(), StoreError> {
         if std::mem::replace(&mut self.failed, true) {
             return Err(broken_transaction());
@@ -168,20 +169,20 @@ impl StoreWriter for SqliteWriter {
         let sent = self.send(true).await;
         match &sent {
             Ok(()) => self.slot.open = false,
-            // What the connection remembers of the file may no longer be what is there: a failed sync takes pages with
-            // it. A new connection reads it again, as a restart would.
+            // What the connection has cached of the file may no longer match it: a failed sync can lose pages. A new
+            // connection reads the file again, as a restart would.
             Err(StoreError::CommitUnknown(_)) => {
                 self.slot.conn = None;
                 self.slot.open = false;
             }
-            // Now rather than when somebody wants to write: an open transaction keeps the log from shrinking.
+            // Rolls back now rather than before the next write: an open transaction keeps the log from shrinking.
             Err(_) => self.slot.roll_back().await,
         }
         sent
     }
 }
 
-/// Reads in the transaction. Nothing to read is no reason to begin: a commit that only writes is one text.
+/// Reads in the transaction. Reading no keys does not begin the transaction: a commit that only writes is one text.
 macro_rules! read {
     ($self:ident, rows($ws:expr, $keys:expr)) => {{
         if $keys.is_empty() && !$self.failed {

@@ -1,5 +1,5 @@
-//! Who wrote what, and what they knew: parts of other messages. They get no further fields; what is added belongs to the
-//! message they are in.
+//! Who wrote what, and what they knew: parts of other messages. They get no further fields; additions belong in the
+//! message that contains them.
 
 use super::message::{Blob, Fault, Fixed, Kind, Message, Nested, Reader, Uint, message};
 use syncline_core::causality::{Author, Extra, Stamp};

@@ -1,5 +1,5 @@
-//! Accepted operations with what they did: the log. Written once and never again, so a change may carry what this
-//! version does not know; but an effect that it does not know cannot be read.
+//! Accepted operations with what they did: the log. A change is written once and never rewritten, so it may carry what
+//! this version does not know; but a kind of effect that it does not know cannot be read.
 
 use super::message::{
     Blob, Code, Coded, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, choice, codes, message,

@@ -1,4 +1,4 @@
-//! What is told of a connection. The server that has it writes all of it anew with every heartbeat.
+//! What servers tell each other about a connection. The server that has it writes all of it anew with every heartbeat.
 
 use super::message::{Blob, Fault, Kind, Message, Reader, Sint, Text, Uint, message};
 use crate::store::ConnectionContent;

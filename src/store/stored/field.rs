@@ -1,5 +1,5 @@
-//! A field of a record: rewritten by every write of it. The fields of all kinds of field stand side by side, so that
-//! what a newer version adds is kept at one place.
+//! A field of a record: rewritten by every write of it. One message has the values of all field kinds side by side, so
+//! that what a newer version adds is kept in one place.
 
 use super::message::{Code, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, message};
 use syncline_core::causality::Seq;
@@ -9,7 +9,7 @@ use syncline_core::unknown::Unknown;
 
 /// Numbers of the fields.
 mod number {
-    /// Which of the following make the value.
+    /// The field kind, which says which of the following make up the value.
     pub const KIND: u32 = 1;
     pub const LAST_SEQ: u32 = 2;
     /// Of registers and to-one links.

@@ -1,5 +1,5 @@
-//! Operations that wait, and how much waits. The operation itself is closed: one that says more than this server
-//! understands must not be settled by it.
+//! Held operations, and how much is held. The operation itself is closed: a server must not settle one that says more
+//! than it understands.
 
 use super::message::{Blob, Fault, Kind, Message, Nested, Reader, Sint, Uint, message};
 use syncline_core::state::{HeldRow, HoldUsage};

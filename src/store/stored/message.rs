@@ -15,8 +15,7 @@
 //! | `rep` | once for each | none |
 //! | `map` | once for each entry, as a message of key (1) and value (2) | none |
 //!
-//! A number is never used for something else. The number of a field that is given up is listed in a comment of its
-//! message.
+//! A number is never used for something else. The number of a dropped field is listed in a comment of its message.
 //!
 //! What becomes of fields that this version does not know is said by every message:
 //!
@@ -34,7 +33,7 @@ use syncline_core::causality::Seq;
 use syncline_core::ids::{CollectionId, FieldId, RecordId};
 use syncline_core::wire::{put_bytes, put_fixed64, put_message, put_sint, put_uint, unzigzag};
 
-/// Messages within messages: more than any that is written.
+/// Maximum depth of nested messages: more than is ever written.
 const DEPTH_MAX: u8 = 64;
 
 /// Why bytes are not the message they should be.
@@ -48,9 +47,9 @@ pub(super) enum Fault {
     Layout,
     /// A number that its field cannot hold.
     Range,
-    /// A text that is not UTF-8, or bytes of another length than they have.
+    /// A text that is not UTF-8, or bytes of a wrong length.
     Content,
-    /// Messages within messages beyond the limit.
+    /// Messages are nested deeper than the limit.
     TooDeep,
     /// A field that every such message has is absent.
     Missing { message: &'static str, field: u32 },
@@ -84,7 +83,7 @@ impl fmt::Display for Fault {
 pub(super) enum Raw<'a> {
     Varint(u64),
     Fixed64(u64),
-    /// With the depth at which a message in it would be.
+    /// The bytes, with the depth that a message in them would have.
     Bytes(&'a [u8], u8),
     Fixed32,
 }
@@ -99,7 +98,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads a message that is within no other.
+    /// Reads a message that is not nested in another.
     pub fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { rest: bytes, depth: 0 }
     }
@@ -158,7 +157,7 @@ impl<'a> Reader<'a> {
 
 /// A type that is stored as a message.
 pub(super) trait Message: Sized {
-    /// What it is called where it cannot be read.
+    /// The name in errors about a message that cannot be read.
     const NAME: &'static str;
     /// Appends its fields.
     fn put(&self, out: &mut Vec<u8>);
@@ -176,17 +175,17 @@ pub(super) trait Kind<T> {
     fn get(raw: Raw<'_>) -> Result<T, Fault>;
 }
 
-/// A number from 0, a truth value.
+/// An unsigned number or a boolean.
 pub(super) struct Uint;
-/// A number of either sign.
+/// A signed number.
 pub(super) struct Sint;
-/// A number whose bits are as good as random.
+/// A number whose bits are random or nearly so.
 pub(super) struct Fixed;
 /// A text in UTF-8.
 pub(super) struct Text;
-/// Bytes; hashes and UUIDs as their 16.
+/// Bytes; for hashes and UUIDs, their 16 bytes.
 pub(super) struct Blob;
-/// A message in its place.
+/// A nested message.
 pub(super) struct Nested;
 /// One of the numbers of a `codes!`.
 pub(super) struct Code;
@@ -403,7 +402,7 @@ macro_rules! message {
             const NAME: &'static str = stringify!($type);
 
             fn put(&self, out: &mut Vec<u8>) {
-                // Every field of the type is named: one that is added needs a number.
+                // Every field of the type is named here, so that a new field must be given a number.
                 let $type { $($name,)* $($unknown,)? } = self;
                 $(message!(@put $presence $kind $($value)?, $name, $number, out);)*
                 $(out.extend_from_slice($unknown.fields());)?
@@ -476,7 +475,7 @@ macro_rules! choice {
             const NAME: &'static str = stringify!($type);
 
             fn put(&self, out: &mut Vec<u8>) {
-                // Every variant is named: one that is added needs a number.
+                // Every variant is named here, so that a new one must be given a number.
                 match self {
                     $(choice!(@pattern $type, $variant, $content, value) => {
                         choice!(@put $number, $content, value, out)

@@ -11,7 +11,7 @@
 //! connection  format (1 byte) ‖ message
 //! ```
 //!
-//! Whatever a database hands back is decoded with an error, never with a panic: disks do fail.
+//! Stored bytes that cannot be decoded give an error, never a panic: disks do fail.
 
 mod causality;
 mod change;
@@ -40,10 +40,11 @@ use syncline_core::hash::Secret;
 use syncline_core::ids::ReplicaId;
 use syncline_core::state::Row;
 
-/// Number of the current format. Format 1 was never released; the next one is read beside this one.
+/// Number of the current format. Format 1 was never released; the next format will be read in addition to this one.
 pub const FORMAT: u8 = 2;
 
-/// Kinds of rows. They are what is stored: a new kind takes the next free number, and none is ever used again.
+/// Numbers of the kinds of rows, as they are stored: a new kind takes the next free number, and no number is ever used
+/// again.
 mod kind {
     pub const SCHEMA: u8 = 1;
     pub const REPLICA: u8 = 2;
@@ -118,12 +119,12 @@ pub fn decode_change(bytes: &[u8]) -> Result<Change, StoreError> {
     decode("change", bytes)
 }
 
-/// What is told of a connection, as bytes.
+/// What servers tell each other about a connection, as bytes.
 pub fn encode_connection(content: &ConnectionContent) -> Vec<u8> {
     encode(&[], content)
 }
 
-/// What is told of a connection, from its bytes.
+/// What servers tell each other about a connection, from its bytes.
 pub fn decode_connection(bytes: &[u8]) -> Result<ConnectionContent, StoreError> {
     decode("connection", bytes)
 }

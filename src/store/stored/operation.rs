@@ -1,5 +1,5 @@
-//! Operations and their mutations, as part of changes and of what is held. Closed: what a newer version's author
-//! asked for beside is not left out in silence.
+//! Operations and their mutations, as part of changes and of what is held. Closed: whatever else the author of a newer
+//! version asked for must not be silently left out.
 
 use super::message::{
     Blob, Coded, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, choice, codes, message,

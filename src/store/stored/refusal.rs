@@ -1,4 +1,4 @@
-//! Why an operation was refused. A reason of a newer version cannot be read: it has no other meaning here.
+//! Why an operation was refused. A reason of a newer version cannot be read: nothing here could stand for it.
 
 use super::message::{Code, Fault, Fixed, Kind, Message, Nested, Reader, Text, Uint, choice, message};
 use syncline_core::refusal::Refusal;

@@ -1,4 +1,4 @@
-//! A request id with the operation it became. Never rewritten: an id that is used again after its time is a new one.
+//! A request id with the operation it became. Never rewritten: an id that is used again after it expired is a new one.
 
 use super::message::{Blob, Fault, Kind, Message, Reader, Sint, Uint, message};
 use syncline_core::state::RequestRow;

@@ -10,7 +10,7 @@ use syncline_core::ids::FieldId;
 use syncline_core::value::Value;
 use syncline_core::wire::put_message;
 
-/// Numbers of the kinds, as in the protocol. 10 to 12 are meant for decimals and for references to blobs and
+/// Numbers of the kinds, as in the protocol. 10 to 12 are reserved for decimals and for references to blobs and
 /// records.
 mod number {
     pub const NULL: u32 = 1;

@@ -1,4 +1,4 @@
-//! Several patches, each in the text that the one before left, as one list of hunks in the text before all.
+//! Composes patches, each made on the text that the one before left, into one list of hunks on the original text.
 
 use syncline_core::merge::text::Hunk;
 
@@ -27,7 +27,7 @@ impl Piece {
         }
     }
 
-    /// The piece in two, at an offset inside it.
+    /// Splits the piece in two, at an offset inside it.
     fn split(self, at: u32) -> (Piece, Piece) {
         match self {
             Piece::Original { start, length } => (

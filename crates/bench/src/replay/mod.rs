@@ -1,8 +1,8 @@
 //! `syncline replay`: a recorded editing session of several authors, through the running service.
 //!
-//! Every author is a client of its own: an own replica, an own feed, an own causal context that claims exactly what
-//! the recording says the author knew. Authors submit at the same time; what arrives before its causes is held by
-//! the server. One operation per recorded transaction.
+//! Every author is a client of its own, with its own replica, its own feed, and its own causal context that claims
+//! exactly what the recording says the author knew. Authors submit at the same time; what arrives before its causes is
+//! held by the server. One operation per recorded transaction.
 
 mod author;
 mod compose;

@@ -1,4 +1,4 @@
-//! A reader of a feed that believes nothing: every frame is checked against the position it stands at.
+//! A reader of a feed that trusts nothing: every frame is checked against the position it stands at.
 
 use syncline_core::causality::Seq;
 use syncline_core::hash::{CHAIN_START, Hash, chain};
@@ -78,7 +78,7 @@ pub enum Heard {
     Opened(pb::FeedOpened),
     /// The next changes, without a gap.
     Changes(Vec<pb::Change>),
-    /// Everything up to the position was delivered, although nothing comes.
+    /// Everything up to the position was delivered, even if no changes came.
     Checkpoint(pb::Checkpoint),
     /// The stream is about to end; another one goes on from here.
     GoAway(pb::GoAway),

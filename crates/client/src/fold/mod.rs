@@ -1,6 +1,6 @@
-//! Confirmed state as a client keeps it: what the effects of a feed add up to.
+//! Confirmed state as a client keeps it: the sum of the effects of a feed.
 //!
-//! It believes nothing: an effect that does not fit what is there is an error, and whoever keeps the fold drops it and
+//! It trusts nothing: an effect that does not fit the state is an error, after which the owner of the fold drops it and
 //! loads everything anew.
 
 mod field;
@@ -144,7 +144,7 @@ impl Fold {
         Ok(())
     }
 
-    /// Whether a record is there and not deleted. Links show which of their targets are not.
+    /// Whether a record is there and not deleted. Links may also name records that are not.
     pub fn is_alive(&self, record_id: &str) -> bool {
         self.records.get(record_id).is_some_and(|record| !record.deleted)
     }

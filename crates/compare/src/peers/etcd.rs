@@ -101,7 +101,7 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// Opens a watch and waits until the server has.
+    /// Opens a watch and waits until the server has opened it.
     pub(crate) async fn open(channel: Channel) -> Result<Watcher, String> {
         let create = pb::WatchCreateRequest { key: PREFIX.into(), range_end: PREFIX_END.into() };
         let create = pb::watch_request::RequestUnion::CreateRequest(create);
@@ -154,7 +154,7 @@ impl Watcher {
     }
 }
 
-/// What a value tells of when its write was due.
+/// When the write of a value was due, as the value says.
 fn due_ns(value: &[u8]) -> u64 {
     value.get(..DUE_DIGITS).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(0)
 }

@@ -27,7 +27,7 @@ use crate::turns::{Turn, order};
 const SERVED_TIMEOUT: Duration = Duration::from_secs(30);
 /// Watches that are opened at once, as in Syncline's load.
 const OPENING_MAX: usize = 64;
-/// Of Syncline against etcd.
+/// The goal for the ratio of Syncline's figure to etcd's.
 const GOAL: f64 = 0.6;
 
 /// A turn, and the server's memory before the watchers came and with them.
@@ -162,7 +162,7 @@ async fn watches(program: &std::path::PathBuf, disk: &Disk, plan: &Plan) -> Resu
     Ok(Served { turn, memory_before, memory })
 }
 
-/// Writes change after change; how long until the last watcher had each, and what went wrong.
+/// Writes change after change, and returns how long until the last watcher had each, and what went wrong.
 async fn changes(
     writer: &mut Writer,
     watchers: &mut JoinSet<Result<(), String>>,

@@ -126,7 +126,7 @@ async fn within(mut task: JoinHandle<Result<Latencies, String>>) -> Result<Laten
     }
 }
 
-/// Follows until the end is known and reached; how long what was due late enough took.
+/// Follows until the end is known and reached, and returns how long the changes took that were due late enough.
 async fn follow(
     mut watcher: etcd::Watcher,
     clock: Instant,

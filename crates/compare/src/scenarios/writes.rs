@@ -24,7 +24,7 @@ pub(super) struct Load {
     in_flight: u32,
     unit: Unit,
     better: Better,
-    /// Of Syncline against etcd.
+    /// For the ratio of Syncline's figure to etcd's.
     bar: Option<f64>,
     goal: Option<f64>,
 }

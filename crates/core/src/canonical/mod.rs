@@ -81,8 +81,8 @@ mod value_field {
     pub const TIMESTAMP: u32 = 9;
 }
 
-/// The canonical form of an operation whose content is in order. What a malformed one said is not kept, only its hash
-/// ([`Operation::content_hash`]).
+/// The canonical form of an operation whose content is well-formed. Of a malformed operation only a hash of what was
+/// sent is kept ([`Operation::content_hash`]).
 pub fn operation(operation: &Operation) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     let Operation {
@@ -269,7 +269,7 @@ fn elements(out: &mut Vec<u8>, field: &str, elements: &[Value]) {
     elements.iter().for_each(|element| put_message(out, 2, |out| value(out, element)));
 }
 
-/// Appends a value. Its kind is there even where its content is the default.
+/// Appends a value. Its kind is written even if its content is the default.
 pub(super) fn value(out: &mut Vec<u8>, of: &Value) {
     match of {
         Value::Null => put_message(out, value_field::NULL, |_| {}),

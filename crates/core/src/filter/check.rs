@@ -56,7 +56,7 @@ pub enum FilterFault {
     /// A list or a map cannot be an element of a set.
     #[error("lists and maps cannot be elements of a set")]
     NotAnElement,
-    /// A text is searched for something that is no string.
+    /// A text is searched for something that is not a string.
     #[error("must be a string")]
     NotAString,
 }
@@ -93,7 +93,7 @@ impl Filter {
         Ok(Filter { root })
     }
 
-    /// The condition as it was built, with the values of every `In` in their order and each of them once.
+    /// The condition as it was built, except that the values of every `In` are sorted and without duplicates.
     pub fn root(&self) -> &Node {
         &self.root
     }
@@ -157,7 +157,7 @@ fn check_comparison(comparison: &mut Comparison) -> Result<(), FilterError> {
             return Err(FilterError::at(format!("values[{index}]"), fault));
         }
     }
-    // In their order, so that looking one up takes few comparisons.
+    // Sorted, so that looking one up takes few comparisons.
     values.sort_by(|a, b| order(Operand::from(a), Operand::from(b)));
     values.dedup_by(|a, b| order(Operand::from(&*a), Operand::from(&*b)).is_eq());
     Ok(())

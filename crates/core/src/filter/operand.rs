@@ -77,13 +77,13 @@ impl<'a> Operand<'a> {
     }
 }
 
-/// A total order over all values, in which equal ones are equal for a condition, too. Across kinds, and within lists and
-/// maps, it only serves looking values up.
+/// A total order over all values. Values that are equal in it are equal for a condition, too. Between kinds, and within
+/// lists and maps, it serves only for looking values up.
 pub(super) fn order(a: Operand<'_>, b: Operand<'_>) -> Ordering {
     match (a, b) {
         (Operand::Bool(a), Operand::Bool(b)) => a.cmp(&b),
         (Operand::Whole(a), Operand::Whole(b)) => a.cmp(&b),
-        // NaN is no value, so numbers always compare; 0 and -0 are equal.
+        // NaN is not a value, so numbers can always be compared; 0 and -0 are equal.
         (Operand::Whole(a), Operand::Double(b)) => int_and_double(a, b).unwrap_or(Ordering::Less),
         (Operand::Double(a), Operand::Whole(b)) => {
             int_and_double(b, a).map_or(Ordering::Greater, Ordering::reverse)

@@ -1,4 +1,4 @@
-//! Dots in eight bytes: a history of millions of operations holds several of each.
+//! Dots in eight bytes each, since a history of millions of operations holds several for each operation.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::causality::Counter;
 use crate::ids::{Dot, ReplicaId};
 
-/// A dot by its replica's index in a [`Replicas`]. A counter beyond `u32::MAX` is kept as `u32::MAX`: no observer
-/// gets there, and a server that tells one is found as one that tells a dot nobody submitted.
+/// A dot by its replica's index in a [`Replicas`]. A counter beyond `u32::MAX` is kept as `u32::MAX`: no observer gets
+/// there, and a server that reports one is found to report a dot that nobody submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ShortDot {
     /// The index of its replica in [`Replicas`].
@@ -41,7 +41,7 @@ impl Replicas {
         ShortDot { replica: self.index(dot.replica), counter }
     }
 
-    /// A dot in its full form; of the nil replica if the index is not of this list.
+    /// A dot in its full form; of the nil replica if the index is not in this list.
     pub fn full(&self, dot: ShortDot) -> Dot {
         let replica = self.ids.get(dot.replica as usize).copied().unwrap_or_default();
         Dot { replica, counter: Counter::from(dot.counter) }
@@ -52,7 +52,7 @@ impl Replicas {
         &self.ids
     }
 
-    /// Takes in another list; the result gives for each index there the index here.
+    /// Adds the replicas of another list; the result gives the index here for each index there.
     pub fn absorb(&mut self, other: &Replicas) -> Vec<u32> {
         other.ids.iter().map(|id| self.index(*id)).collect()
     }

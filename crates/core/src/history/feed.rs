@@ -28,7 +28,7 @@ pub struct Place {
     pub epoch: Epoch,
     /// Everything up to and including this position was delivered.
     pub seq: Seq,
-    /// When it was told.
+    /// The hash chain there, if the frame gives it.
     pub chain: Option<Hash>,
 }
 
@@ -51,7 +51,7 @@ pub struct Entry<'a> {
     pub hash_salt: Hash,
 }
 
-/// Four bytes of a hash; 0 for none. Enough to tell two hashes apart, a sixth of the memory.
+/// Four bytes of a hash; 0 for none. They are enough to tell two hashes apart, and take less memory.
 pub(super) type Mark = u32;
 
 pub(super) fn mark(hash: &Hash) -> Mark {
@@ -59,7 +59,7 @@ pub(super) fn mark(hash: &Hash) -> Mark {
     u32::from_le_bytes([a, b, c, d]).max(1)
 }
 
-/// A change as it is kept. The position is told as the distance from its frame's beginning.
+/// A delivered change as it is kept. Its position is given by its distance from the beginning of its frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Delivered {
     pub distance: u32,
@@ -92,7 +92,7 @@ pub(super) struct FeedEvent {
     pub at: Time,
     pub from: Seq,
     pub to: Seq,
-    /// Of the chain at `to`.
+    /// The mark of the chain at `to`.
     pub chain: Mark,
     /// Changes delivered.
     pub count: u32,
@@ -175,7 +175,7 @@ impl FeedRecorder {
         self.push(at, asked.seq, asked, FeedEventKind::Reset(reason));
     }
 
-    /// At the end the feed was waited for until it should have had everything.
+    /// The run waited at its end until the feed should have had everything, so the feed must be at the head.
     pub fn must_be_at_head(&mut self) {
         self.ends_at_head = true;
     }
@@ -206,7 +206,7 @@ pub(super) struct LogEntry {
     pub extras: u16,
 }
 
-/// The whole log, read from the beginning when everything was over.
+/// The whole log, read from the beginning at the end of the run.
 #[derive(Debug, Clone)]
 pub struct Log {
     pub(super) replicas: Replicas,

@@ -10,15 +10,15 @@ use crate::ids::{Epoch, ReplicaId};
 /// What the observer knows about the run as a whole.
 #[derive(Debug, Clone, Default)]
 pub struct Expectations {
-    /// Replicas whose submissions are not all in the history, the server's own (nil) if it is one of them:
-    /// what they wrote may be in the log.
+    /// Replicas whose submissions are not all in the history, possibly the server's own (nil). What they wrote may be
+    /// in the log.
     pub others: HashSet<ReplicaId>,
     /// Histories before the log's that the run itself brought to an end (a restore). What belongs to them is
     /// not judged.
     pub earlier_epochs: HashSet<Epoch>,
-    /// Old changes may have been compacted, so that a feed may be reset for it.
+    /// Old changes may have been compacted, so that a feed may be reset for that reason.
     pub compacted: bool,
-    /// Rights were withdrawn, so that a feed may be reset for it.
+    /// Rights were withdrawn, so that a feed may be reset for that reason.
     pub forbidden: bool,
     /// The run ended before everything was answered: operations may be without an outcome.
     pub unanswered: bool,

@@ -2,7 +2,7 @@
 //!
 //! Observers write down what they send and what they are told ([`Recorder`] for submissions, [`FeedRecorder`] for
 //! each reader); at the end one fresh feed reads the whole log ([`Log`]). [`check`] compares all of it and names
-//! every broken promise as a [`Violation`]. It knows nothing of the server's inside, so that the simulation, the
+//! every broken promise as a [`Violation`]. It knows nothing about the inside of a server, so that the simulation, the
 //! crash tests and load tests share it.
 //!
 //! What is checked:
@@ -25,8 +25,7 @@
 //! that proves a position `s` at a time `t`: was anything up to `s` first sent after `t`? The answer is a running
 //! maximum over the log, so that the whole check is linear.
 //!
-//! Not checked: what operations do to records (see `domain/sequencer/proof`), and filters (what a filtered feed
-//! leaves out).
+//! Not checked: what operations do to records (see `sequencer/proof`), and filters (what a filtered feed leaves out).
 
 mod check;
 mod dot;

@@ -14,10 +14,10 @@ use crate::ids::{Dot, Epoch, ReplicaId};
 /// seem slower than it was.
 pub type Time = u64;
 
-/// Later than every event: what was never sent, or never answered.
+/// A time later than every event, for what was never sent or never answered.
 pub const NEVER: Time = Time::MAX;
 
-/// What an answer told about one operation.
+/// What an answer said about one operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// Accepted at a position: applied, merged or in conflict. Final.
@@ -33,7 +33,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether it can never change.
+    /// Whether the outcome is final: it can never change.
     pub fn is_final(self) -> bool {
         matches!(self, Outcome::Settled(_) | Outcome::Rejected)
     }
@@ -59,7 +59,7 @@ pub struct Made<'a> {
     pub extras: &'a [Dot],
     /// Operations without which it must not settle.
     pub depends_on: &'a [Dot],
-    /// What the log must show as the operation's hash, where the observer computes it.
+    /// The hash of the operation's content, if the observer computes it; the log must agree with it.
     pub content_hash: Option<Hash>,
 }
 
@@ -74,7 +74,7 @@ pub struct Submission {
     pub dot: ShortDot,
     /// When it was sent.
     pub sent_at: Time,
-    /// [`NEVER`] without an answer.
+    /// When it was answered; [`NEVER`] without an answer.
     pub answered_at: Time,
     told: u64,
 }
@@ -111,7 +111,7 @@ impl Submission {
     }
 }
 
-/// An operation as its author made it, as it is kept.
+/// An operation as its author made it, in the form in which it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Intent {
     pub dot: ShortDot,
@@ -125,20 +125,20 @@ pub(super) struct Intent {
     pub epoch: u16,
 }
 
-/// A snapshot that a client was given: its position, and the chain there when it was told.
+/// A snapshot that a client was given: its position, and the chain there if it was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The history it is in.
     pub epoch: Epoch,
     /// Its position: it holds everything up to and including this one.
     pub seq: Seq,
-    /// The chain there, when it was told.
+    /// The chain there, if it was given.
     pub chain: Option<Hash>,
     /// When the client had it.
     pub at: Time,
 }
 
-/// What a client's state came to at a position: equal for all of them.
+/// A client's state at a position, which must be the same for all clients.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Whose state it is, for reports.
@@ -163,7 +163,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// An operation was made. Once for each dot; a second content for a dot must not be told.
+    /// An operation was made. Call this once for each dot, and never with a second content for the same dot.
     pub fn made(&mut self, made: &Made<'_>) {
         let named_from = u32::try_from(self.named.len()).unwrap_or(u32::MAX);
         let dot = self.replicas.short(made.dot);

@@ -53,7 +53,7 @@ impl Report {
         Report { counts, ..Report::default() }
     }
 
-    /// Nothing wrong.
+    /// Whether nothing is wrong.
     pub fn is_content(&self) -> bool {
         self.found.is_empty()
     }

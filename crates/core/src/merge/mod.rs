@@ -1,3 +1,3 @@
-//! Merge rules that stand by themselves, apart from where state is kept.
+//! Merge rules that do not depend on how state is kept.
 
 pub mod text;

@@ -25,7 +25,7 @@ pub struct Schema {
     pub version: u64,
     /// The collections that are declared or were derived from what was written, by name.
     pub collections: BTreeMap<CollectionId, Collection>,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -34,7 +34,7 @@ pub struct Schema {
 pub struct Collection {
     /// The fields of its records, by name.
     pub fields: BTreeMap<FieldId, Field>,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -49,7 +49,7 @@ pub struct Field {
     pub on_clash: OnClash,
     /// What becomes of a conflict when a plain write knew every alternative.
     pub on_dominate: OnDominate,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -74,7 +74,7 @@ impl Field {
     }
 }
 
-/// What a field is. Ordered lists and trees will be further kinds.
+/// The kind of a field. Ordered lists and trees will be further kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FieldKind {
     /// One value, replaced as a whole; concurrent writes of different values clash.
@@ -113,7 +113,7 @@ pub enum OnClash {
     Settle,
 }
 
-/// What a plain write does that knew every alternative.
+/// What becomes of a conflict when a plain write knew every alternative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDominate {
     /// The conflict stays until somebody decides it.
@@ -141,7 +141,7 @@ pub enum SchemaError {
     /// There would be more than a schema may have.
     #[error("more than the allowed {limit} {what}")]
     TooMany {
-        /// Of what.
+        /// What there would be too many of.
         what: &'static str,
         /// How many are allowed.
         limit: usize,
@@ -160,8 +160,8 @@ impl Schema {
         self.collections.get(collection)?.fields.get(field)
     }
 
-    /// Whether this schema has every collection and field of another one, with the same policies. What a newer version
-    /// wrote beside them says nothing here.
+    /// Whether this schema has every collection and field of another one, with the same policies. Fields that only a
+    /// newer version knows do not count.
     pub fn has_all(&self, declared: &Schema) -> bool {
         declared.collections.iter().all(|(id, collection)| {
             self.collections.get(id).is_some_and(|there| {

@@ -1,4 +1,4 @@
-//! Promises of schema updates, over random schemas and updates of few names, so that they meet.
+//! Promises of schema updates, over random schemas and updates with few names, so that they overlap.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -33,7 +33,7 @@ fn name(rng: &mut StdRng, prefix: &str) -> String {
     format!("{prefix}{}", rng.random_range(0..count))
 }
 
-/// Perhaps one of these.
+/// One of these, or none.
 fn perhaps<T: Copy>(rng: &mut StdRng, all: &[T]) -> Option<T> {
     rng.random_bool(0.5).then(|| all[rng.random_range(0..all.len())])
 }
@@ -194,7 +194,7 @@ fn other_versions_are_refused(seed: u64) -> Result<(), String> {
     ensure(for_other == expected, || format!("for another version: {for_other:?}"))
 }
 
-/// A schema that is spelled out makes an empty one, and one that has a part of it, the same.
+/// Applied to an empty schema, or to one that has a part of it, a schema that is spelled out makes the same schema.
 fn spelled_out_makes_the_same(seed: u64) -> Result<(), String> {
     let mut rng = StdRng::seed_from_u64(seed);
     let wanted = schema(&mut rng);

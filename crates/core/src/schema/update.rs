@@ -32,26 +32,26 @@ pub struct FieldUpdate {
     pub provisional: Option<Provisional>,
     /// What happens on a clash.
     pub on_clash: Option<OnClash>,
-    /// What a plain write does that knew every alternative.
+    /// What becomes of a conflict when a plain write knew every alternative.
     pub on_dominate: Option<OnDominate>,
 }
 
 impl FieldUpdate {
-    /// A field of `kind`, nothing said about its policies.
+    /// An update of a field of `kind` that says nothing about its policies.
     pub fn of(kind: FieldKind) -> FieldUpdate {
         FieldUpdate { kind, provisional: None, on_clash: None, on_dominate: None }
     }
 }
 
 impl SchemaUpdate {
-    /// Declares one field, nothing said about its policies.
+    /// Declares one field and says nothing about its policies.
     pub fn declaring(collection: CollectionId, field: FieldId, kind: FieldKind) -> SchemaUpdate {
         let fields = [(field, FieldUpdate::of(kind))].into();
         SchemaUpdate { strict: None, collections: [(collection, CollectionUpdate { fields })].into() }
     }
 }
 
-/// Spells out everything: applied to any schema that it can be applied to, it brings about all of this one.
+/// An update that spells out the whole schema. Applied to any schema that allows it, it adds all of this one.
 impl From<&Schema> for SchemaUpdate {
     fn from(schema: &Schema) -> SchemaUpdate {
         let Schema { strict, version: _, collections, unknown: _ } = schema;
@@ -101,7 +101,7 @@ pub enum SchemaDifference {
         /// The kind that it gets for good.
         kind: FieldKind,
     },
-    /// A policy of a field is another one. A field that is declared has a difference for each policy that is not the
+    /// A policy of a field changes. A field that is newly declared has a difference for each policy that is not the
     /// default.
     Policy {
         /// The collection that the field is in.
@@ -130,7 +130,7 @@ pub enum PolicyDifference {
         /// The rule from now on.
         after: OnClash,
     },
-    /// What a plain write does that knew every alternative.
+    /// What becomes of a conflict when a plain write knew every alternative.
     OnDominate {
         /// The rule so far; none for a field that was not declared.
         before: Option<OnDominate>,

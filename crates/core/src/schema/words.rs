@@ -1,4 +1,4 @@
-//! The words for kinds and policies, as files, messages and metadata have them.
+//! The words for kinds and policies, as files, messages and metadata use them.
 
 use super::{FieldKind, OnClash, OnDominate, Provisional};
 
@@ -18,7 +18,7 @@ pub trait SchemaWord: Copy + PartialEq + 'static {
     }
 }
 
-/// Declares the words of a choice: a value without a word does not compile, and one with a word is among all of them.
+/// Declares the words of a choice. A value without a word does not compile, and every value with a word is in `ALL`.
 macro_rules! words {
     ($type:ident, $what:literal, { $($value:ident = $word:literal),* $(,)? }) => {
         impl SchemaWord for $type {

@@ -41,8 +41,9 @@ pub(super) fn submit(
     Ok(receipt)
 }
 
-/// Settles one operation, holds it, or answers with the stored outcome. What waited for it goes on waiting. `request_hash`
-/// tells the same request when it comes again, where that is not the operation's own hash (see [`super::submit_made`]).
+/// Settles one operation, holds it, or answers with the stored outcome. What waited for it is not released here.
+/// `request_hash` identifies the same request when it comes again, if that is not the operation's own hash (see
+/// [`super::submit_made`]).
 pub(super) fn admit(
     tx: &mut Transaction<'_>,
     operation: &Operation,
@@ -68,7 +69,7 @@ pub(super) fn admit(
     }
 }
 
-/// The receipt of an operation whose identity is used up: by itself, or by another one.
+/// The receipt of an operation whose identity has been used already, by this operation or by another one.
 pub(super) fn settled_before(
     tx: &Transaction<'_>,
     operation: &Operation,
@@ -104,7 +105,7 @@ fn foreign_context(tx: &Transaction<'_>, operation: &Operation) -> Option<Refusa
         .then_some(Refusal::ContextAhead { base_seq: context.base_seq, head_seq: tx.head.head_seq })
 }
 
-/// A context whose base is another position than the one its author saw: what it knew is gone.
+/// A context whose base has another chain than its author saw: the history that the author knew is gone.
 fn rewound(tx: &Transaction<'_>, operation: &Operation) -> Attempt<Option<Refusal>> {
     let Knowledge::Context(context) = &operation.knowledge else { return Ok(None) };
     let Some(known) = context.base_chain else { return Ok(None) };
@@ -150,7 +151,7 @@ fn duplicate(
     last: Counter,
 ) -> Attempt<Receipt> {
     let (content, outcome) = stored_outcome(tx, dot)?;
-    // An abandoned counter has no content of its own: what was meant to have it may still arrive.
+    // An abandoned counter has no content of its own, and the operation that was meant to have it may still arrive.
     let abandoned = matches!(&outcome, Outcome::Rejected(r) if r.refusal == Refusal::Abandoned);
     if !content.is(&hash) && !abandoned && !fault!(ReusedDotIsDuplicate) {
         return Ok(not_settled(operation, Refusal::ReplicaForked { dot }, last + 1));
@@ -158,7 +159,7 @@ fn duplicate(
     Ok(Receipt { duplicate: true, ..receipt(operation, Some(dot), outcome) })
 }
 
-/// The content of a settled operation, as far as it can be told from another one.
+/// What is kept of a settled operation's content, to compare it with another one.
 pub(super) enum SettledContent {
     /// By its hash.
     Rejected(Hash),
@@ -192,8 +193,8 @@ pub(super) fn stored_outcome(tx: &Transaction<'_>, dot: Dot) -> Attempt<(Settled
     Ok((SettledContent::Accepted(change), outcome))
 }
 
-/// An operation of a caller without a replica. Only an accepted one is remembered: refused, it can be put right and sent
-/// again under the same id.
+/// Admits an operation of a caller without a replica. Only an accepted one is remembered: one that was refused can be
+/// corrected and sent again under the same id.
 fn admit_request(
     tx: &mut Transaction<'_>,
     operation: &Operation,

@@ -2,7 +2,7 @@
 //!
 //! A conflict is sticky. It closes only by a resolution whose author knew its opening and every alternative, by
 //! convergence of its values, by a delete that knew all of it, or (where the schema says so) by a plain write that
-//! knew all of it. Nothing ever drops an alternative otherwise.
+//! knew all of it. Nothing else ever drops an alternative.
 
 use super::settle::Settling;
 use crate::causality::{Seq, Stamp};
@@ -36,7 +36,7 @@ pub(super) struct Clash {
     pub against: Vec<Contender>,
     /// Writers the author knew and now overwrites.
     pub dominated: Vec<Stamp>,
-    /// Where the field stood: start of the search for the base value.
+    /// Position of the field's previous change, where the search for the base value starts.
     pub last_seq: Seq,
 }
 
@@ -61,7 +61,7 @@ impl Settling<'_, '_> {
         self.write_in_conflict(mutation, conflict, clash)
     }
 
-    /// Those of the contenders with which this operation has not clashed here before, by another of its mutations.
+    /// Those of the contenders with which no earlier mutation of this operation has clashed in this place.
     pub(super) fn new_pairs(&mut self, scope: &Scope, against: &[Contender]) -> Vec<Contender> {
         let known = |seq: Seq| self.pairs.iter().any(|(place, s)| place == scope && *s == seq);
         let new: Vec<Contender> = against.iter().filter(|c| !known(c.stamp.seq)).cloned().collect();
@@ -157,7 +157,7 @@ impl Settling<'_, '_> {
         Ok(closed_seq.filter(|seq| *seq > self.author.base_seq).map(|_| last))
     }
 
-    /// A resolution by someone who knew the opening: closes, or leaves what was not seen.
+    /// A resolution by someone who knew the opening: closes the conflict, or keeps the alternatives not seen.
     fn resolve(
         &mut self,
         mutation: &RecordMutation,
@@ -169,7 +169,7 @@ impl Settling<'_, '_> {
         if unseen.is_empty() {
             let id = conflict.id;
             self.close(conflict, CloseReason::Resolved)?;
-            // A head with an equal value may have stayed out of the alternatives: against it this is a new clash.
+            // A head with an equal value may be missing among the alternatives; this write clashes with it anew.
             let places = self.tx.scope(&clash.scope)?;
             return self.open_if_clashing(mutation, clash, pairs, (places, Some(id)));
         }
@@ -237,7 +237,7 @@ impl Settling<'_, '_> {
         Ok(())
     }
 
-    /// Saves a changed conflict; where all its values have become equal, it is over.
+    /// Saves a changed conflict, or closes it if all its values have become equal.
     fn save_or_converge(&mut self, conflict: Conflict, detail: &str) -> Attempt<()> {
         let mut values = conflict.alternatives.iter().map(|a| a.value.as_ref());
         let first = values.next().flatten();
@@ -252,7 +252,7 @@ impl Settling<'_, '_> {
     }
 }
 
-/// A clash wakes a conflict that was put aside: whoever did so had not seen it.
+/// A new clash opens a deferred conflict again: whoever deferred it had not seen the clash.
 pub(super) fn reawaken(conflict: &mut Conflict) {
     if conflict.status == ConflictStatus::Deferred {
         conflict.status = ConflictStatus::Open;

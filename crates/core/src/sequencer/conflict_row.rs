@@ -29,7 +29,7 @@ impl Settling<'_, '_> {
     ) -> Attempt<Conflict> {
         let id = ConflictId { opened_seq: self.stamp.seq, index: self.next_conflict };
         self.next_conflict += 1;
-        // Not the mutation's: a delete clashes with links that other records hold.
+        // Not the mutation's collection: a delete clashes with links that other records hold.
         let of_record = self.tx.record(&scope.record)?.map(|r| r.collection.clone());
         Ok(Conflict {
             id,
@@ -65,7 +65,7 @@ impl Settling<'_, '_> {
         self.save(conflict, ConflictEventKind::Closed, reason.name())
     }
 
-    /// Writes a changed conflict with its event, and says so in the feed.
+    /// Writes a changed conflict with its event, and adds the effect for the feed.
     pub(super) fn save(
         &mut self,
         mut conflict: Conflict,
@@ -128,10 +128,10 @@ impl Settling<'_, '_> {
         }
     }
 
-    /// The side of an operation that had its place before.
+    /// The side of an operation that settled before this one.
     pub(super) fn alternative_of(&self, other: &Contender, scope: &Scope) -> Attempt<Alternative> {
         let change = self.tx.change(other.stamp.seq)?;
-        // Of the two sides of a link, the one that offers nothing deleted its end.
+        // Of the two sides of a link's conflict, the one that offers no value is the delete.
         let mutation = mutation_on(&change, scope, other.value.is_none());
         Ok(Alternative {
             stamp: other.stamp,

@@ -29,7 +29,7 @@ impl Settling<'_, '_> {
         heads.push(ExistenceHead::new(self.stamp, true));
         let row = RecordRow { heads, ..row };
         if was_deleted {
-            // Whoever deleted it first knew the edits; two deletes agree.
+            // The author of the first delete knew the edits; two deletes agree.
             self.settlement.merged |= !decides;
             self.put_existence(mutation, row, EffectKind::Existence);
             return if decides { self.close_by_delete(mutation) } else { Ok(()) };
@@ -144,8 +144,8 @@ impl Settling<'_, '_> {
         Ok(())
     }
 
-    /// The record is gone, and with it the conflicts about it whose sides the author all knew. Another delete of
-    /// the same record need not be known: the two agree.
+    /// Closes the conflicts about the deleted record of which the author knew every side. It need not know another
+    /// delete of the same record: the two agree.
     fn close_by_delete(&mut self, mutation: &RecordMutation) -> Attempt<()> {
         for scope in self.scopes_about(mutation)? {
             let Some(live) = self.tx.scope(&scope)?.live else { continue };
@@ -174,7 +174,7 @@ impl Settling<'_, '_> {
             scopes.push(Scope { record: source, part: ScopePart::Link(field, target) });
         }
         if let Some(id) = mutation.resolves {
-            // The link may be gone, and its conflict not.
+            // The link may be gone while its conflict is still there.
             scopes.push(self.live_conflict(id)?.scope);
         }
         Ok(scopes)

@@ -35,7 +35,7 @@ impl Settling<'_, '_> {
         Ok(row)
     }
 
-    /// Every edit of a record comes through here: against a delete its author did not know, it wins.
+    /// Called for every edit of a record: the edit wins against a delete that its author did not know.
     pub(super) fn touch_record(&mut self, mutation: &RecordMutation) -> Attempt<()> {
         let row = self.record_of(mutation)?;
         let deletes: Vec<Stamp> = row.heads.iter().filter(|h| h.delete).map(|h| h.stamp).collect();
@@ -67,7 +67,7 @@ impl Settling<'_, '_> {
                 self.settlement.merged = true;
                 self.touch_record(mutation)?;
                 let mut row = self.record_of(mutation)?;
-                // A head of its own: a delete that knew only the other creation clashes with this one.
+                // This creation gets its own head, so that a delete that knew only the other creation clashes with it.
                 if !fault!(SecondCreateForgotten) {
                     row.heads.push(ExistenceHead::new(self.stamp, false));
                 }
@@ -137,15 +137,15 @@ impl Settling<'_, '_> {
         }
     }
 
-    /// A deleted record is there again, and so are the conflicts that ended only because it was deleted.
+    /// Restores a deleted record, and opens the conflicts again that ended only because it was deleted.
     pub(super) fn bring_back(&mut self, record: &RecordId, row: RecordRow) -> Attempt<()> {
         let row = RecordRow { existence: Existence::Alive, ..row };
         self.put_existence_of(record, row, EffectKind::RecordRestored);
         self.reopen_with_record(record)
     }
 
-    /// A decision about an edit-delete or relationship conflict. Where it had not seen everything, what it had not
-    /// seen stays in the conflict with it, `against` being what it clashes with.
+    /// Applies a decision about an edit-delete or relationship conflict. If its author had not seen everything, the
+    /// unseen sides stay in the conflict together with the decision, which clashes with `against`.
     pub(super) fn resolve_existence(
         &mut self,
         mutation: &RecordMutation,
@@ -194,7 +194,7 @@ impl Settling<'_, '_> {
             }
         };
         if mutation.resolves == Some(conflict.id) && self.knew_opening(mutation, &conflict) {
-            // A decision that had not seen everything: what it had seen is decided.
+            // The author of this decision had not seen everything: only what it had seen is decided.
             let unseen = self.unseen(mutation, &conflict);
             let mine = self.stamp;
             conflict.alternatives.retain(|a| a.stamp == mine || unseen.contains(&a.stamp.seq));
@@ -236,7 +236,7 @@ impl Settling<'_, '_> {
         Ok(effect.and_then(|e| change.mutation_of(e)).and_then(own_value))
     }
 
-    /// Writes a record's existence and says so.
+    /// Writes a record's existence and adds the effect.
     pub(super) fn put_existence(&mut self, mutation: &RecordMutation, row: RecordRow, kind: EffectKind) {
         self.put_existence_of(&mutation.record, row, kind);
     }

@@ -63,7 +63,7 @@ impl Settling<'_, '_> {
         Ok(())
     }
 
-    /// A field's row, or that of a field nobody wrote.
+    /// A field's row, or an empty one if nobody has written the field.
     pub fn field_row(&mut self, record: &RecordId, field: &FieldId, kind: FieldKind) -> Attempt<FieldRow> {
         match self.tx.field(record, field)? {
             Some(row) => Ok(row.clone()),
@@ -74,7 +74,7 @@ impl Settling<'_, '_> {
         }
     }
 
-    /// Writes a field's new state and says so.
+    /// Writes a field's new state and adds the effect.
     pub fn put_field(&mut self, mutation: &RecordMutation, field: &FieldId, row: FieldRow, kind: EffectKind) {
         let effect = Effect {
             collection: mutation.collection.clone(),
@@ -118,7 +118,7 @@ impl Settling<'_, '_> {
         Ok(unknown)
     }
 
-    /// Where the field stood before this operation touched it.
+    /// Position of the field's last change before this operation.
     pub fn own_previous(&self, record: &RecordId, field: &FieldId) -> Seq {
         self.effects
             .iter()

@@ -1,7 +1,7 @@
-//! Operations that came before what they depend on. A hold is a cache, never a settlement.
+//! Operations that arrived before what they depend on. A hold is a cache, never a settlement.
 //!
-//! Each held operation watches one missing dependency; when that settles, it is examined again. Nothing is
-//! scanned, and a settled operation nobody waits for costs one look at the total.
+//! Each held operation watches one missing dependency; when that settles, it is examined again. Nothing is scanned, and
+//! settling an operation that nobody waits for costs one look at the number of held operations.
 
 use super::Environment;
 use super::prefetch::prefetch_keys;
@@ -128,7 +128,7 @@ pub(super) fn hold(
     Ok(Outcome::Held { missing, expected_counter })
 }
 
-/// The held operations that wait for `dot`, when what it would wait for waits for it.
+/// The held operations that wait for `dot`, if what `dot` would wait for is one of them.
 fn cycle(tx: &Transaction<'_>, dot: Dot, missing: &WaitOn) -> Attempt<Option<Vec<Dot>>> {
     if fault!(CycleUnnoticed) {
         return Ok(None);
@@ -177,7 +177,8 @@ pub(super) fn release(tx: &mut Transaction<'_>, settled: Vec<WaitOn>, env: Envir
             return Ok(());
         }
         if released > 0 {
-            // Every settled operation is asked for; what is missing then starts the whole submission anew.
+            // Each released operation may have waiters of its own. All waiters are asked for together, because every
+            // miss starts the whole submission anew.
             tx.need_range(&Prefix::Waiters)?;
         }
         let waiters = tx.keys(&Prefix::WaitersOn(event.clone()))?;
@@ -200,7 +201,7 @@ pub(super) fn release(tx: &mut Transaction<'_>, settled: Vec<WaitOn>, env: Envir
 }
 
 /// Reads what releasing these operations will surely read, before any of them settles: a miss starts the whole
-/// submission anew, which is cheap now and dear later.
+/// submission anew, and the earlier that happens, the less work is lost.
 fn prefetch(tx: &Transaction<'_>, waiters: &[Key]) -> Attempt<()> {
     for key in waiters.iter().take(RELEASE_CASCADE_MAX) {
         let Key::Waiter(_, waiter) = key else { continue };
@@ -232,7 +233,7 @@ fn examine(tx: &mut Transaction<'_>, dot: Dot, event: &WaitOn, env: Environment)
     Ok(settled.awaited(dot))
 }
 
-/// Lets a held operation wait for the next thing it misses. A circle can close here as well as on arrival.
+/// Lets a held operation wait for the next thing it misses. A circle of waits can close here as well as on arrival.
 fn wait_for(
     tx: &mut Transaction<'_>,
     dot: Dot,

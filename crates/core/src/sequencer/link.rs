@@ -43,7 +43,7 @@ impl Settling<'_, '_> {
                 was_linked
             }
         };
-        // A row whose key says it all is never rewritten.
+        // This row has no content besides its key, so there is nothing to rewrite.
         if !was_linked {
             self.tx.put(backlink, Row::Unit);
         }
@@ -95,8 +95,8 @@ impl Settling<'_, '_> {
         Ok(())
     }
 
-    /// Where the mutation resolves the relationship conflict of this very link, that is settled here; what is left
-    /// for the field's own rules does not name a conflict any more.
+    /// If the mutation resolves the relationship conflict of this link, that is done here, and the mutation that is
+    /// left for the field's own rules no longer names a conflict.
     fn decide_relationship(
         &mut self,
         mutation: &RecordMutation,
@@ -118,7 +118,7 @@ impl Settling<'_, '_> {
         Ok(RecordMutation { resolves: None, ..mutation.clone() })
     }
 
-    /// The other end must be there; a delete of it that the author did not know gives way.
+    /// Checks that the other end exists; a delete of it that the author did not know gives way.
     fn touch_target(&mut self, mutation: &RecordMutation, field: &FieldId, target: &RecordId) -> Attempt<()> {
         let row = self.existing_record(target)?;
         let deletes: Vec<Stamp> = row.heads.iter().filter(|h| h.delete).map(|h| h.stamp).collect();
@@ -156,7 +156,7 @@ impl Settling<'_, '_> {
         }
     }
 
-    /// Forgets how a target sees a to-many link that is gone.
+    /// Deletes the backlink of a to-many link that is gone.
     pub(super) fn forget_backlink_if_gone(
         &mut self,
         mutation: &RecordMutation,

@@ -52,8 +52,8 @@ pub fn submit(
     answered(operation, run(state, |tx| admit::submit(tx, operation, None, env)))
 }
 
-/// As [`submit`], for an operation that the server made from a request. Whether the same request comes again is told by
-/// the request's own hash: what the operation is depends on what was there when it was made.
+/// As [`submit`], for an operation that the server made from a request. A repeated request is recognized by the
+/// request's own hash, because the operation depends on the state at the time it was made.
 pub fn submit_made(
     state: &mut WorkspaceState,
     operation: &Operation,
@@ -67,7 +67,7 @@ fn answered(operation: &Operation, outcome: Attempt<Receipt>) -> Result<Receipt,
     match outcome {
         Ok(receipt) => Ok(receipt),
         Err(Interrupt::Missing(need)) => Err(need),
-        // Refusals of an operation are caught where it settles; what comes through here is about the state itself.
+        // Refusals of an operation are caught where it settles; one that arrives here is about the state itself.
         Err(Interrupt::Refused(refusal)) => Ok(admit::not_settled(operation, refusal, 0)),
     }
 }

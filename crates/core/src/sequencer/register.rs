@@ -151,8 +151,7 @@ pub(super) fn lineage_rank(known: impl Iterator<Item = Seq>, own: Seq) -> Seq {
     known.min().unwrap_or(own)
 }
 
-/// Puts the head that is shown before the others, so that a row shows what the feed said, whatever becomes of the
-/// field's policy.
+/// Puts the shown head first, so that a row still shows what the feed said when the field's policy has changed.
 fn show_first(rule: Provisional, heads: &mut [RegisterHead]) {
     let shown = provisional(rule, heads).map(|h| h.stamp);
     if let Some(at) = heads.iter().position(|h| Some(h.stamp) == shown) {
@@ -164,7 +163,7 @@ fn show_first(rule: Provisional, heads: &mut [RegisterHead]) {
 pub fn provisional(rule: Provisional, heads: &[RegisterHead]) -> Option<&RegisterHead> {
     let incumbent = || heads.iter().min_by_key(|h| (h.rank, h.stamp.seq));
     let comparable = heads.iter().all(|h| heads.first().is_none_or(|f| f.value.compare(&h.value).is_some()));
-    // Of values that are equal although of different kinds, the one that came first.
+    // Of equal values of different kinds, the one that came first is shown.
     let order = |a: &RegisterHead, b: &RegisterHead| a.value.compare(&b.value).unwrap_or(Ordering::Equal);
     let age = |a: &RegisterHead, b: &RegisterHead| (a.rank, a.stamp.seq).cmp(&(b.rank, b.stamp.seq));
     match rule {

@@ -107,14 +107,14 @@ pub(super) fn replica_row(tx: &mut Transaction<'_>, id: ReplicaId) -> Attempt<Re
     let row =
         ReplicaRow { no, last_settled: 0, last_accepted: 0, last_base: Seq::START, unknown: Unknown::NONE };
     tx.put(Key::ReplicaNumber(no), Row::ReplicaNumber(id));
-    // Asked again while its first operation settles, it must have the number already.
+    // If the replica is asked for again while its first operation settles, it must have the number already.
     if !fault!(ReplicaNumberedTwice) {
         tx.put(Key::Replica(id), Row::Replica(row.clone()));
     }
     Ok(row)
 }
 
-/// What a request id stands for, as long as it is remembered: an operation that was accepted.
+/// The accepted operation that a request id stands for, as long as the id is remembered.
 pub(super) fn accepted_request<'t>(
     tx: &'t Transaction<'_>,
     id: &Arc<str>,

@@ -63,7 +63,7 @@ impl Settling<'_, '_> {
         })
     }
 
-    /// Runs a change of a set and writes what came of it.
+    /// Runs a change of a set and writes the result.
     pub(super) fn change_set(
         &mut self,
         mutation: &RecordMutation,
@@ -104,7 +104,7 @@ impl Settling<'_, '_> {
     ) -> Attempt<()> {
         let key = Key::Element(mutation.record.clone(), field.clone(), element.element_hash());
         let present = element_row(self.tx.row(&key)?)?.cloned();
-        // An element that is there stays as it was first added: 1, although 1.0 is added later.
+        // An element that is there stays as it was first added: 1 stays 1 even if 1.0 is added later.
         let (is_new, mut row) = match present {
             Some(row) => (false, row),
             None => {
@@ -115,7 +115,7 @@ impl Settling<'_, '_> {
         row.additions.retain(|a| !self.knows(&a.stamp));
         row.additions.push(self.stamp.into());
         if is_new {
-            // Removed and added again by one operation: nothing to tell.
+            // If one operation removes an element and adds it again, there is nothing to report.
             match change.removed.iter().position(|v| v.equals(element)) {
                 Some(at) => row.value = change.removed.remove(at),
                 None => change.added.push(element.clone()),
@@ -139,7 +139,7 @@ impl Settling<'_, '_> {
         if additions.is_empty() {
             match change.added.iter().position(|v| v.equals(element)) {
                 Some(at) => drop(change.added.remove(at)),
-                // As it stands there, which need not be how the author wrote it.
+                // The element as it is stored, which need not be how the author wrote it.
                 None => change.removed.push(row.value),
             }
             self.tx.delete(key);

@@ -44,7 +44,7 @@ pub(super) fn settle(
     }
 }
 
-/// Gives an operation its place in the order, unless something speaks against it; then nothing has changed.
+/// Gives an operation its place in the order, or says why it cannot; then nothing has changed.
 pub(super) fn accept(
     tx: &mut Transaction<'_>,
     operation: &Operation,
@@ -139,7 +139,7 @@ fn check_decides(mutation: &RecordMutation) -> Attempt<()> {
     }
 }
 
-/// Per replica bases never decrease, and an operation knows at least what the dots it lists knew.
+/// For each replica, bases never decrease; and an operation knows at least what the dots it lists knew.
 fn check_context(tx: &Transaction<'_>, author: &Author, replica: &ReplicaRow) -> Attempt<()> {
     let refuse = |detail: String| Err(Interrupt::Refused(Refusal::InvalidContext { detail }));
     if replica.no == crate::causality::SERVER_REPLICA_NO {
@@ -152,8 +152,8 @@ fn check_context(tx: &Transaction<'_>, author: &Author, replica: &ReplicaRow) ->
         ));
     }
     for extra in &author.extras {
-        // A counter of 0 lists nothing. An extra is nearly always a recent change: only one that is not in memory
-        // is worth asking whether it was rejected.
+        // A counter of 0 lists nothing. An extra is nearly always a recent change, so whether it was rejected is only
+        // looked up if it is not in memory.
         if extra.counter == 0 {
             continue;
         }
@@ -235,7 +235,7 @@ pub(super) struct Settling<'t, 'a> {
     pub dot: Dot,
     pub operation: &'t Operation,
     pub now_ms: i64,
-    /// As applied so far.
+    /// The mutations as applied so far.
     pub mutations: Vec<Mutation>,
     pub effects: Vec<Effect>,
     pub settlement: Settlement,
@@ -243,7 +243,7 @@ pub(super) struct Settling<'t, 'a> {
     /// Clashing pairs recorded by this operation.
     pub pairs: Vec<(Scope, Seq)>,
     pub next_conflict: u16,
-    /// Its author's row before it.
+    /// The author's row before this operation.
     pub replica: ReplicaRow,
     pub secret: Secret,
 }
@@ -269,7 +269,7 @@ impl Settling<'_, '_> {
                     let initial = self.initial(mutation, field, value)?;
                     self.change_record(&initial)?;
                 }
-                // The initial values stand as mutations of their own now.
+                // The initial values are mutations of their own now.
                 self.forget_initial_values(mutation);
                 Ok(())
             }
@@ -346,7 +346,7 @@ impl Settling<'_, '_> {
         w.seq == self.stamp.seq || self.author.knows(w)
     }
 
-    /// As [`Settling::knows`], from where the mutation's value was read.
+    /// As [`Settling::knows`], but as of where the mutation's value was read.
     pub fn knows_for(&self, mutation: &RecordMutation, w: &Stamp) -> bool {
         match mutation.observed_seq {
             Some(observed) if !fault!(ObservedIgnored) => {

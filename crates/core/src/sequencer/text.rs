@@ -21,26 +21,26 @@ use crate::schema::FieldKind;
 use crate::state::{Attempt, FieldRow, FieldValue};
 use crate::value::Value;
 
-/// Operations in an order tree from which on a smaller one is looked for.
+/// From this many operations on, the server looks for a smaller order tree.
 const WINDOW_RECONSIDERED_AT: usize = 128;
 
 /// A text field about to be edited.
 struct TextField {
     row: FieldRow,
     text: String,
-    /// The author knew all changes of the field up to here, and saw none of them suppressed behind its back: as good
-    /// a base for this field as the context's own, and often a later one.
+    /// The author knew all changes of the field up to here, and nothing after its base suppressed what it saw of them.
+    /// For this field this is as good a base as the context's own, and often a later one.
     known_seq: Seq,
 }
 
 impl TextField {
-    /// Whether the author's view is the present text.
+    /// Whether the author's view is the current text.
     fn in_step(&self) -> bool {
         self.known_seq >= self.row.last_seq
     }
 }
 
-/// A text with an edit in it.
+/// The result of merging an edit into a text.
 struct Merged {
     text: String,
     hunks: Vec<Hunk>,
@@ -103,8 +103,8 @@ impl Settling<'_, '_> {
         Ok(())
     }
 
-    /// How far without a gap the author knew the changes of a text. Where what it saw was suppressed, its view differs
-    /// from the text although it knew the change, so that ends the run as well.
+    /// The position up to which the author knew every change of a text. Where a hunk that the author saw has been
+    /// suppressed, its view differs from the text although it knew the change, so that ends the run as well.
     fn known_seq(&self, record: &RecordId, field: &FieldId, last_seq: Seq) -> Attempt<Seq> {
         let base = self.author.base_seq;
         let mut known = last_seq.max(base);
@@ -133,7 +133,7 @@ impl Settling<'_, '_> {
         let record = &mutation.record;
         let cached = self.tx.take_window(record, field);
         let current = cached.filter(|w| w.last_seq() == before.row.last_seq);
-        // Somebody may still be writing from before it: a small tree is cheaper to extend than to rebuild.
+        // Somebody may still be editing an older text, and a small tree is cheaper to extend than to rebuild.
         let small = current.as_ref().is_some_and(|w| w.op_count() < WINDOW_RECONSIDERED_AT);
         if before.in_step() && !small {
             let hunks = wanted_hunks(wanted, || before.text.clone());
@@ -158,8 +158,8 @@ impl Settling<'_, '_> {
         Ok(Merged { text, hunks, integrated, base })
     }
 
-    /// The text that both sides of a clash started from: as everybody saw it who knew what both of them knew. It does
-    /// not depend on how far back the tree happens to reach, since no tree begins after any of these positions.
+    /// The text that both sides of a clash started from: as an author sees it who knows exactly what both of them knew.
+    /// It does not depend on how far back the tree happens to reach, since no tree begins after any of these positions.
     fn common_base(
         &self,
         scope: (&RecordId, &FieldId),
@@ -196,8 +196,8 @@ impl Settling<'_, '_> {
         let mut critical = CriticalBase::new(before.known_seq);
         let mut changes: Vec<Arc<Change>> = Vec::new();
         let mut seq = before.row.last_seq;
-        // What a cached tree covers was walked when it was built, and it begins at a critical base. It only grows, so
-        // now and then (ever more rarely) it is worth looking whether a later base would do.
+        // A cached tree begins at a critical base, and what it covers was walked when it was built. It only grows, so
+        // now and then (ever more rarely) it is worth checking whether a later base would do.
         let cached = cached.filter(|w| w.base_seq() <= before.known_seq);
         let reconsider = |ops: usize| ops >= WINDOW_RECONSIDERED_AT && ops.is_power_of_two();
         let covered = match cached {
@@ -307,7 +307,7 @@ impl Settling<'_, '_> {
         self.save(conflict, event, "overlapping edits")
     }
 
-    /// A decision about a live text conflict: closes it, or leaves what its author had not seen, with the decision.
+    /// A decision about a live text conflict: closes it, or keeps what its author had not seen, with the decision.
     fn resolve_text(
         &mut self,
         mutation: &RecordMutation,
@@ -359,7 +359,7 @@ impl Settling<'_, '_> {
             }
             partners.push(partner);
         }
-        // Of one's own suppressed edits, those before are no partners in a clash, only reasons for it.
+        // The author's own earlier suppressed edits are not partners in a clash, only reasons for it.
         partners.retain(|p| !self.knows(&p.stamp));
         add_pairs(conflict, &partners, self.stamp.seq);
         let Some(settled) = integrated.hunks.get(clash.hunk_index) else { return Ok(()) };

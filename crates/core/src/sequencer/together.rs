@@ -15,7 +15,7 @@ use crate::state::{Attempt, Interrupt, Missing, Suspended, Transaction, Workspac
 pub struct Together<'o> {
     operations: &'o [Operation],
     env: Environment,
-    /// Of the operations that settled so far.
+    /// Receipts of the operations that have settled so far.
     receipts: Vec<Receipt>,
     phase: Phase,
 }
@@ -36,7 +36,7 @@ impl<'o> Together<'o> {
         Together { operations, env, receipts: Vec::with_capacity(operations.len()), phase }
     }
 
-    /// Goes on; the receipts when nothing is missing any more. On refusal the working set is as it was.
+    /// Goes on, and returns the receipts when nothing is missing any more. A refusal leaves the working set as it was.
     pub fn resume(&mut self, state: &mut WorkspaceState) -> Result<Vec<Receipt>, Missing> {
         loop {
             match &mut self.phase {
@@ -45,7 +45,7 @@ impl<'o> Together<'o> {
                     let (awaited, env) = (awaited.clone(), self.env);
                     return match run(state, |tx| hold::release(tx, awaited, env)) {
                         Err(Interrupt::Missing(need)) => Err(need),
-                        // What is wrong with something that waits is no fault of this call.
+                        // A refusal of an operation that waits is not a fault of this call.
                         Ok(()) | Err(Interrupt::Refused(_)) => Ok(std::mem::take(&mut self.receipts)),
                     };
                 }
@@ -129,7 +129,7 @@ fn admit_together(
     operation: &Operation,
     env: Environment,
 ) -> Attempt<Result<Admitted, Rejection>> {
-    // It may wait for one that came with this call.
+    // It may be held and wait for another operation of this call.
     hold::take_ready(tx, operation)?;
     let admitted = admit::admit(tx, operation, None, env)?;
     if admitted.receipt.duplicate {

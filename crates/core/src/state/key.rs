@@ -66,9 +66,9 @@ pub enum Prefix {
     ScopesOf(RecordId),
     /// Fields of the records from one id to another, both included: neighbours are read together.
     FieldsBetween(RecordId, RecordId),
-    /// The same of elements.
+    /// The same for elements.
     ElementsBetween(RecordId, RecordId),
-    /// The same of scopes.
+    /// The same for scopes.
     ScopesBetween(RecordId, RecordId),
     /// The held operations that wait for this.
     WaitersOn(WaitOn),

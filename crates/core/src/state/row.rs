@@ -26,7 +26,7 @@ pub enum Row {
     Field(FieldRow),
     /// An element of a set or to-many field.
     Element(ElementRow),
-    /// The key says it all: backlinks, waiters, wakes, reminders.
+    /// Nothing besides the key: backlinks, waiters, wakes, reminders.
     Unit,
     /// A conflict with its context.
     Conflict(Box<Conflict>),
@@ -55,7 +55,7 @@ pub struct ReplicaRow {
     pub last_accepted: Counter,
     /// Base of its last accepted operation: bases never decrease.
     pub last_base: Seq,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -72,7 +72,7 @@ pub struct RecordRow {
     pub last_seq: Seq,
     /// Maximal creates, deletes and restores: none knew another.
     pub heads: Vec<ExistenceHead>,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -83,7 +83,7 @@ pub enum Existence {
     Alive,
     /// It was deleted, and can be restored.
     Deleted,
-    /// Only a rejected operation would have created it: dependents are rejected as such.
+    /// Only a rejected operation would have created it; operations that depend on it are rejected for that reason.
     Phantom(Dot),
 }
 
@@ -94,7 +94,7 @@ pub struct ExistenceHead {
     pub stamp: Stamp,
     /// Whether it deletes; otherwise it creates or restores.
     pub delete: bool,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -112,7 +112,7 @@ pub struct FieldRow {
     pub value: FieldValue,
     /// Position of the last change of the field: the start of its chain through the log.
     pub last_seq: Seq,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -165,8 +165,8 @@ impl FieldValue {
     }
 }
 
-/// A maximal writer of a register: no other head knew it. Of a field's heads the first is the one that is shown,
-/// as the field's policy was when it was last written; the others follow by rank.
+/// A maximal writer of a register: no other head knew it. The first head of a field is the one that is shown, by the
+/// policy that the field had when it was last written; the others follow by rank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisterHead {
     /// The operation that wrote it.
@@ -175,7 +175,7 @@ pub struct RegisterHead {
     pub rank: Seq,
     /// What it wrote.
     pub value: Value,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -191,7 +191,7 @@ pub struct CounterHead {
     pub value: i64,
     /// The sum of the increments that it did not know.
     pub increments: i64,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -202,7 +202,7 @@ pub struct ElementRow {
     pub value: Value,
     /// The additions that no removal knew.
     pub additions: Vec<Addition>,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -211,7 +211,7 @@ pub struct ElementRow {
 pub struct Addition {
     /// The operation that added it.
     pub stamp: Stamp,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -228,7 +228,7 @@ pub struct ScopeRow {
     pub live: Option<ConflictId>,
     /// The one that was opened last.
     pub last: Option<ConflictId>,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -258,7 +258,7 @@ pub struct HeldRow {
     pub expires_at_ms: i64,
     /// What it counts against the quota.
     pub weight_bytes: u64,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
@@ -269,14 +269,14 @@ pub struct HoldUsage {
     pub count: u64,
     /// Their weight.
     pub bytes: u64,
-    /// What a newer version wrote beside it.
+    /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
 
 /// A request id with the operation it became.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestRow {
-    /// Of the operation's content, or of the request that the server made it from.
+    /// Hash of the operation's content, or of the request that the server made it from.
     pub operation_hash: Hash,
     /// Its counter in the server's own replica.
     pub counter: Counter,

@@ -1,8 +1,8 @@
 //! One submission against a working set: reads see its own writes, and nothing shows until it is kept.
 //!
-//! The state behind is a cache. A read of something that is not in memory ends the attempt with
-//! [`Interrupt::Missing`]; the caller loads it and runs the same submission again. Settling is deterministic and
-//! leaves no trace before [`Transaction::keep`], so running it again is harmless.
+//! The state behind it is a cache. A read of something that is not in memory ends the attempt with
+//! [`Interrupt::Missing`]; the caller loads it and runs the same submission again. Settling is deterministic and leaves
+//! no trace before [`Transaction::commit`], so running it again is harmless.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::schema::Schema;
 /// What has to be loaded before an attempt can go on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Missing {
-    /// A row, or that there is none.
+    /// A row, or the fact that there is none.
     Row(Key),
     /// All rows of a range.
     Range(Prefix),
@@ -29,7 +29,7 @@ pub enum Missing {
     ChangesUpTo(Seq),
     /// The change an operation became.
     ChangeOf(ReplicaNo, Counter),
-    /// The hash chain at a position, or that the log does not reach there any more.
+    /// The hash chain at a position, or the fact that the log no longer reaches back there.
     ChainAt(Seq),
 }
 
@@ -57,12 +57,12 @@ pub struct Transaction<'a> {
     /// The head as the current operation sees it; dropping the operation takes it back.
     pub head: WorkspaceHead,
     kept_head: WorkspaceHead,
-    /// Kept operations of this submission.
+    /// Rows that the kept operations of this submission wrote.
     pending: Rows,
     pending_changes: Vec<Arc<Change>>,
     pending_settled: BTreeMap<(ReplicaNo, Counter), Seq>,
     complete: Vec<Prefix>,
-    /// The operation being settled.
+    /// Rows that the operation being settled wrote.
     current: Rows,
     current_complete: Vec<Prefix>,
     touched_windows: Vec<(RecordId, FieldId)>,
@@ -154,7 +154,7 @@ impl<'a> Transaction<'a> {
         self.complete.iter().chain(&self.current_complete).any(|prefix| prefix.contains(key))
     }
 
-    /// Asks for a range, where what follows will read many parts of it.
+    /// Asks for a whole range, because what follows will read many parts of it.
     pub fn need_range(&self, prefix: &Prefix) -> Attempt<()> {
         let known = self.base.is_complete(prefix)
             || self.complete.contains(prefix)
@@ -213,7 +213,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// The hash chain at a position; none where the log does not reach there any more.
+    /// The hash chain at a position; none if the log no longer reaches back there.
     pub fn chain_at(&self, seq: Seq) -> Attempt<Option<Hash>> {
         if seq == self.head.head_seq {
             return Ok(Some(self.head.chain));
@@ -307,7 +307,7 @@ impl<'a> Transaction<'a> {
         self.drop_touched_windows();
     }
 
-    /// The schema; empty where none was written.
+    /// The schema; none if none was written.
     pub fn schema(&self) -> Attempt<Option<&Schema>> {
         read(self.row(&Key::Schema)?, |row| match row {
             Row::Schema(schema) => Some(schema),

@@ -20,7 +20,7 @@ pub struct WorkspaceHead {
     pub head_seq: Seq,
     /// The hash over all operations so far.
     pub chain: Hash,
-    /// Replicas that ever settled an operation; the last number given.
+    /// How many replicas have ever settled an operation, which is also the last number given to one.
     pub replica_count: ReplicaNo,
     /// Commits so far, also those that took no position: tells whether a copy in memory is still the latest.
     pub commit_count: u64,
@@ -61,7 +61,7 @@ pub struct WorkspaceState {
     pub(super) complete: BTreeSet<Prefix>,
     /// Changes near the head, and others that were asked for.
     pub(super) changes: BTreeMap<Seq, Arc<Change>>,
-    /// The same by operation.
+    /// The positions of these changes, by operation.
     pub(super) settled_as: BTreeMap<(ReplicaNo, Counter), Seq>,
     /// The chain at positions that were asked for, of changes that are not in memory; none where the log has none.
     chains: BTreeMap<Seq, Option<Hash>>,
@@ -90,7 +90,7 @@ impl WorkspaceState {
         }
     }
 
-    /// A new workspace that lives in memory only. Nobody is kept from anything in it: its secret is none.
+    /// A new workspace that lives in memory only. Nothing in it is hidden from anybody, so its secret is all zeros.
     pub fn resident(epoch: Epoch) -> WorkspaceState {
         let mut state = WorkspaceState { resident: true, ..WorkspaceState::new(WorkspaceHead::new(epoch)) };
         state.learn_rows([(Key::Secret, Some(Row::Secret(Secret::new([0; 32]))))]);
@@ -169,7 +169,7 @@ impl WorkspaceState {
         }
     }
 
-    /// Takes the chain at a position from the store, or that the store has none there any more.
+    /// Takes the chain at a position from the store, or the fact that the store no longer has one there.
     pub fn learn_chain(&mut self, seq: Seq, chain: Option<Hash>) {
         if self.chains.len() >= CHAINS_KNOWN_MAX {
             self.chains.clear();

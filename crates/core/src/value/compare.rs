@@ -1,8 +1,8 @@
 //! When two values are equal, and which comes first.
 //!
-//! The two kinds of number are one line of numbers: 1 and 1.0 are equal, and so are 0.0 and -0.0. Numbers are compared
-//! exactly. Beyond 2^53 not every whole number is a double, and one that is not equals none. Operators (`==`) tell the
-//! kinds apart; they are for contents, not for what people mean by a value.
+//! Whole numbers and doubles are compared by their numeric value: 1 and 1.0 are equal, and so are 0.0 and -0.0. The
+//! comparison is exact. Beyond 2^53 not every whole number is a double, and one that is not equals none. Operators
+//! (`==`) tell the kinds apart; they compare contents, not what people mean by a value.
 
 use std::cmp::Ordering;
 
@@ -12,7 +12,7 @@ use super::Value;
 const BEYOND_INT: f64 = 9_223_372_036_854_775_808.0;
 
 impl Value {
-    /// Whether two values are equal: numbers by what they are worth, lists and maps by what is in them.
+    /// Whether two values are equal: numbers by their numeric value, lists and maps by what is in them.
     pub fn equals(&self, other: &Value) -> bool {
         match (self, other) {
             (Value::Int(_) | Value::DoubleBits(_), Value::Int(_) | Value::DoubleBits(_)) => {
@@ -55,7 +55,7 @@ impl Value {
     }
 }
 
-/// A whole number and a double by what they are worth; NaN has no order.
+/// Compares a whole number and a double by their numeric value; NaN has no order.
 pub(crate) fn int_and_double(int: i64, double: f64) -> Option<Ordering> {
     if double.is_nan() {
         return None;
@@ -73,7 +73,7 @@ pub(crate) fn int_and_double(int: i64, double: f64) -> Option<Ordering> {
     Some(int.cmp(&whole).then(if double > below { Ordering::Less } else { Ordering::Equal }))
 }
 
-/// The whole number that a double is, if it is one of 64 bits.
+/// The whole number that a double stands for, if it fits 64 bits.
 fn whole(double: f64) -> Option<i64> {
     #[allow(clippy::cast_possible_truncation, reason = "the comparison tells whether it is the same number")]
     let int = double as i64;
@@ -115,7 +115,7 @@ mod tests {
         ]
     }
 
-    /// What a number is worth, exactly: its whole part and whether there is more. Doubles beyond 128 bits are by
+    /// The exact value of a number, as its whole part and its fraction. Doubles beyond 128 bits are told apart by
     /// themselves.
     fn worth(value: &Value) -> (i128, f64) {
         match value {

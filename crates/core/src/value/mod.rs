@@ -48,7 +48,7 @@ const SECONDS_MIN: i64 = -62_135_596_800;
 const SECONDS_MAX: i64 = 253_402_300_799;
 const NANOS_PER_SECOND: u32 = 1_000_000_000;
 
-/// A link's target among values.
+/// A link's target as a value.
 impl From<RecordId> for Value {
     fn from(target: RecordId) -> Value {
         Value::String(target.into_text())
@@ -95,7 +95,7 @@ impl Value {
         hash(&form)
     }
 
-    /// Size in memory, about.
+    /// Approximate size in memory, in bytes.
     pub fn weight_bytes(&self) -> usize {
         match self {
             Value::String(s) => s.len() + 8,

@@ -39,7 +39,7 @@ pub fn dot_to_pb(dot: Dot) -> pb::Dot {
     pb::Dot { replica_id: dot.replica.to_string(), counter: dot.counter }
 }
 
-/// What is said of a position or an epoch that none can be.
+/// The description of a violation by a position or an epoch that is out of range.
 pub(super) const BELOW_SIGN: &str = "must be below 2^63; send back what the server told";
 
 /// A causal context. What is wrong with it is added to `violations`; the context is to be used only without any.

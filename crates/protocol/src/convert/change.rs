@@ -72,7 +72,7 @@ fn with_effects(change: &Change, (effects, whole): (Vec<pb::Effect>, bool)) -> p
         operation_hash: hash_to_pb(operation_hash),
         chain: hash_to_pb(chain),
         outcome: outcome_of(settlement).into(),
-        // Whoever does not see all of it could guess the rest and check the guess.
+        // With the salt, a reader who does not see the whole operation could guess the rest and check the guess.
         hash_salt: if whole { hash_to_pb(hash_salt) } else { Bytes::new() },
         author: String::new(),
     }
@@ -150,12 +150,12 @@ fn effect_to_pb(change: &Change, effect: &Effect) -> Option<pb::Effect> {
     Some(pb::Effect { effect: Some(PbEffect::Record(effect)) })
 }
 
-/// What a register has when the mutation's own value took effect: it is stored once, with the mutation.
+/// The value of a register when the mutation's own value took effect: it is stored once, with the mutation.
 fn value_of_mutation(change: &Change, mutation_index: u16) -> pb::Value {
     let mutation = change.mutations.get(usize::from(mutation_index)).and_then(Mutation::on_record);
     match mutation.map(|mutation| &mutation.action) {
         Some(Action::Set { field: _, value }) => value_to_pb(value),
-        // Nothing else writes such an effect. The feed must go on, and the hash chain tells what was meant.
+        // Nothing else writes such an effect. The feed must go on, and the hash chain shows what was meant.
         _ => {
             tracing::error!(
                 seq = change.seq.0,

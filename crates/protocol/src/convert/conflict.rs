@@ -19,12 +19,12 @@ use syncline_core::merge::text::Hunk;
 use syncline_core::operation::MutationKind;
 use syncline_core::view::ConflictFilter;
 
-/// The id of a conflict; what cannot be one is not found.
+/// The id of a conflict; for a text that cannot be one, no conflict is found.
 pub fn conflict_id_from_pb(text: &str) -> Result<ConflictId, Failure> {
     text.parse().map_err(|()| Failure::conflict_not_found(text))
 }
 
-/// What was given and is valid; what is not becomes one of the violations.
+/// The value, if one was given and is valid; an invalid one is added to the violations.
 fn taken<T>(converted: Option<Result<T, FieldViolation>>, violations: &mut Vec<FieldViolation>) -> Option<T> {
     converted.and_then(|converted| converted.map_err(|violation| violations.push(violation)).ok())
 }
@@ -48,7 +48,7 @@ pub fn conflict_filter_from_pb(
     Ok(ConflictFilter { statuses, kind, collection, record, assignee })
 }
 
-/// Somebody who should decide: nobody is said by leaving it out.
+/// The one who should decide. For nobody, the field is left out.
 pub fn assignee_from_pb(text: &str, field: &str) -> Result<Arc<str>, FieldViolation> {
     if text.is_empty() {
         return Err(FieldViolation::new(field, "must be 1 to 128 bytes; leave it out for nobody"));
@@ -158,7 +158,7 @@ fn mutation_kind_to_pb(kind: MutationKind) -> pb::MutationKind {
         MutationKind::DeferConflict => pb::MutationKind::DeferConflict,
         MutationKind::AssignConflict => pb::MutationKind::AssignConflict,
         MutationKind::ReopenConflict => pb::MutationKind::ReopenConflict,
-        // Only the server reminds, and that is no side of a conflict.
+        // Only the server reminds, and a reminder is not a side of a conflict.
         MutationKind::RemindConflict => pb::MutationKind::Unspecified,
     }
 }

@@ -1,8 +1,8 @@
 //! Cursors, and what feeds are asked for.
 //!
-//! A cursor is opaque to clients, and still it is their input: whatever comes back is checked as everything else is. Its
-//! two opaque parts are encoded messages of this module's own. Their fields have numbers as those of the protocol do: a
-//! server of another version has to read them.
+//! A cursor is opaque to clients, but it is still their input, so it is checked like any other input. Its two opaque
+//! parts are encoded messages that belong to this module. Their fields have numbers as those of the protocol do,
+//! because a server of another version has to read them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use syncline_core::resume::{Asked, HELD_NAMES_MAX, Loading, Resume, Stage, Walke
 use syncline_core::selection::Collections;
 use syncline_core::view::FeedCursor;
 
-/// Bytes of names in a cursor; more are told by a hash. Every frame has a cursor.
+/// How many bytes of names a cursor may have; a longer selection is given by a hash, since every frame has a cursor.
 const SELECTION_BYTES_MAX: usize = 512;
 
 /// `Cursor.selection`.
@@ -30,7 +30,7 @@ const SELECTION_BYTES_MAX: usize = 512;
 struct Selection {
     #[prost(message, optional, tag = "1")]
     collections: Option<Names>,
-    /// In the place of the names.
+    /// Given instead of the names.
     #[prost(bytes = "bytes", tag = "2")]
     fingerprint: Bytes,
 }
@@ -40,7 +40,7 @@ struct Selection {
 struct Names {
     #[prost(string, repeated, tag = "1")]
     names: Vec<String>,
-    /// All but these.
+    /// Whether the set is all collections but these.
     #[prost(bool, tag = "2")]
     all_but: bool,
 }
@@ -55,7 +55,7 @@ struct Loaded {
     /// 1 leaving, 2 entering, 3 loaded.
     #[prost(uint32, tag = "3")]
     stage: u32,
-    /// Of a walk over one collection after the other.
+    /// The collection that a walk over one collection after the other is in.
     #[prost(string, tag = "4")]
     collection: String,
     /// The last record of the walk.
@@ -236,7 +236,7 @@ fn loading_from_bytes(bytes: &[u8]) -> Option<Loading> {
 pub fn failure_to_pb(failure: &Failure) -> pb::FeedFailed {
     let duration = |delay: Duration| prost_types::Duration {
         seconds: i64::try_from(delay.as_secs()).unwrap_or(i64::MAX),
-        // Below a thousand million.
+        // Always fits: it is below 10^9.
         nanos: i32::try_from(delay.subsec_nanos()).unwrap_or(0),
     };
     let violation = |violation: &FieldViolation| (violation.field.clone(), violation.description.clone());
@@ -254,7 +254,7 @@ fn names_of(collections: &Collections) -> Names {
     Names { names, all_but: matches!(collections, Collections::AllBut(_)) }
 }
 
-/// At most as many names as the parts of a cursor can have between them.
+/// A set from its names; none if there are more than the parts of a cursor can have together, or one is not valid.
 fn collections_of(names: Names) -> Option<Collections> {
     let Names { names, all_but } = names;
     if names.len() > HELD_NAMES_MAX || !names.iter().all(|name| is_name(name)) {

@@ -47,7 +47,7 @@ pub(super) fn violation(field: String, description: &str, reason: pb::ErrorReaso
     FieldViolation { reason: reason_name(reason).to_owned(), ..FieldViolation::new(field, description) }
 }
 
-/// What refuses an operation, where the whole call depends on it.
+/// The violation for a refused operation, when the whole call depends on it.
 pub(super) fn violation_of(field: String, refusal: &Refusal) -> FieldViolation {
     let (reason, _, message, _) = refusal_parts(refusal);
     violation(field, &message, reason)

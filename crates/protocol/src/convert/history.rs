@@ -29,7 +29,7 @@ fn hash(bytes: &[u8]) -> Result<Hash, Unreadable> {
     Hash::try_from(bytes).map_err(|_| Unreadable("a hash"))
 }
 
-/// Writes down an operation with a dot as it was made. `content_hash` where the observer computes it.
+/// Writes down an operation with a dot as it was made, with its `content_hash` if the observer computes it.
 pub fn record_operation(
     recorder: &mut Recorder,
     operation: &pb::Operation,
@@ -48,7 +48,7 @@ pub fn record_operation(
     Ok(id)
 }
 
-/// What a receipt tells, and of which operation.
+/// What a receipt says, and about which operation.
 pub fn answer_from_pb(receipt: &pb::Receipt) -> Result<(Dot, Answer), Unreadable> {
     let id = dot(receipt.dot.as_ref())?;
     let (told, repeated) = match receipt.outcome.as_ref().ok_or(Unreadable("no outcome"))? {
@@ -104,12 +104,12 @@ pub fn record_frame(
             let read: Vec<Read> = changes.changes.iter().map(Read::of).collect::<Result<_, _>>()?;
             feed.changes(at, Seq(changes.from_seq_exclusive), place?, read.iter().map(Read::entry));
         }
-        // Records are no part of the history; the position stands still while they come.
+        // Records are not part of the history; the position stands still while they come.
         Content::LoadingBegun(_)
         | Content::RecordsEntered(_)
         | Content::RecordsLeft(_)
         | Content::LoadingFinished(_) => feed.loading(at, place?),
-        // The stream's own affair, as an error of the call would be.
+        // This concerns only the stream, as an error of the call would.
         Content::FeedFailed(_) => {}
     }
     Ok(())
@@ -128,7 +128,7 @@ struct Read {
     extras: Vec<Dot>,
     operation_hash: Hash,
     chain: Hash,
-    /// Zeros where the server kept it to itself.
+    /// Zeros if the server did not give it.
     hash_salt: Hash,
 }
 

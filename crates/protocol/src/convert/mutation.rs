@@ -98,8 +98,8 @@ fn conflict_mutation_from_pb(
     Ok(ConflictMutation { conflict: at("").conflict("conflict_id", conflict_id)?, action })
 }
 
-/// An earlier reading counts only where concurrent writers of one value are told apart by it. Whether a link is of a
-/// to-one field is known only with the schema.
+/// An observed position is allowed only for actions on a single value, whose concurrent writers it tells apart. Whether
+/// a link belongs to a to-one field is known only with the schema.
 fn check_observed(action: &Action, observed_seq: Option<Seq>, base_seq: Option<Seq>) -> Result<(), Refusal> {
     let Some(observed_seq) = observed_seq else { return Ok(()) };
     let allowed = match action {
@@ -192,7 +192,7 @@ fn create<'a>(
     fields: impl ExactSizeIterator<Item = (&'a String, &'a pb::Value)>,
     place: &Place,
 ) -> Result<Action, Refusal> {
-    // No collection has more fields, so that no record can be created with more.
+    // No collection has more fields than this, so no record can be created with more.
     if fields.len() > FIELDS_PER_COLLECTION_MAX {
         return Err(place.invalid("fields", &format!("at most {FIELDS_PER_COLLECTION_MAX}")));
     }
@@ -216,7 +216,7 @@ fn hunk_from_pb(hunk: &pb::TextHunk) -> Hunk {
     Hunk { pos: *position, del: *delete_count, ins: insert.clone() }
 }
 
-/// Where in an operation something is, for the words of a refusal.
+/// Where in an operation something is, for the message of a refusal.
 struct Place {
     index: usize,
     /// What the mutation is about.

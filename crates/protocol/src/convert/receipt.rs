@@ -5,7 +5,7 @@ use crate::pb::{self, held::Missing, receipt::Outcome as PbOutcome};
 use crate::status::refusal_parts;
 use syncline_core::operation::{Outcome, Receipt, Rejection, Settlement, WaitOn};
 
-/// A receipt. For a duplicate, all that was recorded (with what remains of its conflicts) stands in the stored one.
+/// A receipt. For a duplicate, all that was recorded (with what remains of its conflicts) is in the stored receipt.
 pub fn receipt_to_pb(receipt: &Receipt) -> pb::Receipt {
     let Receipt { dot, request_id, correlation_id, outcome, duplicate } = receipt;
     let whole = pb::Receipt {

@@ -11,7 +11,7 @@ use syncline_core::schema::{
 };
 use syncline_core::state::WorkspaceHead;
 
-/// What is said of a collection that is declared: it was not there before.
+/// The new value in the difference for a collection that was not there before.
 const DECLARED: &str = "declared";
 
 /// What a caller asks a schema to become. A kind or rule this server does not know is never guessed.
@@ -98,7 +98,7 @@ fn field_from_pb(field: &pb::FieldSchema, id: &str, at: &str) -> Result<FieldUpd
     })
 }
 
-/// A request for a schema to become something; what is absent stays absent.
+/// A schema update as a message; what is absent stays absent.
 pub fn schema_update_to_pb(update: &SchemaUpdate) -> pb::Schema {
     let SchemaUpdate { strict, collections } = update;
     let fields_of = |collection: &CollectionUpdate| pb::CollectionSchema {

@@ -7,7 +7,7 @@ use syncline_core::limits::{ID_BYTES_MAX, VALUE_DEPTH_MAX};
 use syncline_core::refusal::Refusal;
 use syncline_core::value::Value;
 
-/// What is said of a time that is none.
+/// The description of a violation by a time that is out of range.
 const TIMESTAMP_RANGE: &str = "a timestamp is from 0001-01-01T00:00:00Z to before 10000-01-01T00:00:00Z, with 0 to 999,999,999 nanoseconds";
 
 /// A value. The recursion ends at the allowed nesting, whatever was sent.

@@ -275,7 +275,7 @@ impl Failure {
         Failure::new(Reason::ShuttingDown, "the server is stopping; connect again")
     }
 
-    /// The store failed. Whoever met the error logs it: it is worth a line once, not once a call.
+    /// The store failed. The code that met the error has logged it, so that it gets one line and not one for each call.
     pub fn store_unavailable() -> Failure {
         Failure::new(
             Reason::StoreUnavailable,

@@ -166,7 +166,7 @@ pub fn refusal_parts(refusal: &Refusal) -> (Reason, Code, String, BTreeMap<Strin
     (reason, code_of(reason), message, metadata)
 }
 
-/// The canonical code of a reason. Reasons for receipts only have one too: methods that write one operation fail
+/// The canonical code of a reason. Reasons that only receipts give have one, too: methods that write one operation fail
 /// with it.
 pub(super) fn code_of(reason: Reason) -> Code {
     match reason {

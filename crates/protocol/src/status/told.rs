@@ -1,4 +1,4 @@
-//! What a failed call told, as its caller reads it.
+//! The reason of a failed call, as its caller reads it.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ impl Told {
     }
 }
 
-/// What a failed call told of its reason; nothing if it does not come from a Syncline server but, for example, from the
+/// The reason that a failed call gives; none if it does not come from a Syncline server but, for example, from the
 /// transport or a proxy.
 pub fn told(status: &Status) -> Option<Told> {
     let info = status.get_details_error_info().filter(|info| info.domain == ERROR_DOMAIN)?;

@@ -29,7 +29,7 @@ const KEY_BYTES_SHOWN_MAX: usize = 64;
 pub struct Strict {
     /// Its full name.
     pub message: &'static str,
-    /// Fields that somebody else looks into.
+    /// Fields that are looked into elsewhere.
     pub apart: &'static [&'static str],
 }
 
@@ -112,7 +112,7 @@ impl Walk<'_> {
     /// An entry of a map: a message with a key and a value.
     fn entry(&self, map: &FieldShape, entry: &Shape, bytes: &[u8]) -> Option<Inward> {
         let mut found = self.message(entry, bytes)?;
-        // The entry itself has no name on the outside: what is in its value is in the map's.
+        // The entry itself has no name in a path: what is in its value is named as part of the map.
         if found.last().is_some_and(|part| part == "value") {
             found.pop();
         }

@@ -33,7 +33,7 @@ pub(super) struct FieldShape {
 /// What is in a field.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Content {
-    /// No message.
+    /// Not a message.
     Plain,
     /// The message of this index.
     Message(usize),
@@ -42,7 +42,7 @@ pub(super) enum Content {
 }
 
 impl Shapes {
-    /// Of this version of the protocol.
+    /// The messages of this version of the protocol.
     pub(super) fn of_protocol() -> &'static Shapes {
         static SHAPES: LazyLock<Shapes> = LazyLock::new(|| {
             // The set is compiled into the program; a test reads it.

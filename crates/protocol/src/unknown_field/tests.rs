@@ -1,5 +1,5 @@
-//! Random messages in every legal encoding pass; one with a field too many is refused, with the way to it. The messages
-//! are made here from the descriptors, by other code than that which is tested.
+//! Random messages in every legal encoding pass; one with an unknown field is refused, with the path to it. The
+//! messages are made here from the descriptors, by other code than the code under test.
 
 use std::collections::BTreeMap;
 
@@ -72,7 +72,7 @@ impl Author<'_> {
                 draft.fields.push((field.number().cast_unsigned(), content));
             }
         }
-        // A message may come in any order.
+        // The fields of a message may come in any order.
         for at in (1..draft.fields.len()).rev() {
             draft.fields.swap(at, self.dice.random_range(0..=at));
         }
@@ -288,7 +288,7 @@ fn no_request_has_two_fields_that_could_hide_an_unknown_one() {
         for field in &messages[name].field {
             let repeated = field.label() == Label::Repeated;
             sum += match field.r#type() {
-                // Twice is as bad as often.
+                // Two occurrences are as bad as many.
                 Type::Message => savings(field.type_name(), messages, within) * if repeated { 2 } else { 1 },
                 Type::String | Type::Bytes => 0,
                 _ => usize::from(repeated),

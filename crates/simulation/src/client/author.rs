@@ -1,4 +1,4 @@
-//! Writing: what a client makes up, from what it sees.
+//! Writing: a client makes up operations from what it sees.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -179,7 +179,7 @@ impl Client {
         for part in 0..self.roll(|dice| dice.random_range(1..=2)) {
             self.mutate(&mut draft, record, &format!("c{}.{counter}.{part}", self.number));
             if draft.mutations.iter().any(|mutation| name_of(mutation) == "defer") {
-                // Alone, it does not change the conflict it puts aside.
+                // A deferral comes last, so that its operation does not change the conflict that it defers.
                 break;
             }
         }

@@ -1,4 +1,4 @@
-//! Following now these collections, now those: the feed loads what choices differ in, and is cut anywhere.
+//! A feed whose choice of collections changes: it loads what the choices differ in, and is cut at any point.
 
 use std::rc::Rc;
 
@@ -16,11 +16,11 @@ use syncline_protocol::pb;
 
 use super::{Client, Link, WORKSPACE, picture, within};
 
-/// What is chosen from; nothing stands for everything.
+/// The collections to choose from; an empty list stands for everything.
 pub(crate) const CHOICES: [&[&str]; 3] = [&["cards"], &["people"], &[]];
-/// Messages of the client that wait for their stream.
+/// How many messages of the client may wait to be sent on their stream.
 const SAID_MAX: usize = 4;
-/// The feeds of a stream: the one that this is about, and one beside it.
+/// The feeds of a stream: the one with the chosen collections, and one beside it.
 const CHOSEN: u32 = 1;
 const BESIDE: u32 = 2;
 
@@ -28,14 +28,14 @@ const BESIDE: u32 = 2;
 #[derive(Default)]
 pub(crate) struct Chosen {
     pub fold: Fold,
-    /// Where it goes on; nowhere before the first frame.
+    /// Where it goes on; none before the first frame.
     pub cursor: Option<pb::Cursor>,
     /// An index of [`CHOICES`].
     pub choice: usize,
-    /// The choice before, as long as the server may not have heard of the new one.
+    /// The previous choice, as long as the server may not have heard of the new one.
     pub before: Option<usize>,
     pub loading: bool,
-    /// The state is that of the position from here on.
+    /// From this position on, the state is exactly that of the feed's position.
     pub complete_from: u64,
     /// Choices that were made on the open stream.
     sent: u32,
@@ -145,7 +145,7 @@ impl Client {
         }
     }
 
-    /// Another choice, unless the server may not have heard of the last one.
+    /// Makes another choice and returns true, unless the server may not have heard of the last one.
     fn choose_another(&self) -> bool {
         let choice = self.roll(|dice| dice.random_range(0..CHOICES.len()));
         let mut chosen = self.chosen.borrow_mut();
@@ -179,7 +179,7 @@ impl Client {
         }
     }
 
-    /// Takes in a frame; whether more are to come.
+    /// Takes in a frame, and returns whether more are to come.
     fn take_chosen(&self, frame: pb::Frame) -> Result<bool, String> {
         let mut chosen = self.chosen.borrow_mut();
         let content = frame.content.ok_or("a frame of no kind")?;
@@ -269,7 +269,7 @@ impl Client {
         Ok(())
     }
 
-    /// The feed beside it has to tile whatever happens to the other one.
+    /// The frames of the feed beside it have to follow each other without a gap, whatever happens to the other feed.
     fn take_beside(&self, frame: pb::Frame) -> Result<bool, String> {
         let mut chosen = self.chosen.borrow_mut();
         let at = chosen.beside.ok_or("a feed that nobody opened")?;

@@ -20,7 +20,7 @@ use syncline_core::view::FeedCursor;
 use syncline_protocol::convert::{cursor_to_pb, record_frame};
 use syncline_protocol::pb;
 
-/// Messages of the client that wait for their stream.
+/// How many messages of the client may wait to be sent on their stream.
 const SAID_MAX: usize = 4;
 
 enum Stream {
@@ -142,7 +142,7 @@ impl Client {
         }
     }
 
-    /// Takes in a frame; whether more are to come.
+    /// Takes in a frame, and returns whether more are to come.
     fn take(&self, first: bool, content: Content, cursor: &pb::Cursor) -> Result<bool, String> {
         let (position, epoch) = {
             let state = self.state.borrow();

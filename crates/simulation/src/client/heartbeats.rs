@@ -1,4 +1,4 @@
-//! Presence by heartbeats in unary calls. Towards the end a client goes without a word, and its lease has to end it.
+//! Presence by heartbeats in unary calls. Towards the end a client leaves silently, and its lease has to end it.
 
 use std::rc::Rc;
 use std::time::Duration;

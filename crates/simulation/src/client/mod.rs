@@ -1,5 +1,5 @@
 //! A client as an honest one is written: a replica with its own counters, a queue of immutable operations, the
-//! confirmed state folded from its feed, and patience.
+//! confirmed state folded from its feed, and calls that are made again until they succeed.
 
 pub(super) mod author;
 pub(super) mod chooser;
@@ -51,14 +51,14 @@ pub(super) struct Client {
     /// What it has of the collections that it chose, through a feed of their own.
     pub chosen: RefCell<Chosen>,
     dice: RefCell<StdRng>,
-    /// Its presence, as the server named it.
+    /// The id of its connection, as the server gave it.
     pub connection: RefCell<String>,
-    /// It has begun: its fold is what its position says.
+    /// Whether it has begun, so that its fold is the state at its position.
     pub begun: Cell<bool>,
     /// What it did and was told, for the history checker.
     pub story: RefCell<Recorder>,
     pub feed_story: RefCell<FeedRecorder>,
-    /// It has never asked for a feed since it began, or took its snapshot.
+    /// Whether it has not asked for a feed since it began or took its snapshot.
     fresh: Cell<bool>,
 }
 
@@ -66,19 +66,19 @@ pub(super) struct Client {
 #[derive(Default)]
 pub(super) struct State {
     pub counter: u64,
-    /// Without a final outcome, in the order of their counters.
+    /// Operations without a final outcome, in the order of their counters.
     pub queue: VecDeque<Queued>,
-    /// Some of those that have one.
+    /// Some of the operations that have one.
     pub done: Vec<pb::Operation>,
     pub epoch: u64,
     pub position: u64,
     pub chain: Option<Hash>,
     pub fold: Fold,
-    /// Up to here a snapshot may have seen: the state is nobody else's before.
+    /// The snapshot may have seen changes up to here; only from here on is the state exactly that of the position.
     pub whole_from: u64,
-    /// Known before they were seen in the feed: replica to counter.
+    /// What it knew before it came in the feed: the counter of each replica.
     pub extras: BTreeMap<usize, u64>,
-    /// The highest position a receipt told.
+    /// The highest position that a receipt gave.
     pub acknowledged: u64,
 }
 
@@ -193,8 +193,8 @@ impl Client {
     /// After a failed call: a note, a wait, and mostly another server.
     async fn trouble(&self, what: &str, link: &mut Link, status: &Status) {
         self.note(format_args!("{what} on server {} failed: {:?}", link.server, status.code()));
-        // A server that answers with one of these has a fault, or takes the client for somebody it is not. What the
-        // client's own transport says carries no details.
+        // A server that answers with one of these has a fault, or takes the client for somebody it is not. Errors of
+        // the client's own transport carry no details.
         let never =
             [Code::Internal, Code::InvalidArgument, Code::NotFound, Code::Unimplemented, Code::DataLoss];
         if never.contains(&status.code()) && !status.details().is_empty() {
@@ -218,7 +218,7 @@ impl Client {
         self.record(|record| record.wrong(ambient::elapsed_ms(), &self.name, what));
     }
 
-    /// Says so if something is wrong.
+    /// Records what is wrong, if anything is.
     fn judge(&self, what: Result<(), String>) {
         if let Err(what) = what {
             self.wrong(what);

@@ -1,4 +1,4 @@
-//! Coming with what no server may take: cursors and operations of another history.
+//! Sends what no server may take: cursors and operations of another history.
 
 use std::rc::Rc;
 
@@ -16,13 +16,13 @@ use super::{Client, Link, WORKSPACE, replica_id, within};
 use crate::CLIENTS_MAX;
 use syncline_protocol::pb;
 
-/// Further than any head.
+/// Further ahead than any head.
 const FAR_AHEAD: u64 = 1_000_000;
-/// No history has it.
+/// A chain that no history has.
 const WRONG_CHAIN: [u8; 16] = [0xa5; 16];
 
 impl Client {
-    /// Tries it now and then.
+    /// Probes the servers now and then.
     pub(super) async fn probe(self: Rc<Client>) {
         while self.working() {
             self.pause(200..2_000).await;

@@ -49,8 +49,8 @@ struct Applied {
 
 /// Applies a file to the schema of a workspace and says what changed.
 ///
-/// The version is read once. When somebody else changes the schema meanwhile, the command fails and tries nothing again: the
-/// differences would not be those that were looked at.
+/// The version is read once. When somebody else changes the schema meanwhile, the command fails and does not try again:
+/// the differences would not be those that were looked at.
 pub(super) async fn run(args: ApplyArgs) -> Result<(), CliError> {
     let update = schema_file::read(&args.file)?;
     let remote = Remote::connect(&args.target).await?;

@@ -1,4 +1,4 @@
-//! One feed on a stream: frames out, what the client says about it in.
+//! One feed on a stream: it sends frames and takes in what the client says about the feed.
 
 use std::sync::Arc;
 
@@ -28,10 +28,10 @@ use super::{Ended, Sender, Shared};
 /// One feed on one stream.
 pub(super) struct Subscription {
     shared: Arc<Shared>,
-    /// As the client numbered it.
+    /// Its number, as the client chose it.
     id: u32,
     workspace_id: String,
-    /// What it was asked for, as its cursors say it.
+    /// What it was asked for, as its cursors carry it.
     selection: Bytes,
     /// The position of the cursor that it was opened with.
     from: Option<FeedCursor>,
@@ -103,8 +103,8 @@ impl Subscription {
                 }
                 () = frames.closed() => return Ok(()),
             }
-            // A place in the channel before anything is produced: what cannot be sent would only cost memory. All feeds of
-            // a stream wait for the same place, each in its turn.
+            // Reserves a place in the channel before anything is produced: what cannot be sent would only cost memory.
+            // All feeds of a stream wait for the same place, each in its turn.
             let asked_at = *waiting_since.get_or_insert_with(Instant::now);
             let place = tokio::select! {
                 place = frames.reserve() => match place {
@@ -129,7 +129,7 @@ impl Subscription {
         }
     }
 
-    /// Takes in what the client says about this feed; whether the feed goes on.
+    /// Takes in what the client says about this feed; returns whether the feed goes on.
     fn hear(&mut self, said: Said, feed: &mut Feed) -> Result<bool, Failure> {
         match said {
             Said::Start(_) => return Err(Failure::stream_protocol("start comes once for a feed")),
@@ -157,7 +157,7 @@ impl Subscription {
                 let to = changes.last().map_or(from_exclusive, |shown| shown.change.seq);
                 let metrics = &self.shared.metrics;
                 metrics.delivered.increment(changes.len() as u64);
-                // Of a feed that keeps up; one that catches up on history says nothing about lag.
+                // Measured only for a feed that keeps up; one that catches up on history says nothing about lag.
                 if let Some(first) = changes.first().filter(|_| to == head.seq) {
                     let now_ms = self.shared.engine.now_ms();
                     let lag_ms = now_ms.saturating_sub(first.change.committed_at_ms).max(0);
@@ -211,8 +211,8 @@ impl Subscription {
     }
 }
 
-/// The last frame of a feed that fails, or never came to be, while others of its stream go on. Its earlier frames have said
-/// all there is to resume from.
+/// The last frame of a feed that fails, or could not be opened, while others of its stream go on. Its earlier frames
+/// have the cursors to resume from.
 pub(super) fn feed_failed(id: u32, failure: &Failure) -> Bytes {
     frame::last_frame(Content::FeedFailed(failure_to_pb(failure)), id)
 }

@@ -30,7 +30,7 @@ use super::{OVERLOADED_RETRY, at_least_from_pb, failed, note_workspace};
 use feed::Subscription;
 use router::{Inbox, Router};
 
-/// Feeds and snapshots open at a time on this server.
+/// Maximum number of feeds and snapshots open at a time on this server.
 pub(super) const STREAMS_MAX: usize = 20_000;
 /// Frames between the feeds of a stream and the stream: one being sent, one ready.
 const FRAMES_AHEAD: usize = 1;
@@ -38,7 +38,7 @@ const FRAMES_AHEAD: usize = 1;
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Frames<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-/// A channel has room for 32 at once, whatever it is told: errors are boxed to keep that small.
+/// A channel allocates room for 32 items at once, whatever its capacity: errors are boxed to keep that small.
 type Item = Result<Bytes, Box<Status>>;
 type Sender = mpsc::Sender<Item>;
 
@@ -54,7 +54,7 @@ struct Shared {
     metrics: FeedMetrics,
 }
 
-/// Handles of what every frame is counted in, so that it costs no look-up by name.
+/// Handles of the metrics of every frame, so that counting needs no look-up by name.
 struct FeedMetrics {
     subscribers: metrics::Gauge,
     delivered: metrics::Counter,
@@ -94,7 +94,7 @@ impl Shared {
         let pb::FeedStart { workspace_id, origin, filter, client_name, understands: _ } = start;
         label_from_pb(&client_name, "start.client_name").map_err(|v| Failure::invalid_request(vec![v]))?;
         let collections = collections_from_pb(filter)?;
-        // An unknown workspace comes first: a cursor of another one is only wrong where there is one to compare.
+        // An unknown workspace is reported first: a cursor of another one is wrong only if this one exists.
         let permit = self.permit()?;
         let origin = origin_from_pb(origin, &workspace_id)?;
         let from = match &origin {

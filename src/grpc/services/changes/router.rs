@@ -1,8 +1,8 @@
-//! Several feeds on one stream: who the client speaks to.
+//! Several feeds on one stream: which of them a message of the client is for.
 //!
-//! The feed that a stream began with reads what the client says, for all of them. It is the only one nearly always, and
-//! then nothing here takes any room. Every further feed is a task with a small queue of its own; what they all send goes
-//! through the one place of the stream, which they get in turn.
+//! The feed that a stream began with reads what the client says, for all of them. It is nearly always the only one, and
+//! then nothing here takes any memory. Every further feed is a task with a small queue of its own; everything they send
+//! goes through the stream's one place, which they get in turn.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,16 +19,16 @@ use syncline_protocol::status::Failure;
 use super::feed::feed_failed;
 use super::{Ended, Sender, Shared};
 
-/// Messages of the client that wait for a feed.
+/// Maximum number of messages of the client that wait for a feed.
 const WAITING_MAX: usize = 4;
 
-/// Where a feed hears from its client.
+/// Where a feed gets the messages of its client from.
 pub(super) enum Inbox {
     /// The client cannot say anything.
     Silent,
     /// This feed reads the stream, for others as well.
     Stream(Box<Router>),
-    /// Another one does.
+    /// Another feed reads the stream and passes on the messages for this one.
     Queue(mpsc::Receiver<Said>),
 }
 
@@ -63,7 +63,7 @@ impl Inbox {
 /// Reads what the client says on a stream and tells it to the feed that it is about.
 pub(super) struct Router {
     shared: Arc<Shared>,
-    /// Until the client has ended its side.
+    /// What the client sends, until it has ended its side.
     said: Option<Streaming<pb::SubscribeRequest>>,
     /// The feed that the stream began with.
     first: u32,
@@ -123,7 +123,7 @@ impl Router {
             }
             tokio::select! {
                 message = heard(&mut self.said) => {
-                    // Whatever it is about the first feed: that has ended.
+                    // A message for the first feed is ignored: that feed has ended.
                     self.route(message?)?;
                 }
                 () = ended(&mut self.others) => {}
@@ -153,7 +153,7 @@ impl Router {
                 return Err(Failure::stream_protocol(&format!("no feed was opened as {id}")));
             }
             said => {
-                // One that has ended hears nothing any more.
+                // A message for a feed that has ended is ignored.
                 if let Some(others) = &mut self.others {
                     others.tell(id, said);
                 }
@@ -185,7 +185,7 @@ impl Others {
 
     fn tell(&mut self, id: u32, said: Said) {
         match said {
-            // Not one of its queue: a feed that waits for the client to read must stop as well.
+            // A stop does not go through the queue: a feed that waits for the client to read must stop as well.
             Said::Stop(pb::FeedStop {}) => {
                 if let Some(stopped) = self.feeds.remove(&id) {
                     stopped.task.abort();
@@ -230,7 +230,7 @@ async fn serve(
     id
 }
 
-/// The next message of a client that can still send any; otherwise never.
+/// The next message of a client that can still send any; otherwise never returns.
 async fn heard(
     said: &mut Option<Streaming<pb::SubscribeRequest>>,
 ) -> Result<Option<pb::SubscribeRequest>, Status> {
@@ -240,14 +240,14 @@ async fn heard(
     }
 }
 
-/// Returns when one of the further feeds has ended; never without any.
+/// Returns when one of the further feeds has ended; never if there are none.
 async fn ended(others: &mut Option<Box<Others>>) {
     let Some(others) = others else { return std::future::pending().await };
     match others.tasks.join_next().await {
         Some(Ok(id)) => {
             others.feeds.remove(&id);
         }
-        // One that was stopped, or panicked.
+        // A feed that was stopped, or panicked.
         Some(Err(_)) => others.feeds.retain(|_, feed| !feed.task.is_finished()),
         None => std::future::pending().await,
     }

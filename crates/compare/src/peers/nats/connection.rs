@@ -21,7 +21,7 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Messages that wait to be sent, and that are sent in one write.
 const QUEUE_MAX: usize = 1_024;
 const SENT_AT_ONCE_MAX: usize = 64;
-/// What the server shall know of this client: no acknowledgement of each command.
+/// What the server shall know of this client; it need not acknowledge each command.
 const CONNECT: &str =
     r#"CONNECT {"verbose":false,"pedantic":false,"lang":"rust","version":"0.1.0","name":"syncline-compare"}"#;
 
@@ -39,7 +39,7 @@ pub(crate) struct Connection {
 #[derive(Debug, Default)]
 struct Waiting {
     answers: HashMap<u64, oneshot::Sender<Vec<u8>>>,
-    /// Why there will be none any more.
+    /// Why there will be no more answers, once that is so.
     ended: Option<String>,
 }
 
@@ -90,7 +90,7 @@ async fn write(mut writing: OwnedWriteHalf, mut queue: mpsc::Receiver<Bytes>) {
         whole.clear();
         some.drain(..).for_each(|message| whole.put(message));
         if writing.write_all(&whole).await.is_err() {
-            // The reader ends as well, and tells who waits.
+            // The reader ends as well, and tells those who wait.
             return;
         }
     }
@@ -107,7 +107,7 @@ async fn read_until_the_end(
     };
     let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
     waiting.ended = Some(ended);
-    // Whoever waits learns of it by that.
+    // Dropping these tells whoever waits.
     waiting.answers.clear();
 }
 
@@ -126,12 +126,12 @@ async fn read(
         }
         match said(&line)? {
             Said::Answer { number, bytes } => {
-                // Two for the end of the line.
+                // Two more bytes for the end of the line.
                 let mut payload = vec![0; bytes + 2];
                 reading.read_exact(&mut payload).await.map_err(|error| error.to_string())?;
                 payload.truncate(bytes);
                 let answer = waiting.lock().unwrap_or_else(PoisonError::into_inner).answers.remove(&number);
-                // Who waited may have been given up.
+                // The call that waited may have been given up.
                 let _ = answer.map(|answer| answer.send(payload));
             }
             Said::Ping => {

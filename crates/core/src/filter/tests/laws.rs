@@ -5,7 +5,8 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::*;
 
-/// What a value is, spelled out so that two values are equal exactly when their spellings are. Numbers stand in 1/2^40.
+/// What a value is, spelled out so that two values are equal exactly when their spellings are. Numbers are in units of
+/// 1/2^40.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Spelling {
     Null,
@@ -198,7 +199,7 @@ fn whole_numbers_and_doubles_compare_by_value_also_where_doubles_have_gaps() {
         };
         let field = FieldStateView::Register(Value::Int(whole));
         let exact = (i128::from(whole) << 40).cmp(&number(double_near));
-        // What is nearer than 1/2^40 is not told apart by the exact numbers here.
+        // The exact numbers here cannot tell apart what is nearer than 1/2^40.
         if double_near.fract() != 0.0 && double_near.fract().abs() < 1e-6 {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Conditions that are none, and what is said about them.
+//! Conditions that are not valid, and what is said about them.
 
 use super::super::{FILTER_DEPTH_MAX, FILTER_LIST_MAX, FILTER_NODES_MAX, FILTER_VALUES_MAX, FilterFault};
 use super::*;
@@ -19,7 +19,7 @@ fn a_tree_has_eight_levels_at_most() {
     assert!(Filter::new(nested(FILTER_DEPTH_MAX)).is_ok());
     let path = ["negation_of"; FILTER_DEPTH_MAX].join(".");
     assert_eq!(refused(nested(FILTER_DEPTH_MAX + 1)), (path, FilterFault::TooDeep { limit: 8 }));
-    // Whatever was sent, the check itself does not go deeper.
+    // However deep the condition is, the check itself does not go deeper.
     assert_eq!(refused(nested(5_000)).1, FilterFault::TooDeep { limit: 8 });
 }
 

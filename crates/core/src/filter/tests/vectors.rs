@@ -20,7 +20,7 @@ struct Vector {
     expected: bool,
 }
 
-/// How a field's value stands to another one.
+/// How a field's value compares with another one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stands {
     Less,
@@ -74,7 +74,7 @@ fn links(targets: &[&str]) -> FieldStateView {
     FieldStateView::Targets(targets.iter().map(|target| (*target).into()).collect())
 }
 
-/// Fields and values, and how they stand to each other.
+/// Fields and values, and how they compare with each other.
 fn pairs() -> Vec<(Option<FieldStateView>, Value, Stands)> {
     use Stands::{Apart, Equal, Greater, Less, NotSingle};
     let two_53 = 9_007_199_254_740_992.0;

@@ -9,7 +9,7 @@ use crate::history::record::{Intent, NEVER, Outcome, Recorder};
 use crate::history::report::Report;
 use crate::history::violation::Violation;
 
-/// How far back an extra that was rejected is followed to the newest operation before it that settled.
+/// How many rejected operations in a row are skipped between an extra and the newest settled operation before it.
 const REJECTED_IN_A_ROW_COUNT: usize = 64;
 
 pub(super) fn check(history: &History, facts: &Facts<'_>, report: &mut Report) {
@@ -55,7 +55,7 @@ fn knows(entry: &LogEntry, extra: ShortDot, facts: &Facts<'_>, report: &mut Repo
     }
 }
 
-/// What the author said, against the entry.
+/// Compares what the author said with the entry.
 fn made(history: &History, client: &Recorder, intent: &Intent, facts: &Facts<'_>, report: &mut Report) {
     let (Some(fact), Some(entry)) = (facts.fact(intent.dot), facts.entry_of(intent.dot)) else { return };
     let (dot, seq) = (facts.full(intent.dot), entry.seq);

@@ -44,7 +44,7 @@ fn counter(entry: &LogEntry, last: Last, facts: &Facts<'_>, report: &mut Report)
         return;
     }
     let mut between = (last.counter + 1..dot.counter).map(|counter| ShortDot { counter, ..dot });
-    // One that comes later is out of order there.
+    // An operation whose entry comes later is reported there as out of order.
     let known = |dot: &ShortDot| facts.may_be_rejected(*dot) || facts.entry_of(*dot).is_some();
     if let Some(missing) = between.find(|dot| !known(dot)) {
         let (dot, missing) = (facts.full(dot), facts.full(missing));

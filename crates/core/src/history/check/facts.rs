@@ -16,7 +16,7 @@ pub(super) struct Fact {
     /// Its position; 0 for none.
     pub seq: Seq,
     pub first_sent: Time,
-    /// When it was first told to have settled.
+    /// When an answer first said that it had settled.
     pub final_at: Time,
     /// The first final outcome among the answers.
     pub outcome: Option<Outcome>,
@@ -30,11 +30,11 @@ pub(super) struct Facts<'h> {
     history: &'h History,
     table: DotTable,
     facts: Vec<Fact>,
-    /// For each entry, the index of the latest first sent up to it.
+    /// For each entry: among the entries up to it, the index of the one with the latest time of first sending.
     latest: Vec<u32>,
-    /// Position to index, only when positions are not 1 to the head.
+    /// Index of each position; kept only if the positions are not 1 to the head.
     index_of: Option<HashMap<Seq, usize>>,
-    /// By replica index: it writes beside those that are observed.
+    /// By replica index: whether the replica is not observed.
     others: Vec<bool>,
 }
 
@@ -97,7 +97,8 @@ impl<'h> Facts<'h> {
                 if fact.seq == 0 {
                     fact.seq = entry.seq;
                 }
-                // What nobody submitted is another violation, and what others submitted was sent at some time.
+                // An operation that nobody submitted is another violation; one of an unobserved replica was sent at an
+                // unknown time.
                 let sent = if fact.first_sent == NEVER { 0 } else { fact.first_sent };
                 if sent > latest_sent {
                     (latest, latest_sent) = (u32::try_from(index).unwrap_or(u32::MAX), sent);
@@ -112,7 +113,7 @@ impl<'h> Facts<'h> {
         self.facts.get_mut(slot)
     }
 
-    /// An operation's number among all, for a pass that keeps something of its own for each.
+    /// An operation's slot, for a pass that keeps data of its own about each operation.
     pub(super) fn slot(&self, dot: ShortDot) -> Option<usize> {
         self.table.slot(dot)
     }
@@ -147,8 +148,8 @@ impl<'h> Facts<'h> {
         self.history.log.entries.last().map_or(Seq::START, |e| e.seq)
     }
 
-    /// Whoever tells at `at` that the position `seq` exists is wrong if something up to there was first sent
-    /// later: that entry and when it was sent.
+    /// Of the entries up to `seq`, the one with the latest time of first sending, and that time, if it is after `at`.
+    /// Whoever said at `at` that the position `seq` exists is then wrong.
     pub(super) fn sent_later(&self, seq: Seq, at: Time) -> Option<(&'h LogEntry, Time)> {
         let latest = *self.latest.get(self.index(seq)?)?;
         let entry = self.history.log.entries.get(latest as usize)?;
@@ -156,12 +157,12 @@ impl<'h> Facts<'h> {
         (sent != NEVER && sent > at).then_some((entry, sent))
     }
 
-    /// Whether this replica writes beside those that are observed.
+    /// Whether this replica is not among those that are observed.
     pub(super) fn is_other(&self, dot: ShortDot) -> bool {
         self.others.get(dot.replica as usize).copied().unwrap_or(false)
     }
 
-    /// Whether an operation that is not in the log may have been rejected: it was told so, or it was submitted and
+    /// Whether an operation that is not in the log may have been rejected: an answer said so, or it was submitted and
     /// no final answer came, or its author is not observed.
     pub(super) fn may_be_rejected(&self, dot: ShortDot) -> bool {
         let submitted = |fact: &Fact| fact.first_sent != NEVER && fact.outcome.is_none();

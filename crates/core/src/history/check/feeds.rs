@@ -27,13 +27,13 @@ pub(super) fn check(history: &History, facts: &Facts<'_>, report: &mut Report) {
     }
 }
 
-/// Connections of a reader.
+/// The number of connections of a reader.
 pub(super) fn sessions(feed: &FeedRecorder) -> u64 {
     let asks = |e: &&FeedEvent| matches!(e.kind, FeedEventKind::Asked | FeedEventKind::AskedAnew);
     feed.events.iter().filter(asks).count() as u64
 }
 
-/// Whether it came from the server.
+/// Whether the event is a frame from the server.
 pub(super) fn is_frame(event: &FeedEvent) -> bool {
     !matches!(event.kind, FeedEventKind::Asked | FeedEventKind::AskedAnew)
 }
@@ -47,9 +47,9 @@ struct Reader<'r, 'h> {
     asked: Seq,
     /// Everything up to here was delivered.
     position: Seq,
-    /// Of what was delivered; none before the first session and after a reset.
+    /// The epoch of what was delivered; none before the first session and after a reset.
     epoch: Option<Epoch>,
-    /// The next of the changes delivered.
+    /// The index of the next delivered change.
     next: usize,
 }
 
@@ -84,7 +84,7 @@ impl<'h> Reader<'_, 'h> {
         }
     }
 
-    /// Follows the epoch; whether the event belongs to the history of the log.
+    /// Follows the epoch, and returns whether the event belongs to the history of the log.
     fn is_of_this_history(&mut self, event: &FeedEvent) -> bool {
         let Some(epoch) = self.feed.epochs.get(usize::from(event.epoch)).copied() else { return false };
         let known =
@@ -188,7 +188,7 @@ impl<'h> Reader<'_, 'h> {
         }
     }
 
-    /// The name without an allocation for each change that is right.
+    /// The name if it is wanted, so that changes that are right need no allocation.
     fn name_if(&self, wanted: bool) -> String {
         if wanted { self.name() } else { String::new() }
     }
@@ -209,7 +209,7 @@ impl<'h> Reader<'_, 'h> {
         let has_cause = match reason {
             Reset::Compacted => expected.compacted,
             Reset::Forbidden => expected.forbidden,
-            // The cursor is of the log's own history and was delivered by it.
+            // The cursor is of the log's own history and was delivered by it, so these have no cause.
             Reset::WrongEpoch | Reset::FutureCursor => false,
         };
         if !has_cause {

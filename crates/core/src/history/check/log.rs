@@ -1,4 +1,4 @@
-//! The log by itself: positions, chain, each operation once and from somebody.
+//! Checks the log by itself: its positions and chain, and that each operation is there once and was submitted.
 
 use super::facts::Facts;
 use crate::causality::Seq;
@@ -22,7 +22,7 @@ pub(super) fn check(history: &History, facts: &Facts<'_>, report: &mut Report) {
         running = chain(&running, &entry.operation_hash);
         if running != entry.chain {
             report.add(Violation::ChainBroken { seq, before: Seq(before), dot: facts.full(entry.dot) });
-            // From here on relative to what is there: one fault is one violation.
+            // Goes on from the chain that the log has, so that one fault is one violation.
             running = entry.chain;
         }
         before = seq.0;

@@ -1,4 +1,5 @@
-//! Answers: one outcome for each operation, the log's, in real time order, and nothing acknowledged is lost.
+//! Checks the answers: each operation has one outcome, the log's; positions follow real time; nothing acknowledged is
+//! lost.
 
 use super::facts::{Fact, Facts};
 use crate::causality::Seq;
@@ -78,7 +79,7 @@ fn settled(submission: &Submission, told: Seq, fact: &Fact, facts: &Facts<'_>, r
     }
 }
 
-/// What was sent, has no outcome in the end, and whose client is still there to ask.
+/// Reports operations that were sent and have no outcome in the end, although their client is still there to ask.
 fn unanswered(history: &History, facts: &Facts<'_>, last: &[Option<Outcome>], report: &mut Report) {
     let mut ended = vec![false; history.replicas.ids().len()];
     for index in history.clients.iter().flat_map(|c| &c.ended) {

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use crate::history::dot::ShortDot;
 use crate::history::gather::History;
 
-/// Counters of a replica up to this many for each time it is mentioned get consecutive slots; a replica that jumps
-/// further has its far counters in a map.
+/// For each time a replica is mentioned, this many of its counters get consecutive slots. Counters of a replica that
+/// jumps further are kept in a map.
 const SLOTS_PER_MENTION: u64 = 2;
-/// As above, for every replica.
+/// This many counters of every replica get consecutive slots in addition.
 const SLOTS_PER_REPLICA: u64 = 64;
 
-/// Dot to slot.
+/// Finds the slot of a dot.
 pub(super) struct DotTable {
-    /// Where each replica's slots begin; one more at the end.
+    /// Where each replica's slots begin, and at the end where the last ones end.
     begins: Vec<usize>,
     far: HashMap<ShortDot, usize>,
     len: usize,

@@ -160,7 +160,7 @@ pub fn stale_cursor(script: &mut Script, random: &mut StdRng) {
     events(script)[index].chain = Some(content(dot));
 }
 
-/// A checkpoint within the feed that says `to`, which it is not at.
+/// Adds a checkpoint to the feed for a position at which the feed is not.
 fn add_checkpoint(script: &mut Script, random: &mut StdRng, place: impl Fn(&Event) -> Seq) {
     let index = pick(script, 0, random, |event| is_changes(event) && event.to > 1);
     let (after, head) = (events(script)[index].clone(), script.head);

@@ -1,4 +1,4 @@
-//! The checker itself: it accepts what a right service shows, and finds every planted fault as what it is.
+//! The checker itself: it accepts what a correct service shows, and finds every planted fault as what it is.
 
 mod corrupt_answers;
 mod corrupt_feeds;

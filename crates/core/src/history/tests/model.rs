@@ -1,4 +1,4 @@
-//! A small right service under a bad network: where valid histories come from.
+//! A small correct service under a bad network, from which valid histories come.
 
 use std::collections::HashMap;
 
@@ -27,7 +27,7 @@ struct Service {
     random: StdRng,
     script: Script,
     clients: Vec<Client>,
-    /// Submissions under way; the flag: only a question.
+    /// Submissions under way; the flag says that it is only a question.
     flights: Vec<(usize, bool)>,
     answers: Vec<(usize, Answer)>,
     settled: HashMap<Dot, Outcome>,
@@ -136,7 +136,7 @@ impl Service {
         let known: Vec<Dot> = self.script.made.iter().filter(fits).map(|o| o.dot).collect();
         match known.len() {
             0 => Vec::new(),
-            // Mostly recent ones: an old one is settled for long.
+            // Mostly recent ones: an old one settled long ago.
             n => vec![known[self.random.random_range(n.saturating_sub(6)..n)]],
         }
     }
@@ -288,7 +288,7 @@ impl Service {
         }
     }
 
-    /// Until everything is answered and read.
+    /// Goes on until everything is answered and read.
     fn finish(&mut self) {
         self.flights.clear();
         for client in 1..CLIENTS {

@@ -65,13 +65,13 @@ pub struct Script {
     pub states: Vec<(Seq, Hash)>,
     pub log: Vec<Item>,
     pub head: Seq,
-    /// When none: as the last entry has it.
+    /// If none, it is that of the last entry.
     pub head_chain: Option<Hash>,
-    /// After everything.
+    /// A time after everything that happened.
     pub now: Time,
 }
 
-/// One for all, which no workspace has.
+/// One salt for all operations, which no real workspace has.
 const SALT: Hash = [6; 16];
 
 /// The hash of what a dot stands for, as its author computes it.

@@ -170,7 +170,7 @@ impl Judge<'_> {
         );
     }
 
-    /// c4: the hunk builds on text that is suppressed, and shares its fate.
+    /// c4: the hunk builds on text that is suppressed, and is suppressed with it.
     fn ground(&self, span: Option<&Span>, found: &mut BTreeSet<Seq>) {
         if fault!(SuppressedGroundUnnoticed) {
             return;

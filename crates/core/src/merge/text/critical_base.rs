@@ -1,4 +1,4 @@
-//! From where a window has to be replayed.
+//! Where the replay of a window has to begin.
 
 use crate::causality::Seq;
 use crate::fault;

@@ -112,7 +112,7 @@ pub(super) fn char_count(text: &str) -> Result<u32, TextError> {
 pub(super) fn try_split_chars(text: &str, len: u32) -> Option<(&str, &str)> {
     let len = usize::try_from(len).ok()?;
     let at = str_indices::chars::to_byte_idx(text, len);
-    // Beyond the end it says the end.
+    // For a length beyond the end, the library returns the end.
     if at == text.len() && str_indices::chars::count(text) < len {
         return None;
     }

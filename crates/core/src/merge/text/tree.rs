@@ -45,7 +45,7 @@ pub(super) enum Change {
     Left,
 }
 
-/// A stretch of one run whose characters share their fate.
+/// A stretch of one run whose characters have all been deleted or kept by the same operations.
 #[derive(Debug, Clone)]
 pub(super) struct Span {
     pub(super) run: usize,

@@ -22,8 +22,8 @@ pub struct Integrated {
     pub clashes: Vec<Clash>,
 }
 
-/// The order of one field's characters from a critical base to the head, kept while concurrency lasts and
-/// extended operation by operation.
+/// The order of one field's characters from a critical base to the head, kept while edits are concurrent and extended
+/// operation by operation.
 ///
 /// Integrating costs time in the number of spans, that is of edits in the window, not of characters.
 #[derive(Debug, Clone)]

@@ -90,7 +90,7 @@ pub(super) fn check_rewound() -> Check {
             "by request, {base_seq}: {refusal:?}"
         );
     }
-    // What waits is kept without it, and what settled says nothing of it.
+    // What waits is kept without the chain, and a change says nothing of it.
     let held = Operation { depends_on: vec![dot(20, 1)], ..write(21, knowing(3, chains[2])) };
     desk.held(&held)?;
     desk.held(&held)?;
@@ -248,7 +248,7 @@ pub(super) fn check_expiry() -> Check {
     desk.held(&gap)
 }
 
-/// Awaited records: the other end of a link too; a phantom is not there.
+/// Awaited records: the other end of a link too; a phantom does not count as a record.
 pub(super) fn check_awaited_records() -> Check {
     let mut desk = RuleFixture::new()?;
     let link = Action::Link { field: "many".into(), target: "r2".into() };
@@ -268,7 +268,7 @@ pub(super) fn check_awaited_records() -> Check {
     Ok(())
 }
 
-/// Request ids: once, whatever is sent again; another content is refused; and nothing waits under one.
+/// Request ids: each settles once, whatever is sent again; another content is refused; nothing is held under one.
 pub(super) fn check_requests() -> Check {
     let mut desk = RuleFixture::new()?;
     let write = |value| vec![set("r0", "plain", value)];
@@ -287,7 +287,7 @@ pub(super) fn check_requests() -> Check {
     ensure!(matches!(desk.refused(&depends)?, Refusal::InvalidContext { .. }), "an unsettled dependency");
     desk.settle(1, Seq(1), vec![set("r0", "latest", 1)])?;
     desk.settled(&depends)?;
-    // What was refused is not remembered: put right, it settles under the same id, and takes no counter before.
+    // What was refused is not remembered: once corrected, it settles under the same id, and has used up no counter.
     let early = request("e", Knowledge::Latest, vec![set("r0", "plain", 6), set("r1", "plain", 1)]);
     let (receipt, wrote) = desk.submit(&early)?;
     let refused = matches!(
@@ -304,7 +304,7 @@ pub(super) fn check_requests() -> Check {
     Ok(())
 }
 
-/// Abandoning: the next counter only; what waited for it goes on; what was meant to have it learns of it.
+/// Abandoning: only the next counter; what waited for it goes on; the operation meant to have it learns of it.
 pub(super) fn check_abandoned() -> Check {
     let mut desk = RuleFixture::new()?;
     let lost = operation(dot(1, 1), Seq(1), vec![], vec![set("r0", "plain", 1)]);
@@ -332,7 +332,7 @@ pub(super) fn check_abandoned() -> Check {
 /// Invariant 12, at length: one operation releases more than a transaction takes on; waking does the rest.
 pub(super) fn check_long_cascade() -> Check {
     let mut desk = RuleFixture::new()?;
-    // Every miss starts the step anew; with a thousand operations in one step that takes its time.
+    // Every miss starts the step anew; with a thousand operations in one step that takes long.
     desk.server.forgetful = false;
     let waiting = RELEASE_CASCADE_MAX as u128 + 200;
     for replica in 1_000..1_000 + waiting {
@@ -383,7 +383,7 @@ pub(super) fn check_atomicity() -> Check {
     Ok(())
 }
 
-/// A strict schema knows what it knows; otherwise the first action that settles fixes a field's kind.
+/// A strict schema accepts only what it declares; otherwise the first action that settles fixes a field's kind.
 pub(super) fn check_schemas() -> Check {
     let mut strict = schema();
     strict.strict = true;
@@ -408,7 +408,7 @@ pub(super) fn check_schemas() -> Check {
     Ok(())
 }
 
-/// What an operation waits for is said, and the counter expected.
+/// A receipt says what a held operation waits for, and which counter is expected.
 pub(super) fn check_what_is_missing() -> Check {
     let mut desk = RuleFixture::new()?;
     let gap = operation(dot(1, 3), Seq(1), vec![dot(2, 4)], vec![]);

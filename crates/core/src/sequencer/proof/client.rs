@@ -29,7 +29,7 @@ pub(super) struct Client {
     pub base_seq: Seq,
     chain: Hash,
     extras: BTreeMap<ReplicaId, Counter>,
-    /// The truth beside it: every operation known, and the same as a vector.
+    /// For comparison with the context: every operation known, and the same as a vector.
     pub known: BTreeSet<Dot>,
     vector: BTreeMap<ReplicaId, Counter>,
     /// Operations are never edited once they are here.

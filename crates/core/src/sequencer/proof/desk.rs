@@ -36,7 +36,7 @@ pub(super) fn operation(dot: Dot, base_seq: Seq, extras: Vec<Dot>, mutations: Ve
     }
 }
 
-/// One of a caller without a replica.
+/// An operation of a caller without a replica.
 pub(super) fn request(id: &str, knowledge: Knowledge, mutations: Vec<Mutation>) -> Operation {
     let identity = Identity::Request(id.into());
     Operation { identity, knowledge, ..operation(dot(1, 1), Seq(0), Vec::new(), mutations) }
@@ -48,7 +48,7 @@ pub(super) struct RuleFixture {
 }
 
 impl RuleFixture {
-    /// With record "r0", created at position 1.
+    /// A fixture with record "r0", created at position 1.
     pub(super) fn new() -> Result<RuleFixture, String> {
         let mut desk = RuleFixture::empty(script::schema())?;
         desk.settle(99, Seq(0), vec![script::create("r0")])?;

@@ -27,7 +27,7 @@ pub(super) enum Shown {
 /// A state without its causal bookkeeping.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Confirmed {
-    /// With whether it is alive.
+    /// Each record with whether it is alive.
     pub records: BTreeMap<RecordId, (CollectionId, bool)>,
     pub fields: BTreeMap<Place, Shown>,
     pub conflicts: BTreeMap<ConflictId, ConflictSummary>,
@@ -152,7 +152,7 @@ impl Confirmed {
                     state.fields.insert(place, shown);
                 }
                 (Key::Element(record, field, _), Row::Element(element)) => {
-                    // Elements sort after fields: the set is there.
+                    // Elements sort after fields, so the set is there already.
                     if let Some(Shown::Set(set)) = state.fields.get_mut(&(record.clone(), field.clone())) {
                         set.insert(element.value.clone());
                     }

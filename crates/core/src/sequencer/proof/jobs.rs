@@ -19,7 +19,7 @@ const JOBS_MAX: usize = 3;
 /// Jobs are no replicas; the model client behind each needs an id all the same.
 const FIRST_JOB: u128 = 1_000_000;
 
-/// A job: what it read, with what it wrote since on top. The client is never heard of by the server.
+/// A job: what it read, with what it wrote since on top. The server never hears of the client.
 pub(super) struct Job {
     client: Client,
     /// Its accepted operations, in order.
@@ -63,7 +63,7 @@ impl World {
         if self.submit_request(Made { dot, operation, known, vector, own_requests, seen_texts })? {
             job.accepted.push((id, dot));
             self.jobs.push(job);
-            // Another one has its turn.
+            // Another job has its turn.
             self.jobs.rotate_left(1);
             self.jobs.truncate(JOBS_MAX);
         }

@@ -62,12 +62,12 @@ pub(super) fn check_growing() -> Check {
     desk.settle(3, Seq(1), vec![set("r0", "plain", 3)])?;
     let grown = now(&desk, id)?;
     ensure!(grown.revision == 2 && grown.pairs.len() == 3 && values(&grown) == [1, 2, 3], "grown: {grown:?}");
-    // It knows two sides: it goes on with the older, and the other is still offered.
+    // This write knows two sides: it continues the older one, and the other one is still offered.
     desk.settle(4, Seq(3), vec![set("r0", "plain", 4)])?;
     let advanced = now(&desk, id)?;
     let shadows = advanced.alternatives.iter().filter(|a| a.state == AlternativeState::Shadow).count();
     ensure!(values(&advanced) == [2, 3, 4] && shadows == 1, "advanced: {advanced:?}");
-    // One that knows everything does not close it either.
+    // A plain write that knows everything does not close it either.
     desk.settle(4, Seq(5), vec![set("r0", "plain", 5)])?;
     let stuck = now(&desk, id)?;
     ensure!(stuck.status.is_live() && values(&stuck) == [2, 3, 5], "sticky: {stuck:?}");
@@ -97,7 +97,7 @@ pub(super) fn check_resolving() -> Check {
     desk.settle(7, Seq(5), decides(4, id))?;
     let again = desk.conflict("r0", "plain")?;
     ensure!(again.parent == Some(id) && again.id != id, "the follower: {again:?}");
-    // Named somewhere else it is no conflict.
+    // Named for another field, the conflict is not found.
     let elsewhere = vec![resolving(set("r0", "latest", 1), id)];
     ensure!(desk.reject(8, Seq(6), elsewhere)? == Refusal::ConflictNotFound { conflict: id }, "elsewhere");
     let adding = vec![resolving(mutation("r0", Action::Increment { field: "count".into(), by: 1 }), id)];
@@ -108,7 +108,7 @@ pub(super) fn check_resolving() -> Check {
     Ok(())
 }
 
-/// Equal values end it; a plain write does where the field says so.
+/// Equal values close a conflict; a plain write closes it where the field says so.
 pub(super) fn check_converging_and_yielding() -> Check {
     let (mut desk, id) = clashing()?;
     desk.settle(2, Seq(1), vec![set("r0", "plain", 1)])?;
@@ -158,7 +158,7 @@ pub(super) fn check_putting_aside() -> Check {
     ensure!(desk.server.due_reminders().is_empty(), "a closed conflict reminds");
     desk.settle(5, desk.head(), reopen())?;
     ensure!(now(&desk, id)?.status == ConflictStatus::Open, "not open again");
-    // Who decided before it was opened again has not seen it.
+    // Somebody who decided before it was opened again has not seen that.
     let (_, settlement) = desk.settle(7, desk.head() - 1, decides(2, id))?;
     ensure!(
         settlement.remaining.len() == 1 && now(&desk, id)?.status.is_live(),

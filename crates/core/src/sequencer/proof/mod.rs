@@ -126,7 +126,7 @@ fn random_runs_keep_every_invariant() {
     for_seeds("random_runs", 120, network::run);
 }
 
-/// A seed tells everything about a run: a failure can be had again.
+/// A seed determines everything about a run, so that a failure can be reproduced.
 #[test]
 fn the_same_seed_gives_the_same_history() {
     for_seeds("the_same_seed", 6, |seed| {

@@ -38,7 +38,7 @@ pub(super) struct World {
     net: Vec<Rc<Made>>,
     /// First terminal outcomes.
     pub outcomes: BTreeMap<Dot, Outcome>,
-    /// Characters and requests used up.
+    /// How many characters and requests are used up.
     pub fresh: u32,
     pub requests: u32,
     pub jobs: Vec<Job>,
@@ -225,7 +225,7 @@ impl World {
         Ok(())
     }
 
-    /// Invariant 11: what is held shows nowhere but among what is held.
+    /// Invariant 11: a held operation shows only among what is held.
     fn judge_writes(&self, outcome: &Outcome, wrote: &WriteBatch) -> Check {
         let about_holding = |key: &Key| matches!(key, Key::Held(_) | Key::Waiter(..) | Key::HoldUsage(_));
         let held = matches!(outcome, Outcome::Held { .. });

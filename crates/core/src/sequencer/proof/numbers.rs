@@ -1,4 +1,4 @@
-//! Numbers that are worth the same are one value, however they are written.
+//! Equal numbers are one value, however they are written.
 
 use super::desk::RuleFixture;
 use super::script::mutation;
@@ -71,7 +71,7 @@ pub(super) fn check_registers() -> Check {
         "not the kind last written: {:?}",
         shown(&desk, "plain")
     );
-    // 2^53 + 1 is no double.
+    // 2^53 + 1 is not a double.
     let base = desk.head();
     desk.settle(1, base, vec![set("plain", Value::Int((1 << 53) + 1))])?;
     desk.settle(2, base, vec![set("plain", double(9_007_199_254_740_992.0))])?;
@@ -100,7 +100,7 @@ pub(super) fn check_order() -> Check {
     desk.settle(4, base, vec![set("least", time(-5)), set("most", time(-5))])?;
     let both = (shown(&desk, "least"), shown(&desk, "most"));
     ensure!(both == (Some(time(-5)), Some(time(5))), "times are shown as {both:?}");
-    // A number and a time have no order: the incumbent.
+    // A number and a time have no order, so the incumbent is shown.
     desk.settle(5, base, vec![set("least", Value::Int(-9))])?;
     ensure!(shown(&desk, "least") == Some(time(5)), "{:?} is shown", shown(&desk, "least"));
     Ok(())

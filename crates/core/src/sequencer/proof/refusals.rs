@@ -1,4 +1,4 @@
-//! Why an honest client's operation may be rejected: only for what is true.
+//! An honest client's operation may be rejected only for a reason that is true.
 
 use super::Check;
 use super::server::Shelf;
@@ -16,7 +16,7 @@ pub(super) fn check_rejection(truth: &Truth, shelf: &Shelf, dot: Dot, rejection:
     check_refusal(truth, shelf, truth.of(&dot)?, &rejection.refusal, at_seq)
 }
 
-/// The same of a refusal when the head was at a position.
+/// The same for a refusal when the head was at a position.
 pub(super) fn check_refusal(
     truth: &Truth,
     shelf: &Shelf,

@@ -1,4 +1,4 @@
-//! What clients do: random mutations on few records, so that they meet.
+//! What clients do: random mutations on few records, so that they clash.
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -63,7 +63,7 @@ impl Theme {
         }
     }
 
-    /// On how many records it goes on.
+    /// How many records it is about.
     fn records(self) -> usize {
         match self {
             Theme::Existence => RECORDS.len(),
@@ -190,7 +190,7 @@ impl Script<'_> {
         there[self.dice.random_range(0..there.len())]
     }
 
-    /// One that is not.
+    /// A record that is not there yet, if there is one.
     fn new_record(&mut self) -> &'static str {
         let all = &RECORDS[..self.theme.records()];
         let new: Vec<&str> = all

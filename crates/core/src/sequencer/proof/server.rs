@@ -1,4 +1,4 @@
-//! The sequencer under test, twice in step: with everything in memory, and over a shelf of written rows that it has
+//! The sequencer under test, run twice in step: with everything in memory, and over a shelf of written rows that it has
 //! to ask for everything. Both must say and write the same.
 
 use std::cell::RefCell;
@@ -20,7 +20,7 @@ use crate::sequencer::{self, Environment, Together};
 use crate::state::{Key, Missing, Prefix, Row, WorkspaceHead, WorkspaceState, WriteBatch};
 
 pub(super) const EPOCH: Epoch = 7;
-/// Needs served for one step before it counts as endless.
+/// How many misses are served for one step before it counts as endless.
 const NEEDS_MAX: usize = 5_000;
 
 /// What was written so far: a store, as far as the sequencer is concerned.
@@ -105,7 +105,7 @@ impl Shelf {
     }
 }
 
-/// The workspace's.
+/// The workspace's secret.
 pub(super) const SECRET: Secret = Secret::new([1; 32]);
 
 /// Both servers, with what they wrote and a clock.

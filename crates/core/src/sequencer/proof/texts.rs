@@ -42,7 +42,7 @@ fn check_views(truth: &Truth, shelf: &Shelf, place: &Place, shown: &str) -> Chec
         let hunks: Vec<_> = op.hunks.iter().map(|h| h.hunk.clone()).collect();
         let whole =
             window.integrate(&op.author, op.seq, &hunks).map_err(|e| format!("{}: {e}", change.seq))?;
-        // Decided on a part of the history, it is decided as on the whole.
+        // Decided on a part of the history, an operation is decided as on the whole history.
         if whole.hunks != op.hunks || Some(&whole.splices) != splices(change, place) {
             return Err(format!("{} came to {change:?}, on the whole history to {whole:?}", change.dot));
         }

@@ -52,7 +52,7 @@ pub(super) fn check_own_requests() -> Check {
     };
     refused(&mut desk, &after(&["nobody"], request("f", reading(Seq(1)), write(6))))?;
     desk.settled(&request("late", Knowledge::Latest, write(7)))?;
-    // It knew all that was there by then, which this reading has not seen.
+    // The operation `late` knew all that was there by then, which this reading has not seen.
     refused(&mut desk, &after(&["late"], request("g", reading(Seq(1)), write(8))))?;
     let base = desk.head();
     desk.settled(&after(&["late"], request("g", reading(base), write(8))))?;
@@ -198,8 +198,8 @@ fn settled(receipt: &Receipt) -> bool {
     }
 }
 
-/// A call that settles together against the same operations one by one elsewhere: all of it is as if sent so, or, from
-/// the first operation on that would not settle there, nothing is, and what is sent again one by one ends the same.
+/// Compares a call that settles together with the same operations sent one by one elsewhere. If all of them settle
+/// there, the call has the same receipts; otherwise it settles none, and sending them again one by one ends the same.
 pub(super) fn check_random(seed: u64) -> Check {
     let (mut together, mut apart) = (RuleFixture::new()?, RuleFixture::new()?);
     let (dice, sent) = (StdRng::seed_from_u64(seed), Vec::new());

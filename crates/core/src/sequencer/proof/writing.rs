@@ -65,7 +65,7 @@ pub(super) fn check_reasons() -> Check {
             );
         }
     }
-    // c4: who goes on writing on text that was suppressed meanwhile shares its fate, for as long as it shows.
+    // c4: an edit of text that was suppressed meanwhile is suppressed as well, while its author still sees that text.
     let mut desk = begin()?;
     desk.settle(1, Seq(2), vec![edit(1, 2, "X")])?;
     desk.settle(2, Seq(2), vec![edit(1, 2, "YY")])?;

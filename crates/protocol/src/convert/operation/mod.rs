@@ -36,7 +36,7 @@ struct Received {
 /// Why nothing can be recorded of an operation.
 enum Unusable {
     Violations(Vec<FieldViolation>),
-    /// What is missing may be in a field that is not known.
+    /// The required part that is missing may be in a field that is not known.
     UnknownField(String),
 }
 
@@ -110,7 +110,7 @@ fn operation_from_received(received: Received, index: usize) -> Result<Operation
         if identity.is_none() {
             return Err(Unusable::UnknownField(format!("{at}.{path}")));
         }
-        // It is refused whatever its author knew.
+        // The operation is refused, whatever its author knew.
         knowledge = Some(Knowledge::Latest);
         violations.clear();
     }
@@ -132,7 +132,7 @@ fn operation_from_received(received: Received, index: usize) -> Result<Operation
     let (mutations, malformed) = match content {
         Ok(mutations) => (mutations, None),
         Err(Rejection { refusal, mutation_index }) => {
-            // Another encoding of the same is the same, unless there is something in it that cannot be encoded here.
+            // Another encoding of the same content counts as the same, unless it has fields that are unknown here.
             let content_hash =
                 if unknown.is_some() { hash(&bytes) } else { hash(&operation.encode_to_vec()) };
             (Vec::new(), Some(Malformed { refusal, mutation_index, content_hash }))
@@ -238,8 +238,8 @@ fn check_after(request_ids: &[String]) -> Result<(), Refusal> {
     }
 }
 
-/// A field that is not known here may be a condition that its author relies on. Where it takes the place of an action,
-/// that is what is wrong.
+/// An unknown field may be a condition that its author relies on, so it is refused. If it takes the place of an action,
+/// the action is what is unknown.
 fn check_known(unknown: Option<&FieldPath>, mutations: &[pb::Mutation]) -> Result<(), Rejection> {
     let Some(path) = unknown else { return Ok(()) };
     let mutation_index = path.index_in("mutations");

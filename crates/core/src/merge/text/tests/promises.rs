@@ -181,7 +181,7 @@ fn sessions_with_extras_keep_their_promises() {
     for_seeds("sessions_with_extras_keep_their_promises", 3, |seed| check_session::<Window>(seed, true));
 }
 
-/// The checks themselves: were the reference model wrong, agreeing with it would mean little.
+/// Checks the reference model itself: if it were wrong, agreeing with it would mean little.
 #[test]
 fn the_reference_model_keeps_the_promises() {
     for_seeds("the_reference_model_keeps_the_promises", 1, |seed| {

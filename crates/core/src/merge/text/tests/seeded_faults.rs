@@ -18,7 +18,7 @@ const PROMISES: [(&str, Check); 4] = [
 ];
 const REFERENCE: (&str, Check) = ("reference", oracle::check);
 
-/// Seen by a broken promise.
+/// Faults that break a promise.
 const BREAK_A_PROMISE: [SeededFault; 13] = [
     SeededFault::NaiveRightNeighbour,
     SeededFault::NaiveRightChild,
@@ -35,7 +35,7 @@ const BREAK_A_PROMISE: [SeededFault; 13] = [
     SeededFault::EffectForgetsDeletions,
 ];
 
-/// Consistent rules, only not the stated ones, or broken too rarely: seen by the reference model.
+/// Faults that only the reference model notices: their rules are consistent, or break a promise too rarely.
 const DIFFER_FROM_THE_REFERENCE: [SeededFault; 5] = [
     SeededFault::RightOriginSkipsTombstones,
     SeededFault::YoungerSiblingLeft,

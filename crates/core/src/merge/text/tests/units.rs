@@ -101,7 +101,7 @@ fn a_refused_operation_leaves_the_window_as_it_was() {
         TextError::EmptyHunk { index: 0 },
     ];
     assert_eq!(errors, wanted);
-    // The same operation within bounds is welcome afterwards.
+    // The same operation within bounds is accepted afterwards.
     assert!(window.integrate(&late, Seq(12), &[hunk(4, 1, "y")]).is_ok());
     assert_eq!(window.text(), "aXdyf");
 }
@@ -168,7 +168,7 @@ fn deletions_of_the_same_text_agree() {
     assert_eq!(window.text(), "af");
 }
 
-/// The server writes under one replica for many callers: having written earlier teaches it nothing.
+/// The server writes under one replica for many callers, so having written earlier gives it no knowledge.
 #[test]
 fn operations_of_the_server_replica_do_not_know_each_other() {
     let mut window = Window::new("ab", Seq(0));
