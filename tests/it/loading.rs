@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use pb::feed_start::Origin;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -33,17 +34,26 @@ struct Reader {
     entered: Vec<String>,
 }
 
+/// A choice of collections as cursors have it; without any: everything.
+fn selection(choice: &[&str]) -> Bytes {
+    let names = choice.iter().map(|&name| name.into()).collect();
+    selection_to_bytes(&if choice.is_empty() { Collections::everything() } else { Collections::Only(names) })
+}
+
 impl Reader {
     fn of(asked: &[&'static str]) -> Reader {
         Reader { asked: asked.to_vec(), ..Reader::default() }
     }
 
     async fn open(&mut self, ws: &Workspace, kind: Kind, origin: Origin) -> Feed {
+        // A choice that was on its way when the last stream was cut may never have arrived: what is to be loaded now is
+        // what the cursor says.
+        let another = self.cursor.as_ref().is_some_and(|cursor| selection(&self.asked) != cursor.selection);
         let origin = self.cursor.clone().map_or(origin, Origin::Cursor);
         let opened = Feed::start(ws, kind, origin, only(&self.asked)).await;
         let feed = opened.expect("a stream").expect("no reset");
         self.cursor = Some(feed.cursor.clone());
-        self.loading |= !feed.cursor.loading.is_empty();
+        self.loading = another || !feed.cursor.loading.is_empty();
         feed
     }
 
@@ -58,12 +68,7 @@ impl Reader {
     #[track_caller]
     fn may_have(&self, collection: &str) {
         let cursor = self.cursor.as_ref().expect("a cursor");
-        let is_chosen = |choice: &&&[&str]| {
-            let names = choice.iter().map(|&name| name.into()).collect();
-            let everything = choice.is_empty();
-            let chosen = if everything { Collections::everything() } else { Collections::Only(names) };
-            selection_to_bytes(&chosen) == cursor.selection
-        };
+        let is_chosen = |choice: &&&[&str]| selection(choice) == cursor.selection;
         let chosen = CHOICES.iter().find(is_chosen).expect("one of the choices");
         let may = chosen.is_empty() || chosen.contains(&collection);
         assert!(may, "something of {collection} came, where {chosen:?} was asked for");
@@ -113,10 +118,13 @@ impl Reader {
 
     /// Reads until everything is loaded and the position is there.
     async fn reach(&mut self, feed: &mut Feed, seq: u64) {
-        while self.loading || feed.position() < seq.max(self.complete_from) {
-            let heard = feed.next().await;
-            self.take(feed, heard);
-        }
+        within("everything that was asked for", async {
+            while self.loading || feed.position() < seq.max(self.complete_from) {
+                let heard = feed.next().await;
+                self.take(feed, heard);
+            }
+        })
+        .await;
     }
 
     /// Compares what it has with the whole log at the head.
