@@ -46,14 +46,13 @@ impl Reader {
     }
 
     async fn open(&mut self, ws: &Workspace, kind: Kind, origin: Origin) -> Feed {
-        // A choice that was on its way when the last stream was cut may never have arrived: what is to be loaded now is
-        // what the cursor says.
-        let another = self.cursor.as_ref().is_some_and(|cursor| selection(&self.asked) != cursor.selection);
         let origin = self.cursor.clone().map_or(origin, Origin::Cursor);
         let opened = Feed::start(ws, kind, origin, only(&self.asked)).await;
         let feed = opened.expect("a stream").expect("no reset");
         self.cursor = Some(feed.cursor.clone());
-        self.loading = another || !feed.cursor.loading.is_empty();
+        // The cursor says what is to be loaded now: a choice that was on its way when the last stream was cut may never
+        // have arrived.
+        self.loading = !feed.cursor.loading.is_empty();
         feed
     }
 
