@@ -6,14 +6,15 @@ use bytes::Bytes;
 use pb::feed_start::Origin;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use syncline_core::resume::Stage;
 use syncline_core::selection::Collections;
-use syncline_protocol::convert::selection_to_bytes;
+use syncline_protocol::convert::{cursor_from_pb, selection_to_bytes};
 
 use crate::harness::feed::{KINDS, Loading, only};
 use crate::harness::model::{Card, Model};
 use crate::harness::ops::{card, person};
 use crate::harness::receipts::settled;
-use crate::harness::{Feed, Heard, IntoValue as _, Kind, TestServer, Workspace, pb, within};
+use crate::harness::{Feed, Heard, IntoValue as _, Kind, PATIENCE, TestServer, Workspace, pb, within};
 use crate::snapshots::Script;
 
 /// Small enough for many chunks of few records.
@@ -51,8 +52,10 @@ impl Reader {
         let feed = opened.expect("a stream").expect("no reset");
         self.cursor = Some(feed.cursor.clone());
         // The cursor says what is to be loaded now: a choice that was on its way when the last stream was cut may never
-        // have arrived.
-        self.loading = !feed.cursor.loading.is_empty();
+        // have arrived. After the end of loading it still says so until the position has caught up.
+        let resume =
+            cursor_from_pb(feed.cursor.clone(), &feed.cursor.workspace_id, "cursor").expect("a cursor");
+        self.loading = resume.loading.is_some_and(|loading| loading.stage != Stage::Loaded);
         feed
     }
 
@@ -117,13 +120,23 @@ impl Reader {
 
     /// Reads until everything is loaded and the position is there.
     async fn reach(&mut self, feed: &mut Feed, seq: u64) {
-        within("everything that was asked for", async {
-            while self.loading || feed.position() < seq.max(self.complete_from) {
-                let heard = feed.next().await;
+        while self.loading || feed.position() < seq.max(self.complete_from) {
+            let heard = tokio::time::timeout(PATIENCE, feed.next()).await;
+            let nothing_new = matches!(heard, Err(_) | Ok(Heard::Checkpoint(_)));
+            assert!(
+                !nothing_new || (!self.loading && feed.head_seq < seq),
+                "nothing comes at {} of {seq}, whole from {}: asked {:?}, loading {}, cursor {:?}, begun {:?}",
+                feed.position(),
+                self.complete_from,
+                self.asked,
+                self.loading,
+                feed.cursor,
+                self.begun.last(),
+            );
+            if let Ok(heard) = heard {
                 self.take(feed, heard);
             }
-        })
-        .await;
+        }
     }
 
     /// Compares what it has with the whole log at the head.
