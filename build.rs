@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use prost_types::field_descriptor_proto::Type;
 
-/// Messages of which the server has a form of its own, with the field that is bytes there. On the wire both are the same.
+/// Messages that the server generates a second time with one field as bytes; both forms are the same on the wire.
 ///
 /// A change is encoded once as a frame and sent to thousands of feeds; an operation is decoded alone, so that what is
 /// wrong with it concerns no other.

@@ -66,7 +66,7 @@ impl Engine {
         self.act(workspace, conflict, ConflictAction::Defer { revision, remind_at_ms }, decider).await
     }
 
-    /// Gives a conflict to somebody.
+    /// Assigns a conflict to the person who is to decide it.
     pub async fn assign_conflict(
         &self,
         workspace: &str,

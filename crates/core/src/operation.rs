@@ -175,7 +175,7 @@ pub enum ConflictAction {
         /// When it opens again by itself, in milliseconds since the Unix epoch.
         remind_at_ms: i64,
     },
-    /// Gives the conflict to somebody, or to nobody.
+    /// Assigns the conflict, or takes its assignment back.
     Assign {
         /// Who is to decide it; with nobody, the assignment is taken back.
         assignee: Option<Arc<str>>,
@@ -299,7 +299,7 @@ pub enum MutationKind {
     UnlinkRecord,
     /// Puts a conflict aside until a time.
     DeferConflict,
-    /// Gives a conflict to somebody, or to nobody.
+    /// Assigns a conflict, or takes its assignment back.
     AssignConflict,
     /// Opens a closed conflict again.
     ReopenConflict,

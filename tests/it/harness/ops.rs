@@ -166,7 +166,7 @@ pub fn defer(conflict_id: &str, revision: u64, remind_time: prost_types::Timesta
     on_conflict(conflict_id, pb::conflict_mutation::Action::Defer(defer))
 }
 
-/// Gives a conflict to somebody.
+/// Assigns a conflict to the person who is to decide it.
 pub fn assign(conflict_id: &str, assignee: &str) -> pb::Mutation {
     let assign = pb::AssignConflict { assignee: Some(assignee.to_owned()) };
     on_conflict(conflict_id, pb::conflict_mutation::Action::Assign(assign))

@@ -516,8 +516,8 @@ export const SetChangedSchema: GenMessage<SetChanged> = /*@__PURE__*/
   messageDesc(file_syncline_v1_change, 11);
 
 /**
- * Effect: the target of a to-one field. It is given as it is stored, also when the target is deleted, as everywhere: a
- * restore of the target needs no effect of its own on what links to it.
+ * Effect: the target of a to-one field. It is given as it is stored, even if the target is deleted. When a deleted target is
+ * restored, the records that link to it therefore have no effect of their own.
  *
  * @generated from message syncline.v1.LinkChanged
  */

@@ -99,7 +99,7 @@ export type Conflict = Message<"syncline.v1.Conflict"> & {
   closedSeq?: bigint;
 
   /**
-   * Who should decide; absent for nobody.
+   * The person who is to decide the conflict; absent if it is assigned to nobody.
    *
    * @generated from field: optional string assignee = 11;
    */
@@ -565,7 +565,7 @@ export enum CloseReason {
   UNSPECIFIED = 0,
 
   /**
-   * Somebody decided.
+   * A decision that had seen all sides closed the conflict.
    *
    * @generated from enum value: CLOSE_REASON_RESOLVED = 1;
    */
@@ -579,7 +579,7 @@ export enum CloseReason {
   CONVERGED = 2,
 
   /**
-   * The record was deleted by somebody who had seen all of the conflict.
+   * A delete whose author had seen every side of the conflict closed it.
    *
    * @generated from enum value: CLOSE_REASON_DELETED = 3;
    */
@@ -718,7 +718,7 @@ export enum MutationKind {
   DEFER_CONFLICT = 14,
 
   /**
-   * Gives a conflict to somebody.
+   * Assigns a conflict to the person who is to decide it.
    *
    * @generated from enum value: MUTATION_KIND_ASSIGN_CONFLICT = 15;
    */

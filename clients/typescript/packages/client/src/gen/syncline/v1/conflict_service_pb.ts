@@ -1034,7 +1034,7 @@ export const ConflictService: GenService<{
     output: typeof DeferConflictResponseSchema;
   },
   /**
-   * Gives a conflict to somebody.
+   * Assigns a conflict to the person who is to decide it.
    *
    * @generated from rpc syncline.v1.ConflictService.AssignConflict
    */

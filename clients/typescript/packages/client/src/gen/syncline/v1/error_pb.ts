@@ -439,7 +439,7 @@ export enum ErrorReason {
   QUOTA_EXCEEDED = 57,
 
   /**
-   * (receipt: not settled) The replica belongs to somebody else: take a new replica id. Metadata: replica_id. Not sent
+   * (receipt: not settled) The replica belongs to another principal: take a new replica id. Metadata: replica_id. Not sent
    * yet.
    *
    * @generated from enum value: ERROR_REASON_REPLICA_NOT_YOURS = 58;

@@ -367,7 +367,7 @@ export type ConflictMutation = Message<"syncline.v1.ConflictMutation"> & {
     case: "defer";
   } | {
     /**
-     * Gives the conflict to somebody.
+     * Assigns the conflict to the person who is to decide it.
      *
      * @generated from field: syncline.v1.AssignConflict assign = 3;
      */
@@ -783,7 +783,7 @@ export const DeferConflictSchema: GenMessage<DeferConflict> = /*@__PURE__*/
   messageDesc(file_syncline_v1_operation, 18);
 
 /**
- * Gives a conflict to somebody.
+ * Assigns a conflict to the person who is to decide it.
  *
  * @generated from message syncline.v1.AssignConflict
  */
