@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::{StoreError, StoreReader};
+use crate::store::StoreReader;
 use syncline_core::causality::Seq;
 use syncline_core::fault;
-use syncline_core::hash::{CHAIN_START, Hash};
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::state::WorkspaceHead;
 use syncline_core::view::FeedCursor;
 
-use super::load::committed_head;
+use super::load::{chain_at, committed_head};
 use super::{Engine, EngineError};
 
 /// How long a read waits for a position that the store does not have yet.
@@ -70,23 +69,12 @@ async fn same_history(
     wanted: &FeedCursor,
 ) -> Result<(), EngineError> {
     let Some(chain) = wanted.chain else { return Ok(()) };
-    if chain_at(reader, ws, head, wanted.seq).await?.is_some_and(|here| here != chain) {
+    let here = match wanted.seq == head.head_seq {
+        true => Some(head.chain),
+        false => chain_at(reader, ws, wanted.seq).await?,
+    };
+    if here.is_some_and(|here| here != chain) {
         return Err(EngineError::HistoryRewound { base_seq: wanted.seq });
     }
     Ok(())
-}
-
-/// The hash chain at a position that is not beyond the head; `None` when the log no longer has it.
-pub(super) async fn chain_at(
-    reader: &mut dyn StoreReader,
-    ws: WorkspaceNo,
-    head: &WorkspaceHead,
-    seq: Seq,
-) -> Result<Option<Hash>, StoreError> {
-    if seq == head.head_seq {
-        return Ok(Some(head.chain));
-    }
-    let Some(before) = seq.checked_sub(1) else { return Ok(Some(CHAIN_START)) };
-    let found = reader.changes(ws, before, seq, 1).await?;
-    Ok(found.first().map(|change| change.chain))
 }

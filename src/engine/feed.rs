@@ -12,7 +12,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::store::StoreReader;
 use syncline_core::causality::Seq;
 use syncline_core::conflict::ConflictSummary;
 use syncline_core::fault;
@@ -24,7 +23,7 @@ use syncline_core::view::{FeedCursor, RecordView};
 
 use super::feed_loading::Underway;
 use super::hub::{EncodedChange, Hub, PublishedHead};
-use super::load::committed_head;
+use super::load::{chain_at, committed_head};
 use super::{Engine, EngineError};
 
 /// Maximum number of changes in a frame.
@@ -243,23 +242,12 @@ impl Engine {
         }
         let Some(chain) = position.chain else { return Ok(None) };
         let expected = if position.seq == head.seq {
-            head.chain
+            Some(head.chain)
         } else {
             chain_at(&mut *self.inner.store.reader().await?, ws, position.seq).await?
         };
-        Ok((chain != expected && !fault!(ChainUnchecked)).then_some(ResetReason::WrongEpoch))
+        Ok((Some(chain) != expected && !fault!(ChainUnchecked)).then_some(ResetReason::WrongEpoch))
     }
-}
-
-/// The chain at a position that is in the log.
-pub(super) async fn chain_at(
-    reader: &mut dyn StoreReader,
-    ws: WorkspaceNo,
-    seq: Seq,
-) -> Result<Hash, EngineError> {
-    let Some(before) = seq.checked_sub(1) else { return Ok(CHAIN_START) };
-    let at = reader.changes(ws, before, seq, 1).await?;
-    Ok(at.first().map_or(CHAIN_START, |change| change.chain))
 }
 
 impl Feed {

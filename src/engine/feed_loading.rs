@@ -10,7 +10,8 @@ use syncline_core::selection::Collections;
 use syncline_core::state::WorkspaceHead;
 
 use super::EngineError;
-use super::feed::{FeedItem, chain_at};
+use super::feed::FeedItem;
+use super::load::chain_at;
 use super::loading::{self, Pace};
 
 /// Maximum number of ids in a frame of records that leave.
@@ -54,7 +55,7 @@ impl Underway {
             None => Ok(true),
             Some((seq, chain)) if seq == head.head_seq => Ok(chain == head.chain),
             Some((seq, _)) if seq > head.head_seq => Ok(false),
-            Some((seq, chain)) => Ok(chain_at(reader, ws, seq).await? == chain),
+            Some((seq, chain)) => Ok(chain_at(reader, ws, seq).await? == Some(chain)),
         }
     }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::store::{Order, StoreError, StoreReader};
+use syncline_core::causality::Seq;
 use syncline_core::fault;
+use syncline_core::hash::{CHAIN_START, Hash};
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::schema::Schema;
 use syncline_core::state::{Key, Missing, Prefix, Row, WorkspaceHead, WorkspaceState};
@@ -120,4 +122,14 @@ pub(super) async fn read_schema(
         Some(Row::Schema(schema)) => schema,
         _ => Schema::default(),
     })
+}
+
+/// The chain at a position below the head; `None` when the log does not have it.
+pub(super) async fn chain_at(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    seq: Seq,
+) -> Result<Option<Hash>, StoreError> {
+    let Some(before) = seq.checked_sub(1) else { return Ok(Some(CHAIN_START)) };
+    Ok(reader.changes(ws, before, seq, 1).await?.first().map(|change| change.chain))
 }

@@ -78,19 +78,30 @@ fn own_requests(
         if known > base_seq && !fault!(RequestBaseUnchecked) {
             return refuse(format!("base_seq {base_seq} is before that of request id {id}, {known}"));
         }
-        for counter in change.author.own_requests.iter().copied().chain([request.counter]) {
-            if tx.change_of(SERVER_REPLICA_NO, counter)?.seq > base_seq {
-                counters.insert(counter);
-            }
-        }
+        counters.extend(change.author.own_requests.iter().copied().chain([request.counter]));
     }
+    let counters = beyond(tx, counters.into_iter().collect(), base_seq)?;
     if counters.len() > AFTER_REQUESTS_MAX {
         return refuse(format!(
             "{} own operations are known beyond base_seq, {AFTER_REQUESTS_MAX} are allowed; read again",
             counters.len()
         ));
     }
-    Ok(counters.into_iter().collect())
+    Ok(counters)
+}
+
+/// Those of the server's ascending counters whose positions are beyond the base. The server numbers its replica in the
+/// order, so they are the last ones, and few changes have to be read to find the first of them.
+fn beyond(tx: &Transaction<'_>, mut counters: Vec<Counter>, base_seq: Seq) -> Attempt<Vec<Counter>> {
+    let (mut within, mut end) = (0, counters.len());
+    while let Some(counter) = counters.get(within..end).and_then(|rest| rest.get(rest.len() / 2)) {
+        let middle = within + (end - within) / 2;
+        match tx.change_of(SERVER_REPLICA_NO, *counter)?.seq > base_seq {
+            true => end = middle,
+            false => within = middle + 1,
+        }
+    }
+    Ok(counters.split_off(within))
 }
 
 /// A replica's row; a new replica gets the next number.
