@@ -133,6 +133,8 @@ export class FeedReader {
         this.events.emit('headIs', frame.headSeq);
         this.events.emit('schemaIs', frame.schemaVersion);
         if (frame.server !== undefined) this.events.emit('serverIs', frame.server);
+        // What an earlier feed loaded whole and could not have adopted: nothing more may ever come for it.
+        if (this.aside !== undefined) await this.adoptIfWhole(this.aside);
         return undefined;
       case 'changes':
         this.slow = 0;

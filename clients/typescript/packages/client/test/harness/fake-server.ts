@@ -35,6 +35,8 @@ export class FakeServer {
   /** What a submission meets: before it is taken in, or instead of its answer. */
   beforeSubmit: () => void = () => undefined;
   afterSubmit: () => void | Promise<void> = () => undefined;
+  /** What a question for receipts meets. */
+  beforeReceipts: () => void = () => undefined;
   /** What an attempt to open a feed meets. */
   beforeOpen: () => void = () => undefined;
   /** Frames as they are delivered. */
@@ -114,7 +116,11 @@ export class FakeServer {
         await this.afterSubmit();
         return { receipts, headSeq: this.head };
       },
-      receipts: (dots) => Promise.resolve(dots.map((dot) => this.receipts.get(dotKey(dot)) ?? unknown(dot))),
+      receipts: async (dots) => {
+        await Promise.resolve();
+        this.beforeReceipts();
+        return dots.map((dot) => this.receipts.get(dotKey(dot)) ?? unknown(dot));
+      },
       abandon: (dot) => {
         this.abandoned.push(dot);
         const settled = this.receipts.get(dotKey(dot));

@@ -538,6 +538,26 @@ describe('loading', () => {
     expect(rows()).toEqual(['newer', 'b', 'c']);
   });
 
+  it('what was loaded whole before the wire broke is adopted by the next feed, though nothing comes on it', async () => {
+    three();
+    await bench.open({ startOffline: true });
+    const made = bench.create('mine');
+    await settle();
+    let cuts = 0;
+    // What was made before the first contact is asked about before the snapshot is adopted.
+    bench.server.beforeReceipts = () => {
+      if (cuts++ > 0) return;
+      bench.server.cut();
+      throw new TransportError('unreachable', 'cut');
+    };
+    bench.client.connection.goOnline();
+    await bench.clock.advance(3_000);
+    expect(cuts).toBeGreaterThan(1);
+    expect([rows(), bench.client.queue.getSnapshot().pending]).toEqual([['a', 'b', 'c'], 0]);
+    expect((await made.settled).outcome).toBe('applied');
+    expect([bench.server.origins.length, bench.server.snapshots]).toEqual([2, 1]);
+  });
+
   it('a part that fits nothing begins it again', async () => {
     three();
     let first = true;
