@@ -78,17 +78,20 @@ fn take(deadlines: &mut BTreeMap<WorkspaceNo, i64>, now_ms: i64) -> Vec<Workspac
 mod tests {
     use super::*;
 
+    const FIRST: WorkspaceNo = WorkspaceNo(1);
+    const SECOND: WorkspaceNo = WorkspaceNo(2);
+
     #[test]
     fn what_is_noted_while_a_workspace_is_looked_at_stays_noted() {
         let due = Due::default();
-        due.remind_at(1, 10);
-        due.remind_at(1, 20);
-        due.remind_at(2, 30);
+        due.remind_at(FIRST, 10);
+        due.remind_at(FIRST, 20);
+        due.remind_at(SECOND, 30);
         assert_eq!(due.take_reminders(9), Vec::<WorkspaceNo>::new());
-        assert_eq!(due.take_reminders(15), [1]);
-        due.remind_at(1, 12);
-        due.remind_at(1, 40);
-        assert_eq!(due.take_reminders(15), [1]);
-        assert_eq!(due.take_reminders(40), [2]);
+        assert_eq!(due.take_reminders(15), [FIRST]);
+        due.remind_at(FIRST, 12);
+        due.remind_at(FIRST, 40);
+        assert_eq!(due.take_reminders(15), [FIRST]);
+        assert_eq!(due.take_reminders(40), [SECOND]);
     }
 }

@@ -246,7 +246,7 @@ fn restart(
     schema_version: u64,
 ) -> Result<(), EngineError> {
     tracing::error!(
-        workspace_no = ws,
+        workspace_no = ws.0,
         shown_seq = shown.seq.0,
         head_seq = head.head_seq.0,
         "the database holds another history than it did: it was restored, or a failover lost commits"

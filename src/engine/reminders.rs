@@ -57,7 +57,7 @@ pub(super) async fn run(engine: Engine, due: Due) {
         ticks += 1;
         for ws in due.take_reminders(engine.now_ms()) {
             if let Err(error) = fire(&engine, &due, ws).await {
-                tracing::warn!(workspace_no = ws, %error, "reminders could not be fired; they will be tried again");
+                tracing::warn!(workspace_no = ws.0, %error, "reminders could not be fired; they will be tried again");
                 due.remind_at(ws, engine.now_ms());
             }
         }
@@ -71,7 +71,7 @@ async fn sweep(engine: &Engine, due: &Due, ws: WorkspaceNo) {
     let next_ms = match engine.enqueue(|reply| Job::Sweep { ws, reply }).await {
         Ok(next_ms) => next_ms,
         Err(error) => {
-            tracing::warn!(workspace_no = ws, %error, "a sweep failed; it will be tried again");
+            tracing::warn!(workspace_no = ws.0, %error, "a sweep failed; it will be tried again");
             Some(engine.now_ms())
         }
     };
@@ -122,7 +122,7 @@ async fn scan(engine: &Engine, due: &Due, expiring: bool) -> Result<(), StoreErr
 const EXPIRING: [Prefix; 3] = [Prefix::Wakes, Prefix::HeldOperations, Prefix::Requests];
 
 async fn scan_shared(shared: &dyn SharedStore, due: &Due, expiring: bool) -> Result<(), StoreError> {
-    let mut after: WorkspaceNo = 0;
+    let mut after = WorkspaceNo(0);
     loop {
         let reminders = shared.first_keys(&Prefix::Reminders, after, WORKSPACES_PAGE).await?;
         for (ws, key) in &reminders {

@@ -7,13 +7,13 @@
 //! the two are concurrent. The cost does not depend on how many replicas the workspace ever saw.
 
 use std::cmp::Ordering;
-use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::fault;
+use crate::newtype::shown_as_wrapped;
 
 /// Position in a workspace's order: 1, 2, 3, … without gaps. 0 stands for "before everything".
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -126,17 +126,7 @@ impl From<u64> for Seq {
     }
 }
 
-impl fmt::Display for Seq {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl fmt::Debug for Seq {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
+shown_as_wrapped!(Seq);
 
 /// An operation that has its place in the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

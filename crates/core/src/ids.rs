@@ -10,13 +10,17 @@ use uuid::Uuid;
 
 use super::causality::{Counter, Seq};
 use super::limits::{ID_BYTES_MAX, LABEL_BYTES_MAX};
+use super::newtype::shown_as_wrapped;
 
 /// A replica: one installation of a client. The nil UUID is the server itself.
 pub type ReplicaId = Uuid;
 /// The server's short number for a workspace.
-pub type WorkspaceNo = i64;
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkspaceNo(pub i64);
 /// Random number of a workspace's history; changes when it may have been rewound.
 pub type Epoch = u64;
+
+shown_as_wrapped!(WorkspaceNo);
 
 /// Declares identifiers that are text, each with a type of its own, so that one is never taken for another.
 macro_rules! text_ids {

@@ -11,6 +11,7 @@ pub mod history;
 pub mod ids;
 pub mod limits;
 pub mod merge;
+mod newtype;
 pub mod operation;
 pub mod refusal;
 pub mod resume;

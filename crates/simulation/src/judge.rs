@@ -22,7 +22,7 @@ use super::world::World;
 use syncline_client::{Fold, FoldedField};
 
 /// The number of the only workspace.
-const WS: WorkspaceNo = 1;
+const WS: WorkspaceNo = WorkspaceNo(1);
 
 /// Runs something of the memory store, which never waits.
 fn now<T>(future: impl Future<Output = T>) -> T {

@@ -188,7 +188,7 @@ impl Tables {
         if self.infos.contains_key(id) {
             return Err(StoreError::WorkspaceExists(Arc::from(id)));
         }
-        let no = self.workspaces.last_key_value().map_or(1, |(last, _)| last + 1);
+        let no = self.workspaces.last_key_value().map_or(WorkspaceNo(1), |(last, _)| WorkspaceNo(last.0 + 1));
         let id: Arc<str> = Arc::from(id);
         let info = WorkspaceInfo { no, id: id.clone(), display_name: Arc::from(name), created_at_ms };
         let workspace =

@@ -55,7 +55,7 @@ pub(super) async fn workspace(
 
 fn info(row: &PgRow) -> Result<WorkspaceInfo, StoreError> {
     Ok(WorkspaceInfo {
-        no: row.try_get(0).map_err(of_statement)?,
+        no: row.try_get(0).map(WorkspaceNo).map_err(of_statement)?,
         id: Arc::from(row.try_get::<&str, _>(1).map_err(of_statement)?),
         display_name: Arc::from(row.try_get::<&str, _>(2).map_err(of_statement)?),
         created_at_ms: row.try_get(3).map_err(of_statement)?,
@@ -66,7 +66,7 @@ pub(super) async fn head(
     session: &mut PgSession,
     ws: WorkspaceNo,
 ) -> Result<Option<WorkspaceHead>, StoreError> {
-    let query = sqlx::query(include_str!("../sql/head_by_workspace.sql")).bind(ws);
+    let query = sqlx::query(include_str!("../sql/head_by_workspace.sql")).bind(ws.0);
     session.rows(query).await.map_err(of_statement)?.first().map(head_of).transpose()
 }
 
@@ -94,7 +94,7 @@ pub(super) async fn rows(
     let keys = keys.iter().map(codec::encode_key).collect::<Result<Vec<_>, _>>()?;
     let mut found: HashMap<Vec<u8>, PgRow> = HashMap::with_capacity(keys.len());
     for chunk in keys.chunks(KEYS_PER_STATEMENT_MAX) {
-        let query = sqlx::query(include_str!("../sql/postgres/state_by_keys.sql")).bind(ws).bind(chunk);
+        let query = sqlx::query(include_str!("../sql/postgres/state_by_keys.sql")).bind(ws.0).bind(chunk);
         for row in session.rows(query).await.map_err(of_statement)? {
             found.insert(row.try_get(0).map_err(of_statement)?, row);
         }
@@ -120,7 +120,7 @@ pub(super) async fn range(
         Order::Descending => include_str!("../sql/state_range_descending.sql"),
     };
     // One row more than asked for tells whether there are more.
-    let query = sqlx::query(sql).bind(ws).bind(start).bind(end).bind(limit_of(limit.saturating_add(1)));
+    let query = sqlx::query(sql).bind(ws.0).bind(start).bind(end).bind(limit_of(limit.saturating_add(1)));
     let mut rows = session.rows(query).await.map_err(of_statement)?;
     let more = rows.len() > limit;
     rows.truncate(limit);
@@ -140,7 +140,7 @@ pub(super) async fn count(
     prefix: &Prefix,
 ) -> Result<u64, StoreError> {
     let (start, end) = codec::prefix_range(prefix)?;
-    let query = sqlx::query(include_str!("../sql/state_count.sql")).bind(ws).bind(start).bind(end);
+    let query = sqlx::query(include_str!("../sql/state_count.sql")).bind(ws.0).bind(start).bind(end);
     let rows = session.rows(query).await.map_err(of_statement)?;
     let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(of_statement)?;
     Ok(u64::try_from(count).unwrap_or_default())
@@ -154,7 +154,7 @@ pub(super) async fn changes(
     limit: usize,
 ) -> Result<Vec<Change>, StoreError> {
     let query = sqlx::query(include_str!("../sql/change_range.sql"))
-        .bind(ws)
+        .bind(ws.0)
         .bind(position(from_exclusive))
         .bind(position(to_inclusive))
         .bind(limit_of(limit));
@@ -168,7 +168,7 @@ pub(super) async fn change_of(
     counter: Counter,
 ) -> Result<Option<Change>, StoreError> {
     let query = sqlx::query(include_str!("../sql/change_by_dot.sql"))
-        .bind(ws)
+        .bind(ws.0)
         .bind(i64::from(replica_no))
         .bind(bits(counter));
     session.rows(query).await.map_err(of_statement)?.first().map(change).transpose()

@@ -78,9 +78,12 @@ impl SharedStore for Shared {
         &self,
         workspaces: &[WorkspaceNo],
     ) -> Result<Vec<(WorkspaceNo, WorkspaceHead)>, StoreError> {
-        let query = || sqlx::query(include_str!("../sql/postgres/heads.sql")).bind(workspaces);
+        let numbers: Vec<i64> = workspaces.iter().map(|ws| ws.0).collect();
+        let query = || sqlx::query(include_str!("../sql/postgres/heads.sql")).bind(&numbers);
         let rows = single(&self.readers, query).await?;
-        rows.iter().map(|row| Ok((row.try_get(5).map_err(of_statement)?, head_of(row)?))).collect()
+        rows.iter()
+            .map(|row| Ok((row.try_get(5).map(WorkspaceNo).map_err(of_statement)?, head_of(row)?)))
+            .collect()
     }
 
     async fn first_keys(
@@ -92,7 +95,7 @@ impl SharedStore for Shared {
         let (start, end) = codec::prefix_range(prefix)?;
         let query = || {
             sqlx::query(include_str!("../sql/postgres/first_keys.sql"))
-                .bind(after)
+                .bind(after.0)
                 .bind(limit_of(limit))
                 .bind(&start)
                 .bind(&end)
@@ -101,7 +104,8 @@ impl SharedStore for Shared {
         rows.iter()
             .map(|row| {
                 let key: Option<&[u8]> = row.try_get(1).map_err(of_statement)?;
-                Ok((row.try_get(0).map_err(of_statement)?, key.map(codec::decode_key).transpose()?))
+                let ws = row.try_get(0).map(WorkspaceNo).map_err(of_statement)?;
+                Ok((ws, key.map(codec::decode_key).transpose()?))
             })
             .collect()
     }
@@ -116,7 +120,7 @@ impl SharedStore for Shared {
     async fn remove_connections(&self, connections: &[(WorkspaceNo, Uuid)]) -> Result<(), StoreError> {
         for connections in connections.chunks(CONNECTIONS_PER_STATEMENT_MAX) {
             let (workspaces, ids): (Vec<_>, Vec<_>) =
-                connections.iter().map(|(ws, id)| (*ws, id.as_bytes().to_vec())).unzip();
+                connections.iter().map(|(ws, id)| (ws.0, id.as_bytes().to_vec())).unzip();
             let query = || {
                 sqlx::query(include_str!("../sql/postgres/connection_remove.sql"))
                     .bind(&workspaces)
@@ -137,7 +141,7 @@ impl SharedStore for Shared {
         let after = after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
         let query = || {
             sqlx::query(include_str!("../sql/postgres/connection_page.sql"))
-                .bind(ws)
+                .bind(ws.0)
                 .bind(&after)
                 .bind(limit_of(limit))
         };
@@ -147,7 +151,7 @@ impl SharedStore for Shared {
     async fn connection(&self, ws: WorkspaceNo, id: Uuid) -> Result<Option<SharedConnection>, StoreError> {
         let query = || {
             sqlx::query(include_str!("../sql/postgres/connection_by_id.sql"))
-                .bind(ws)
+                .bind(ws.0)
                 .bind(id.as_bytes().as_slice().to_vec())
         };
         single(&self.readers, query).await?.first().map(|row| connection_of(ws, row)).transpose()
@@ -162,7 +166,7 @@ impl Shared {
         let mut columns = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let lease_max_ms = LEASE_MAX.as_millis().min(i64::MAX as u128) as u64;
         for connection in unique.values() {
-            columns.0.push(connection.ws);
+            columns.0.push(connection.ws.0);
             columns.1.push(connection.id.as_bytes().to_vec());
             columns.2.push(connection.lease_ms.min(lease_max_ms).cast_signed());
             columns.3.push(codec::encode_connection(&connection.content));
@@ -214,7 +218,7 @@ fn payloads(workspaces: &[WorkspaceNo]) -> Vec<String> {
 
 /// The workspaces of an announcement; `None` when it is not one of ours.
 pub(super) fn announced_in(payload: &str) -> Option<Vec<WorkspaceNo>> {
-    payload.split(' ').map(|number| number.parse().ok()).collect()
+    payload.split(' ').map(|number| number.parse().ok().map(WorkspaceNo)).collect()
 }
 
 #[cfg(test)]
@@ -223,7 +227,7 @@ mod tests {
 
     #[test]
     fn announcements_hold_every_workspace_and_never_too_much() {
-        let workspaces: Vec<WorkspaceNo> = (0..5_000).map(|n| WorkspaceNo::MAX - n).collect();
+        let workspaces: Vec<WorkspaceNo> = (0..5_000).map(|n| WorkspaceNo(i64::MAX - n)).collect();
         let payloads = payloads(&workspaces);
         assert!(payloads.len() > 1 && payloads.iter().all(|p| p.len() <= ANNOUNCEMENT_BYTES_MAX));
         let heard: Vec<WorkspaceNo> = payloads.iter().flat_map(|p| announced_in(p).unwrap()).collect();

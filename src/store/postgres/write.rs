@@ -85,7 +85,7 @@ impl Batch {
         let heads = &self.heads;
         let head_seqs = heads.iter().map(|(_, h)| stored(h.head_seq)).collect::<Result<Vec<_>, _>>()?;
         let query = sqlx::query(include_str!("../sql/postgres/write.sql"))
-            .bind(heads.iter().map(|(ws, _)| *ws).collect::<Vec<_>>())
+            .bind(heads.iter().map(|(ws, _)| ws.0).collect::<Vec<_>>())
             .bind(heads.iter().map(|(_, h)| bits(h.epoch)).collect::<Vec<_>>())
             .bind(head_seqs)
             .bind(heads.iter().map(|(_, h)| h.chain.to_vec()).collect::<Vec<_>>())
@@ -94,18 +94,19 @@ impl Batch {
         let changes = &self.changes;
         let seqs = changes.iter().map(|c| stored(c.seq)).collect::<Result<Vec<_>, _>>()?;
         let query = query
-            .bind(changes.iter().map(|c| c.ws).collect::<Vec<_>>())
+            .bind(changes.iter().map(|c| c.ws.0).collect::<Vec<_>>())
             .bind(seqs)
             .bind(changes.iter().map(|c| i64::from(c.replica_no)).collect::<Vec<_>>())
             .bind(changes.iter().map(|c| bits(c.counter)).collect::<Vec<_>>())
             .bind(self.changes.into_iter().map(|c| c.content).collect::<Vec<_>>());
         let mut puts = (Vec::new(), Vec::new(), Vec::new());
         for (ws, key, value) in self.puts {
-            puts.0.push(ws);
+            puts.0.push(ws.0);
             puts.1.push(key);
             puts.2.push(value);
         }
-        let (delete_workspaces, delete_keys): (Vec<_>, Vec<_>) = self.deletes.into_iter().unzip();
+        let (delete_workspaces, delete_keys): (Vec<_>, Vec<_>) =
+            self.deletes.into_iter().map(|(ws, key)| (ws.0, key)).unzip();
         Ok(query.bind(puts.0).bind(puts.1).bind(puts.2).bind(delete_workspaces).bind(delete_keys))
     }
 }
@@ -119,13 +120,13 @@ mod tests {
     use super::*;
 
     fn put(n: usize, bytes: usize) -> ((WorkspaceNo, Vec<u8>), Option<Vec<u8>>) {
-        ((1, n.to_be_bytes().to_vec()), Some(vec![0; bytes]))
+        ((WorkspaceNo(1), n.to_be_bytes().to_vec()), Some(vec![0; bytes]))
     }
 
     #[test]
     fn a_usual_transaction_is_one_statement() {
         let mut pending = Pending::default();
-        pending.heads.insert(1, WorkspaceHead::new(1));
+        pending.heads.insert(WorkspaceNo(1), WorkspaceHead::new(1));
         pending.rows.extend((0..100).map(|n| put(n, 100)));
         assert_eq!(plan(pending).len(), 1);
         assert_eq!(plan(Pending::default()).len(), 0);

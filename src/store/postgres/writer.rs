@@ -77,7 +77,7 @@ impl PostgresWriter {
         let lock = include_str!("../sql/postgres/head_lock.sql");
         if self.session.is_some() || !self.pending.is_empty() {
             let session = self.session().await?;
-            return session.rows(sqlx::query(lock).bind(ws)).await.map_err(of_statement);
+            return session.rows(sqlx::query(lock).bind(ws.0)).await.map_err(of_statement);
         }
         // Begins and locks in one round trip, because every transaction starts like this.
         self.start()?;
@@ -101,9 +101,9 @@ async fn create(
         .bind(created_at_ms);
     let rows = session.rows(insert).await.map_err(of_statement)?;
     let Some(row) = rows.first() else { return Err(StoreError::WorkspaceExists(id.into())) };
-    let no: WorkspaceNo = row.try_get(0).map_err(of_statement)?;
+    let no = row.try_get(0).map(WorkspaceNo).map_err(of_statement)?;
     let insert = sqlx::query(include_str!("../sql/head_insert.sql"))
-        .bind(no)
+        .bind(no.0)
         .bind(reads::bits(head.epoch))
         .bind(reads::position(head.head_seq))
         .bind(head.chain.as_slice())

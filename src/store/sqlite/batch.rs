@@ -141,7 +141,7 @@ impl Batch {
             (shape.puts - self.puts.len()) * 3,
         ];
         for (ws, head) in self.heads {
-            out.add(ws)?;
+            out.add(ws.0)?;
             out.add(bits(head.epoch))?;
             out.add(i64::try_from(head.head_seq.0)?)?;
             out.add(head.chain.as_slice())?;
@@ -150,7 +150,7 @@ impl Batch {
         }
         pad(&mut out, padding[0])?;
         for change in self.changes {
-            out.add(change.ws)?;
+            out.add(change.ws.0)?;
             out.add(i64::try_from(change.seq.0)?)?;
             out.add(i64::from(change.replica_no))?;
             out.add(bits(change.counter))?;
@@ -158,13 +158,13 @@ impl Batch {
         }
         pad(&mut out, padding[1])?;
         for (ws, key, value) in self.puts {
-            out.add(ws)?;
+            out.add(ws.0)?;
             out.add(key)?;
             out.add(value)?;
         }
         pad(&mut out, padding[2])?;
         if let Some((ws, last)) = self.deletes.last() {
-            out.add(*ws)?;
+            out.add(ws.0)?;
             for n in 0..shape.deletes {
                 out.add(self.deletes.get(n).map_or(last, |(_, key)| key).as_slice())?;
             }

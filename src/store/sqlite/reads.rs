@@ -60,7 +60,7 @@ pub(super) async fn workspace(
 
 fn info(row: &SqliteRow) -> Result<WorkspaceInfo, StoreError> {
     Ok(WorkspaceInfo {
-        no: row.try_get(0).map_err(of_statement)?,
+        no: row.try_get(0).map(WorkspaceNo).map_err(of_statement)?,
         id: Arc::from(row.try_get::<&str, _>(1).map_err(of_statement)?),
         display_name: Arc::from(row.try_get::<&str, _>(2).map_err(of_statement)?),
         created_at_ms: row.try_get(3).map_err(of_statement)?,
@@ -72,7 +72,7 @@ pub(super) async fn head(
     ws: WorkspaceNo,
 ) -> Result<Option<WorkspaceHead>, StoreError> {
     let row = sqlx::query(include_str!("../sql/head_by_workspace.sql"))
-        .bind(ws)
+        .bind(ws.0)
         .fetch_optional(conn)
         .await
         .map_err(of_statement)?;
@@ -101,7 +101,7 @@ pub(super) async fn rows(
     let mut found: HashMap<Vec<u8>, SqliteRow> = HashMap::with_capacity(keys.len());
     for chunk in keys.chunks(KEYS_PER_STATEMENT_MAX) {
         let size = shapes::padded(chunk.len());
-        let mut query = sqlx::query(shapes::rows(size)).bind(ws);
+        let mut query = sqlx::query(shapes::rows(size)).bind(ws.0);
         let padding = chunk.last().into_iter().cycle().take(size - chunk.len());
         for key in chunk.iter().chain(padding) {
             query = query.bind(key.clone());
@@ -132,7 +132,7 @@ pub(super) async fn range(
     };
     // One row more than asked for tells whether there are more.
     let mut rows = sqlx::query(sql)
-        .bind(ws)
+        .bind(ws.0)
         .bind(start)
         .bind(end)
         .bind(limit_of(limit.saturating_add(1)))
@@ -158,7 +158,7 @@ pub(super) async fn count(
 ) -> Result<u64, StoreError> {
     let (start, end) = codec::prefix_range(prefix)?;
     let count: i64 = sqlx::query_scalar(include_str!("../sql/state_count.sql"))
-        .bind(ws)
+        .bind(ws.0)
         .bind(start)
         .bind(end)
         .fetch_one(conn)
@@ -175,7 +175,7 @@ pub(super) async fn changes(
     limit: usize,
 ) -> Result<Vec<Change>, StoreError> {
     let rows = sqlx::query(include_str!("../sql/change_range.sql"))
-        .bind(ws)
+        .bind(ws.0)
         .bind(position(from_exclusive))
         .bind(position(to_inclusive))
         .bind(limit_of(limit))
@@ -192,7 +192,7 @@ pub(super) async fn change_of(
     counter: Counter,
 ) -> Result<Option<Change>, StoreError> {
     let row = sqlx::query(include_str!("../sql/change_by_dot.sql"))
-        .bind(ws)
+        .bind(ws.0)
         .bind(i64::from(replica_no))
         .bind(bits(counter))
         .fetch_optional(conn)

@@ -125,7 +125,7 @@ impl StoreWriter for SqliteWriter {
     ) -> Result<WorkspaceNo, StoreError> {
         let conn = self.conn().await?;
         let created = async {
-            let no: Option<WorkspaceNo> = sqlx::query_scalar(include_str!("../sql/workspace_insert.sql"))
+            let no: Option<i64> = sqlx::query_scalar(include_str!("../sql/workspace_insert.sql"))
                 .bind(id)
                 .bind(display_name)
                 .bind(created_at_ms)
@@ -141,7 +141,7 @@ impl StoreWriter for SqliteWriter {
                 .bind(reads::bits(head.commit_count))
                 .execute(conn)
                 .await?;
-            Ok(Some(no))
+            Ok(Some(WorkspaceNo(no)))
         }
         .await;
         self.failed |= !matches!(created, Ok(Some(_)));

@@ -79,6 +79,11 @@ pub fn put<const N: usize>(rows: [(Key, u64); N]) -> WriteBatch {
     batch(rows.map(|(key, n)| (key, Some(row(n)))), Vec::new())
 }
 
+/// The number after that of the workspace made last: nothing has it.
+pub fn after(last: WorkspaceNo) -> WorkspaceNo {
+    WorkspaceNo(last.0 + 1)
+}
+
 pub async fn workspace(store: &dyn Store, id: &str) -> WorkspaceNo {
     let mut writer = store.writer().await.unwrap();
     let no = writer.create_workspace(id, "A workspace", 42, &head(0)).await.unwrap();

@@ -255,9 +255,9 @@ async fn listening_goes_on_after_a_lost_connection() {
     let heard =
         async || tokio::time::timeout(PATIENCE, shared.announced()).await.expect("something is heard");
     assert_eq!(heard().await, Announced::Unsure);
-    for n in 1..=3 {
-        shared.announce(&[n]).await.unwrap();
-        assert_eq!(heard().await, Announced::Workspaces(vec![n]));
+    for ws in (1..=3).map(WorkspaceNo) {
+        shared.announce(&[ws]).await.unwrap();
+        assert_eq!(heard().await, Announced::Workspaces(vec![ws]));
         number(&mut superuser, TERMINATE).await;
         assert_eq!(heard().await, Announced::Unsure);
     }

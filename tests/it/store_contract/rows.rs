@@ -251,5 +251,5 @@ pub async fn a_range_is_counted(store: &dyn Store) {
     assert_eq!(reader.count(ws, &Prefix::Records).await.unwrap(), 2);
     assert_eq!(reader.count(ws, &Prefix::FieldsOf(id("a"))).await.unwrap(), 1);
     assert_eq!(reader.count(ws, &Prefix::FieldsOf(id("b"))).await.unwrap(), 0);
-    assert_eq!(reader.count(ws + 1, &Prefix::Records).await.unwrap(), 0);
+    assert_eq!(reader.count(after(ws), &Prefix::Records).await.unwrap(), 0);
 }

@@ -194,7 +194,7 @@ async fn every_statement_finds_its_rows_by_key() {
             reader.workspaces(None, 5).await.unwrap();
         }
         shared.heads(&[ws]).await.unwrap();
-        shared.first_keys(&Prefix::Records, 0, 5).await.unwrap();
+        shared.first_keys(&Prefix::Records, WorkspaceNo(0), 5).await.unwrap();
         shared.connections(ws, None, 5).await.unwrap();
         shared.connection(ws, Uuid::nil()).await.unwrap();
         shared.remove_connections(&[(ws, Uuid::nil())]).await.unwrap();

@@ -8,6 +8,10 @@ use syncline::store::{Announced, ConnectionContent, SharedConnection, SharedStor
 
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A workspace with connections, and those whose numbers come before and after it.
+const WS: WorkspaceNo = WorkspaceNo(5);
+const BEFORE: WorkspaceNo = WorkspaceNo(4);
+const NEXT: WorkspaceNo = WorkspaceNo(6);
 
 fn shared(store: &dyn Store) -> Arc<dyn SharedStore> {
     store.shared().expect("a store that servers share")
@@ -33,11 +37,11 @@ async fn announce_until_heard(speaker: &dyn SharedStore, listener: &dyn SharedSt
 pub async fn announcements_reach_every_server(first: &dyn Store, second: &dyn Store) {
     let (first, second) = (shared(first), shared(second));
     for n in 1..=3 {
-        announce_until_heard(&*first, &*second, n).await;
-        announce_until_heard(&*first, &*first, n).await;
-        announce_until_heard(&*second, &*first, n + 10).await;
+        announce_until_heard(&*first, &*second, WorkspaceNo(n)).await;
+        announce_until_heard(&*first, &*first, WorkspaceNo(n)).await;
+        announce_until_heard(&*second, &*first, WorkspaceNo(n + 10)).await;
     }
-    let all: Vec<WorkspaceNo> = (0..3_000).map(|n| WorkspaceNo::MAX - n).collect();
+    let all: Vec<WorkspaceNo> = (0..3_000).map(|n| WorkspaceNo(i64::MAX - n)).collect();
     first.announce(&all).await.unwrap();
     let mut missing: std::collections::BTreeSet<_> = all.iter().copied().collect();
     tokio::time::timeout(PATIENCE, async {
@@ -64,7 +68,7 @@ pub async fn heads_of_many_are_the_committed_ones(first: &dyn Store, second: &dy
     open.write(workspaces[0], &WriteBatch::default(), &head(99)).await.unwrap();
     assert_eq!(open.head(workspaces[0]).await.unwrap(), Some(head(99)));
     let mut asked = workspaces.clone();
-    asked.push(WorkspaceNo::MAX);
+    asked.push(WorkspaceNo(i64::MAX));
     for store in [first, second] {
         let mut heads = shared(store).heads(&asked).await.unwrap();
         heads.sort_by_key(|(ws, _)| *ws);
@@ -93,7 +97,7 @@ pub async fn first_keys_are_listed_by_workspace(first: &dyn Store, second: &dyn 
     }
     let mut seen = Vec::new();
     for count in [2, 2, 1, 0] {
-        let after = seen.last().map_or(0, |(ws, _)| *ws);
+        let after = seen.last().map_or(WorkspaceNo(0), |(ws, _)| *ws);
         let page = shared(second).first_keys(&Prefix::Reminders, after, 2).await.unwrap();
         assert_eq!(page.len(), count);
         seen.extend(page);
@@ -125,16 +129,16 @@ pub async fn a_connection_is_seen_by_every_server(first: &dyn Store, second: &dy
     let (first, second) = (shared(first), shared(second));
     let id = Uuid::from_u128(1);
     for name in ["first", "renewed"] {
-        let put = connection(5, 1, 60_000, name);
-        first.put_connections(&[connection(5, 1, 60_000, "older"), put.clone()]).await.unwrap();
-        let seen = second.connection(5, id).await.unwrap().unwrap();
+        let put = connection(WS, 1, 60_000, name);
+        first.put_connections(&[connection(WS, 1, 60_000, "older"), put.clone()]).await.unwrap();
+        let seen = second.connection(WS, id).await.unwrap().unwrap();
         assert!(seen.lease_ms > 0 && seen.lease_ms <= 60_000, "{}", seen.lease_ms);
         assert_eq!(SharedConnection { lease_ms: 60_000, ..seen }, put);
     }
-    assert_eq!(second.connection(6, id).await.unwrap(), None);
-    assert_eq!(second.connection(5, Uuid::from_u128(2)).await.unwrap(), None);
-    second.remove_connections(&[(5, id), (5, Uuid::from_u128(2)), (6, id)]).await.unwrap();
-    assert_eq!(first.connection(5, id).await.unwrap(), None);
+    assert_eq!(second.connection(NEXT, id).await.unwrap(), None);
+    assert_eq!(second.connection(WS, Uuid::from_u128(2)).await.unwrap(), None);
+    second.remove_connections(&[(WS, id), (WS, Uuid::from_u128(2)), (NEXT, id)]).await.unwrap();
+    assert_eq!(first.connection(WS, id).await.unwrap(), None);
     first.put_connections(&[]).await.unwrap();
     first.remove_connections(&[]).await.unwrap();
 }
@@ -142,14 +146,14 @@ pub async fn a_connection_is_seen_by_every_server(first: &dyn Store, second: &dy
 /// A workspace's connections are listed by id in pages, and no other workspace's.
 pub async fn connections_are_listed_in_pages(first: &dyn Store, second: &dyn Store) {
     let ids = [0, 1, 255, 256, u128::MAX];
-    let mut all: Vec<_> = ids.iter().rev().map(|id| connection(5, *id, 60_000, "here")).collect();
-    all.extend([connection(4, 9, 60_000, "there"), connection(6, 9, 60_000, "there")]);
+    let mut all: Vec<_> = ids.iter().rev().map(|id| connection(WS, *id, 60_000, "here")).collect();
+    all.extend([connection(BEFORE, 9, 60_000, "there"), connection(NEXT, 9, 60_000, "there")]);
     shared(first).put_connections(&all).await.unwrap();
     let mut seen: Vec<Uuid> = Vec::new();
     for count in [2, 2, 1, 0] {
-        let page = shared(second).connections(5, seen.last().copied(), 2).await.unwrap();
+        let page = shared(second).connections(WS, seen.last().copied(), 2).await.unwrap();
         assert_eq!(page.len(), count);
-        assert!(page.iter().all(|c| c.ws == 5 && &*c.content.client_name == "here"));
+        assert!(page.iter().all(|c| c.ws == WS && &*c.content.client_name == "here"));
         seen.extend(page.into_iter().map(|c| c.id));
     }
     assert_eq!(seen, ids.map(Uuid::from_u128));
@@ -158,18 +162,21 @@ pub async fn connections_are_listed_in_pages(first: &dyn Store, second: &dyn Sto
 /// When its lease ends without being renewed, a connection is gone for everybody.
 pub async fn a_connection_ends_with_its_lease(first: &dyn Store, second: &dyn Store) {
     let (first, second) = (shared(first), shared(second));
-    first.put_connections(&[connection(5, 1, 200, "short"), connection(5, 2, 60_000, "long")]).await.unwrap();
+    first
+        .put_connections(&[connection(WS, 1, 200, "short"), connection(WS, 2, 60_000, "long")])
+        .await
+        .unwrap();
     let gone = async {
-        while second.connection(5, Uuid::from_u128(1)).await.unwrap().is_some() {
+        while second.connection(WS, Uuid::from_u128(1)).await.unwrap().is_some() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     tokio::time::timeout(PATIENCE, gone).await.expect("the lease ends");
-    let left = second.connections(5, None, 9).await.unwrap();
+    let left = second.connections(WS, None, 9).await.unwrap();
     assert_eq!(left.iter().map(|c| c.id).collect::<Vec<_>>(), [Uuid::from_u128(2)]);
     // Whoever writes next clears it away, and it can come back.
-    first.put_connections(&[connection(5, 1, 60_000, "back")]).await.unwrap();
-    assert_eq!(second.connections(5, None, 9).await.unwrap().len(), 2);
+    first.put_connections(&[connection(WS, 1, 60_000, "back")]).await.unwrap();
+    assert_eq!(second.connections(WS, None, 9).await.unwrap().len(), 2);
 }
 
 /// A server that asks for a head waits until the other's transaction has ended, and then reads what that one wrote, in

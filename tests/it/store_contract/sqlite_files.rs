@@ -12,7 +12,7 @@ use super::{fast, transactions::a_cancelled_reader_leaves_nothing_open};
 async fn a_database_keeps_everything_when_it_is_opened_again() {
     let directory = TempDir::new().unwrap();
     let options = SqliteOptions::new(directory.path().join("deep/down/syncline.db"));
-    let mut ws = 0;
+    let mut ws = WorkspaceNo(0);
     for n in 0..3 {
         let store = SqliteStore::open(options.clone()).await.unwrap();
         if n == 0 {

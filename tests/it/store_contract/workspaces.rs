@@ -10,7 +10,7 @@ pub async fn a_workspace_is_found_by_its_id(store: &dyn Store) {
     let info = reader.workspace("w").await.unwrap().unwrap();
     assert_eq!((info.no, &*info.id, &*info.display_name, info.created_at_ms), (ws, "w", "A workspace", 42));
     assert_eq!(reader.workspace("W").await.unwrap(), None);
-    assert_eq!(reader.head(ws + 1).await.unwrap(), None);
+    assert_eq!(reader.head(after(ws)).await.unwrap(), None);
 }
 
 /// The list is sorted by id and goes on after the last one seen.
@@ -51,7 +51,7 @@ pub async fn writing_to_an_absent_workspace_fails(store: &dyn Store) {
             .await
             .unwrap();
         let absent = put([(record("a"), 1)]);
-        let result = match writer.write(ws + 1, &absent, &head(1)).await {
+        let result = match writer.write(after(ws), &absent, &head(1)).await {
             Ok(()) => writer.commit().await,
             Err(error) => Err(error),
         };
@@ -59,8 +59,8 @@ pub async fn writing_to_an_absent_workspace_fails(store: &dyn Store) {
         let mut reader = reader(store).await;
         assert_eq!(reader.head(ws).await.unwrap(), Some(head(0)));
         assert_eq!(reader.count(ws, &Prefix::Records).await.unwrap(), 0);
-        assert_eq!(reader.head(ws + 1).await.unwrap(), None);
-        assert_eq!(reader.count(ws + 1, &Prefix::Records).await.unwrap(), 0);
+        assert_eq!(reader.head(after(ws)).await.unwrap(), None);
+        assert_eq!(reader.count(after(ws), &Prefix::Records).await.unwrap(), 0);
     }
 }
 
