@@ -61,7 +61,7 @@ impl Resolution {
                 content.number(0);
             }
             Some(CausalContext { epoch, base_seq, extras, base_chain }) => {
-                content.number(1).number(*epoch).number(base_seq.0).number(extras.len() as u64);
+                content.number(1).number(epoch.0).number(base_seq.0).number(extras.len() as u64);
                 for extra in extras {
                     content.bytes(extra.replica.as_bytes()).number(extra.counter);
                 }
@@ -103,7 +103,7 @@ impl Content {
 
 #[cfg(test)]
 mod tests {
-    use syncline_core::ids::Dot;
+    use syncline_core::ids::{Dot, Epoch};
     use uuid::Uuid;
 
     use super::*;
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn every_part_of_a_request_but_its_id_tells_it_apart() {
-        let context = CausalContext::at(1, Seq(6));
+        let context = CausalContext::at(Epoch(1), Seq(6));
         let extras = vec![Dot { replica: Uuid::from_u128(1), counter: 1 }];
         let with = |decision| Resolution { decision, ..resolution() };
         let all = [
@@ -129,7 +129,10 @@ mod tests {
             Resolution { revision: 3, ..resolution() },
             Resolution { decider: Decider { actor: "dan".into(), ..resolution().decider }, ..resolution() },
             Resolution { context: Some(context.clone()), ..resolution() },
-            Resolution { context: Some(CausalContext { epoch: 2, ..context.clone() }), ..resolution() },
+            Resolution {
+                context: Some(CausalContext { epoch: Epoch(2), ..context.clone() }),
+                ..resolution()
+            },
             Resolution {
                 context: Some(CausalContext { base_seq: Seq(7), ..context.clone() }),
                 ..resolution()

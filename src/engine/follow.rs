@@ -15,7 +15,7 @@ use crate::store::{Announced, SharedStore, Store};
 use syncline_core::change::Change;
 use syncline_core::fault;
 use syncline_core::hash;
-use syncline_core::ids::WorkspaceNo;
+use syncline_core::ids::{Epoch, WorkspaceNo};
 use syncline_core::state::WorkspaceHead;
 
 use super::hub::{Hub, PublishedHead, lock};
@@ -209,7 +209,7 @@ pub(super) async fn show(store: Arc<dyn Store>, ws: WorkspaceNo, hub: Arc<Hub>) 
     let mut reader = store.reader().await?;
     let head = committed_head(&mut *reader, ws).await?;
     let schema_version = read_schema(&mut *reader, ws).await?.version;
-    if shown.epoch == 0 {
+    if shown.epoch == Epoch::NONE {
         // The hub is not started yet; that is up to whoever created it.
         return Ok(());
     }

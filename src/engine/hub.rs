@@ -148,7 +148,7 @@ impl Hub {
     /// Sets a committed head as read from the store, unless commits since then have moved the hub beyond it.
     pub(super) fn start(&self, head: PublishedHead) {
         self.head.send_if_modified(|now| {
-            let moved = now.epoch == 0 || head.seq > now.seq;
+            let moved = now.epoch == Epoch::NONE || head.seq > now.seq;
             if moved {
                 *now = head;
             }
@@ -161,7 +161,7 @@ impl Hub {
     pub(super) fn publish(&self, changes: &[Arc<Change>], head: &WorkspaceHead, schema_version: u64) -> bool {
         let mut recent = lock(&self.recent);
         let now = *self.head.borrow();
-        if now.epoch != 0 && !follows(&now, changes, head) && !fault!(RingGapServed) {
+        if now.epoch != Epoch::NONE && !follows(&now, changes, head) && !fault!(RingGapServed) {
             return false;
         }
         recent.extend(changes, self.recent_changes);
@@ -194,8 +194,9 @@ impl Hub {
     /// moved back.
     fn advance(&self, head: &WorkspaceHead, schema_version: u64) {
         self.head.send_if_modified(|now| {
-            let moved = now.epoch == 0 || head.head_seq > now.seq || schema_version > now.schema_version;
-            if moved && (now.epoch == 0 || head.head_seq >= now.seq) {
+            let moved =
+                now.epoch == Epoch::NONE || head.head_seq > now.seq || schema_version > now.schema_version;
+            if moved && (now.epoch == Epoch::NONE || head.head_seq >= now.seq) {
                 let schema_version = schema_version.max(now.schema_version);
                 *now = PublishedHead {
                     epoch: head.epoch,

@@ -5,7 +5,7 @@ use syncline_core::causality::Seq;
 
 use crate::store::{Order, StoreReader, WorkspaceInfo};
 use syncline_core::hash::Secret;
-use syncline_core::ids::{ReplicaId, WorkspaceNo, is_workspace_id};
+use syncline_core::ids::{Epoch, ReplicaId, WorkspaceNo, is_workspace_id};
 use syncline_core::schema::{Schema, SchemaUpdate, UpdatedSchema};
 use syncline_core::state::{Key, Prefix, ReplicaRow, Row, WorkspaceHead};
 
@@ -51,7 +51,7 @@ impl Engine {
     ) -> Result<WorkspaceStatus, EngineError> {
         let randomness = &self.inner.randomness;
         // Below 2^63; 0 stands for a history that is not known yet.
-        let epoch = (randomness.number() >> 1).max(1);
+        let epoch = Epoch((randomness.number() >> 1).max(1));
         let secret = Secret::drawn([(); 3].map(|()| randomness.uuid()));
         let (id, display_name): (Arc<str>, Arc<str>) = (id.into(), display_name.into());
         let declared = Schema::default().updated(schema)?.schema;
@@ -159,7 +159,7 @@ impl Engine {
     /// The newest position that this server has shown or is about to; other servers may be further.
     pub async fn shown_head(&self, workspace: &str) -> Result<PublishedHead, EngineError> {
         let ws = self.workspace_no(workspace).await?;
-        match self.inner.hubs.touch(ws).filter(|hub| hub.head().epoch != 0) {
+        match self.inner.hubs.touch(ws).filter(|hub| hub.head().epoch != Epoch::NONE) {
             Some(hub) => Ok(hub.head()),
             None => Ok(self.hub(ws).await?.head()),
         }
@@ -198,11 +198,11 @@ impl Engine {
     /// A workspace's hub, started at the committed head.
     pub(super) async fn hub(&self, ws: WorkspaceNo) -> Result<Arc<Hub>, EngineError> {
         // A hub that another task has just created shows nothing yet.
-        if let Some(hub) = self.inner.hubs.get(ws).filter(|hub| hub.head().epoch != 0) {
+        if let Some(hub) = self.inner.hubs.get(ws).filter(|hub| hub.head().epoch != Epoch::NONE) {
             return Ok(hub);
         }
         // The hub must exist before the head is read, so that a commit in between is published into it.
-        let empty = PublishedHead { epoch: 0, seq: Seq::START, chain: [0; 16], schema_version: 0 };
+        let empty = PublishedHead { epoch: Epoch::NONE, seq: Seq::START, chain: [0; 16], schema_version: 0 };
         let hub = self.inner.hubs.get_or_create(ws, empty);
         let mut reader = self.inner.store.reader().await?;
         let head = committed_head(&mut *reader, ws).await?;

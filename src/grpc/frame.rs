@@ -117,13 +117,13 @@ fn encode(change: &pb::Change) -> Bytes {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use syncline_core::ids::{Dot, Epoch};
 
     use uuid::Uuid;
 
     use super::*;
     use syncline_core::causality::Author;
     use syncline_core::change::{Effect, EffectKind};
-    use syncline_core::ids::Dot;
     use syncline_core::operation::{CausalContext, Settlement};
     use syncline_core::value::Value;
 
@@ -147,7 +147,7 @@ mod tests {
                 extras: vec![],
                 own_requests: vec![],
             },
-            context: CausalContext::at(1, seq - 1),
+            context: CausalContext::at(Epoch(1), seq - 1),
             request_id: None,
             correlation_id: "c".into(),
             actor: "ann".into(),

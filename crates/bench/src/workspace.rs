@@ -1,6 +1,7 @@
 //! Workspaces to write into: made, filled with records, and written to by authors with records of their own.
 
 use syncline_core::causality::Seq;
+use syncline_core::ids::Epoch;
 use tonic::transport::Channel;
 
 use crate::BenchError;
@@ -26,7 +27,7 @@ const OVERHEAD_BYTES: usize = 120;
 #[derive(Debug, Clone)]
 pub(super) struct Workspace {
     pub id: String,
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// Everything written before the load.
     pub head_seq: u64,
 }
@@ -52,7 +53,7 @@ impl Workspace {
         };
         let answer =
             WorkspaceServiceClient::new(channel.clone()).create_workspace(request).await?.into_inner();
-        let epoch = answer.workspace.map_or(0, |w| w.epoch);
+        let epoch = answer.workspace.map_or(Epoch::NONE, |w| Epoch(w.epoch));
         let mut workspace = Workspace { id, epoch, head_seq: 0 };
         workspace.fill(channel, records, value_bytes, progress).await?;
         Ok(workspace)

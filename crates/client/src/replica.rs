@@ -126,7 +126,7 @@ mod tests {
     const THIRD: ReplicaId = ReplicaId::from_u128(3);
 
     fn replica() -> Replica {
-        Replica::new(ReplicaId::from_u128(1), 7, Seq(10))
+        Replica::new(ReplicaId::from_u128(1), Epoch(7), Seq(10))
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
             replica.context(),
             CausalContext {
                 extras: vec![Dot { replica: OTHER, counter: 9 }],
-                ..CausalContext::at(7, Seq(20))
+                ..CausalContext::at(Epoch(7), Seq(20))
             }
         );
     }

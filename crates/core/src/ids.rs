@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::causality::{Counter, Seq};
@@ -18,9 +19,16 @@ pub type ReplicaId = Uuid;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkspaceNo(pub i64);
 /// Random number of a workspace's history; changes when it may have been rewound.
-pub type Epoch = u64;
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
 
-shown_as_wrapped!(WorkspaceNo);
+shown_as_wrapped!(WorkspaceNo, Epoch);
+
+impl Epoch {
+    /// Stands for no epoch: no workspace has it.
+    pub const NONE: Epoch = Epoch(0);
+}
 
 /// Declares identifiers that are text, each with a type of its own, so that one is never taken for another.
 macro_rules! text_ids {

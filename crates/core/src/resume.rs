@@ -177,6 +177,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ids::Epoch;
 
     const COLLECTIONS: [&str; 3] = ["a", "b", "c"];
     const RECORDS_EACH: usize = 3;
@@ -293,7 +294,7 @@ mod tests {
                             true => Asked::Fingerprint(feed.asked.fingerprint()),
                             false => Asked::Collections(feed.asked.clone()),
                         };
-                        let position = FeedCursor { epoch: 1, seq: Seq(0), chain: None };
+                        let position = FeedCursor { epoch: Epoch(1), seq: Seq(0), chain: None };
                         let resume = Resume { position, asked, loading: feed.loading.take() };
                         feed.loading = resume.loading_of(&wanted);
                         feed.asked = wanted;

@@ -41,7 +41,7 @@ use syncline_protocol::convert::{change_to_pb, operations_from_bytes};
 use syncline_protocol::pb;
 use uuid::Uuid;
 
-const EPOCH: Epoch = 7;
+const EPOCH: Epoch = Epoch(7);
 const CLOCK: Environment = Environment { now_ms: 1_700_000_000_000 };
 /// Bytes of a value, as in the load tests.
 const VALUE_BYTES: usize = 256;
@@ -465,7 +465,7 @@ fn submit_request(count: usize) -> Bytes {
     let operations = (0..count).zip(1..).map(|(number, counter)| pb::Operation {
         identity: Some(pb::operation::Identity::Dot(pb::Dot { replica_id: replica(1).to_string(), counter })),
         knowledge: Some(pb::operation::Knowledge::Context(pb::CausalContext {
-            epoch: EPOCH,
+            epoch: EPOCH.0,
             base_seq: 1_000,
             ..Default::default()
         })),

@@ -7,7 +7,7 @@ use syncline::store::{Order, Store, StoreReader};
 use syncline_core::change::{Change, EffectKind};
 use syncline_core::conflict::ConflictEventKind;
 use syncline_core::history::{self, Expectations, History};
-use syncline_core::ids::{ConflictId, ReplicaId, WorkspaceNo};
+use syncline_core::ids::{ConflictId, Epoch, ReplicaId, WorkspaceNo};
 use syncline_core::state::Prefix;
 use syncline_protocol::convert::{change_to_pb, record_change};
 use syncline_protocol::pb;
@@ -96,7 +96,7 @@ pub(super) fn judge_history(world: &World) -> Result<(), String> {
 
 /// What the history checker says of what clients saw.
 fn check_history(world: &World, log: &[Change]) -> Result<(), String> {
-    let mut whole = history::Log::new(world.epoch.get().unwrap_or_default());
+    let mut whole = history::Log::new(Epoch(world.epoch.get().unwrap_or_default()));
     for change in log {
         record_change(&mut whole, &change_to_pb(change)).map_err(|unreadable| unreadable.to_string())?;
     }

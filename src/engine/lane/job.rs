@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::store::StoreError;
 use syncline_core::causality::Counter;
 use syncline_core::hash::{Hash, Secret};
-use syncline_core::ids::{ConflictId, Dot, WorkspaceNo};
+use syncline_core::ids::{ConflictId, Dot, Epoch, WorkspaceNo};
 use syncline_core::operation::{Operation, Receipt};
 use syncline_core::schema::{Schema, SchemaError, SchemaUpdate, UpdatedSchema};
 
@@ -50,7 +50,7 @@ pub(in crate::engine) enum Job {
     CreateWorkspace {
         id: Arc<str>,
         display_name: Arc<str>,
-        epoch: u64,
+        epoch: Epoch,
         secret: Secret,
         schema: Schema,
         reply: Reply<WorkspaceNo>,

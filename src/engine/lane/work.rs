@@ -6,7 +6,7 @@ use syncline_core::causality::Seq;
 use crate::store::{Order, StoreError, StoreReader, StoreWriter};
 use crate::telemetry;
 use syncline_core::hash::{Hash, Secret};
-use syncline_core::ids::{ConflictId, WorkspaceNo};
+use syncline_core::ids::{ConflictId, Epoch, WorkspaceNo};
 use syncline_core::operation::{Operation, Receipt};
 use syncline_core::schema::{Schema, SchemaError, SchemaUpdate, UpdatedSchema};
 use syncline_core::sequencer::{self, Environment, Together};
@@ -168,7 +168,7 @@ impl Work<'_> {
         &mut self,
         id: &str,
         display_name: &str,
-        (epoch, secret): (u64, Secret),
+        (epoch, secret): (Epoch, Secret),
         schema: Schema,
     ) -> Result<WorkspaceNo, StoreError> {
         if let Some(existing) = self.writer.workspace(id).await? {

@@ -297,7 +297,7 @@ async fn server_state(
     let head = engine.shown_head(workspace).await.map_err(failed)?;
     Ok(pb::ServerState {
         head_seq: head.seq.0,
-        epoch: head.epoch,
+        epoch: head.epoch.0,
         heartbeat_interval_ms: engine.connections().heartbeat_interval_ms(),
         lease_ms: engine.connections().lease_ms(),
         server_time: Some(timestamp_to_pb(engine.now_ms())),

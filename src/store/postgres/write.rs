@@ -86,7 +86,7 @@ impl Batch {
         let head_seqs = heads.iter().map(|(_, h)| stored(h.head_seq)).collect::<Result<Vec<_>, _>>()?;
         let query = sqlx::query(include_str!("../sql/postgres/write.sql"))
             .bind(heads.iter().map(|(ws, _)| ws.0).collect::<Vec<_>>())
-            .bind(heads.iter().map(|(_, h)| bits(h.epoch)).collect::<Vec<_>>())
+            .bind(heads.iter().map(|(_, h)| bits(h.epoch.0)).collect::<Vec<_>>())
             .bind(head_seqs)
             .bind(heads.iter().map(|(_, h)| h.chain.to_vec()).collect::<Vec<_>>())
             .bind(heads.iter().map(|(_, h)| i64::from(h.replica_count)).collect::<Vec<_>>())
@@ -118,6 +118,7 @@ fn stored(seq: Seq) -> Result<i64, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use syncline_core::ids::Epoch;
 
     fn put(n: usize, bytes: usize) -> ((WorkspaceNo, Vec<u8>), Option<Vec<u8>>) {
         ((WorkspaceNo(1), n.to_be_bytes().to_vec()), Some(vec![0; bytes]))
@@ -126,7 +127,7 @@ mod tests {
     #[test]
     fn a_usual_transaction_is_one_statement() {
         let mut pending = Pending::default();
-        pending.heads.insert(WorkspaceNo(1), WorkspaceHead::new(1));
+        pending.heads.insert(WorkspaceNo(1), WorkspaceHead::new(Epoch(1)));
         pending.rows.extend((0..100).map(|n| put(n, 100)));
         assert_eq!(plan(pending).len(), 1);
         assert_eq!(plan(Pending::default()).len(), 0);

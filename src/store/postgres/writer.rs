@@ -104,7 +104,7 @@ async fn create(
     let no = row.try_get(0).map(WorkspaceNo).map_err(of_statement)?;
     let insert = sqlx::query(include_str!("../sql/head_insert.sql"))
         .bind(no.0)
-        .bind(reads::bits(head.epoch))
+        .bind(reads::bits(head.epoch.0))
         .bind(reads::position(head.head_seq))
         .bind(head.chain.as_slice())
         .bind(i64::from(head.replica_count))

@@ -142,7 +142,7 @@ impl Batch {
         ];
         for (ws, head) in self.heads {
             out.add(ws.0)?;
-            out.add(bits(head.epoch))?;
+            out.add(bits(head.epoch.0))?;
             out.add(i64::try_from(head.head_seq.0)?)?;
             out.add(head.chain.as_slice())?;
             out.add(i64::from(head.replica_count))?;

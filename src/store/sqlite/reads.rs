@@ -12,7 +12,7 @@ use crate::store::{Order, Page, StoreError, WorkspaceInfo, codec};
 use syncline_core::causality::{Counter, ReplicaNo, Seq};
 use syncline_core::change::Change;
 use syncline_core::hash::Hash;
-use syncline_core::ids::WorkspaceNo;
+use syncline_core::ids::{Epoch, WorkspaceNo};
 use syncline_core::state::{Key, Prefix, Row, WorkspaceHead};
 
 /// Maximum number of keys in one statement.
@@ -80,7 +80,7 @@ pub(super) async fn head(
     let inconsistent =
         |what: &str| StoreError::Inconsistent(format!("the {what} of workspace number {ws} is none"));
     Ok(Some(WorkspaceHead {
-        epoch: row.try_get::<i64, _>(0).map_err(of_statement)?.cast_unsigned(),
+        epoch: Epoch(row.try_get::<i64, _>(0).map_err(of_statement)?.cast_unsigned()),
         head_seq: u64::try_from(row.try_get::<i64, _>(1).map_err(of_statement)?)
             .map(Seq)
             .map_err(|_| inconsistent("head position"))?,

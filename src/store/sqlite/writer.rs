@@ -134,7 +134,7 @@ impl StoreWriter for SqliteWriter {
             let Some(no) = no else { return Ok(None) };
             sqlx::query(include_str!("../sql/head_insert.sql"))
                 .bind(no)
-                .bind(reads::bits(head.epoch))
+                .bind(reads::bits(head.epoch.0))
                 .bind(reads::bits(head.head_seq.0))
                 .bind(head.chain.as_slice())
                 .bind(i64::from(head.replica_count))

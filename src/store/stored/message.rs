@@ -30,7 +30,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use syncline_core::causality::Seq;
-use syncline_core::ids::{CollectionId, FieldId, RecordId};
+use syncline_core::ids::{CollectionId, Epoch, FieldId, RecordId};
 use syncline_core::wire::{put_bytes, put_fixed64, put_message, put_sint, put_uint, unzigzag};
 
 /// Maximum depth of nested messages: more than is ever written.
@@ -208,18 +208,6 @@ macro_rules! uint_kind {
 
 uint_kind!(u64, u32, u16);
 
-impl Kind<Seq> for Uint {
-    fn is_absent(value: &Seq) -> bool {
-        *value == Seq::START
-    }
-    fn put(value: &Seq, field: u32, out: &mut Vec<u8>) {
-        put_uint(out, field, value.0);
-    }
-    fn get(raw: Raw<'_>) -> Result<Seq, Fault> {
-        varint(raw).map(Seq)
-    }
-}
-
 impl Kind<bool> for Uint {
     fn is_absent(value: &bool) -> bool {
         !*value
@@ -297,6 +285,26 @@ bytes_kind!(Blob, Vec<u8>, |bytes| bytes, |bytes| Some(bytes.to_vec()));
 bytes_kind!(Blob, [u8; 16], |bytes| bytes, |bytes| bytes.try_into().ok());
 bytes_kind!(Blob, [u8; 32], |bytes| bytes, |bytes| bytes.try_into().ok());
 bytes_kind!(Blob, Uuid, |id| id.as_bytes(), |bytes| Uuid::from_slice(bytes).ok());
+
+/// Types that wrap a single value are stored as that value.
+macro_rules! wrapped_kind {
+    ($kind:ty: $($name:ident),*) => {$(
+        impl Kind<$name> for $kind {
+            fn is_absent(value: &$name) -> bool {
+                <$kind as Kind<_>>::is_absent(&value.0)
+            }
+            fn put(value: &$name, field: u32, out: &mut Vec<u8>) {
+                <$kind as Kind<_>>::put(&value.0, field, out);
+            }
+            fn get(raw: Raw<'_>) -> Result<$name, Fault> {
+                <$kind as Kind<_>>::get(raw).map($name)
+            }
+        }
+    )*};
+}
+
+wrapped_kind!(Uint: Seq);
+wrapped_kind!(Fixed: Epoch);
 
 impl<T: Message> Kind<T> for Nested {
     fn is_absent(_: &T) -> bool {

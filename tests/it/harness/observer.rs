@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use syncline_core::causality::Seq;
+use syncline_core::ids::Epoch;
 
 use pb::change_service_client::ChangeServiceClient;
 use pb::operation_service_client::OperationServiceClient;
@@ -144,7 +145,7 @@ impl Observer {
             recorders.push(written.recorder);
         }
         let mut fresh = Reader::new(&self.plan, self.plan.feeds, self.started, Channels::default());
-        let mut log = Log::new(self.plan.epoch);
+        let mut log = Log::new(Epoch(self.plan.epoch));
         let read = fresh.whole_log(&mut log, head_seq);
         let head_seq = tokio::time::timeout(drain_within, read).await.expect("the log can be read");
         let _ = self.end.send(Some(head_seq));
@@ -296,7 +297,7 @@ impl Reader {
     }
 
     fn place(&self) -> Place {
-        let beginning = Place { epoch: self.plan.epoch, seq: Seq(0), chain: Some(CHAIN_START) };
+        let beginning = Place { epoch: Epoch(self.plan.epoch), seq: Seq(0), chain: Some(CHAIN_START) };
         self.cursor.as_ref().map_or(beginning, |c| place_from_pb(Some(c)).expect("a cursor"))
     }
 

@@ -16,7 +16,7 @@ use syncline::engine::feed::{FeedItem, Opened, Origin};
 use syncline::engine::{Engine, EngineOptions, SystemClock, SystemRandomness};
 use syncline::store::Store;
 use syncline::store::sqlite::{SqliteOptions, SqliteStore};
-use syncline_core::ids::Dot;
+use syncline_core::ids::{Dot, Epoch};
 use syncline_core::operation::{
     Action, CausalContext, Identity, Knowledge, Operation, Outcome, Receipt, RecordMutation,
 };
@@ -169,7 +169,7 @@ async fn count(engine: &Engine) -> Result<u64, Failed> {
     }
 }
 
-async fn write(engine: Engine, epoch: u64, writer: u64, mut counter: u64) -> Result<(), Failed> {
+async fn write(engine: Engine, epoch: Epoch, writer: u64, mut counter: u64) -> Result<(), Failed> {
     loop {
         let counters = counter..counter + OPERATIONS_PER_CALL;
         counter = counters.end;
@@ -238,7 +238,7 @@ fn create() -> Operation {
 }
 
 /// The same content for the same counter, whenever it is sent: its author never learns of others.
-fn operation(writer: u64, counter: u64, epoch: u64) -> Operation {
+fn operation(writer: u64, counter: u64, epoch: Epoch) -> Operation {
     let dot = Dot { replica: Uuid::from_u64_pair(REPLICAS, writer), counter };
     let knowledge = Knowledge::Context(CausalContext::at(epoch, Seq(1)));
     let set = Action::Set { field: format!("of-{writer}").into(), value: Value::Int(counter as i64) };

@@ -6,7 +6,7 @@ pub use std::sync::Arc;
 pub use syncline::store::{Order, Store, StoreError, StoreReader, StoreWriter};
 pub use syncline_core::change::{Change, EffectKind};
 pub use syncline_core::conflict::{Scope, ScopePart};
-pub use syncline_core::ids::{ConflictId, Dot, WorkspaceNo};
+pub use syncline_core::ids::{ConflictId, Dot, Epoch, WorkspaceNo};
 pub use syncline_core::state::{ElementRow, HoldUsage, Key, Prefix, Row, WorkspaceHead, WriteBatch};
 pub use syncline_core::value::Value;
 pub use uuid::Uuid;
@@ -42,7 +42,7 @@ pub fn change(seq: u64, replica_no: u32, counter: u64) -> Change {
             extras: Vec::new(),
             own_requests: Vec::new(),
         },
-        context: CausalContext::at(u64::MAX, Seq(seq - 1)),
+        context: CausalContext::at(Epoch(u64::MAX), Seq(seq - 1)),
         request_id: None,
         correlation_id: id("correlation"),
         actor: id("actor"),
@@ -65,7 +65,7 @@ pub fn change(seq: u64, replica_no: u32, counter: u64) -> Change {
 }
 
 pub fn head(seq: u64) -> WorkspaceHead {
-    WorkspaceHead { head_seq: Seq(seq), chain: [seq as u8; 16], ..WorkspaceHead::new(5) }
+    WorkspaceHead { head_seq: Seq(seq), chain: [seq as u8; 16], ..WorkspaceHead::new(Epoch(5)) }
 }
 
 pub fn batch<const N: usize>(rows: [(Key, Option<Row>); N], changes: Vec<Change>) -> WriteBatch {

@@ -2,6 +2,7 @@
 
 use super::fixtures::*;
 use syncline_core::causality::Seq;
+use syncline_core::ids::Epoch;
 
 /// A workspace is found by the id it was made with, and nothing else is.
 pub async fn a_workspace_is_found_by_its_id(store: &dyn Store) {
@@ -67,7 +68,7 @@ pub async fn writing_to_an_absent_workspace_fails(store: &dyn Store) {
 /// Heads come back as written, with epochs of all 64 bits.
 pub async fn a_head_comes_back_with_all_its_bits(store: &dyn Store) {
     let heads = [0, 1, i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX].map(|epoch| WorkspaceHead {
-        epoch,
+        epoch: Epoch(epoch),
         head_seq: Seq(1 << 60),
         chain: [255; 16],
         replica_count: u32::MAX,

@@ -198,9 +198,10 @@ impl FeedReader {
             // Its cursor is that of another history.
             return Ok(Heard::Reset(reset));
         }
-        let expected = self.epoch.unwrap_or(cursor.epoch);
-        if cursor.epoch != expected {
-            return Err(FeedError::Epoch { expected, found: cursor.epoch });
+        let found = Epoch(cursor.epoch);
+        let expected = self.epoch.unwrap_or(found);
+        if found != expected {
+            return Err(FeedError::Epoch { expected, found });
         }
         let heard = match content {
             Content::Changes(changes) => self.take_changes(changes, &cursor)?,

@@ -3,7 +3,7 @@ use syncline_core::hash::hash;
 
 use super::*;
 
-const EPOCH: Epoch = 7;
+const EPOCH: Epoch = Epoch(7);
 
 /// A history that agrees with itself.
 struct History {
@@ -121,7 +121,7 @@ fn another_history_is_noticed_by_its_chain_and_by_its_epoch() {
     let mut cursor = history.cursor(3);
     cursor.epoch = 8;
     let foreign = frame(Content::Changes(history.changes(2, 3)), cursor);
-    assert_eq!(reader.take(foreign), Err(FeedError::Epoch { expected: EPOCH, found: 8 }));
+    assert_eq!(reader.take(foreign), Err(FeedError::Epoch { expected: EPOCH, found: Epoch(8) }));
 }
 
 #[test]

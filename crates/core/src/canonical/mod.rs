@@ -7,7 +7,7 @@
 //!
 //! Two operations are the same content exactly if their canonical forms are the same bytes.
 
-use super::ids::{ConflictId, Dot};
+use super::ids::{ConflictId, Dot, Epoch};
 use super::merge::text::Hunk;
 use super::operation::{
     Action, CausalContext, ConflictAction, ConflictMutation, Identity, Knowledge, Mutation, Operation,
@@ -129,8 +129,8 @@ pub fn operation(operation: &Operation) -> Vec<u8> {
 
 fn context(out: &mut Vec<u8>, context: &CausalContext) {
     let CausalContext { epoch, base_seq, base_chain, extras } = context;
-    if *epoch != 0 {
-        put_fixed64(out, 1, *epoch);
+    if *epoch != Epoch::NONE {
+        put_fixed64(out, 1, epoch.0);
     }
     uint(out, 2, base_seq.0);
     for dot in extras {

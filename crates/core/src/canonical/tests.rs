@@ -107,7 +107,7 @@ fn any_operation() -> impl Strategy<Value = Operation> {
         Just(Knowledge::Latest),
         (number(), number(), option::of((0..2_u8).prop_map(|byte| [byte; 16])), vec(dot(), 0..2)).prop_map(
             |(epoch, base_seq, base_chain, extras)| Knowledge::Context(CausalContext {
-                epoch,
+                epoch: Epoch(epoch),
                 base_seq: Seq(base_seq),
                 base_chain,
                 extras
@@ -170,7 +170,7 @@ fn example() -> Operation {
     let fields: Vec<(FieldId, Value)> = vec![("n".into(), Value::Int(-3)), ("t".into(), Value::string("né"))];
     Operation {
         identity: Identity::Dot(Dot { replica: Uuid::from_u128(7), counter: 2 }),
-        knowledge: Knowledge::Context(CausalContext::at(9, Seq(300))),
+        knowledge: Knowledge::Context(CausalContext::at(Epoch(9), Seq(300))),
         mutations: vec![
             RecordMutation {
                 collection: "cards".into(),

@@ -10,7 +10,7 @@ use super::field::{REPLICA_ID_FORM, violation};
 use crate::pb::{self, ErrorReason};
 use crate::status::FieldViolation;
 use syncline_core::hash::Hash;
-use syncline_core::ids::{Dot, parse_replica_id};
+use syncline_core::ids::{Dot, Epoch, parse_replica_id};
 use syncline_core::limits::{EXTRAS_MAX, SEQ_MAX};
 use syncline_core::operation::CausalContext;
 
@@ -52,7 +52,7 @@ pub fn context_from_pb(
     let mut out_of_limits = |at: String, description: &str| {
         violations.push(violation(at, description, ErrorReason::InvalidContext));
     };
-    let mut known = CausalContext::at(*epoch, Seq(*base_seq));
+    let mut known = CausalContext::at(Epoch(*epoch), Seq(*base_seq));
     for (name, number) in [("epoch", epoch), ("base_seq", base_seq)] {
         if *number > SEQ_MAX {
             out_of_limits(format!("{field}.{name}"), BELOW_SIGN);
@@ -82,7 +82,7 @@ pub fn context_from_pb(
 pub fn context_to_pb(context: &CausalContext) -> pb::CausalContext {
     let CausalContext { epoch, base_seq, base_chain, extras } = context;
     pb::CausalContext {
-        epoch: *epoch,
+        epoch: epoch.0,
         base_seq: base_seq.0,
         base_chain: base_chain.as_ref().map_or_else(Bytes::new, hash_to_pb),
         extras: extras.iter().copied().map(dot_to_pb).collect(),

@@ -186,11 +186,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use syncline_core::causality::Author;
-    use syncline_core::causality::Seq;
+    use syncline_core::causality::{Author, Seq};
     use syncline_core::conflict::ConflictEventKind;
     use syncline_core::conflict::{ConflictKind, ConflictStatus, ConflictSummary, Scope, ScopePart};
-    use syncline_core::ids::{ConflictId, Dot};
+    use syncline_core::ids::{ConflictId, Dot, Epoch};
     use syncline_core::merge::text::Hunk;
     use syncline_core::operation::{CausalContext, RecordMutation};
 
@@ -223,7 +222,7 @@ mod tests {
                 extras: vec![],
                 own_requests: vec![],
             },
-            context: CausalContext { extras: vec![dot], ..CausalContext::at(1, Seq(5)) },
+            context: CausalContext { extras: vec![dot], ..CausalContext::at(Epoch(1), Seq(5)) },
             request_id: None,
             correlation_id: "trace".into(),
             actor: "ann".into(),

@@ -294,13 +294,13 @@ pub(super) fn hunk_to_pb(hunk: &Hunk) -> pb::TextHunk {
 
 #[cfg(test)]
 mod tests {
+    use syncline_core::ids::{Dot, Epoch};
     use tonic::Code;
     use uuid::Uuid;
 
     use super::*;
     use syncline_core::causality::{Author, Stamp};
     use syncline_core::conflict::{Closing, Scope};
-    use syncline_core::ids::Dot;
     use syncline_core::operation::CausalContext;
     use syncline_core::schema::Provisional;
     use syncline_core::unknown::Unknown;
@@ -326,7 +326,7 @@ mod tests {
                 extras: vec![],
                 own_requests: vec![],
             },
-            context: CausalContext::at(1, Seq(2)),
+            context: CausalContext::at(Epoch(1), Seq(2)),
             siblings: vec!["also".into()],
             unknown: Unknown::NONE,
         }

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::time::Duration;
-use syncline_core::causality::Seq;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -15,8 +14,9 @@ use super::causality::{BELOW_SIGN, hash_to_pb};
 use super::field::name_from_pb;
 use crate::pb;
 use crate::status::{Failure, FieldViolation};
+use syncline_core::causality::Seq;
 use syncline_core::hash::Hash;
-use syncline_core::ids::is_name;
+use syncline_core::ids::{Epoch, is_name};
 use syncline_core::limits::{FEED_COLLECTIONS_MAX, SEQ_MAX};
 use syncline_core::resume::{Asked, HELD_NAMES_MAX, Loading, Resume, Stage, Walked};
 use syncline_core::selection::Collections;
@@ -127,7 +127,11 @@ pub fn cursor_from_pb(cursor: pb::Cursor, workspace_id: &str, field: &str) -> Re
         [] => None,
         bytes => Some(loading_from_bytes(bytes).ok_or_else(|| broken("loading", not_ours))?),
     };
-    Ok(Resume { position: FeedCursor { epoch, seq: Seq(seq_inclusive), chain }, asked, loading })
+    Ok(Resume {
+        position: FeedCursor { epoch: Epoch(epoch), seq: Seq(seq_inclusive), chain },
+        asked,
+        loading,
+    })
 }
 
 /// A cursor of a workspace, of a reader that has everything up to there.
@@ -145,7 +149,7 @@ pub fn feed_cursor_to_pb(
     let FeedCursor { epoch, seq, chain } = cursor;
     pb::Cursor {
         workspace_id: workspace_id.to_owned(),
-        epoch: *epoch,
+        epoch: epoch.0,
         seq_inclusive: seq.0,
         chain: chain.as_ref().map_or_else(Bytes::new, hash_to_pb),
         selection,
@@ -273,7 +277,7 @@ mod tests {
     use crate::pb::ErrorReason;
 
     fn position(chain: Option<Hash>) -> FeedCursor {
-        FeedCursor { epoch: 3, seq: Seq(4), chain }
+        FeedCursor { epoch: Epoch(3), seq: Seq(4), chain }
     }
 
     fn only(names: &[&str]) -> Collections {

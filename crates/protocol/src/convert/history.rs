@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::pb::{self, frame::Content, operation::Identity, operation::Knowledge, receipt::Outcome as Told};
 use syncline_core::hash::Hash;
 use syncline_core::history::{Answer, Entry, FeedRecorder, Log, Made, Outcome, Place, Recorder, Reset, Time};
-use syncline_core::ids::Dot;
+use syncline_core::ids::{Dot, Epoch};
 
 /// A part that every server sends is missing or unreadable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -39,7 +39,7 @@ pub fn record_operation(
     let id = dot(Some(id))?;
     let (context, extras) = match &operation.knowledge {
         Some(Knowledge::Context(context)) => {
-            (Some((context.epoch, Seq(context.base_seq))), dots(&context.extras)?)
+            (Some((Epoch(context.epoch), Seq(context.base_seq))), dots(&context.extras)?)
         }
         Some(Knowledge::Latest(_)) | None => (None, Vec::new()),
     };
@@ -75,7 +75,7 @@ pub fn answer_from_pb(receipt: &pb::Receipt) -> Result<(Dot, Answer), Unreadable
 pub fn place_from_pb(cursor: Option<&pb::Cursor>) -> Result<Place, Unreadable> {
     let cursor = cursor.ok_or(Unreadable("no cursor"))?;
     let chain = if cursor.chain.is_empty() { None } else { Some(hash(&cursor.chain)?) };
-    Ok(Place { epoch: cursor.epoch, seq: Seq(cursor.seq_inclusive), chain })
+    Ok(Place { epoch: Epoch(cursor.epoch), seq: Seq(cursor.seq_inclusive), chain })
 }
 
 /// Writes down a frame that came at `at` to a reader that is at `position`.

@@ -227,7 +227,7 @@ pub fn workspace_to_pb(
     pb::Workspace {
         workspace_id: id.to_owned(),
         display_name: display_name.to_owned(),
-        epoch: *epoch,
+        epoch: epoch.0,
         head_seq: head_seq.0,
         schema_version,
         create_time: Some(timestamp_to_pb(created_at_ms)),
@@ -236,6 +236,7 @@ pub fn workspace_to_pb(
 
 #[cfg(test)]
 mod tests {
+    use syncline_core::ids::Epoch;
     use syncline_core::schema::Field;
 
     use super::*;
@@ -385,7 +386,7 @@ mod tests {
 
     #[test]
     fn workspaces_show_their_head() {
-        let head = WorkspaceHead { head_seq: Seq(9), ..WorkspaceHead::new(77) };
+        let head = WorkspaceHead { head_seq: Seq(9), ..WorkspaceHead::new(Epoch(77)) };
         let sent = workspace_to_pb("w", "Work", 1_500, &head, 3);
         assert_eq!((sent.workspace_id.as_str(), sent.display_name.as_str()), ("w", "Work"));
         assert_eq!((sent.epoch, sent.head_seq, sent.schema_version), (77, 9, 3));

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use syncline_core::causality::Seq;
+use syncline_core::ids::Epoch;
 
 use rand::RngExt;
 use tokio::sync::mpsc;
@@ -94,7 +95,8 @@ impl Client {
     async fn open(&self, link: &Link) -> Result<Stream, Status> {
         let cursor = {
             let state = self.state.borrow();
-            let place = FeedCursor { epoch: state.epoch, seq: Seq(state.position), chain: state.chain };
+            let place =
+                FeedCursor { epoch: Epoch(state.epoch), seq: Seq(state.position), chain: state.chain };
             cursor_to_pb(WORKSPACE, &place)
         };
         let (at, place) = (ambient::elapsed_ms(), self.place());
@@ -122,7 +124,7 @@ impl Client {
 
     fn place(&self) -> Place {
         let state = self.state.borrow();
-        Place { epoch: state.epoch, seq: Seq(state.position), chain: state.chain }
+        Place { epoch: Epoch(state.epoch), seq: Seq(state.position), chain: state.chain }
     }
 
     /// Acknowledges now and then, and sometimes asks for a pause.

@@ -1,6 +1,7 @@
 //! Beginning with a snapshot while others write.
 
 use syncline_core::causality::Seq;
+use syncline_core::ids::Epoch;
 use tonic::Status;
 
 use pb::change_service_client::ChangeServiceClient;
@@ -57,7 +58,7 @@ impl Client {
         self.note(format_args!("took a snapshot from {} to {last}", cursor.seq_inclusive));
         self.record(|record| record.count("snapshots"));
         self.story.borrow_mut().snapshot(Snapshot {
-            epoch: cursor.epoch,
+            epoch: Epoch(cursor.epoch),
             seq: Seq(cursor.seq_inclusive),
             chain: Hash::try_from(cursor.chain.as_ref()).ok(),
             at: ambient::elapsed_ms(),

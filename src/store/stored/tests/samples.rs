@@ -11,7 +11,7 @@ use syncline_core::conflict::{
     ConflictKind, ConflictStatus, Scope, ScopePart,
 };
 use syncline_core::hash::Secret;
-use syncline_core::ids::{ConflictId, Dot};
+use syncline_core::ids::{ConflictId, Dot, Epoch};
 use syncline_core::merge::text::{Hunk, SettledHunk, Splice};
 use syncline_core::operation::{
     Action, CausalContext, ConflictAction, ConflictMutation, Identity, Knowledge, Malformed, Mutation,
@@ -48,7 +48,7 @@ fn author() -> Author {
 }
 
 fn context() -> CausalContext {
-    CausalContext { extras: vec![dot(2)], ..CausalContext::at(0x0123_4567_89ab_cdef, Seq(128)) }
+    CausalContext { extras: vec![dot(2)], ..CausalContext::at(Epoch(0x0123_4567_89ab_cdef), Seq(128)) }
 }
 
 fn hunk() -> Hunk {
@@ -134,7 +134,7 @@ fn all_refusals() -> Vec<Refusal> {
         Refusal::UndeclaredField { collection: id("c"), field: id("f") },
         Refusal::KindMismatch { field: id("f"), kind: FieldKind::ToMany, action: MutationKind::SetField },
         Refusal::ContextAhead { base_seq: Seq(5), head_seq: Seq(4) },
-        Refusal::WrongEpoch { epoch: 1, expected_epoch: 2 },
+        Refusal::WrongEpoch { epoch: Epoch(1), expected_epoch: Epoch(2) },
         Refusal::InvalidContext { detail: detail() },
         Refusal::ReplicaForked { dot: dot(1) },
         Refusal::RequestIdReused { request_id: id("q") },

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::samples;
 use crate::store::stored::{FORMAT, decode_row, encode_row, kind};
-use syncline_core::ids::Dot;
+use syncline_core::ids::{Dot, Epoch};
 use syncline_core::operation::{
     Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome, RecordMutation,
 };
@@ -20,7 +20,7 @@ use syncline_core::unknown::Unknown;
 use syncline_core::value::Value;
 use syncline_core::wire::{put_bytes, put_fixed64, put_message, put_sint, put_uint};
 
-const EPOCH: u64 = 7;
+const EPOCH: Epoch = Epoch(7);
 const ENV: Environment = Environment { now_ms: 1_000_000 };
 
 /// Every place of a row that can hold what a newer version wrote.

@@ -190,12 +190,12 @@ pub fn delivered_before_sent(script: &mut Script, random: &mut StdRng) {
 
 pub fn change_epoch(script: &mut Script, random: &mut StdRng) {
     let index = frame(script, random);
-    events(script)[index].epoch += 1;
+    events(script)[index].epoch.0 += 1;
 }
 
 pub fn resume_in_another_epoch(script: &mut Script, random: &mut StdRng) {
     let index = opening(script, random);
-    events(script)[index].epoch += 1;
+    events(script)[index].epoch.0 += 1;
 }
 
 pub fn reset_without_cause(script: &mut Script, random: &mut StdRng) {

@@ -125,7 +125,7 @@ pub fn rewrite_context(script: &mut Script, random: &mut StdRng) {
 pub fn foreign_epoch(script: &mut Script, random: &mut StdRng) {
     let (index, _) = pair(script, random, |_, _| true);
     let dot = script.log[index].dot;
-    script.made.iter_mut().filter(|m| m.dot == dot).for_each(|m| m.epoch += 1);
+    script.made.iter_mut().filter(|m| m.dot == dot).for_each(|m| m.epoch.0 += 1);
 }
 
 pub fn base_not_before(script: &mut Script, random: &mut StdRng) {

@@ -9,9 +9,9 @@ use crate::hash::{CHAIN_START, chain, hash, operation_hash};
 use crate::history::{
     Answer, Entry, Expectations, FeedRecorder, History, Log, Made, Outcome, Place, Recorder, check,
 };
-use crate::ids::Dot;
+use crate::ids::{Dot, Epoch};
 
-const EPOCH: u64 = 7;
+const EPOCH: Epoch = Epoch(7);
 const REPLICAS: u64 = 1_000;
 const FEEDS: usize = 2;
 const FRAME_CHANGES: u64 = 100;

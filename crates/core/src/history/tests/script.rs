@@ -8,7 +8,7 @@ use crate::history::{
 };
 use crate::ids::{Dot, Epoch, ReplicaId};
 
-pub const EPOCH: Epoch = 77;
+pub const EPOCH: Epoch = Epoch(77);
 
 #[derive(Debug, Clone)]
 pub struct Operation {

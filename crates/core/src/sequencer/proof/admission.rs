@@ -6,6 +6,7 @@ use super::server::EPOCH;
 use super::{Check, ensure};
 use crate::causality::Seq;
 use crate::hash::{CHAIN_START, Hash, hash};
+use crate::ids::Epoch;
 use crate::limits::{
     HELD_BYTES_PER_REPLICA_MAX, HELD_BYTES_PER_WORKSPACE_MAX, HELD_PER_REPLICA_MAX, HELD_PER_WORKSPACE_MAX,
     HOLD_OPERATION_MS, HOLD_RECORD_MS, RELEASE_CASCADE_MAX, REQUEST_ID_MS,
@@ -49,7 +50,7 @@ pub(super) fn check_foreign_contexts() -> Check {
     let ahead = operation(dot(1, 1), Seq(5), vec![], vec![set("r0", "plain", 1)]);
     let refusal = desk.refused(&ahead)?;
     ensure!(refusal == Refusal::ContextAhead { base_seq: Seq(5), head_seq: Seq(1) }, "ahead: {refusal:?}");
-    let context = CausalContext::at(EPOCH + 1, Seq(0));
+    let context = CausalContext::at(Epoch(EPOCH.0 + 1), Seq(0));
     let refusal = desk.refused(&Operation { knowledge: Knowledge::Context(context), ..ahead })?;
     ensure!(matches!(refusal, Refusal::WrongEpoch { .. }), "another epoch: {refusal:?}");
     Ok(())

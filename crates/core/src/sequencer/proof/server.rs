@@ -19,7 +19,7 @@ use crate::schema::Schema;
 use crate::sequencer::{self, Environment, Together};
 use crate::state::{Key, Missing, Prefix, Row, WorkspaceHead, WorkspaceState, WriteBatch};
 
-pub(super) const EPOCH: Epoch = 7;
+pub(super) const EPOCH: Epoch = Epoch(7);
 /// How many misses are served for one step before it counts as endless.
 const NEEDS_MAX: usize = 5_000;
 
