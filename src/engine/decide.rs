@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::store::{StoreError, StoreReader};
-use syncline_core::causality::Seq;
+use syncline_core::causality::{Counter, Seq};
 use syncline_core::change::EffectKind;
 use syncline_core::conflict::{Alternative, AlternativeState, Conflict, ConflictKind, ScopePart};
 use syncline_core::hash::Hash;
@@ -122,8 +122,11 @@ impl Engine {
         let receipt = Receipt { request_id: Some(request_id.clone()), ..stored };
         if row.operation_hash != request_hash {
             let refusal = Refusal::RequestIdReused { request_id: request_id.clone() };
-            let outcome =
-                Outcome::NotSettled { refusal: Some(refusal), mutation_index: None, expected_counter: 0 };
+            let outcome = Outcome::NotSettled {
+                refusal: Some(refusal),
+                mutation_index: None,
+                expected_counter: Counter::NONE,
+            };
             return Ok(Some(Receipt { outcome, ..receipt }));
         }
         Ok(Some(Receipt { duplicate: true, ..receipt }))

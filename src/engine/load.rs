@@ -77,7 +77,7 @@ pub(super) async fn rows(
 /// For the fault `DuplicatesForgotten`.
 fn forget_the_last(row: &mut Option<Row>) {
     if let Some(Row::Replica(replica)) = row {
-        replica.last_settled = replica.last_settled.saturating_sub(1);
+        replica.last_settled = replica.last_settled.previous();
     }
 }
 

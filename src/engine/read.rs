@@ -4,7 +4,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use crate::store::{Order, StoreError, StoreReader};
-use syncline_core::causality::Seq;
+use syncline_core::causality::{Counter, Seq};
 use syncline_core::change::Change;
 use syncline_core::fault;
 use syncline_core::filter::Filter;
@@ -132,7 +132,11 @@ impl Engine {
                     dot: None,
                     request_id: None,
                     correlation_id: id(""),
-                    outcome: Outcome::NotSettled { refusal: None, mutation_index: None, expected_counter: 0 },
+                    outcome: Outcome::NotSettled {
+                        refusal: None,
+                        mutation_index: None,
+                        expected_counter: Counter::NONE,
+                    },
                     duplicate: false,
                 },
             };
@@ -194,7 +198,7 @@ pub(super) async fn receipt_of(
         Some(Row::Replica(replica)) => Some(replica),
         _ => None,
     };
-    let expected_counter = replica.as_ref().map_or(1, |r| r.last_settled + 1);
+    let expected_counter = replica.as_ref().map_or(Counter::FIRST, |r| r.last_settled.next());
     let mut receipt = Receipt {
         dot: Some(dot),
         request_id: None,
@@ -207,7 +211,7 @@ pub(super) async fn receipt_of(
         receipt.outcome = Outcome::Held { missing: held.waits_on, expected_counter };
         return Ok(receipt);
     }
-    let Some(replica) = replica.filter(|r| dot.counter >= 1 && dot.counter <= r.last_settled) else {
+    let Some(replica) = replica.filter(|r| (Counter::FIRST..=r.last_settled).contains(&dot.counter)) else {
         return Ok(receipt);
     };
     if let Some(Row::Rejection(row)) =

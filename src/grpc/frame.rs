@@ -117,18 +117,18 @@ fn encode(change: &pb::Change) -> Bytes {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use syncline_core::causality::{Author, Counter};
     use syncline_core::ids::{Dot, Epoch};
 
     use uuid::Uuid;
 
     use super::*;
-    use syncline_core::causality::Author;
     use syncline_core::change::{Effect, EffectKind};
     use syncline_core::operation::{CausalContext, Settlement};
     use syncline_core::value::Value;
 
     fn change(seq: Seq, collection: &str) -> Arc<Change> {
-        let dot = Dot { replica: Uuid::from_u128(7), counter: seq.0 };
+        let dot = Dot { replica: Uuid::from_u128(7), counter: Counter(seq.0) };
         let effect = Effect {
             collection: collection.into(),
             record: "r".into(),
@@ -142,7 +142,7 @@ mod tests {
             dot,
             author: Author {
                 replica_no: 1,
-                counter: seq.0,
+                counter: Counter(seq.0),
                 base_seq: seq - 1,
                 extras: vec![],
                 own_requests: vec![],

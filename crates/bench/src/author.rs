@@ -1,6 +1,6 @@
 //! An author under load: a replica that writes to records of its own and writes down what it is told.
 
-use syncline_core::causality::Seq;
+use syncline_core::causality::{Counter, Seq};
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
@@ -110,7 +110,9 @@ impl Caller for Author {
             _ => None,
         });
         let sent: Vec<_> = counters
-            .map(|counter| self.recorder.sent(syncline_core::ids::Dot { replica, counter }, sent_at))
+            .map(|counter| {
+                self.recorder.sent(syncline_core::ids::Dot { replica, counter: Counter(counter) }, sent_at)
+            })
             .collect();
         // Kept only until the answer: a call without one is made again, with the same dots.
         let again = request.clone();

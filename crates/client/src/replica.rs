@@ -28,7 +28,14 @@ pub struct Replica {
 impl Replica {
     /// A new replica that knows everything up to a position of the workspace's history.
     pub fn new(id: ReplicaId, epoch: Epoch, base_seq: Seq) -> Replica {
-        Replica { id, last_counter: 0, epoch, base_seq, base_chain: None, extras: BTreeMap::new() }
+        Replica {
+            id,
+            last_counter: Counter::NONE,
+            epoch,
+            base_seq,
+            base_chain: None,
+            extras: BTreeMap::new(),
+        }
     }
 
     /// Who it is.
@@ -93,7 +100,7 @@ impl Replica {
 
     /// Uses up the next counter. Nobody else may use it, and later operations are held until the server has it.
     pub fn next_dot(&mut self) -> Dot {
-        self.last_counter += 1;
+        self.last_counter = self.last_counter.next();
         Dot { replica: self.id, counter: self.last_counter }
     }
 
@@ -138,7 +145,7 @@ mod tests {
             assert_eq!(operation.identity, Some(pb::operation::Identity::Dot(dot)));
         }
         replica.saw_up_to(Seq(12));
-        replica.heard_of(Dot { replica: OTHER, counter: 4 });
+        replica.heard_of(Dot { replica: OTHER, counter: Counter(4) });
         let context = pb::CausalContext {
             epoch: 7,
             base_seq: 12,
@@ -147,7 +154,7 @@ mod tests {
         };
         let made = replica.operation(Vec::new());
         assert_eq!(made.knowledge, Some(pb::operation::Knowledge::Context(context)));
-        assert_eq!(replica.last_counter(), 4);
+        assert_eq!(replica.last_counter(), Counter(4));
     }
 
     #[test]
@@ -155,12 +162,12 @@ mod tests {
         let mut replica = replica();
         replica.saw_up_to(Seq(20));
         replica.saw_up_to(Seq(15));
-        replica.heard_of(Dot { replica: OTHER, counter: 9 });
-        replica.heard_of(Dot { replica: OTHER, counter: 3 });
+        replica.heard_of(Dot { replica: OTHER, counter: Counter(9) });
+        replica.heard_of(Dot { replica: OTHER, counter: Counter(3) });
         assert_eq!(
             replica.context(),
             CausalContext {
-                extras: vec![Dot { replica: OTHER, counter: 9 }],
+                extras: vec![Dot { replica: OTHER, counter: Counter(9) }],
                 ..CausalContext::at(Epoch(7), Seq(20))
             }
         );
@@ -179,13 +186,13 @@ mod tests {
     #[test]
     fn what_the_feed_has_brought_is_no_extra_any_more() {
         let mut replica = replica();
-        replica.heard_of(Dot { replica: OTHER, counter: 2 });
-        replica.heard_of(Dot { replica: THIRD, counter: 1 });
-        replica.heard_of(Dot { replica: replica.id(), counter: 5 });
-        replica.saw(Seq(11), Dot { replica: OTHER, counter: 1 });
+        replica.heard_of(Dot { replica: OTHER, counter: Counter(2) });
+        replica.heard_of(Dot { replica: THIRD, counter: Counter::FIRST });
+        replica.heard_of(Dot { replica: replica.id(), counter: Counter(5) });
+        replica.saw(Seq(11), Dot { replica: OTHER, counter: Counter::FIRST });
         assert_eq!(replica.context().extras.len(), 2, "the second operation is not there yet");
-        replica.saw(Seq(12), Dot { replica: OTHER, counter: 2 });
-        assert_eq!(replica.context().extras, [Dot { replica: THIRD, counter: 1 }]);
+        replica.saw(Seq(12), Dot { replica: OTHER, counter: Counter(2) });
+        assert_eq!(replica.context().extras, [Dot { replica: THIRD, counter: Counter::FIRST }]);
         assert_eq!(replica.base_seq(), 12);
     }
 }

@@ -22,11 +22,29 @@ pub struct Seq(pub u64);
 /// Short number the server gives a replica with its first settled operation.
 pub type ReplicaNo = u32;
 /// A replica's own operation number, contiguous from 1.
-pub type Counter = u64;
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Counter(pub u64);
 
 /// The server's own replica, under which it writes for callers that have no replica of their own
 /// (request ids, reminders). Many independent authors share it, so it implies no program order.
 pub const SERVER_REPLICA_NO: ReplicaNo = 0;
+
+impl Counter {
+    /// Stands for no operation: before a replica's first, and for callers without a replica.
+    pub const NONE: Counter = Counter(0);
+    /// The first operation's.
+    pub const FIRST: Counter = Counter(1);
+
+    /// That of the next operation.
+    pub fn next(self) -> Counter {
+        Counter(self.0 + 1)
+    }
+
+    /// That of the operation before, or none.
+    pub fn previous(self) -> Counter {
+        Counter(self.0.saturating_sub(1))
+    }
+}
 
 impl Seq {
     /// Before everything.
@@ -126,7 +144,7 @@ impl From<u64> for Seq {
     }
 }
 
-shown_as_wrapped!(Seq);
+shown_as_wrapped!(Seq, Counter);
 
 /// An operation that has its place in the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

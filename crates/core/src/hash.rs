@@ -64,7 +64,7 @@ impl Secret {
         let mut input = [0; 24];
         let (replica, counter) = input.split_at_mut(16);
         replica.copy_from_slice(dot.replica.as_bytes());
-        counter.copy_from_slice(&dot.counter.to_be_bytes());
+        counter.copy_from_slice(&dot.counter.0.to_be_bytes());
         truncate(blake3::keyed_hash(&self.0, &input))
     }
 }
@@ -83,13 +83,14 @@ fn truncate(full: blake3::Hash) -> Hash {
 
 #[cfg(test)]
 mod tests {
+    use crate::causality::Counter;
     use uuid::Uuid;
 
     use super::*;
 
     #[test]
     fn a_salt_is_of_one_workspace_and_one_operation() {
-        let dot = |id, counter| Dot { replica: Uuid::from_u128(id), counter };
+        let dot = |id, counter| Dot { replica: Uuid::from_u128(id), counter: Counter(counter) };
         let secrets = [1, 2].map(|byte| Secret::new([byte; 32]));
         let mut salts: Vec<Hash> = secrets
             .iter()

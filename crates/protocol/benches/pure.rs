@@ -24,7 +24,7 @@ use prost::Message as _;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde::Deserialize;
-use syncline_core::causality::{Author, Extra, Seq, Stamp};
+use syncline_core::causality::{Author, Counter, Extra, Seq, Stamp};
 use syncline_core::change::Change;
 use syncline_core::hash::chain;
 use syncline_core::ids::{Dot, Epoch};
@@ -124,7 +124,7 @@ fn filled() -> WorkspaceState {
             let fields = vec![("title".into(), Value::string(text_value(*number)))];
             mutation(&record_name(*number), Action::Create { fields })
         });
-        let dot = Dot { replica: replica(0), counter };
+        let dot = Dot { replica: replica(0), counter: Counter(counter) };
         settle(&mut state, &operation(dot, context(0), creations.collect()));
     }
     state.take_writes();
@@ -136,14 +136,15 @@ fn causality(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(HEADS));
     let author = |base_seq: u64, extras: usize| Author {
         replica_no: 1,
-        counter: 50,
+        counter: Counter(50),
         base_seq: Seq(base_seq),
         // None of the extras matches a head, so each of them is looked at for every head.
-        extras: (0..extras).map(|e| Extra { replica_no: 1_000 + e as u32, counter: 9 }).collect(),
+        extras: (0..extras).map(|e| Extra { replica_no: 1_000 + e as u32, counter: Counter(9) }).collect(),
         own_requests: Vec::new(),
     };
-    let heads: Vec<Stamp> =
-        (1..=HEADS).map(|n| Stamp { seq: Seq(1_000 + n), replica_no: 10 + n as u32, counter: n }).collect();
+    let heads: Vec<Stamp> = (1..=HEADS)
+        .map(|n| Stamp { seq: Seq(1_000 + n), replica_no: 10 + n as u32, counter: Counter(n) })
+        .collect();
     let authors = [
         ("10 heads, all in the base", author(2_000, 0)),
         ("10 heads, all concurrent", author(1_000, 0)),
@@ -167,7 +168,7 @@ fn concurrent_writes(same_value: bool) -> Vec<Operation> {
     for (record, counter) in (0..OPERATIONS / 2).zip(1..) {
         for author in [1, 2] {
             let value = if same_value { text_value(record) } else { text_value(record + author * RECORDS) };
-            let dot = Dot { replica: replica(author as u128), counter };
+            let dot = Dot { replica: replica(author as u128), counter: Counter(counter) };
             operations.push(operation(dot, context(head.0), set(record, &value)));
         }
     }
@@ -178,7 +179,7 @@ fn concurrent_writes(same_value: bool) -> Vec<Operation> {
 fn ordered_writes() -> Vec<Operation> {
     let head = filled().head().head_seq;
     let write = |(number, counter): (usize, u64)| {
-        let dot = Dot { replica: replica(1), counter };
+        let dot = Dot { replica: replica(1), counter: Counter(counter) };
         operation(dot, context((head + counter - 1).0), set(number % RECORDS, &text_value(RECORDS + number)))
     };
     (0..OPERATIONS).zip(1..).map(write).collect()
@@ -226,7 +227,7 @@ const BODY: &str = "body";
 /// A workspace with the document that sessions write, at position 1.
 fn empty_document() -> WorkspaceState {
     let mut state = WorkspaceState::resident(EPOCH);
-    let dot = Dot { replica: replica(0), counter: 1 };
+    let dot = Dot { replica: replica(0), counter: Counter::FIRST };
     let create = mutation(DOCUMENT, Action::Create { fields: Vec::new() });
     settle(&mut state, &operation(dot, context(0), vec![create]));
     state
@@ -234,7 +235,7 @@ fn empty_document() -> WorkspaceState {
 
 fn edit(author: usize, counter: u64, context: CausalContext, hunk: Hunk) -> Operation {
     let action = Action::EditText { field: BODY.into(), hunks: vec![hunk] };
-    let dot = Dot { replica: replica(1 + author as u128), counter };
+    let dot = Dot { replica: replica(1 + author as u128), counter: Counter(counter) };
     operation(dot, context, vec![mutation(DOCUMENT, action)])
 }
 
@@ -389,7 +390,10 @@ impl Prefix {
         let beyond = known.iter().zip(&self.counts).enumerate();
         let extras = beyond
             .filter(|(author, (known, in_base))| *author != me && known > in_base)
-            .map(|(author, (known, _))| Dot { replica: replica(1 + author as u128), counter: *known })
+            .map(|(author, (known, _))| Dot {
+                replica: replica(1 + author as u128),
+                counter: Counter(*known),
+            })
             .collect();
         // The document was created at position 1.
         CausalContext { extras, ..CausalContext::at(EPOCH, Seq(self.length as u64 + 1)) }

@@ -122,7 +122,7 @@ impl WorkspaceService for Workspaces {
             .iter()
             .map(|(replica, row)| pb::VersionVectorEntry {
                 last_settled: Some(dot_to_pb(Dot { replica: *replica, counter: row.last_settled })),
-                last_accepted_counter: row.last_accepted,
+                last_accepted_counter: row.last_accepted.0,
             })
             .collect();
         Ok(Response::new(pb::GetVersionVectorResponse {

@@ -13,7 +13,7 @@
 //!
 //! Stored bytes that cannot be decoded give an error, never a panic: disks do fail.
 
-use syncline_core::causality::Seq;
+use syncline_core::causality::{Counter, Seq};
 use uuid::Uuid;
 
 pub use super::stored::{
@@ -78,7 +78,7 @@ pub fn encode_key(key: &Key) -> Result<Vec<u8>, StoreError> {
         }
         Key::Reminder(at_ms, conflict) => KeyWriter::new(space::REMINDER).signed(*at_ms).conflict(conflict),
         Key::Rejection(replica, counter) => {
-            KeyWriter::new(space::REJECTION).raw(&replica.to_be_bytes()).raw(&counter.to_be_bytes())
+            KeyWriter::new(space::REJECTION).raw(&replica.to_be_bytes()).raw(&counter.0.to_be_bytes())
         }
         Key::Held(dot) => KeyWriter::new(space::HELD).dot(dot),
         Key::Waiter(on, dot) => KeyWriter::new(space::WAITER).wait_on(on)?.dot(dot),
@@ -198,7 +198,7 @@ impl KeyWriter {
     }
 
     fn dot(self, dot: &Dot) -> KeyWriter {
-        self.uuid(&dot.replica).raw(&dot.counter.to_be_bytes())
+        self.uuid(&dot.replica).raw(&dot.counter.0.to_be_bytes())
     }
 
     fn conflict(self, id: &ConflictId) -> KeyWriter {
@@ -231,7 +231,7 @@ impl KeyReader<'_> {
             space::CONFLICT => Key::Conflict(self.conflict()?),
             space::SCOPE => Key::Scope(Scope { record: self.text()?, part: self.scope_part()? }),
             space::REMINDER => Key::Reminder(self.signed()?, self.conflict()?),
-            space::REJECTION => Key::Rejection(u32::from_be_bytes(self.raw()?), self.number()?),
+            space::REJECTION => Key::Rejection(u32::from_be_bytes(self.raw()?), Counter(self.number()?)),
             space::HELD => Key::Held(self.dot()?),
             space::WAITER => Key::Waiter(self.wait_on()?, self.dot()?),
             space::HOLD_USAGE => match self.raw()? {
@@ -274,7 +274,7 @@ impl KeyReader<'_> {
     }
 
     fn dot(&mut self) -> Option<Dot> {
-        Some(Dot { replica: self.uuid()?, counter: self.number()? })
+        Some(Dot { replica: self.uuid()?, counter: Counter(self.number()?) })
     }
 
     fn conflict(&mut self) -> Option<ConflictId> {

@@ -32,7 +32,7 @@ fn uuid() -> impl Strategy<Value = ReplicaId> {
 }
 
 fn dot() -> impl Strategy<Value = Dot> {
-    (uuid(), number()).prop_map(|(replica, counter)| Dot { replica, counter })
+    (uuid(), number()).prop_map(|(replica, counter)| Dot { replica, counter: Counter(counter) })
 }
 
 fn conflict() -> impl Strategy<Value = ConflictId> {
@@ -70,7 +70,7 @@ fn keys() -> Vec<BoxedStrategy<Key>> {
         conflict().prop_map(Key::Conflict).boxed(),
         scope().prop_map(Key::Scope).boxed(),
         (signed(), conflict()).prop_map(|(at, c)| Key::Reminder(at, c)).boxed(),
-        (any::<u32>(), number()).prop_map(|(r, c)| Key::Rejection(r, c)).boxed(),
+        (any::<u32>(), number()).prop_map(|(r, c)| Key::Rejection(r, Counter(c))).boxed(),
         dot().prop_map(Key::Held).boxed(),
         (wait_on(), dot()).prop_map(|(on, dot)| Key::Waiter(on, dot)).boxed(),
         proptest::option::of(uuid()).prop_map(Key::HoldUsage).boxed(),

@@ -170,7 +170,7 @@ pub(super) async fn change_of(
     let query = sqlx::query(include_str!("../sql/change_by_dot.sql"))
         .bind(ws.0)
         .bind(i64::from(replica_no))
-        .bind(bits(counter));
+        .bind(bits(counter.0));
     session.rows(query).await.map_err(of_statement)?.first().map(change).transpose()
 }
 

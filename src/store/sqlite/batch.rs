@@ -153,7 +153,7 @@ impl Batch {
             out.add(change.ws.0)?;
             out.add(i64::try_from(change.seq.0)?)?;
             out.add(i64::from(change.replica_no))?;
-            out.add(bits(change.counter))?;
+            out.add(bits(change.counter.0))?;
             out.add(change.content)?;
         }
         pad(&mut out, padding[1])?;

@@ -194,7 +194,7 @@ pub(super) async fn change_of(
     let row = sqlx::query(include_str!("../sql/change_by_dot.sql"))
         .bind(ws.0)
         .bind(i64::from(replica_no))
-        .bind(bits(counter))
+        .bind(bits(counter.0))
         .fetch_optional(conn)
         .await
         .map_err(of_statement)?;

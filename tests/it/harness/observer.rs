@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use syncline_core::causality::Seq;
+use syncline_core::causality::{Counter, Seq};
 use syncline_core::ids::Epoch;
 
 use pb::change_service_client::ChangeServiceClient;
@@ -241,7 +241,7 @@ impl Writer {
         let mut sent = Vec::new();
         for operation in &open {
             let Some(pb::operation::Identity::Dot(dot)) = &operation.identity else { unreachable!() };
-            let dot = syncline_core::ids::Dot { replica: self.replica, counter: dot.counter };
+            let dot = syncline_core::ids::Dot { replica: self.replica, counter: Counter(dot.counter) };
             sent.push((dot, self.written.recorder.sent(dot, at)));
         }
         let workspace_id = self.plan.workspace_id.clone();

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use syncline_core::causality::Seq;
+use syncline_core::causality::{Counter, Seq};
 
 use sqlx::ConnectOptions as _;
 use syncline::engine::feed::{FeedItem, Opened, Origin};
@@ -239,7 +239,7 @@ fn create() -> Operation {
 
 /// The same content for the same counter, whenever it is sent: its author never learns of others.
 fn operation(writer: u64, counter: u64, epoch: Epoch) -> Operation {
-    let dot = Dot { replica: Uuid::from_u64_pair(REPLICAS, writer), counter };
+    let dot = Dot { replica: Uuid::from_u64_pair(REPLICAS, writer), counter: Counter(counter) };
     let knowledge = Knowledge::Context(CausalContext::at(epoch, Seq(1)));
     let set = Action::Set { field: format!("of-{writer}").into(), value: Value::Int(counter as i64) };
     let increment = Action::Increment { field: "count".into(), by: 1 };

@@ -14,7 +14,7 @@ pub use uuid::Uuid;
 use std::future::{Future, poll_fn};
 use std::task::Poll;
 
-use syncline_core::causality::{Author, Seq};
+use syncline_core::causality::{Author, Counter, Seq};
 use syncline_core::change::Effect;
 use syncline_core::operation::{CausalContext, Settlement};
 
@@ -34,10 +34,10 @@ pub fn row(n: u64) -> Row {
 pub fn change(seq: u64, replica_no: u32, counter: u64) -> Change {
     Change {
         seq: Seq(seq),
-        dot: Dot { replica: Uuid::from_u128(u128::from(replica_no)), counter },
+        dot: Dot { replica: Uuid::from_u128(u128::from(replica_no)), counter: Counter(counter) },
         author: Author {
             replica_no,
-            counter,
+            counter: Counter(counter),
             base_seq: Seq(seq - 1),
             extras: Vec::new(),
             own_requests: Vec::new(),

@@ -1,7 +1,7 @@
 //! Rows by key and by range.
 
 use super::fixtures::*;
-use syncline_core::causality::Seq;
+use syncline_core::causality::{Counter, Seq};
 
 /// Rows stand where their keys stand; absent ones are `None`, and a key may be asked for twice.
 pub async fn rows_come_back_in_the_order_of_the_keys(store: &dyn Store) {
@@ -183,7 +183,7 @@ pub async fn every_kind_of_key_can_be_stored(store: &dyn Store) {
     use syncline_core::operation::WaitOn;
     let ws = workspace(store, "w").await;
     let replica = Uuid::max();
-    let dot = Dot { replica, counter: u64::MAX };
+    let dot = Dot { replica, counter: Counter(u64::MAX) };
     let conflict = ConflictId { opened_seq: Seq(u64::MAX), index: u16::MAX };
     let keys = [
         Key::Schema,
@@ -197,7 +197,7 @@ pub async fn every_kind_of_key_can_be_stored(store: &dyn Store) {
         Key::Conflict(conflict),
         Key::Scope(Scope { record: id("r"), part: ScopePart::Field(id("f")) }),
         Key::Reminder(i64::MIN, conflict),
-        Key::Rejection(u32::MAX, u64::MAX),
+        Key::Rejection(u32::MAX, Counter(u64::MAX)),
         Key::Held(dot),
         Key::Waiter(WaitOn::Operation(dot), dot),
         Key::HoldUsage(None),
@@ -234,7 +234,7 @@ pub async fn workspaces_never_mix(store: &dyn Store) {
             assert_eq!((page.rows.len() as u64, page.more), (records, false));
         }
         assert_eq!(reader.changes(ws, Seq(0), Seq(u64::MAX), 9).await.unwrap(), [change(1, 1, n)]);
-        assert_eq!(reader.change_of(ws, 1, 3 - n).await.unwrap(), None);
+        assert_eq!(reader.change_of(ws, 1, Counter(3 - n)).await.unwrap(), None);
     }
     drop(reader);
     write(store, one, &batch([(record("a"), None)], Vec::new()), &head(1)).await.unwrap();

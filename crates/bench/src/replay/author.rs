@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
-use syncline_core::causality::Seq;
+use syncline_core::causality::{Counter, Seq};
 
 use tokio_stream::StreamExt as _;
 use tonic::Streaming;
@@ -162,7 +162,7 @@ impl Author {
             .zip(known)
             .filter(|(name, _)| **name != self.replica.id())
             .filter(|(name, count)| **count > self.in_base.get(name).copied().unwrap_or(0))
-            .map(|(name, count)| Dot { replica: *name, counter: *count })
+            .map(|(name, count)| Dot { replica: *name, counter: Counter(*count) })
             .collect();
         CausalContext { extras, ..CausalContext::at(self.replica.context().epoch, Seq(self.base_seq)) }
     }
@@ -170,7 +170,7 @@ impl Author {
     /// The position at which the author's last operation settled.
     pub(super) async fn settled(&mut self, workspace: &str) -> Result<u64, BenchError> {
         let counter = self.replica.last_counter();
-        if counter == 0 {
+        if counter == Counter::NONE {
             return Ok(0);
         }
         let dot = dot_to_pb(Dot { replica: self.replica.id(), counter });

@@ -146,7 +146,7 @@ fn put_dot(out: &mut Vec<u8>, field: u32, dot: &Dot) {
     put_message(out, field, |out| {
         let mut canonical = [0; uuid::fmt::Hyphenated::LENGTH];
         put_bytes(out, 1, replica.hyphenated().encode_lower(&mut canonical).as_bytes());
-        uint(out, 2, *counter);
+        uint(out, 2, counter.0);
     });
 }
 

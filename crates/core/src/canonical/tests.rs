@@ -1,6 +1,6 @@
 //! Canonical forms tell contents apart, and nothing else.
 
-use crate::causality::Seq;
+use crate::causality::{Counter, Seq};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -28,7 +28,8 @@ fn signed() -> impl Strategy<Value = i64> {
 }
 
 fn dot() -> impl Strategy<Value = Dot> {
-    (0..2_u128, number()).prop_map(|(id, counter)| Dot { replica: Uuid::from_u128(id), counter })
+    (0..2_u128, number())
+        .prop_map(|(id, counter)| Dot { replica: Uuid::from_u128(id), counter: Counter(counter) })
 }
 
 fn conflict() -> impl Strategy<Value = ConflictId> {
@@ -169,7 +170,7 @@ proptest! {
 fn example() -> Operation {
     let fields: Vec<(FieldId, Value)> = vec![("n".into(), Value::Int(-3)), ("t".into(), Value::string("né"))];
     Operation {
-        identity: Identity::Dot(Dot { replica: Uuid::from_u128(7), counter: 2 }),
+        identity: Identity::Dot(Dot { replica: Uuid::from_u128(7), counter: Counter(2) }),
         knowledge: Knowledge::Context(CausalContext::at(Epoch(9), Seq(300))),
         mutations: vec![
             RecordMutation {

@@ -37,14 +37,14 @@ impl Replicas {
 
     /// A dot in its short form.
     pub fn short(&mut self, dot: Dot) -> ShortDot {
-        let counter = u32::try_from(dot.counter).unwrap_or(u32::MAX);
+        let counter = u32::try_from(dot.counter.0).unwrap_or(u32::MAX);
         ShortDot { replica: self.index(dot.replica), counter }
     }
 
     /// A dot in its full form; of the nil replica if the index is not in this list.
     pub fn full(&self, dot: ShortDot) -> Dot {
         let replica = self.ids.get(dot.replica as usize).copied().unwrap_or_default();
-        Dot { replica, counter: Counter::from(dot.counter) }
+        Dot { replica, counter: Counter(dot.counter.into()) }
     }
 
     /// The ids, by index.

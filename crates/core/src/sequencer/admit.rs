@@ -79,14 +79,16 @@ pub(super) fn settled_before(
     match &operation.identity {
         Identity::Dot(dot) => {
             let last = last_settled(tx, dot.replica)?;
-            let settled = (1..=last).contains(&dot.counter) && !dot.replica.is_nil() && !fault!(SettleAgain);
+            let settled = (Counter::FIRST..=last).contains(&dot.counter)
+                && !dot.replica.is_nil()
+                && !fault!(SettleAgain);
             if settled { duplicate(tx, operation, *dot, hash, last).map(Some) } else { Ok(None) }
         }
         Identity::Request(id) => {
             let Some(request) = accepted_request(tx, id, env)? else { return Ok(None) };
             if request.operation_hash != hash {
                 let refusal = Refusal::RequestIdReused { request_id: id.clone() };
-                return Ok(Some(not_settled(operation, refusal, 0)));
+                return Ok(Some(not_settled(operation, refusal, Counter::NONE)));
             }
             let dot = Dot { replica: ReplicaId::nil(), counter: request.counter };
             let (_, outcome) = stored_outcome(tx, dot)?;
@@ -122,16 +124,16 @@ fn admit_dot(
     env: Environment,
 ) -> Attempt<Admitted> {
     let last = last_settled(tx, dot.replica)?;
-    if dot.counter == 0 || dot.replica.is_nil() {
+    if dot.counter == Counter::NONE || dot.replica.is_nil() {
         let detail = "counters start from 1, and the nil replica is the server's own".to_owned();
         let refusal = Refusal::InvalidOperation { field: "dot".to_owned(), detail };
-        return Ok(not_settled(operation, refusal, last + 1).into());
+        return Ok(not_settled(operation, refusal, last.next()).into());
     }
     if let Some(held) = hold::held(tx, dot)? {
         if held.operation_hash != hash {
-            return Ok(not_settled(operation, Refusal::ReplicaForked { dot }, last + 1).into());
+            return Ok(not_settled(operation, Refusal::ReplicaForked { dot }, last.next()).into());
         }
-        let outcome = Outcome::Held { missing: held.waits_on.clone(), expected_counter: last + 1 };
+        let outcome = Outcome::Held { missing: held.waits_on.clone(), expected_counter: last.next() };
         return Ok(receipt(operation, Some(dot), outcome).into());
     }
     if let Some(missing) = hold::first_missing(tx, operation, dot)? {
@@ -154,7 +156,7 @@ fn duplicate(
     // An abandoned counter has no content of its own, and the operation that was meant to have it may still arrive.
     let abandoned = matches!(&outcome, Outcome::Rejected(r) if r.refusal == Refusal::Abandoned);
     if !content.is(&hash) && !abandoned && !fault!(ReusedDotIsDuplicate) {
-        return Ok(not_settled(operation, Refusal::ReplicaForked { dot }, last + 1));
+        return Ok(not_settled(operation, Refusal::ReplicaForked { dot }, last.next()));
     }
     Ok(Receipt { duplicate: true, ..receipt(operation, Some(dot), outcome) })
 }
@@ -203,13 +205,13 @@ fn admit_request(
     env: Environment,
 ) -> Attempt<Admitted> {
     if let Some(refusal) = cannot_wait(tx, operation)? {
-        return Ok(not_settled(operation, refusal, 0).into());
+        return Ok(not_settled(operation, refusal, Counter::NONE).into());
     }
-    let counter = last_settled(tx, ReplicaId::nil())? + 1;
+    let counter = last_settled(tx, ReplicaId::nil())?.next();
     let dot = Dot { replica: ReplicaId::nil(), counter };
     let settled = match accept(tx, operation, dot, hash, env)? {
         Ok(settled) => settled,
-        Err(rejection) => return Ok(refused(operation, rejection, 0).into()),
+        Err(rejection) => return Ok(refused(operation, rejection, Counter::NONE).into()),
     };
     let request =
         RequestRow { operation_hash: request_hash, counter, expires_at_ms: env.now_ms + REQUEST_ID_MS };

@@ -36,7 +36,7 @@ pub(super) fn first_missing(
     operation: &Operation,
     dot: Dot,
 ) -> Attempt<Option<WaitOn>> {
-    let previous = dot.counter.saturating_sub(1);
+    let previous = dot.counter.previous();
     if last_settled(tx, dot.replica)? < previous && !fault!(CounterGapAccepted) {
         return Ok(Some(WaitOn::Operation(Dot { counter: previous, ..dot })));
     }
@@ -88,7 +88,7 @@ pub(super) fn hold(
     missing: WaitOn,
     env: Environment,
 ) -> Attempt<Outcome> {
-    let expected_counter = last_settled(tx, dot.replica)? + 1;
+    let expected_counter = last_settled(tx, dot.replica)?.next();
     let refuse =
         |refusal| Outcome::NotSettled { refusal: Some(refusal), mutation_index: None, expected_counter };
     let weight = operation.weight_bytes();

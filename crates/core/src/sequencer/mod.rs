@@ -28,6 +28,7 @@ use super::hash::Hash;
 use super::operation::{Operation, Outcome, Receipt, Rejection};
 use super::refusal::Refusal;
 use super::state::{Attempt, Interrupt, Missing, Transaction, WorkspaceState};
+use crate::causality::Counter;
 
 pub use counter::counter_value;
 pub use prefetch::prefetch_keys;
@@ -68,7 +69,7 @@ fn answered(operation: &Operation, outcome: Attempt<Receipt>) -> Result<Receipt,
         Ok(receipt) => Ok(receipt),
         Err(Interrupt::Missing(need)) => Err(need),
         // Refusals of an operation are caught where it settles; one that arrives here is about the state itself.
-        Err(Interrupt::Refused(refusal)) => Ok(admit::not_settled(operation, refusal, 0)),
+        Err(Interrupt::Refused(refusal)) => Ok(admit::not_settled(operation, refusal, Counter::NONE)),
     }
 }
 

@@ -16,14 +16,14 @@ use crate::unknown::Unknown;
 /// The counter that an operation's replica shall send next; 0 for a caller without a replica.
 pub(super) fn expected_counter(tx: &Transaction<'_>, operation: &Operation) -> Attempt<Counter> {
     match &operation.identity {
-        Identity::Dot(dot) => Ok(last_settled(tx, dot.replica)? + 1),
-        Identity::Request(_) => Ok(0),
+        Identity::Dot(dot) => Ok(last_settled(tx, dot.replica)?.next()),
+        Identity::Request(_) => Ok(Counter::NONE),
     }
 }
 
 /// A replica's last settled counter; 0 before its first.
 pub(super) fn last_settled(tx: &Transaction<'_>, replica: ReplicaId) -> Attempt<Counter> {
-    Ok(tx.replica(replica)?.map_or(0, |r| r.last_settled))
+    Ok(tx.replica(replica)?.map_or(Counter::NONE, |r| r.last_settled))
 }
 
 /// The author as the comparison rule needs it, once everything it knew has settled.
@@ -115,8 +115,13 @@ pub(super) fn replica_row(tx: &mut Transaction<'_>, id: ReplicaId) -> Attempt<Re
         tx.head.replica_count += 1;
         tx.head.replica_count
     };
-    let row =
-        ReplicaRow { no, last_settled: 0, last_accepted: 0, last_base: Seq::START, unknown: Unknown::NONE };
+    let row = ReplicaRow {
+        no,
+        last_settled: Counter::NONE,
+        last_accepted: Counter::NONE,
+        last_base: Seq::START,
+        unknown: Unknown::NONE,
+    };
     tx.put(Key::ReplicaNumber(no), Row::ReplicaNumber(id));
     // If the replica is asked for again while its first operation settles, it must have the number already.
     if !fault!(ReplicaNumberedTwice) {

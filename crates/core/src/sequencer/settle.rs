@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::replica::{author_of, replica_row};
 use super::{Environment, rejected};
-use crate::causality::{Author, Seq, Stamp};
+use crate::causality::{Author, Counter, Seq, Stamp};
 use crate::change::{Change, Effect};
 use crate::conflict::Scope;
 use crate::fault;
@@ -154,7 +154,7 @@ fn check_context(tx: &Transaction<'_>, author: &Author, replica: &ReplicaRow) ->
     for extra in &author.extras {
         // A counter of 0 lists nothing. An extra is nearly always a recent change, so whether it was rejected is only
         // looked up if it is not in memory.
-        if extra.counter == 0 {
+        if extra.counter == Counter::NONE {
             continue;
         }
         let known = tx.known_change_of(extra.replica_no, extra.counter);
@@ -206,7 +206,7 @@ pub(super) fn reject(
             let phantom = RecordRow {
                 collection: mutation.collection.clone(),
                 existence: Existence::Phantom(dot),
-                created: Stamp { seq: Seq::START, replica_no: 0, counter: 0 },
+                created: Stamp { seq: Seq::START, replica_no: 0, counter: Counter::NONE },
                 last_seq: Seq::START,
                 heads: Vec::new(),
                 unknown: Unknown::NONE,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::conflict::{Contender, add_pairs, reawaken};
 use super::settle::Settling;
-use crate::causality::{Author, SERVER_REPLICA_NO, Seq};
+use crate::causality::{Author, Counter, SERVER_REPLICA_NO, Seq};
 use crate::change::{Change, EffectKind};
 use crate::conflict::ConflictEventKind;
 use crate::conflict::{AlternativeHunk, AlternativeState, CloseReason, ConflictKind, Scope, ScopePart};
@@ -177,7 +177,7 @@ impl Settling<'_, '_> {
         }
         let anybody = Author {
             replica_no: SERVER_REPLICA_NO,
-            counter: 0,
+            counter: Counter::NONE,
             base_seq,
             extras: Vec::new(),
             own_requests: Vec::new(),

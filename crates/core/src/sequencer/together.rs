@@ -2,6 +2,7 @@
 
 use super::admit::{self, Admitted};
 use super::{Environment, hold, run};
+use crate::causality::Counter;
 use crate::fault;
 use crate::operation::{Operation, Outcome, Receipt, Rejection, WaitOn};
 use crate::refusal::Refusal;
@@ -55,7 +56,7 @@ impl<'o> Together<'o> {
                         Err(Interrupt::Missing(need)) => Err(need),
                         Ok(receipts) => Ok(receipts),
                         Err(Interrupt::Refused(refusal)) => {
-                            let refuse = |o| admit::not_settled(o, refusal.clone(), 0);
+                            let refuse = |o| admit::not_settled(o, refusal.clone(), Counter::NONE);
                             Ok(self.operations.iter().map(refuse).collect())
                         }
                     };

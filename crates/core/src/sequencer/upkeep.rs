@@ -26,8 +26,8 @@ pub fn abandon(
             let (_, outcome) = stored_outcome(tx, dot)?;
             return Ok(Ok(Receipt { duplicate: true, ..receipt(&operation, Some(dot), outcome) }));
         }
-        if dot.counter != last + 1 {
-            return Ok(Err(last + 1));
+        if dot.counter != last.next() {
+            return Ok(Err(last.next()));
         }
         hold::evict(tx, dot)?;
         let rejection = Rejection { refusal: Refusal::Abandoned, mutation_index: None };
@@ -35,7 +35,7 @@ pub fn abandon(
         hold::release(tx, vec![WaitOn::Operation(dot)], env)?;
         Ok(Ok(receipt(&operation, Some(dot), settled.outcome)))
     });
-    needed(attempt, Err(0))
+    needed(attempt, Err(Counter::NONE))
 }
 
 /// Releases what a cascade limit left waiting. Returns whether there is more.
@@ -110,7 +110,7 @@ pub fn remind(state: &mut WorkspaceState, conflict: ConflictId, env: Environment
         if !is_due(tx, conflict, env)? {
             return Ok(false);
         }
-        let dot = Dot { replica: ReplicaId::nil(), counter: last_settled(tx, ReplicaId::nil())? + 1 };
+        let dot = Dot { replica: ReplicaId::nil(), counter: last_settled(tx, ReplicaId::nil())?.next() };
         Ok(accept(tx, &operation, dot, operation.content_hash(), env)?.is_ok())
     });
     needed(attempt, false)

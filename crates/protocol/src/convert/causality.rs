@@ -1,7 +1,7 @@
 //! Dots, causal contexts and times.
 
 use std::collections::BTreeSet;
-use syncline_core::causality::Seq;
+use syncline_core::causality::{Counter, Seq};
 
 use bytes::Bytes;
 use prost_types::Timestamp;
@@ -31,12 +31,12 @@ pub fn dot_from_pb(dot: &pb::Dot, field: &str) -> Result<Dot, FieldViolation> {
     if !(1..COUNTER_LIMIT).contains(counter) {
         return Err(FieldViolation::new(format!("{field}.counter"), COUNTER_FORM));
     }
-    Ok(Dot { replica, counter: *counter })
+    Ok(Dot { replica, counter: Counter(*counter) })
 }
 
 /// A dot; the nil replica stands for the server.
 pub fn dot_to_pb(dot: Dot) -> pb::Dot {
-    pb::Dot { replica_id: dot.replica.to_string(), counter: dot.counter }
+    pb::Dot { replica_id: dot.replica.to_string(), counter: dot.counter.0 }
 }
 
 /// The description of a violation by a position or an epoch that is out of range.
@@ -135,7 +135,10 @@ mod tests {
     fn dots_come_back_as_they_went() {
         let there = dot(REPLICA, u64::MAX >> 1);
         assert_eq!(dot_from_pb(&there, "dot").map(dot_to_pb).ok(), Some(there));
-        assert_eq!(dot_to_pb(Dot { replica: Uuid::nil(), counter: 1 }).replica_id, Uuid::nil().to_string());
+        assert_eq!(
+            dot_to_pb(Dot { replica: Uuid::nil(), counter: Counter::FIRST }).replica_id,
+            Uuid::nil().to_string()
+        );
     }
 
     #[test]

@@ -186,7 +186,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use syncline_core::causality::{Author, Seq};
+    use syncline_core::causality::{Author, Counter, Seq};
     use syncline_core::conflict::ConflictEventKind;
     use syncline_core::conflict::{ConflictKind, ConflictStatus, ConflictSummary, Scope, ScopePart};
     use syncline_core::ids::{ConflictId, Dot, Epoch};
@@ -211,13 +211,13 @@ mod tests {
     }
 
     fn change(mutations: Vec<Mutation>, effects: Vec<Effect>) -> Change {
-        let dot = Dot { replica: Uuid::from_u128(7), counter: 3 };
+        let dot = Dot { replica: Uuid::from_u128(7), counter: Counter(3) };
         Change {
             seq: Seq(9),
             dot,
             author: Author {
                 replica_no: 1,
-                counter: 3,
+                counter: Counter(3),
                 base_seq: Seq(5),
                 extras: vec![],
                 own_requests: vec![],

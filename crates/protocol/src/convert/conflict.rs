@@ -299,7 +299,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use syncline_core::causality::{Author, Stamp};
+    use syncline_core::causality::{Author, Counter, Stamp};
     use syncline_core::conflict::{Closing, Scope};
     use syncline_core::operation::CausalContext;
     use syncline_core::schema::Provisional;
@@ -308,20 +308,20 @@ mod tests {
 
     fn alternative(seq: Seq, state: AlternativeState) -> Alternative {
         Alternative {
-            stamp: Stamp { seq, replica_no: 1, counter: 1 },
+            stamp: Stamp { seq, replica_no: 1, counter: Counter::FIRST },
             rank: seq,
             state,
             value: Some(Value::Int(4)),
             hunk: None,
             action: Some(MutationKind::SetField),
-            dot: Dot { replica: Uuid::from_u128(7), counter: 1 },
+            dot: Dot { replica: Uuid::from_u128(7), counter: Counter::FIRST },
             actor: "ann".into(),
             correlation_id: "trace".into(),
             client_time_ms: None,
             committed_at_ms: 5,
             author: Author {
                 replica_no: 1,
-                counter: 1,
+                counter: Counter::FIRST,
                 base_seq: Seq(2),
                 extras: vec![],
                 own_requests: vec![],

@@ -1,6 +1,6 @@
 //! What a client sends and is told, as the history checker writes it down.
 
-use syncline_core::causality::Seq;
+use syncline_core::causality::{Counter, Seq};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ pub struct Unreadable(pub &'static str);
 fn dot(dot: Option<&pb::Dot>) -> Result<Dot, Unreadable> {
     let dot = dot.ok_or(Unreadable("no dot"))?;
     let replica = Uuid::try_parse(&dot.replica_id).map_err(|_| Unreadable("a replica's id"))?;
-    Ok(Dot { replica, counter: dot.counter })
+    Ok(Dot { replica, counter: Counter(dot.counter) })
 }
 
 fn dots(all: &[pb::Dot]) -> Result<Vec<Dot>, Unreadable> {

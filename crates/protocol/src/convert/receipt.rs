@@ -84,7 +84,7 @@ fn outcome_to_pb(outcome: &Outcome) -> PbOutcome {
                 WaitOn::Operation(dot) => Missing::Operation(dot_to_pb(*dot)),
                 WaitOn::Record(record) => Missing::RecordId(record.to_string()),
             };
-            PbOutcome::Held(pb::Held { missing: Some(missing), expected_counter: *expected_counter })
+            PbOutcome::Held(pb::Held { missing: Some(missing), expected_counter: expected_counter.0 })
         }
         Outcome::NotSettled { refusal, mutation_index, expected_counter } => {
             let (reason, message, metadata) = match refusal {
@@ -103,7 +103,7 @@ fn outcome_to_pb(outcome: &Outcome) -> PbOutcome {
                 reason,
                 message,
                 metadata,
-                expected_counter,
+                expected_counter: expected_counter.0,
                 mutation_index,
             })
         }
@@ -113,17 +113,17 @@ fn outcome_to_pb(outcome: &Outcome) -> PbOutcome {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use syncline_core::causality::{Counter, Seq};
 
     use uuid::Uuid;
 
     use super::*;
-    use syncline_core::causality::Seq;
     use syncline_core::ids::{ConflictId, Dot};
     use syncline_core::refusal::Refusal;
 
     fn receipt(outcome: Outcome) -> Receipt {
         Receipt {
-            dot: Some(Dot { replica: Uuid::from_u128(7), counter: 3 }),
+            dot: Some(Dot { replica: Uuid::from_u128(7), counter: Counter(3) }),
             request_id: None,
             correlation_id: "trace".into(),
             outcome,
@@ -187,14 +187,17 @@ mod tests {
 
     #[test]
     fn waiting_operations_say_for_what() {
-        let dot = Dot { replica: Uuid::from_u128(8), counter: 1 };
+        let dot = Dot { replica: Uuid::from_u128(8), counter: Counter::FIRST };
         let cases = [
             (WaitOn::Operation(dot), Missing::Operation(dot_to_pb(dot))),
             (WaitOn::Record("r".into()), Missing::RecordId("r".into())),
         ];
         for (missing, expected) in cases {
             // A held operation has not settled, whatever the flag says.
-            let held = Receipt { duplicate: true, ..receipt(Outcome::Held { missing, expected_counter: 2 }) };
+            let held = Receipt {
+                duplicate: true,
+                ..receipt(Outcome::Held { missing, expected_counter: Counter(2) })
+            };
             let expected = pb::Held { missing: Some(expected), expected_counter: 2 };
             assert_eq!(receipt_to_pb(&held).outcome, Some(PbOutcome::Held(expected)));
         }
@@ -203,14 +206,15 @@ mod tests {
     #[test]
     fn what_is_not_settled_says_why_when_that_is_known() {
         let id: Arc<str> = "job".into();
-        let unknown = Outcome::NotSettled { refusal: None, mutation_index: None, expected_counter: 0 };
+        let unknown =
+            Outcome::NotSettled { refusal: None, mutation_index: None, expected_counter: Counter::NONE };
         let sent = receipt_to_pb(&Receipt { dot: None, request_id: Some(id), ..receipt(unknown) });
         assert_eq!((sent.request_id.as_str(), &sent.dot), ("job", &None));
         let Some(PbOutcome::NotSettled(not_settled)) = sent.outcome else { panic!("not settled") };
         assert_eq!(not_settled.reason(), pb::ErrorReason::Unspecified);
 
-        let refusal = Some(Refusal::HoldQuota { expected_counter: 4 });
-        let refused = Outcome::NotSettled { refusal, mutation_index: Some(7), expected_counter: 4 };
+        let refusal = Some(Refusal::HoldQuota { expected_counter: Counter(4) });
+        let refused = Outcome::NotSettled { refusal, mutation_index: Some(7), expected_counter: Counter(4) };
         let sent = receipt_to_pb(&receipt(refused));
         let Some(PbOutcome::NotSettled(not_settled)) = sent.outcome else { panic!("not settled") };
         assert_eq!((not_settled.reason(), not_settled.expected_counter), (pb::ErrorReason::HoldQuota, 4));
@@ -222,8 +226,9 @@ mod tests {
     fn outcomes_are_counted_by_what_they_are() {
         let conflict = ConflictId { opened_seq: Seq(4), index: 2 };
         let rejected = Outcome::Rejected(Rejection { refusal: Refusal::Abandoned, mutation_index: None });
-        let held = Outcome::Held { missing: WaitOn::Record("r".into()), expected_counter: 2 };
-        let unknown = Outcome::NotSettled { refusal: None, mutation_index: None, expected_counter: 0 };
+        let held = Outcome::Held { missing: WaitOn::Record("r".into()), expected_counter: Counter(2) };
+        let unknown =
+            Outcome::NotSettled { refusal: None, mutation_index: None, expected_counter: Counter::NONE };
         let again = |receipt| Receipt { duplicate: true, ..receipt };
         let receipts = [
             receipt(settled(false, vec![])),

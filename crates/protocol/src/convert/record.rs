@@ -68,7 +68,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use syncline_core::causality::Seq;
+    use syncline_core::causality::{Counter, Seq};
     use syncline_core::ids::{ConflictId, Dot, FieldId};
     use syncline_core::value::Value;
 
@@ -80,7 +80,7 @@ mod tests {
     fn records_are_shown_by_kind() {
         let candidate = CandidateView {
             value: Value::Int(2),
-            dot: Dot { replica: Uuid::from_u128(7), counter: 1 },
+            dot: Dot { replica: Uuid::from_u128(7), counter: Counter::FIRST },
             seq: Seq(5),
             committed_at_ms: None,
         };

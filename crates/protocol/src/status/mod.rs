@@ -12,7 +12,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use uuid::Uuid;
 
 use super::pb::ErrorReason as Reason;
-use syncline_core::causality::Seq;
+use syncline_core::causality::{Counter, Seq};
 use syncline_core::ids::Epoch;
 use syncline_core::limits::{MESSAGE_BYTES_MAX, OPERATIONS_PER_CALL_MAX};
 use syncline_core::refusal::Refusal;
@@ -212,7 +212,7 @@ impl Failure {
     }
 
     /// The counter to abandon is not the next one.
-    pub fn counter_not_next(expected_counter: u64) -> Failure {
+    pub fn counter_not_next(expected_counter: Counter) -> Failure {
         Failure::new(
             Reason::CounterNotNext,
             format!("only the next counter, {expected_counter}, can be abandoned"),

@@ -103,7 +103,7 @@ fn failures() -> Vec<(&'static str, Failure)> {
         ("HISTORY_REWOUND", Failure::history_rewound(Seq(4))),
         ("SCHEMA_CHANGED", Failure::schema_changed(4)),
         ("NOT_CAUGHT_UP", Failure::not_caught_up(Seq(4), Seq(3))),
-        ("COUNTER_NOT_NEXT", Failure::counter_not_next(7)),
+        ("COUNTER_NOT_NEXT", Failure::counter_not_next(Counter(7))),
         ("RECORD_NOT_FOUND", Failure::record_not_found("r")),
         ("CONFLICT_NOT_FOUND", Failure::conflict_not_found("c1-0")),
         ("CONFLICT_CHANGED", Failure::from(&changed)),
@@ -130,7 +130,7 @@ fn conflict() -> ConflictId {
 /// Every refusal, by the reason it is documented for.
 fn refusals() -> Vec<(&'static str, Refusal)> {
     let id = "x";
-    let dot = Dot { replica: Uuid::from_u128(5), counter: 6 };
+    let dot = Dot { replica: Uuid::from_u128(5), counter: Counter(6) };
     let (conflict, detail) = (conflict(), "why".to_owned());
     vec![
         ("OPERATION_TOO_LARGE", Refusal::OperationTooLarge { bytes: 2, limit: 1 }),
@@ -152,7 +152,7 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
         ("INVALID_CONTEXT", Refusal::InvalidContext { detail: detail.clone() }),
         ("REPLICA_FORKED", Refusal::ReplicaForked { dot }),
         ("REQUEST_ID_REUSED", Refusal::RequestIdReused { request_id: id.into() }),
-        ("HOLD_QUOTA", Refusal::HoldQuota { expected_counter: 9 }),
+        ("HOLD_QUOTA", Refusal::HoldQuota { expected_counter: Counter(9) }),
         ("CAUSALITY_CYCLE", Refusal::CausalityCycle { detail: detail.clone() }),
         ("ABANDONED", Refusal::Abandoned),
         ("DEPENDENCY_REJECTED", Refusal::DependencyRejected { dot }),

@@ -12,6 +12,7 @@ use syncline_client::FoldedField;
 use super::{Client, Queued, replica_id};
 use crate::ambient::{self, BEGINNING_MS};
 use crate::record::{Dot, Sent};
+use syncline_core::causality::Counter;
 use syncline_core::history::Made;
 use syncline_protocol::convert::record_operation;
 use syncline_protocol::pb;
@@ -129,7 +130,7 @@ impl Client {
         state.queue.push_back(Queued { counter, operation: None, base_seq, extras });
         drop(state);
         self.note(format_args!("loses {counter}"));
-        let dot = syncline_core::ids::Dot { replica: self.replica(), counter };
+        let dot = syncline_core::ids::Dot { replica: self.replica(), counter: Counter(counter) };
         let made = Made { dot, context: None, extras: &[], depends_on: &[], content_hash: None };
         self.story.borrow_mut().made(&made);
         let lost = Sent { lost: true, ..Sent::default() };

@@ -10,6 +10,7 @@ use pb::receipt::Outcome as Told;
 use super::{Client, IDLE, Link, WORKSPACE, within};
 use crate::ambient;
 use crate::record::Outcome;
+use syncline_core::causality::Counter;
 use syncline_core::history::SubmissionId;
 use syncline_core::ids::Dot;
 use syncline_protocol::convert::answer_from_pb;
@@ -90,7 +91,7 @@ impl Client {
     }
 
     fn sends(&self, counter: u64) -> SubmissionId {
-        let dot = Dot { replica: self.replica(), counter };
+        let dot = Dot { replica: self.replica(), counter: Counter(counter) };
         self.story.borrow_mut().sent(dot, ambient::elapsed_ms())
     }
 

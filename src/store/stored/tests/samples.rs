@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::store::ConnectionContent;
-use syncline_core::causality::{Author, Extra, Seq, Stamp};
+use syncline_core::causality::{Author, Counter, Extra, Seq, Stamp};
 use syncline_core::change::{Change, Effect, EffectKind};
 use syncline_core::conflict::ConflictEventKind;
 use syncline_core::conflict::{
@@ -35,16 +35,22 @@ fn uuid(n: u128) -> Uuid {
 }
 
 fn dot(counter: u64) -> Dot {
-    Dot { replica: uuid(1), counter }
+    Dot { replica: uuid(1), counter: Counter(counter) }
 }
 
 fn stamp(seq: u64) -> Stamp {
-    Stamp { seq: Seq(seq), replica_no: 3, counter: 300 }
+    Stamp { seq: Seq(seq), replica_no: 3, counter: Counter(300) }
 }
 
 fn author() -> Author {
-    let extras = vec![Extra { replica_no: 9, counter: 2 }];
-    Author { replica_no: 3, counter: 300, base_seq: Seq(128), extras, own_requests: vec![7, 300] }
+    let extras = vec![Extra { replica_no: 9, counter: Counter(2) }];
+    Author {
+        replica_no: 3,
+        counter: Counter(300),
+        base_seq: Seq(128),
+        extras,
+        own_requests: vec![Counter(7), Counter(300)],
+    }
 }
 
 fn context() -> CausalContext {
@@ -138,7 +144,7 @@ fn all_refusals() -> Vec<Refusal> {
         Refusal::InvalidContext { detail: detail() },
         Refusal::ReplicaForked { dot: dot(1) },
         Refusal::RequestIdReused { request_id: id("q") },
-        Refusal::HoldQuota { expected_counter: 3 },
+        Refusal::HoldQuota { expected_counter: Counter(3) },
         Refusal::CausalityCycle { detail: detail() },
         Refusal::Abandoned,
         Refusal::DependencyRejected { dot: dot(1) },
@@ -331,8 +337,8 @@ pub fn rows() -> Vec<(String, Row)> {
             "replica",
             Row::Replica(ReplicaRow {
                 no: 3,
-                last_settled: 300,
-                last_accepted: 299,
+                last_settled: Counter(300),
+                last_accepted: Counter(299),
                 last_base: Seq(128),
                 unknown: Unknown::NONE,
             }),
@@ -374,7 +380,7 @@ pub fn rows() -> Vec<(String, Row)> {
             "request",
             Row::Request(RequestRow {
                 operation_hash: [9; 16],
-                counter: 12,
+                counter: Counter(12),
                 expires_at_ms: 1_700_086_400_000,
             }),
         ),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
-use syncline_core::causality::Seq;
+use syncline_core::causality::{Counter, Seq};
 
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -117,7 +117,7 @@ fn on(record: &str, action: Action) -> Mutation {
 
 fn operation(replica: u128, counter: u64, base_seq: u64, mutations: Vec<Mutation>) -> Operation {
     Operation {
-        identity: Identity::Dot(Dot { replica: Uuid::from_u128(replica), counter }),
+        identity: Identity::Dot(Dot { replica: Uuid::from_u128(replica), counter: Counter(counter) }),
         knowledge: Knowledge::Context(CausalContext::at(EPOCH, Seq(base_seq))),
         mutations,
         depends_on: Vec::new(),
@@ -174,7 +174,9 @@ fn workspace() -> WorkspaceState {
     settle(&mut state, &operation(2, 1, 1, writes(1, "one")));
     settle(&mut state, &operation(3, 1, 1, writes(2, "two")));
     let waits = Operation {
-        depends_on: [5, 6].map(|replica| Dot { replica: Uuid::from_u128(replica), counter: 1 }).into(),
+        depends_on: [5, 6]
+            .map(|replica| Dot { replica: Uuid::from_u128(replica), counter: Counter::FIRST })
+            .into(),
         ..operation(4, 1, 0, vec![create("late")])
     };
     hold(&mut state, &waits);

@@ -5,7 +5,7 @@ use rand::rngs::StdRng;
 use uuid::Uuid;
 
 use super::script::{Item, Script, content};
-use crate::causality::Seq;
+use crate::causality::{Counter, Seq};
 use crate::history::Outcome;
 use crate::ids::Dot;
 
@@ -51,7 +51,7 @@ fn set_base(script: &mut Script, index: usize, base_seq: Seq) {
 }
 
 fn stranger() -> Dot {
-    Dot { replica: Uuid::from_u128(99), counter: 1 }
+    Dot { replica: Uuid::from_u128(99), counter: Counter::FIRST }
 }
 
 pub fn drop_entry(script: &mut Script, random: &mut StdRng) {
@@ -192,7 +192,8 @@ pub fn counter_gap(script: &mut Script, random: &mut StdRng) {
     let last = script.made.iter().filter(|m| m.dot.replica == replica).map(|m| m.dot.counter).max();
     // Its last in the log gets a counter far beyond all that were made.
     let index = script.log.iter().rposition(|i| i.dot.replica == replica).expect("one");
-    let (old, new) = (script.log[index].dot, Dot { replica, counter: last.expect("one") + 1_000_000 });
+    let (old, new) =
+        (script.log[index].dot, Dot { replica, counter: Counter(last.expect("one").0 + 1_000_000) });
     script.log[index].dot = new;
     script.made.iter_mut().filter(|m| m.dot == old).for_each(|m| m.dot = new);
     script.submissions.iter_mut().filter(|s| s.dot == old).for_each(|s| s.dot = new);

@@ -1,6 +1,6 @@
 //! Ten million operations: what checking them costs.
 
-use crate::causality::Seq;
+use crate::causality::{Counter, Seq};
 use std::time::Instant;
 
 use uuid::Uuid;
@@ -43,7 +43,7 @@ fn recorded(operations: u64) -> History {
     let (mut before, mut frame) = (CHAIN_START, Vec::new());
     for seq in 1..=operations {
         let replica = Uuid::from_u64_pair(1, seq % REPLICAS);
-        let dot = Dot { replica, counter: (seq - 1) / REPLICAS + 1 };
+        let dot = Dot { replica, counter: Counter((seq - 1) / REPLICAS + 1) };
         let (at, base_seq) = (seq * 10, seq.saturating_sub(2 * REPLICAS));
         let (content_hash, hash_salt) = (hash(&seq.to_le_bytes()), [6; 16]);
         let operation_hash = operation_hash(&hash_salt, &content_hash);

@@ -43,7 +43,7 @@ struct Service {
 pub fn valid(seed: u64) -> Script {
     let clients = (1..=CLIENTS as u64).map(|n| Client {
         id: Uuid::from_u64_pair(seed + 1, n),
-        made: 0,
+        made: Counter::NONE,
         base_seq: Seq(0),
         pending: Vec::new(),
     });
@@ -111,7 +111,7 @@ impl Service {
             self.clients[index].base_seq = Seq(self.random.random_range(base.0..=head.0));
         }
         let client = &mut self.clients[index];
-        client.made += 1;
+        client.made = client.made.next();
         let (dot, base_seq) = (Dot { replica: client.id, counter: client.made }, client.base_seq);
         let extras = if self.chance(25) { self.known(index, base_seq) } else { Vec::new() };
         let depends_on = if self.chance(15) { self.known(index, base_seq) } else { Vec::new() };
@@ -204,9 +204,9 @@ impl Service {
     }
 
     fn is_ready(&self, operation: usize) -> bool {
-        let last = |id: &ReplicaId| self.last_settled.get(id).copied().unwrap_or(0);
+        let last = |id: &ReplicaId| self.last_settled.get(id).copied().unwrap_or_default();
         let made = &self.script.made[operation];
-        last(&made.dot.replica) + 1 == made.dot.counter
+        last(&made.dot.replica).next() == made.dot.counter
             && made.extras.iter().chain(&made.depends_on).all(|d| last(&d.replica) >= d.counter)
     }
 
@@ -233,7 +233,7 @@ impl Service {
 
     fn by_the_server(&mut self) {
         let counter = self.last_settled.entry(ReplicaId::nil()).or_default();
-        *counter += 1;
+        *counter = counter.next();
         let dot = Dot { replica: ReplicaId::nil(), counter: *counter };
         self.append(dot, self.head(), Vec::new());
         self.tick();
@@ -281,7 +281,7 @@ impl Service {
             let to = Seq(self.random.random_range(position.0 + 1..=head.0.min(position.0 + 5)));
             let mut items = self.script.log[position.0 as usize..to.0 as usize].to_vec();
             if self.script.feeds[feed].0 {
-                items.retain(|item| item.dot.counter % 3 != 0);
+                items.retain(|item| item.dot.counter.0 % 3 != 0);
             }
             self.event(feed, to, What::Changes { from: position, items });
             self.readers[feed].0 = to;
@@ -316,6 +316,6 @@ impl Service {
         let head = self.head();
         self.script.head = head;
         self.script.snapshots.push((Seq(head.0 / 2), self.chain_at(Seq(head.0 / 2)), self.script.now));
-        self.script.states = vec![(head, content(Dot { replica: Uuid::nil(), counter: head.0 })); 2];
+        self.script.states = vec![(head, content(Dot { replica: Uuid::nil(), counter: Counter(head.0) })); 2];
     }
 }

@@ -107,7 +107,7 @@ impl Script {
 
     fn recorder(&self, half: usize) -> Recorder {
         let mut recorder = Recorder::default();
-        let mine = |dot: &Dot| dot.counter as usize % 2 == half;
+        let mine = |dot: &Dot| dot.counter.0 as usize % 2 == half;
         for sent in self.submissions.iter().rev().filter(|s| mine(&s.dot)) {
             let id = recorder.sent(sent.dot, sent.sent_at);
             if let Some((at, answer)) = sent.answer {

@@ -4,7 +4,7 @@ use super::desk::{RuleFixture, dot, operation, request};
 use super::script::{create, create_in, mutation, schema, set};
 use super::server::EPOCH;
 use super::{Check, ensure};
-use crate::causality::Seq;
+use crate::causality::{Counter, Seq};
 use crate::hash::{CHAIN_START, Hash, hash};
 use crate::ids::Epoch;
 use crate::limits::{
@@ -125,7 +125,7 @@ pub(super) fn check_quotas() -> Check {
         })?;
         let refusal = desk.refused(&waiting(1, 2))?;
         ensure!(
-            matches!(refusal, Refusal::HoldQuota { expected_counter: 1 }),
+            matches!(refusal, Refusal::HoldQuota { expected_counter: Counter::FIRST }),
             "{count}, {bytes}: {refusal:?}"
         );
         desk.server.step(|state, _| {
@@ -186,7 +186,11 @@ pub(super) fn check_circles() -> Check {
     let (receipt, _) = desk.submit(&operation(dot(4, 1), Seq(1), vec![dot(2, 1)], plain(1)))?;
     let refused = matches!(
         &receipt.outcome,
-        Outcome::NotSettled { refusal: Some(Refusal::CausalityCycle { .. }), expected_counter: 1, .. }
+        Outcome::NotSettled {
+            refusal: Some(Refusal::CausalityCycle { .. }),
+            expected_counter: Counter::FIRST,
+            ..
+        }
     );
     ensure!(refused && held_rows(&desk) == 0, "a circle of three: {receipt:?}");
     // Here the circle closes only when the first thing waited for has settled.
@@ -311,7 +315,7 @@ pub(super) fn check_abandoned() -> Check {
     let lost = operation(dot(1, 1), Seq(1), vec![], vec![set("r0", "plain", 1)]);
     let next = operation(dot(1, 2), Seq(1), vec![], vec![set("r0", "plain", 2)]);
     desk.held(&next)?;
-    ensure!(desk.server.abandon(dot(1, 2))?.0 == Err(1), "abandoned out of turn");
+    ensure!(desk.server.abandon(dot(1, 2))?.0 == Err(Counter::FIRST), "abandoned out of turn");
     let (receipt, _) = desk.server.abandon(dot(1, 1))?;
     let abandoned =
         |outcome: &Outcome| matches!(outcome, Outcome::Rejected(r) if r.refusal == Refusal::Abandoned);
@@ -416,7 +420,10 @@ pub(super) fn check_what_is_missing() -> Check {
     for missing in [dot(1, 2), dot(2, 4)] {
         let (receipt, _) = desk.submit(&gap)?;
         let expected_counter = if missing.replica == dot(1, 1).replica { 1 } else { 3 };
-        let wanted = Outcome::Held { missing: WaitOn::Operation(missing), expected_counter };
+        let wanted = Outcome::Held {
+            missing: WaitOn::Operation(missing),
+            expected_counter: Counter(expected_counter),
+        };
         ensure!(receipt.outcome == wanted, "{receipt:?}");
         for counter in 1..3 {
             desk.submit(&operation(dot(1, counter), Seq(1), vec![], vec![]))?;

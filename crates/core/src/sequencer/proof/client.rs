@@ -46,7 +46,7 @@ impl Client {
     pub(super) fn new(number: u128) -> Client {
         Client {
             replica: ReplicaId::from_u128(number),
-            counter: 0,
+            counter: Counter::NONE,
             base_seq: Seq(0),
             chain: CHAIN_START,
             extras: BTreeMap::new(),
@@ -78,7 +78,7 @@ impl Client {
             needed.extend(self.shown_pending().rev().find(|p| edits(&p.operation, &place)).map(|p| p.dot));
             seen_texts.insert(place.clone(), self.text(&place)?);
         }
-        self.counter += 1;
+        self.counter = self.counter.next();
         let dot = Dot { replica: self.replica, counter: self.counter };
         let operation = Operation {
             identity: Identity::Dot(dot),
@@ -111,7 +111,7 @@ impl Client {
 
     fn learn(&mut self, dot: Dot) {
         self.known.insert(dot);
-        let counter = self.vector.entry(dot.replica).or_insert(0);
+        let counter = self.vector.entry(dot.replica).or_default();
         *counter = dot.counter.max(*counter);
     }
 
@@ -133,7 +133,7 @@ impl Client {
             self.confirmed.apply(change)?;
             self.base_seq = change.seq;
             self.learn(change.dot);
-            let met = self.met.entry(change.dot.replica).or_insert((change.author.replica_no, 0));
+            let met = self.met.entry(change.dot.replica).or_insert((change.author.replica_no, Counter::NONE));
             if met.1 >= change.dot.counter {
                 return Err(format!("{} was delivered after {}", change.dot, met.1));
             }
@@ -176,11 +176,11 @@ impl Client {
     pub(super) fn import(&mut self, made: &Made, truth: &Truth) -> Check {
         let Some(base_seq) = made.base_seq() else { return Ok(()) };
         let Knowledge::Context(context) = &made.operation.knowledge else { return Ok(()) };
-        let previous = Dot { counter: made.dot.counter - 1, ..made.dot };
+        let previous = Dot { counter: made.dot.counter.previous(), ..made.dot };
         let full = self.extras.len() == EXTRAS_MAX && !self.extras.contains_key(&made.dot.replica);
         let fits = base_seq <= self.base_seq
             && context.extras.iter().all(|e| self.contains(e))
-            && (previous.counter == 0 || self.contains(&previous))
+            && (previous.counter == Counter::NONE || self.contains(&previous))
             && !made.operation.mutations.iter().any(|m| text_place(m).is_some());
         if self.contains(&made.dot) || full || !fits {
             return Ok(());
@@ -242,7 +242,7 @@ impl Client {
     fn author(&self, made: Option<&Made>) -> Author {
         let (counter, context) = match made.map(|m| (m.dot.counter, &m.operation.knowledge)) {
             Some((counter, Knowledge::Context(context))) => (counter, context.clone()),
-            _ => (self.counter + 1, self.context()),
+            _ => (self.counter.next(), self.context()),
         };
         let number = |dot: &Dot| {
             let (replica_no, _) = self.met.get(&dot.replica)?;

@@ -16,8 +16,8 @@ use crate::refusal::Refusal;
 use crate::schema::Schema;
 use crate::state::{FieldValue, Key, Row, WriteBatch};
 
-pub(super) fn dot(replica: u128, counter: Counter) -> Dot {
-    Dot { replica: ReplicaId::from_u128(replica), counter }
+pub(super) fn dot(replica: u128, counter: u64) -> Dot {
+    Dot { replica: ReplicaId::from_u128(replica), counter: Counter(counter) }
 }
 
 /// An operation by hand.
@@ -44,7 +44,7 @@ pub(super) fn request(id: &str, knowledge: Knowledge, mutations: Vec<Mutation>) 
 
 pub(super) struct RuleFixture {
     pub server: Server,
-    counters: BTreeMap<u128, Counter>,
+    counters: BTreeMap<u128, u64>,
 }
 
 impl RuleFixture {

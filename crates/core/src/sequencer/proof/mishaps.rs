@@ -1,6 +1,6 @@
 //! What else happens in a run: callers without a replica, forgeries, expiry, and the server's own work.
 
-use crate::causality::Seq;
+use crate::causality::{Counter, Seq};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -89,7 +89,7 @@ impl World {
     /// The dot that the server will give its next operation.
     pub(super) fn next_of_server(&self) -> Dot {
         let counter = self.truth.made.keys().filter(|d| d.replica.is_nil()).count() as u64 + 1;
-        Dot { replica: ReplicaId::nil(), counter }
+        Dot { replica: ReplicaId::nil(), counter: Counter(counter) }
     }
 
     /// Invariant 10: a dot with another content is a fork, and changes nothing.

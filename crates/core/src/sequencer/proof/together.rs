@@ -7,7 +7,7 @@ use super::desk::{RuleFixture, dot, operation, request};
 use super::script::{create, mutation, set};
 use super::server::EPOCH;
 use super::{Check, ensure};
-use crate::causality::Seq;
+use crate::causality::{Counter, Seq};
 use crate::hash::hash;
 use crate::limits::{AFTER_REQUESTS_MAX, REQUEST_ID_MS};
 use crate::merge::text::Hunk;
@@ -131,7 +131,7 @@ pub(super) fn check_settled_before() -> Check {
     );
     ensure!(own, "its own reason: {:?}", receipts[2]);
     let told = refusal_of(&receipts[0]) == Some(&Refusal::NotAllSettled { operation_index: 2 });
-    let expected = matches!(receipts[0].outcome, Outcome::NotSettled { expected_counter: 2, .. });
+    let expected = matches!(receipts[0].outcome, Outcome::NotSettled { expected_counter: Counter(2), .. });
     ensure!(told && expected, "{:?}", receipts[0]);
     let (receipts, _) = desk.server.submit_together(&[accepted, new, rejected])?;
     ensure!(receipts[1].outcome.is_terminal() && desk.head() == 3, "{receipts:?}");

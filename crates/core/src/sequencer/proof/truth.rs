@@ -86,7 +86,7 @@ impl Truth {
             .iter()
             .take_while(|c| c.seq <= base_seq)
             .map(|c| {
-                let counter = vector.entry(c.dot.replica).or_insert(0);
+                let counter = vector.entry(c.dot.replica).or_default();
                 *counter = c.dot.counter.max(*counter);
                 c.dot
             })

@@ -33,7 +33,7 @@ pub(super) fn check_log(truth: &Truth, shelf: &Shelf) -> Check {
             return Err(format!("the chain at {} is not that of the operations", o.seq));
         }
         let (counter, base) =
-            last.insert(o.dot.replica, (o.dot.counter, o.author.base_seq)).unwrap_or((0, Seq(0)));
+            last.insert(o.dot.replica, (o.dot.counter, o.author.base_seq)).unwrap_or_default();
         if o.dot.counter <= counter {
             return Err(format!("{} settled after counter {counter}", o.dot));
         }

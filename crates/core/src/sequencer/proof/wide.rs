@@ -7,7 +7,7 @@ use super::script::{create, mutation, schema, set};
 use super::server::{EPOCH, SECRET, Shelf};
 use super::{Check, ensure};
 use crate::canonical;
-use crate::causality::{ReplicaNo, Seq};
+use crate::causality::{Counter, ReplicaNo, Seq};
 use crate::operation::{Action, Operation, Outcome};
 use crate::sequencer::{self, Environment};
 use crate::state::{Key, ReplicaRow, Row, WorkspaceHead, WorkspaceState};
@@ -19,8 +19,13 @@ fn cost(replicas: ReplicaNo) -> Result<(Vec<u64>, Vec<usize>), String> {
     let mut shelf = Shelf::default();
     for no in 1..=replicas {
         let id = dot(1_000 + u128::from(no), 1).replica;
-        let row =
-            ReplicaRow { no, last_settled: 7, last_accepted: 7, last_base: Seq(0), unknown: Unknown::NONE };
+        let row = ReplicaRow {
+            no,
+            last_settled: Counter(7),
+            last_accepted: Counter(7),
+            last_base: Seq(0),
+            unknown: Unknown::NONE,
+        };
         shelf.rows.insert(Key::Replica(id), Arc::new(Row::Replica(row)));
         shelf.rows.insert(Key::ReplicaNumber(no), Arc::new(Row::ReplicaNumber(id)));
     }

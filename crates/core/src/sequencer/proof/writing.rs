@@ -10,7 +10,7 @@ use super::desk::{RuleFixture, dot, operation};
 use super::script::{mutation, resolving};
 use super::truth::{Made, Truth};
 use super::{Check, ensure};
-use crate::causality::{Author, Extra, Seq};
+use crate::causality::{Author, Counter, Extra, Seq};
 use crate::conflict::{AlternativeState, CloseReason, Conflict, ConflictKind};
 use crate::ids::Dot;
 use crate::merge::text::{Hunk, Window};
@@ -231,5 +231,11 @@ fn author_of(desk: &RuleFixture, who: usize, counter: u64, base_seq: u64, extras
     };
     let extras = extras.iter().map(|e| Extra { replica_no: number(e), counter: e.counter }).collect();
     let replica_no = number(&dot(who as u128 + 1, 1));
-    Author { replica_no, counter, base_seq: Seq(base_seq), extras, own_requests: Vec::new() }
+    Author {
+        replica_no,
+        counter: Counter(counter),
+        base_seq: Seq(base_seq),
+        extras,
+        own_requests: Vec::new(),
+    }
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::*;
 use crate::convert::value::tests::nested;
 use crate::convert::value_to_pb;
+use syncline_core::causality::Counter;
 use syncline_core::ids::ConflictId;
 use syncline_core::limits::SEQ_MAX;
 use syncline_core::merge::text::Hunk;
@@ -83,7 +84,7 @@ fn refused(operation: pb::Operation) -> (Refusal, Option<u32>) {
     assert!(operation.mutations.is_empty());
     assert_eq!(
         operation.identity,
-        Identity::Dot(Dot { replica: REPLICA.parse().expect("a uuid"), counter: 3 })
+        Identity::Dot(Dot { replica: REPLICA.parse().expect("a uuid"), counter: Counter(3) })
     );
     let malformed = operation.malformed.expect("malformed");
     assert_eq!(malformed.content_hash, hash(&sent));
@@ -175,7 +176,7 @@ fn a_whole_operation_is_taken() {
     assert!(mutations.iter().all(|m| &*m.collection == "notes" && &*m.record == "n1"));
     assert_eq!(mutations.iter().map(|m| m.action.clone()).collect::<Vec<_>>(), expected);
     assert_eq!(operation.after_requests, ["job:1".into(), "job:2".into()]);
-    assert_eq!(operation.depends_on[0].counter, 9);
+    assert_eq!(operation.depends_on[0].counter, Counter(9));
     assert_eq!((&*operation.correlation_id, &*operation.actor), ("trace-1", "ann"));
     assert_eq!((operation.client_time_ms, operation.await_records), (Some(5_006), true));
 }

@@ -4,7 +4,7 @@
 use super::reference::Doc;
 use super::session::{BASE_TEXT, random_hunks};
 use super::{Engine, for_seeds};
-use crate::causality::{Author, Extra, SERVER_REPLICA_NO, Seq};
+use crate::causality::{Author, Counter, Extra, SERVER_REPLICA_NO, Seq};
 use crate::merge::text::Window;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -24,14 +24,15 @@ fn random_author(rng: &mut StdRng, counters: &mut [u64], base: Seq, head: Seq) -
         .filter(|other| *other != replica_no)
         .filter_map(|other| {
             let counter = rng.random_range(0..=counters[other as usize]);
-            (counter > 0 && rng.random_bool(0.3)).then_some(Extra { replica_no: other, counter })
+            (counter > 0 && rng.random_bool(0.3))
+                .then_some(Extra { replica_no: other, counter: Counter(counter) })
         })
         .collect();
     // A caller without a replica knows some of those that the server wrote before, in any choice.
     let counter = counters[replica_no as usize];
     let earlier = if replica_no == SERVER_REPLICA_NO { 1..counter } else { 0..0 };
-    let own_requests = earlier.filter(|_| rng.random_bool(0.4)).collect();
-    Author { replica_no, counter, base_seq, extras, own_requests }
+    let own_requests = earlier.filter(|_| rng.random_bool(0.4)).map(Counter).collect();
+    Author { replica_no, counter: Counter(counter), base_seq, extras, own_requests }
 }
 
 /// One random history through both; every observable thing must agree.

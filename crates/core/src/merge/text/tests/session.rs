@@ -1,7 +1,7 @@
 //! A simulated server and its clients, editing one text.
 
 use super::{Decision, Engine, hunk, settled};
-use crate::causality::{Author, Extra, Seq, Stamp};
+use crate::causality::{Author, Counter, Extra, Seq, Stamp};
 use crate::merge::text::{Hunk, TextOp, apply_splices, undo_splices};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -92,14 +92,14 @@ impl<E: Engine> Server<E> {
 pub(super) struct Client {
     pub(super) replica_no: u32,
     base_seq: Seq,
-    counter: u64,
+    counter: Counter,
     extras: Vec<Extra>,
     pending: Vec<Edit>,
 }
 
 impl Client {
     pub(super) fn new(replica_no: u32) -> Self {
-        Self { replica_no, base_seq: Seq(0), counter: 0, extras: Vec::new(), pending: Vec::new() }
+        Self { replica_no, base_seq: Seq(0), counter: Counter::NONE, extras: Vec::new(), pending: Vec::new() }
     }
 
     pub(super) fn base_seq(&self) -> Seq {
@@ -109,7 +109,7 @@ impl Client {
     pub(super) fn next_author(&self) -> Author {
         Author {
             replica_no: self.replica_no,
-            counter: self.counter + 1,
+            counter: self.counter.next(),
             base_seq: self.base_seq,
             extras: self.extras.clone(),
             own_requests: Vec::new(),
@@ -140,7 +140,7 @@ impl Client {
             .filter(|logged| logged.op.author.replica_no == self.replica_no)
             .count() as u64;
         for (seq, edit) in (PENDING_SEQ.0..).map(Seq).zip(&self.pending) {
-            if edit.author.counter <= settled_count && !self.extras.is_empty() {
+            if edit.author.counter.0 <= settled_count && !self.extras.is_empty() {
                 continue;
             }
             doc.decide(&edit.author, seq, &edit.hunks).map_err(replayed)?;
@@ -150,7 +150,7 @@ impl Client {
 
     pub(super) fn write(&mut self, seen: String, hunks: Vec<Hunk>) -> Edit {
         let edit = Edit { author: self.next_author(), hunks, seen };
-        self.counter += 1;
+        self.counter = self.counter.next();
         self.pending.push(edit.clone());
         edit
     }
@@ -165,7 +165,7 @@ impl Client {
     pub(super) fn advance<E: Engine>(&mut self, server: &Server<E>, seq: Seq) {
         self.base_seq = self.base_seq.max(seq);
         let received = &server.log[..self.base_seq.0 as usize];
-        let confirmed = |replica_no: u32, counter: u64| {
+        let confirmed = |replica_no: u32, counter: Counter| {
             received.iter().any(|logged| {
                 logged.op.author.replica_no == replica_no && logged.op.author.counter >= counter
             })

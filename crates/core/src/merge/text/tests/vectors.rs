@@ -38,10 +38,10 @@ fn splices(splices: &[Splice]) -> Value {
 
 fn operation(server: &Server<Window>, logged: &Logged) -> Value {
     let author = &logged.edit.author;
-    let extras: Vec<Value> = author.extras.iter().map(|e| json!([e.replica_no, e.counter])).collect();
+    let extras: Vec<Value> = author.extras.iter().map(|e| json!([e.replica_no, e.counter.0])).collect();
     json!({
         "replica": author.replica_no,
-        "counter": author.counter,
+        "counter": author.counter.0,
         "base_seq": author.base_seq,
         "extras": extras,
         "seq": logged.op.seq,
