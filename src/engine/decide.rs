@@ -117,7 +117,7 @@ impl Engine {
         if row.expires_at_ms <= self.now_ms() {
             return Ok(None);
         }
-        let dot = Dot { replica: ReplicaId::nil(), counter: row.counter };
+        let dot = Dot { replica: ReplicaId::SERVER, counter: row.counter };
         let stored = receipt_of(reader, ws, dot).await?;
         let receipt = Receipt { request_id: Some(request_id.clone()), ..stored };
         if row.operation_hash != request_hash {

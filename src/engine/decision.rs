@@ -63,7 +63,7 @@ impl Resolution {
             Some(CausalContext { epoch, base_seq, extras, base_chain }) => {
                 content.number(1).number(epoch.0).number(base_seq.0).number(extras.len() as u64);
                 for extra in extras {
-                    content.bytes(extra.replica.as_bytes()).number(extra.counter.0);
+                    content.bytes(extra.replica.0.as_bytes()).number(extra.counter.0);
                 }
                 content.bytes(base_chain.as_ref().map_or(&[], |chain| &chain[..]));
             }
@@ -104,8 +104,7 @@ impl Content {
 #[cfg(test)]
 mod tests {
     use syncline_core::causality::Counter;
-    use syncline_core::ids::{Dot, Epoch};
-    use uuid::Uuid;
+    use syncline_core::ids::{Dot, Epoch, ReplicaId};
 
     use super::*;
 
@@ -122,7 +121,7 @@ mod tests {
     #[test]
     fn every_part_of_a_request_but_its_id_tells_it_apart() {
         let context = CausalContext::at(Epoch(1), Seq(6));
-        let extras = vec![Dot { replica: Uuid::from_u128(1), counter: Counter::FIRST }];
+        let extras = vec![Dot { replica: ReplicaId::from_u128(1), counter: Counter::FIRST }];
         let with = |decision| Resolution { decision, ..resolution() };
         let all = [
             resolution(),

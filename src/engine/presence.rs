@@ -187,7 +187,7 @@ fn to_shared(connection: &Connection, server: Uuid) -> Option<SharedConnection> 
         content: ConnectionContent {
             server,
             workspace: connection.workspace.clone(),
-            replica: connection.replica.map(|replica| *replica.as_bytes()),
+            replica: connection.replica,
             client_name: connection.client_name.clone(),
             actor: connection.actor.clone(),
             streams: connection.transport == Transport::Stream,
@@ -208,7 +208,7 @@ fn from_shared(there: SharedConnection) -> Connection {
         id,
         ws,
         workspace: content.workspace,
-        replica: content.replica.map(ReplicaId::from_bytes),
+        replica: content.replica,
         client_name: content.client_name,
         actor: content.actor,
         transport: if content.streams { Transport::Stream } else { Transport::Unary },

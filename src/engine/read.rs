@@ -125,7 +125,7 @@ impl Engine {
             let row = reader.rows(ws, &[Key::Request(request.clone())]).await?.pop().flatten();
             let receipt = match row {
                 Some(Row::Request(row)) if row.expires_at_ms > self.now_ms() => {
-                    let dot = Dot { replica: ReplicaId::nil(), counter: row.counter };
+                    let dot = Dot { replica: ReplicaId::SERVER, counter: row.counter };
                     receipt_of(&mut *reader, ws, dot).await?
                 }
                 _ => Receipt {

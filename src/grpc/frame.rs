@@ -118,9 +118,7 @@ fn encode(change: &pb::Change) -> Bytes {
 mod tests {
     use std::sync::Arc;
     use syncline_core::causality::{Author, Counter};
-    use syncline_core::ids::{Dot, Epoch};
-
-    use uuid::Uuid;
+    use syncline_core::ids::{Dot, Epoch, ReplicaId};
 
     use super::*;
     use syncline_core::change::{Effect, EffectKind};
@@ -128,7 +126,7 @@ mod tests {
     use syncline_core::value::Value;
 
     fn change(seq: Seq, collection: &str) -> Arc<Change> {
-        let dot = Dot { replica: Uuid::from_u128(7), counter: Counter(seq.0) };
+        let dot = Dot { replica: ReplicaId::from_u128(7), counter: Counter(seq.0) };
         let effect = Effect {
             collection: collection.into(),
             record: "r".into(),

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::StoreError;
-use syncline_core::ids::WorkspaceNo;
+use syncline_core::ids::{ReplicaId, WorkspaceNo};
 use syncline_core::state::{Key, Prefix, WorkspaceHead};
 
 /// A database that several servers write to.
@@ -84,8 +84,8 @@ pub struct ConnectionContent {
     pub server: Uuid,
     /// The id of its workspace.
     pub workspace: Arc<str>,
-    /// The client's replica, as the bytes of its UUID; none for a reader.
-    pub replica: Option<[u8; 16]>,
+    /// The client's replica; none for a reader.
+    pub replica: Option<ReplicaId>,
     /// The client's name for people, as it gave it; may be empty.
     pub client_name: Arc<str>,
     /// Who the client says it is; may be empty.

@@ -1,6 +1,7 @@
 //! An author under load: a replica that writes to records of its own and writes down what it is told.
 
 use syncline_core::causality::{Counter, Seq};
+use syncline_core::ids::ReplicaId;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
@@ -44,7 +45,7 @@ impl Author {
             service: OperationServiceClient::new(channel),
             workspace: workspace.clone(),
             habit,
-            replica: Replica::new(fresh_id(), workspace.epoch, Seq(workspace.head_seq)),
+            replica: Replica::new(ReplicaId(fresh_id()), workspace.epoch, Seq(workspace.head_seq)),
             value: text(habit.value_bytes),
             next_record: 0,
             unknown: None,

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use syncline_core::causality::Seq;
-use syncline_core::ids::Epoch;
+use syncline_core::ids::{Epoch, ReplicaId};
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
@@ -88,7 +88,7 @@ pub(super) async fn measure_noop(
     progress: &Progress,
 ) -> Result<Measured, BenchError> {
     let channels = target.connect_many(args.pace.connections).await?;
-    let mut replica = Replica::new(crate::scratch::fresh_id(), Epoch(1), Seq(1));
+    let mut replica = Replica::new(ReplicaId(crate::scratch::fresh_id()), Epoch(1), Seq(1));
     let mutations = vec![set(&record_id(0), &text(args.value.value_bytes))];
     let request = pb::SubmitRequest {
         workspace_id: "bench".to_owned(),

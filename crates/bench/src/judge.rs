@@ -9,6 +9,7 @@ use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::workspace::Workspace;
 use syncline_core::history::{Expectations, FeedRecorder, History, Log, Recorder, check};
+use syncline_core::ids::ReplicaId;
 use syncline_protocol::convert::{place_from_pb, record_change};
 use syncline_protocol::pb;
 use syncline_protocol::pb::change_service_client::ChangeServiceClient;
@@ -36,7 +37,7 @@ pub(super) async fn judge(
     let log = whole_log(channel, workspace, progress).await?;
     // The server's own replica wrote for callers without one: the records that were there before the load.
     let expectations = Expectations {
-        others: [uuid::Uuid::nil()].into(),
+        others: [ReplicaId::SERVER].into(),
         unanswered: outcome.errors > 0,
         ..Expectations::default()
     };

@@ -1,7 +1,7 @@
 //! Workspaces to write into: made, filled with records, and written to by authors with records of their own.
 
 use syncline_core::causality::Seq;
-use syncline_core::ids::Epoch;
+use syncline_core::ids::{Epoch, ReplicaId};
 use tonic::transport::Channel;
 
 use crate::BenchError;
@@ -106,14 +106,14 @@ impl Workspace {
         let per_operation = value_bytes as usize + OVERHEAD_BYTES;
         let per_call = (CALL_BYTES / per_operation).clamp(1, OPERATIONS_PER_CALL_MAX) as u64;
         let value = text(value_bytes);
-        let mut replicas = vec![Replica::new(fresh_id(), self.epoch, Seq(self.head_seq))];
+        let mut replicas = vec![Replica::new(ReplicaId(fresh_id()), self.epoch, Seq(self.head_seq))];
         let mut written = 0;
         while written < operations {
             let to = (written + per_call).min(operations);
             let some: Vec<_> = (written..to)
                 .filter_map(|n| {
                     if writers == Writers::Each && n > 0 {
-                        replicas.push(Replica::new(fresh_id(), self.epoch, Seq(self.head_seq)));
+                        replicas.push(Replica::new(ReplicaId(fresh_id()), self.epoch, Seq(self.head_seq)));
                     }
                     let on = record_id(n % records.max(1));
                     replicas.last_mut().map(|replica| {

@@ -63,7 +63,7 @@ impl Secret {
     pub fn salt(&self, dot: &Dot) -> Hash {
         let mut input = [0; 24];
         let (replica, counter) = input.split_at_mut(16);
-        replica.copy_from_slice(dot.replica.as_bytes());
+        replica.copy_from_slice(dot.replica.0.as_bytes());
         counter.copy_from_slice(&dot.counter.0.to_be_bytes());
         truncate(blake3::keyed_hash(&self.0, &input))
     }
@@ -84,13 +84,14 @@ fn truncate(full: blake3::Hash) -> Hash {
 #[cfg(test)]
 mod tests {
     use crate::causality::Counter;
+    use crate::ids::ReplicaId;
     use uuid::Uuid;
 
     use super::*;
 
     #[test]
     fn a_salt_is_of_one_workspace_and_one_operation() {
-        let dot = |id, counter| Dot { replica: Uuid::from_u128(id), counter: Counter(counter) };
+        let dot = |id, counter| Dot { replica: ReplicaId::from_u128(id), counter: Counter(counter) };
         let secrets = [1, 2].map(|byte| Secret::new([byte; 32]));
         let mut salts: Vec<Hash> = secrets
             .iter()

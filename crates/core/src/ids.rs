@@ -14,7 +14,8 @@ use super::limits::{ID_BYTES_MAX, LABEL_BYTES_MAX};
 use super::newtype::shown_as_wrapped;
 
 /// A replica: one installation of a client. The nil UUID is the server itself.
-pub type ReplicaId = Uuid;
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaId(pub Uuid);
 /// The server's short number for a workspace.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkspaceNo(pub i64);
@@ -23,7 +24,31 @@ pub struct WorkspaceNo(pub i64);
 #[serde(transparent)]
 pub struct Epoch(pub u64);
 
-shown_as_wrapped!(WorkspaceNo, Epoch);
+shown_as_wrapped!(ReplicaId, WorkspaceNo, Epoch);
+
+impl ReplicaId {
+    /// The server itself, which writes for callers that have no replica of their own.
+    pub const SERVER: ReplicaId = ReplicaId(Uuid::nil());
+
+    /// The id whose 128 bits are this number.
+    pub const fn from_u128(number: u128) -> ReplicaId {
+        ReplicaId(Uuid::from_u128(number))
+    }
+
+    /// Whether it is the server itself.
+    pub fn is_server(self) -> bool {
+        self == ReplicaId::SERVER
+    }
+}
+
+/// In any spelling of a UUID; [`parse_replica_id`] takes the canonical one only.
+impl FromStr for ReplicaId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<ReplicaId, Self::Err> {
+        Uuid::try_parse(text).map(ReplicaId)
+    }
+}
 
 impl Epoch {
     /// Stands for no epoch: no workspace has it.
@@ -189,7 +214,7 @@ pub fn is_label(label: &str) -> bool {
 /// A replica id from its canonical text form; the nil UUID is the server's own.
 pub fn parse_replica_id(text: &str) -> Option<ReplicaId> {
     let id = Uuid::try_parse(text).ok()?;
-    (!id.is_nil() && id.hyphenated().to_string() == text).then_some(id)
+    (!id.is_nil() && id.hyphenated().to_string() == text).then_some(ReplicaId(id))
 }
 
 fn has_length(id: &str) -> bool {

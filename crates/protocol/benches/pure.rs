@@ -27,7 +27,7 @@ use serde::Deserialize;
 use syncline_core::causality::{Author, Counter, Extra, Seq, Stamp};
 use syncline_core::change::Change;
 use syncline_core::hash::chain;
-use syncline_core::ids::{Dot, Epoch};
+use syncline_core::ids::{Dot, Epoch, ReplicaId};
 use syncline_core::limits::EXTRAS_MAX;
 use syncline_core::merge::text::Hunk;
 use syncline_core::operation::{
@@ -39,7 +39,6 @@ use syncline_core::value::Value;
 use syncline_protocol::codec::decode;
 use syncline_protocol::convert::{change_to_pb, operations_from_bytes};
 use syncline_protocol::pb;
-use uuid::Uuid;
 
 const EPOCH: Epoch = Epoch(7);
 const CLOCK: Environment = Environment { now_ms: 1_700_000_000_000 };
@@ -65,8 +64,8 @@ const BACKSPACE_PERCENT: u32 = 12;
 /// A recorded session, unpacked.
 const TRACE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
-fn replica(number: u128) -> Uuid {
-    Uuid::from_u128(0x5eed_0000_0000_4000_8000_0000_0000_0000 + number)
+fn replica(number: u128) -> ReplicaId {
+    ReplicaId::from_u128(0x5eed_0000_0000_4000_8000_0000_0000_0000 + number)
 }
 
 fn context(base_seq: u64) -> CausalContext {

@@ -103,7 +103,7 @@ fn check_history(world: &World, log: &[Change]) -> Result<(), String> {
     let head = now(reader(world).head(WS)).unwrap().ok_or("no head")?;
     whole.head(head.head_seq, Some(head.chain));
     // The server itself writes reminders.
-    let expectations = Expectations { others: [ReplicaId::nil()].into(), ..Expectations::default() };
+    let expectations = Expectations { others: [ReplicaId::SERVER].into(), ..Expectations::default() };
     let mut history = History::new(whole, expectations);
     for client in world.clients.borrow().iter() {
         history.add(client.story.borrow().clone());

@@ -22,7 +22,7 @@ pub use super::stored::{
 use super::{Order, StoreError};
 use syncline_core::conflict::{Scope, ScopePart};
 use syncline_core::hash::Hash;
-use syncline_core::ids::{ConflictId, Dot};
+use syncline_core::ids::{ConflictId, Dot, ReplicaId};
 use syncline_core::operation::WaitOn;
 use syncline_core::state::{Key, Prefix};
 
@@ -56,7 +56,7 @@ mod space {
 pub fn encode_key(key: &Key) -> Result<Vec<u8>, StoreError> {
     let out = match key {
         Key::Schema => KeyWriter::new(space::SCHEMA),
-        Key::Replica(id) => KeyWriter::new(space::REPLICA).uuid(id),
+        Key::Replica(id) => KeyWriter::new(space::REPLICA).replica(*id),
         Key::ReplicaNumber(no) => KeyWriter::new(space::REPLICA_NUMBER).raw(&no.to_be_bytes()),
         Key::Record(record) => KeyWriter::new(space::RECORD).text(record)?,
         Key::Member(collection, record) => KeyWriter::new(space::MEMBER).text(collection)?.text(record)?,
@@ -86,7 +86,7 @@ pub fn encode_key(key: &Key) -> Result<Vec<u8>, StoreError> {
             let out = KeyWriter::new(space::HOLD_USAGE);
             match replica {
                 None => out.raw(&[0]),
-                Some(id) => out.raw(&[1]).uuid(id),
+                Some(id) => out.raw(&[1]).replica(*id),
             }
         }
         Key::Wake(on) => KeyWriter::new(space::WAKE).wait_on(on)?,
@@ -193,12 +193,12 @@ impl KeyWriter {
         self.raw(&(number.cast_unsigned() ^ (1 << 63)).to_be_bytes())
     }
 
-    fn uuid(self, id: &Uuid) -> KeyWriter {
-        self.raw(id.as_bytes())
+    fn replica(self, id: ReplicaId) -> KeyWriter {
+        self.raw(id.0.as_bytes())
     }
 
     fn dot(self, dot: &Dot) -> KeyWriter {
-        self.uuid(&dot.replica).raw(&dot.counter.0.to_be_bytes())
+        self.replica(dot.replica).raw(&dot.counter.0.to_be_bytes())
     }
 
     fn conflict(self, id: &ConflictId) -> KeyWriter {
@@ -221,7 +221,7 @@ impl KeyReader<'_> {
         let [space] = self.raw()?;
         let key = match space {
             space::SCHEMA => Key::Schema,
-            space::REPLICA => Key::Replica(self.uuid()?),
+            space::REPLICA => Key::Replica(self.replica()?),
             space::REPLICA_NUMBER => Key::ReplicaNumber(u32::from_be_bytes(self.raw()?)),
             space::RECORD => Key::Record(self.text()?),
             space::MEMBER => Key::Member(self.text()?, self.text()?),
@@ -236,7 +236,7 @@ impl KeyReader<'_> {
             space::WAITER => Key::Waiter(self.wait_on()?, self.dot()?),
             space::HOLD_USAGE => match self.raw()? {
                 [0] => Key::HoldUsage(None),
-                [1] => Key::HoldUsage(Some(self.uuid()?)),
+                [1] => Key::HoldUsage(Some(self.replica()?)),
                 _ => return None,
             },
             space::WAKE => Key::Wake(self.wait_on()?),
@@ -269,12 +269,12 @@ impl KeyReader<'_> {
         Some((self.number()? ^ (1 << 63)).cast_signed())
     }
 
-    fn uuid(&mut self) -> Option<Uuid> {
-        Some(Uuid::from_bytes(self.raw()?))
+    fn replica(&mut self) -> Option<ReplicaId> {
+        Some(ReplicaId(Uuid::from_bytes(self.raw()?)))
     }
 
     fn dot(&mut self) -> Option<Dot> {
-        Some(Dot { replica: self.uuid()?, counter: Counter(self.number()?) })
+        Some(Dot { replica: self.replica()?, counter: Counter(self.number()?) })
     }
 
     fn conflict(&mut self) -> Option<ConflictId> {

@@ -23,16 +23,16 @@ fn signed() -> impl Strategy<Value = i64> {
     prop_oneof![-3..4_i64, any::<i64>(), Just(i64::MIN), Just(i64::MAX)]
 }
 
-fn uuid() -> impl Strategy<Value = ReplicaId> {
+fn replica() -> impl Strategy<Value = ReplicaId> {
     prop_oneof![
-        (0..3_u128).prop_map(Uuid::from_u128),
-        Just(Uuid::max()),
-        any::<u128>().prop_map(Uuid::from_u128)
+        (0..3_u128).prop_map(ReplicaId::from_u128),
+        Just(ReplicaId(Uuid::max())),
+        any::<u128>().prop_map(ReplicaId::from_u128)
     ]
 }
 
 fn dot() -> impl Strategy<Value = Dot> {
-    (uuid(), number()).prop_map(|(replica, counter)| Dot { replica, counter: Counter(counter) })
+    (replica(), number()).prop_map(|(replica, counter)| Dot { replica, counter: Counter(counter) })
 }
 
 fn conflict() -> impl Strategy<Value = ConflictId> {
@@ -60,7 +60,7 @@ fn scope() -> impl Strategy<Value = Scope> {
 fn keys() -> Vec<BoxedStrategy<Key>> {
     vec![
         Just(Key::Schema).boxed(),
-        uuid().prop_map(Key::Replica).boxed(),
+        replica().prop_map(Key::Replica).boxed(),
         any::<u32>().prop_map(Key::ReplicaNumber).boxed(),
         id().prop_map(Key::Record).boxed(),
         (id(), id()).prop_map(|(c, r)| Key::Member(c, r)).boxed(),
@@ -73,7 +73,7 @@ fn keys() -> Vec<BoxedStrategy<Key>> {
         (any::<u32>(), number()).prop_map(|(r, c)| Key::Rejection(r, Counter(c))).boxed(),
         dot().prop_map(Key::Held).boxed(),
         (wait_on(), dot()).prop_map(|(on, dot)| Key::Waiter(on, dot)).boxed(),
-        proptest::option::of(uuid()).prop_map(Key::HoldUsage).boxed(),
+        proptest::option::of(replica()).prop_map(Key::HoldUsage).boxed(),
         wait_on().prop_map(Key::Wake).boxed(),
         id().prop_map(Key::Request).boxed(),
         Just(Key::Secret).boxed(),

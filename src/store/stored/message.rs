@@ -30,7 +30,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use syncline_core::causality::{Counter, Seq};
-use syncline_core::ids::{CollectionId, Epoch, FieldId, RecordId};
+use syncline_core::ids::{CollectionId, Epoch, FieldId, RecordId, ReplicaId};
 use syncline_core::wire::{put_bytes, put_fixed64, put_message, put_sint, put_uint, unzigzag};
 
 /// Maximum depth of nested messages: more than is ever written.
@@ -305,6 +305,7 @@ macro_rules! wrapped_kind {
 
 wrapped_kind!(Uint: Seq, Counter);
 wrapped_kind!(Fixed: Epoch);
+wrapped_kind!(Blob: ReplicaId);
 
 impl<T: Message> Kind<T> for Nested {
     fn is_absent(_: &T) -> bool {

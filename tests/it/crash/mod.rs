@@ -7,13 +7,13 @@ mod servers;
 
 use std::path::Path;
 use std::time::Duration;
+use syncline_core::ids::ReplicaId;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use syncline_protocol::pb;
 use syncline_protocol::pb::operation_service_client::OperationServiceClient;
 use syncline_protocol::pb::record_service_client::RecordServiceClient;
-use uuid::Uuid;
 
 use super::harness::observer::{Addresses, Observer, Plan};
 use super::process::{Process, channel, create_workspace, free_port};
@@ -112,7 +112,7 @@ async fn create_record(address: &str) {
 }
 
 /// One increment of a counter that all share, and a field of the writer's own.
-fn count_and_set(replica: Uuid, counter: u64) -> Vec<pb::Mutation> {
+fn count_and_set(replica: ReplicaId, counter: u64) -> Vec<pb::Mutation> {
     let on = |action| {
         pb::RecordMutation {
             collection_id: "c".to_owned(),

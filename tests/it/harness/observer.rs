@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use syncline_core::causality::{Counter, Seq};
-use syncline_core::ids::Epoch;
+use syncline_core::ids::{Epoch, ReplicaId};
 
 use pb::change_service_client::ChangeServiceClient;
 use pb::operation_service_client::OperationServiceClient;
@@ -57,7 +57,7 @@ impl Addresses {
 }
 
 /// Makes the mutations of a replica's operation with this counter.
-pub type Load = fn(Uuid, u64) -> Vec<pb::Mutation>;
+pub type Load = fn(ReplicaId, u64) -> Vec<pb::Mutation>;
 
 /// What is to happen.
 #[derive(Clone)]
@@ -150,7 +150,7 @@ impl Observer {
         let head_seq = tokio::time::timeout(drain_within, read).await.expect("the log can be read");
         let _ = self.end.send(Some(head_seq));
         // The server's own replica writes for callers without one and for reminders.
-        let others = [Uuid::nil()].into();
+        let others = [ReplicaId::SERVER].into();
         let mut history = History::new(log, Expectations { others, ..Expectations::default() });
         recorders.into_iter().for_each(|recorder| history.add(recorder));
         for feed in self.feeds {
@@ -171,7 +171,7 @@ struct Writer {
     plan: Plan,
     random: StdRng,
     started: Instant,
-    replica: Uuid,
+    replica: ReplicaId,
     written: Written,
     address: String,
     client: OperationServiceClient<tonic::transport::Channel>,
@@ -185,7 +185,7 @@ impl Writer {
             plan: plan.clone(),
             random,
             started,
-            replica: Uuid::from_u64_pair(plan.seed.max(1), index as u64 + 1),
+            replica: ReplicaId(Uuid::from_u64_pair(plan.seed.max(1), index as u64 + 1)),
             written: Written { recorder: Recorder::default(), operations: 0, head_seq: 0 },
             client: OperationServiceClient::new(channel(&address)),
             address,

@@ -16,7 +16,7 @@ use syncline::engine::feed::{FeedItem, Opened, Origin};
 use syncline::engine::{Engine, EngineOptions, SystemClock, SystemRandomness};
 use syncline::store::Store;
 use syncline::store::sqlite::{SqliteOptions, SqliteStore};
-use syncline_core::ids::{Dot, Epoch};
+use syncline_core::ids::{Dot, Epoch, ReplicaId};
 use syncline_core::operation::{
     Action, CausalContext, Identity, Knowledge, Operation, Outcome, Receipt, RecordMutation,
 };
@@ -229,7 +229,7 @@ async fn follow(engine: Engine, from_seq: u64) -> Result<(), Failed> {
 }
 
 fn writer_of(dot: Dot) -> u64 {
-    dot.replica.as_u64_pair().1
+    dot.replica.0.as_u64_pair().1
 }
 
 fn create() -> Operation {
@@ -239,7 +239,7 @@ fn create() -> Operation {
 
 /// The same content for the same counter, whenever it is sent: its author never learns of others.
 fn operation(writer: u64, counter: u64, epoch: Epoch) -> Operation {
-    let dot = Dot { replica: Uuid::from_u64_pair(REPLICAS, writer), counter: Counter(counter) };
+    let dot = Dot { replica: ReplicaId(Uuid::from_u64_pair(REPLICAS, writer)), counter: Counter(counter) };
     let knowledge = Knowledge::Context(CausalContext::at(epoch, Seq(1)));
     let set = Action::Set { field: format!("of-{writer}").into(), value: Value::Int(counter as i64) };
     let increment = Action::Increment { field: "count".into(), by: 1 };

@@ -6,7 +6,7 @@ pub use std::sync::Arc;
 pub use syncline::store::{Order, Store, StoreError, StoreReader, StoreWriter};
 pub use syncline_core::change::{Change, EffectKind};
 pub use syncline_core::conflict::{Scope, ScopePart};
-pub use syncline_core::ids::{ConflictId, Dot, Epoch, WorkspaceNo};
+pub use syncline_core::ids::{ConflictId, Dot, Epoch, ReplicaId, WorkspaceNo};
 pub use syncline_core::state::{ElementRow, HoldUsage, Key, Prefix, Row, WorkspaceHead, WriteBatch};
 pub use syncline_core::value::Value;
 pub use uuid::Uuid;
@@ -34,7 +34,7 @@ pub fn row(n: u64) -> Row {
 pub fn change(seq: u64, replica_no: u32, counter: u64) -> Change {
     Change {
         seq: Seq(seq),
-        dot: Dot { replica: Uuid::from_u128(u128::from(replica_no)), counter: Counter(counter) },
+        dot: Dot { replica: ReplicaId::from_u128(u128::from(replica_no)), counter: Counter(counter) },
         author: Author {
             replica_no,
             counter: Counter(counter),

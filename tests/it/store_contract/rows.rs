@@ -2,6 +2,7 @@
 
 use super::fixtures::*;
 use syncline_core::causality::{Counter, Seq};
+use syncline_core::ids::ReplicaId;
 
 /// Rows stand where their keys stand; absent ones are `None`, and a key may be asked for twice.
 pub async fn rows_come_back_in_the_order_of_the_keys(store: &dyn Store) {
@@ -182,7 +183,7 @@ pub async fn a_range_shows_only_its_own_keys(store: &dyn Store) {
 pub async fn every_kind_of_key_can_be_stored(store: &dyn Store) {
     use syncline_core::operation::WaitOn;
     let ws = workspace(store, "w").await;
-    let replica = Uuid::max();
+    let replica = ReplicaId(Uuid::max());
     let dot = Dot { replica, counter: Counter(u64::MAX) };
     let conflict = ConflictId { opened_seq: Seq(u64::MAX), index: u16::MAX };
     let keys = [

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 use syncline_core::causality::Seq;
+use syncline_core::ids::ReplicaId;
 
 use super::fixtures::*;
 use syncline::store::{Announced, ConnectionContent, SharedConnection, SharedStore};
@@ -109,7 +110,7 @@ fn connection(ws: WorkspaceNo, id: u128, lease_ms: u64, name: &str) -> SharedCon
     let content = ConnectionContent {
         server: Uuid::from_u128(7),
         workspace: Arc::from("w"),
-        replica: Some([3; 16]),
+        replica: Some(ReplicaId::from_u128(3)),
         client_name: Arc::from(name),
         actor: Arc::from("somebody"),
         streams: true,

@@ -7,13 +7,12 @@ use syncline_core::causality::{Counter, Seq};
 use tokio_stream::StreamExt as _;
 use tonic::Streaming;
 use tonic::transport::Channel;
-use uuid::Uuid;
 
 use super::trace::Trace;
 use super::{COLLECTION, FIELD, RECORD, RESPONSE_BYTES_MAX};
 use crate::BenchError;
 use syncline_client::{FeedReader, Heard, Replica};
-use syncline_core::ids::Dot;
+use syncline_core::ids::{Dot, ReplicaId};
 use syncline_core::operation::CausalContext;
 use syncline_protocol::convert::dot_to_pb;
 use syncline_protocol::pb;
@@ -34,9 +33,9 @@ pub(super) struct Author {
     /// Everything up to here is in the context.
     base_seq: u64,
     /// Dots of the feed after the base, in order.
-    ahead: VecDeque<(Uuid, u64)>,
+    ahead: VecDeque<(ReplicaId, u64)>,
     /// Per replica, operations within the base.
-    in_base: HashMap<Uuid, u64>,
+    in_base: HashMap<ReplicaId, u64>,
     pub merged: u64,
     pub rejected: u64,
 }
@@ -48,7 +47,7 @@ impl Author {
         index: usize,
         workspace: &str,
         created_seq: u64,
-        replica: Uuid,
+        replica: ReplicaId,
     ) -> Result<Author, BenchError> {
         let mut reader = FeedReader::from_the_beginning(workspace);
         let start = reader.start(&format!("replay author {index}"));
@@ -82,7 +81,7 @@ impl Author {
         Ok(author)
     }
 
-    pub(super) fn replica(&self) -> Uuid {
+    pub(super) fn replica(&self) -> ReplicaId {
         self.replica.id()
     }
 
@@ -91,7 +90,7 @@ impl Author {
         &mut self,
         trace: &Trace,
         window: Range<usize>,
-        names: &[Uuid],
+        names: &[ReplicaId],
     ) -> Result<(), BenchError> {
         let mut operations = Vec::new();
         let index = self.index;
@@ -146,8 +145,8 @@ impl Author {
     }
 
     /// The context of a transaction: the longest prefix of the order that its author knew, and the rest as extras.
-    fn context(&mut self, known: &[u64], names: &[Uuid]) -> CausalContext {
-        let known_of = |replica: &Uuid| names.iter().position(|n| n == replica).map_or(0, |i| known[i]);
+    fn context(&mut self, known: &[u64], names: &[ReplicaId]) -> CausalContext {
+        let known_of = |replica: &ReplicaId| names.iter().position(|n| n == replica).map_or(0, |i| known[i]);
         while let Some((replica, counter)) = self.ahead.front().copied() {
             let own = replica == self.replica.id();
             if !own && counter > known_of(&replica) {
@@ -202,7 +201,7 @@ impl Author {
     fn take(&mut self, change: pb::Change) {
         let outcome = change.outcome();
         let Some(dot) = change.dot else { return };
-        let replica = Uuid::try_parse(&dot.replica_id).unwrap_or_default();
+        let replica = dot.replica_id.parse().unwrap_or_default();
         if replica == self.replica.id() && outcome != pb::ChangeOutcome::Applied {
             self.merged += 1;
         }

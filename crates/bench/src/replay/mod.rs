@@ -11,11 +11,11 @@ mod trace;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
+use syncline_core::ids::ReplicaId;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use tonic::transport::Channel;
-use uuid::Uuid;
 
 use syncline_protocol::pb;
 use syncline_protocol::pb::conflict_service_client::ConflictServiceClient;
@@ -129,9 +129,11 @@ async fn replay(trace: &Trace, target: &Target, args: &ReplayArgs) -> Result<Out
     let created = prepare(&channel, &workspace).await?;
     let mut authors = Vec::with_capacity(trace.authors);
     for index in 0..trace.authors {
-        authors.push(Author::start(target.connect().await?, index, &workspace, created, fresh_id()).await?);
+        authors.push(
+            Author::start(target.connect().await?, index, &workspace, created, ReplicaId(fresh_id())).await?,
+        );
     }
-    let names: Vec<Uuid> = authors.iter().map(Author::replica).collect();
+    let names: Vec<ReplicaId> = authors.iter().map(Author::replica).collect();
     let bar = progress(trace.transactions.len() as u64, args.json);
     let started = Instant::now();
     for window in trace.windows(args.window as usize) {

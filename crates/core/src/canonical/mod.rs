@@ -145,7 +145,7 @@ fn put_dot(out: &mut Vec<u8>, field: u32, dot: &Dot) {
     let Dot { replica, counter } = dot;
     put_message(out, field, |out| {
         let mut canonical = [0; uuid::fmt::Hyphenated::LENGTH];
-        put_bytes(out, 1, replica.hyphenated().encode_lower(&mut canonical).as_bytes());
+        put_bytes(out, 1, replica.0.hyphenated().encode_lower(&mut canonical).as_bytes());
         uint(out, 2, counter.0);
     });
 }

@@ -4,11 +4,10 @@ use crate::causality::{Counter, Seq};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
-use uuid::Uuid;
 
 use super::*;
 use crate::hash::Hash;
-use crate::ids::FieldId;
+use crate::ids::{FieldId, ReplicaId};
 
 /// Few, so that equal operations and ones that differ in one place are common.
 fn id<T: From<String> + std::fmt::Debug>() -> impl Strategy<Value = T> {
@@ -29,7 +28,7 @@ fn signed() -> impl Strategy<Value = i64> {
 
 fn dot() -> impl Strategy<Value = Dot> {
     (0..2_u128, number())
-        .prop_map(|(id, counter)| Dot { replica: Uuid::from_u128(id), counter: Counter(counter) })
+        .prop_map(|(id, counter)| Dot { replica: ReplicaId::from_u128(id), counter: Counter(counter) })
 }
 
 fn conflict() -> impl Strategy<Value = ConflictId> {
@@ -170,7 +169,7 @@ proptest! {
 fn example() -> Operation {
     let fields: Vec<(FieldId, Value)> = vec![("n".into(), Value::Int(-3)), ("t".into(), Value::string("né"))];
     Operation {
-        identity: Identity::Dot(Dot { replica: Uuid::from_u128(7), counter: Counter(2) }),
+        identity: Identity::Dot(Dot { replica: ReplicaId::from_u128(7), counter: Counter(2) }),
         knowledge: Knowledge::Context(CausalContext::at(Epoch(9), Seq(300))),
         mutations: vec![
             RecordMutation {

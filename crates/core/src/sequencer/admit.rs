@@ -80,7 +80,7 @@ pub(super) fn settled_before(
         Identity::Dot(dot) => {
             let last = last_settled(tx, dot.replica)?;
             let settled = (Counter::FIRST..=last).contains(&dot.counter)
-                && !dot.replica.is_nil()
+                && !dot.replica.is_server()
                 && !fault!(SettleAgain);
             if settled { duplicate(tx, operation, *dot, hash, last).map(Some) } else { Ok(None) }
         }
@@ -90,7 +90,7 @@ pub(super) fn settled_before(
                 let refusal = Refusal::RequestIdReused { request_id: id.clone() };
                 return Ok(Some(not_settled(operation, refusal, Counter::NONE)));
             }
-            let dot = Dot { replica: ReplicaId::nil(), counter: request.counter };
+            let dot = Dot { replica: ReplicaId::SERVER, counter: request.counter };
             let (_, outcome) = stored_outcome(tx, dot)?;
             Ok(Some(Receipt { duplicate: true, ..receipt(operation, Some(dot), outcome) }))
         }
@@ -124,7 +124,7 @@ fn admit_dot(
     env: Environment,
 ) -> Attempt<Admitted> {
     let last = last_settled(tx, dot.replica)?;
-    if dot.counter == Counter::NONE || dot.replica.is_nil() {
+    if dot.counter == Counter::NONE || dot.replica.is_server() {
         let detail = "counters start from 1, and the nil replica is the server's own".to_owned();
         let refusal = Refusal::InvalidOperation { field: "dot".to_owned(), detail };
         return Ok(not_settled(operation, refusal, last.next()).into());
@@ -207,8 +207,8 @@ fn admit_request(
     if let Some(refusal) = cannot_wait(tx, operation)? {
         return Ok(not_settled(operation, refusal, Counter::NONE).into());
     }
-    let counter = last_settled(tx, ReplicaId::nil())?.next();
-    let dot = Dot { replica: ReplicaId::nil(), counter };
+    let counter = last_settled(tx, ReplicaId::SERVER)?.next();
+    let dot = Dot { replica: ReplicaId::SERVER, counter };
     let settled = match accept(tx, operation, dot, hash, env)? {
         Ok(settled) => settled,
         Err(rejection) => return Ok(refused(operation, rejection, Counter::NONE).into()),

@@ -11,7 +11,7 @@ pub fn prefetch_keys(operation: &Operation) -> Vec<Key> {
         Identity::Dot(dot) => keys.push(Key::Replica(dot.replica)),
         Identity::Request(id) => {
             keys.push(Key::Request(id.clone()));
-            keys.push(Key::Replica(ReplicaId::nil()));
+            keys.push(Key::Replica(ReplicaId::SERVER));
         }
     }
     let extras: &[Dot] = match &operation.knowledge {

@@ -109,7 +109,7 @@ pub(super) fn replica_row(tx: &mut Transaction<'_>, id: ReplicaId) -> Attempt<Re
     if let Some(row) = tx.replica(id)? {
         return Ok(row.clone());
     }
-    let no = if id.is_nil() {
+    let no = if id.is_server() {
         SERVER_REPLICA_NO
     } else {
         tx.head.replica_count += 1;

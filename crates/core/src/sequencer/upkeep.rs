@@ -110,7 +110,7 @@ pub fn remind(state: &mut WorkspaceState, conflict: ConflictId, env: Environment
         if !is_due(tx, conflict, env)? {
             return Ok(false);
         }
-        let dot = Dot { replica: ReplicaId::nil(), counter: last_settled(tx, ReplicaId::nil())?.next() };
+        let dot = Dot { replica: ReplicaId::SERVER, counter: last_settled(tx, ReplicaId::SERVER)?.next() };
         Ok(accept(tx, &operation, dot, operation.content_hash(), env)?.is_ok())
     });
     needed(attempt, false)

@@ -122,7 +122,7 @@ impl Prefix {
 
     /// A key not after any key of the range.
     pub fn start(&self) -> Key {
-        let nil = Dot { replica: ReplicaId::nil(), counter: Counter::NONE };
+        let nil = Dot { replica: ReplicaId::SERVER, counter: Counter::NONE };
         let none = "";
         match self {
             Prefix::Records => Key::Record(none.into()),

@@ -121,6 +121,7 @@ pub fn timestamp_to_pb(ms: i64) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use syncline_core::ids::ReplicaId;
     use uuid::Uuid;
 
     use super::*;
@@ -136,7 +137,7 @@ mod tests {
         let there = dot(REPLICA, u64::MAX >> 1);
         assert_eq!(dot_from_pb(&there, "dot").map(dot_to_pb).ok(), Some(there));
         assert_eq!(
-            dot_to_pb(Dot { replica: Uuid::nil(), counter: Counter::FIRST }).replica_id,
+            dot_to_pb(Dot { replica: ReplicaId::SERVER, counter: Counter::FIRST }).replica_id,
             Uuid::nil().to_string()
         );
     }

@@ -183,13 +183,11 @@ fn settled_hunk_to_pb(settled: &SettledHunk) -> pb::SettledHunk {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use syncline_core::causality::{Author, Counter, Seq};
     use syncline_core::conflict::ConflictEventKind;
     use syncline_core::conflict::{ConflictKind, ConflictStatus, ConflictSummary, Scope, ScopePart};
-    use syncline_core::ids::{ConflictId, Dot, Epoch};
+    use syncline_core::ids::{ConflictId, Dot, Epoch, ReplicaId};
     use syncline_core::merge::text::Hunk;
     use syncline_core::operation::{CausalContext, RecordMutation};
 
@@ -211,7 +209,7 @@ mod tests {
     }
 
     fn change(mutations: Vec<Mutation>, effects: Vec<Effect>) -> Change {
-        let dot = Dot { replica: Uuid::from_u128(7), counter: Counter(3) };
+        let dot = Dot { replica: ReplicaId::from_u128(7), counter: Counter(3) };
         Change {
             seq: Seq(9),
             dot,

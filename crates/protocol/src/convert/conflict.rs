@@ -294,9 +294,8 @@ pub(super) fn hunk_to_pb(hunk: &Hunk) -> pb::TextHunk {
 
 #[cfg(test)]
 mod tests {
-    use syncline_core::ids::{Dot, Epoch};
+    use syncline_core::ids::{Dot, Epoch, ReplicaId};
     use tonic::Code;
-    use uuid::Uuid;
 
     use super::*;
     use syncline_core::causality::{Author, Counter, Stamp};
@@ -314,7 +313,7 @@ mod tests {
             value: Some(Value::Int(4)),
             hunk: None,
             action: Some(MutationKind::SetField),
-            dot: Dot { replica: Uuid::from_u128(7), counter: Counter::FIRST },
+            dot: Dot { replica: ReplicaId::from_u128(7), counter: Counter::FIRST },
             actor: "ann".into(),
             correlation_id: "trace".into(),
             client_time_ms: None,

@@ -2,7 +2,6 @@
 
 use syncline_core::causality::{Counter, Seq};
 use thiserror::Error;
-use uuid::Uuid;
 
 use crate::pb::{self, frame::Content, operation::Identity, operation::Knowledge, receipt::Outcome as Told};
 use syncline_core::hash::Hash;
@@ -17,7 +16,7 @@ pub struct Unreadable(pub &'static str);
 /// A dot, the server's own included.
 fn dot(dot: Option<&pb::Dot>) -> Result<Dot, Unreadable> {
     let dot = dot.ok_or(Unreadable("no dot"))?;
-    let replica = Uuid::try_parse(&dot.replica_id).map_err(|_| Unreadable("a replica's id"))?;
+    let replica = dot.replica_id.parse().map_err(|_| Unreadable("a replica's id"))?;
     Ok(Dot { replica, counter: Counter(dot.counter) })
 }
 

@@ -115,15 +115,13 @@ mod tests {
     use std::sync::Arc;
     use syncline_core::causality::{Counter, Seq};
 
-    use uuid::Uuid;
-
     use super::*;
-    use syncline_core::ids::{ConflictId, Dot};
+    use syncline_core::ids::{ConflictId, Dot, ReplicaId};
     use syncline_core::refusal::Refusal;
 
     fn receipt(outcome: Outcome) -> Receipt {
         Receipt {
-            dot: Some(Dot { replica: Uuid::from_u128(7), counter: Counter(3) }),
+            dot: Some(Dot { replica: ReplicaId::from_u128(7), counter: Counter(3) }),
             request_id: None,
             correlation_id: "trace".into(),
             outcome,
@@ -187,7 +185,7 @@ mod tests {
 
     #[test]
     fn waiting_operations_say_for_what() {
-        let dot = Dot { replica: Uuid::from_u128(8), counter: Counter::FIRST };
+        let dot = Dot { replica: ReplicaId::from_u128(8), counter: Counter::FIRST };
         let cases = [
             (WaitOn::Operation(dot), Missing::Operation(dot_to_pb(dot))),
             (WaitOn::Record("r".into()), Missing::RecordId("r".into())),

@@ -65,11 +65,9 @@ fn candidate_to_pb(view: &CandidateView) -> pb::Candidate {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use syncline_core::causality::{Counter, Seq};
-    use syncline_core::ids::{ConflictId, Dot, FieldId};
+    use syncline_core::ids::{ConflictId, Dot, FieldId, ReplicaId};
     use syncline_core::value::Value;
 
     fn field(state: FieldStateView) -> FieldView {
@@ -80,7 +78,7 @@ mod tests {
     fn records_are_shown_by_kind() {
         let candidate = CandidateView {
             value: Value::Int(2),
-            dot: Dot { replica: Uuid::from_u128(7), counter: Counter::FIRST },
+            dot: Dot { replica: ReplicaId::from_u128(7), counter: Counter::FIRST },
             seq: Seq(5),
             committed_at_ms: None,
         };

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use syncline_core::conflict::ConflictStatus;
-use syncline_core::ids::{ConflictId, Dot};
+use syncline_core::ids::{ConflictId, Dot, ReplicaId};
 use syncline_core::operation::MutationKind;
 use syncline_core::schema::FieldKind;
 
@@ -130,7 +130,7 @@ fn conflict() -> ConflictId {
 /// Every refusal, by the reason it is documented for.
 fn refusals() -> Vec<(&'static str, Refusal)> {
     let id = "x";
-    let dot = Dot { replica: Uuid::from_u128(5), counter: Counter(6) };
+    let dot = Dot { replica: ReplicaId::from_u128(5), counter: Counter(6) };
     let (conflict, detail) = (conflict(), "why".to_owned());
     vec![
         ("OPERATION_TOO_LARGE", Refusal::OperationTooLarge { bytes: 2, limit: 1 }),

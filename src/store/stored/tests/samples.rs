@@ -11,7 +11,7 @@ use syncline_core::conflict::{
     ConflictKind, ConflictStatus, Scope, ScopePart,
 };
 use syncline_core::hash::Secret;
-use syncline_core::ids::{ConflictId, Dot, Epoch};
+use syncline_core::ids::{ConflictId, Dot, Epoch, ReplicaId};
 use syncline_core::merge::text::{Hunk, SettledHunk, Splice};
 use syncline_core::operation::{
     Action, CausalContext, ConflictAction, ConflictMutation, Identity, Knowledge, Malformed, Mutation,
@@ -35,7 +35,7 @@ fn uuid(n: u128) -> Uuid {
 }
 
 fn dot(counter: u64) -> Dot {
-    Dot { replica: uuid(1), counter: Counter(counter) }
+    Dot { replica: ReplicaId(uuid(1)), counter: Counter(counter) }
 }
 
 fn stamp(seq: u64) -> Stamp {
@@ -343,7 +343,7 @@ pub fn rows() -> Vec<(String, Row)> {
                 unknown: Unknown::NONE,
             }),
         ),
-        ("replica_number", Row::ReplicaNumber(uuid(1))),
+        ("replica_number", Row::ReplicaNumber(ReplicaId(uuid(1)))),
         ("record_alive", record(Existence::Alive)),
         ("record_deleted", record(Existence::Deleted)),
         ("record_phantom", record(Existence::Phantom(dot(4)))),
@@ -512,7 +512,7 @@ pub fn connection() -> ConnectionContent {
     ConnectionContent {
         server: uuid(2),
         workspace: id("demo"),
-        replica: Some([3; 16]),
+        replica: Some(ReplicaId(Uuid::from_bytes([3; 16]))),
         client_name: id("web"),
         actor: id("Ada"),
         streams: true,

@@ -5,11 +5,10 @@ use std::mem::discriminant;
 use syncline_core::causality::{Counter, Seq};
 
 use proptest::prelude::*;
-use uuid::Uuid;
 
 use super::samples;
 use crate::store::stored::{FORMAT, decode_row, encode_row, kind};
-use syncline_core::ids::{Dot, Epoch};
+use syncline_core::ids::{Dot, Epoch, ReplicaId};
 use syncline_core::operation::{
     Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome, RecordMutation,
 };
@@ -117,7 +116,7 @@ fn on(record: &str, action: Action) -> Mutation {
 
 fn operation(replica: u128, counter: u64, base_seq: u64, mutations: Vec<Mutation>) -> Operation {
     Operation {
-        identity: Identity::Dot(Dot { replica: Uuid::from_u128(replica), counter: Counter(counter) }),
+        identity: Identity::Dot(Dot { replica: ReplicaId::from_u128(replica), counter: Counter(counter) }),
         knowledge: Knowledge::Context(CausalContext::at(EPOCH, Seq(base_seq))),
         mutations,
         depends_on: Vec::new(),
@@ -175,7 +174,7 @@ fn workspace() -> WorkspaceState {
     settle(&mut state, &operation(3, 1, 1, writes(2, "two")));
     let waits = Operation {
         depends_on: [5, 6]
-            .map(|replica| Dot { replica: Uuid::from_u128(replica), counter: Counter::FIRST })
+            .map(|replica| Dot { replica: ReplicaId::from_u128(replica), counter: Counter::FIRST })
             .into(),
         ..operation(4, 1, 0, vec![create("late")])
     };

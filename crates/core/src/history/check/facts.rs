@@ -172,7 +172,7 @@ impl<'h> Facts<'h> {
 
     /// Whether the replica is the server's own, under which unrelated callers write.
     pub(super) fn is_server(&self, dot: ShortDot) -> bool {
-        self.full(dot).replica.is_nil()
+        self.full(dot).replica.is_server()
     }
 
     pub(super) fn full(&self, dot: ShortDot) -> Dot {

@@ -34,7 +34,7 @@ pub fn invert_real_time(script: &mut Script, random: &mut StdRng) {
     // Of a client, and before something that was acknowledged.
     let last = script.settled().iter().map(|(_, seq)| *seq).max().expect("something settled");
     let early: Vec<Dot> =
-        script.log[..last.0 as usize - 1].iter().map(|i| i.dot).filter(|d| !d.replica.is_nil()).collect();
+        script.log[..last.0 as usize - 1].iter().map(|i| i.dot).filter(|d| !d.replica.is_server()).collect();
     let dot = early[random.random_range(0..early.len())];
     send_later(script, dot);
 }
@@ -50,9 +50,9 @@ pub fn knew_before_sent(script: &mut Script, random: &mut StdRng) {
     let knowing: Vec<(Dot, Seq)> = script
         .log
         .iter()
-        .filter(|i| i.base_seq > 0 && !i.dot.replica.is_nil())
+        .filter(|i| i.base_seq > 0 && !i.dot.replica.is_server())
         .map(|i| (i.dot, i.base_seq))
-        .filter(|(_, base)| script.log[..base.0 as usize].iter().any(|i| !i.dot.replica.is_nil()))
+        .filter(|(_, base)| script.log[..base.0 as usize].iter().any(|i| !i.dot.replica.is_server()))
         .collect();
     let (dot, _) = knowing[random.random_range(0..knowing.len())];
     script.submissions.iter_mut().filter(|s| s.dot == dot).for_each(|s| s.sent_at = 0);

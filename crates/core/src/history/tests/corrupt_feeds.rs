@@ -183,7 +183,7 @@ pub fn impossible_head(script: &mut Script, random: &mut StdRng) {
 }
 
 pub fn delivered_before_sent(script: &mut Script, random: &mut StdRng) {
-    let of_a_client = |event: &Event| items(event).iter().any(|i| !i.dot.replica.is_nil());
+    let of_a_client = |event: &Event| items(event).iter().any(|i| !i.dot.replica.is_server());
     let index = pick(script, 0, random, of_a_client);
     events(script)[index].at = 0;
 }

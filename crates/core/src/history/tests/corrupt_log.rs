@@ -2,12 +2,11 @@
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use uuid::Uuid;
 
 use super::script::{Item, Script, content};
 use crate::causality::{Counter, Seq};
 use crate::history::Outcome;
-use crate::ids::Dot;
+use crate::ids::{Dot, ReplicaId};
 
 /// Any index of the log but the first and last few.
 fn somewhere(script: &Script, random: &mut StdRng) -> usize {
@@ -15,7 +14,7 @@ fn somewhere(script: &Script, random: &mut StdRng) -> usize {
 }
 
 fn of_a_client(item: &Item) -> bool {
-    !item.dot.replica.is_nil()
+    !item.dot.replica.is_server()
 }
 
 /// A random pair of entries of clients, in order, that fits.
@@ -51,7 +50,7 @@ fn set_base(script: &mut Script, index: usize, base_seq: Seq) {
 }
 
 fn stranger() -> Dot {
-    Dot { replica: Uuid::from_u128(99), counter: Counter::FIRST }
+    Dot { replica: ReplicaId::from_u128(99), counter: Counter::FIRST }
 }
 
 pub fn drop_entry(script: &mut Script, random: &mut StdRng) {

@@ -9,7 +9,7 @@ use crate::hash::{CHAIN_START, chain, hash, operation_hash};
 use crate::history::{
     Answer, Entry, Expectations, FeedRecorder, History, Log, Made, Outcome, Place, Recorder, check,
 };
-use crate::ids::{Dot, Epoch};
+use crate::ids::{Dot, Epoch, ReplicaId};
 
 const EPOCH: Epoch = Epoch(7);
 const REPLICAS: u64 = 1_000;
@@ -42,7 +42,7 @@ fn recorded(operations: u64) -> History {
     feeds.iter_mut().for_each(|f| f.asked_anew(0, place(Seq(0), CHAIN_START)));
     let (mut before, mut frame) = (CHAIN_START, Vec::new());
     for seq in 1..=operations {
-        let replica = Uuid::from_u64_pair(1, seq % REPLICAS);
+        let replica = ReplicaId(Uuid::from_u64_pair(1, seq % REPLICAS));
         let dot = Dot { replica, counter: Counter((seq - 1) / REPLICAS + 1) };
         let (at, base_seq) = (seq * 10, seq.saturating_sub(2 * REPLICAS));
         let (content_hash, hash_salt) = (hash(&seq.to_le_bytes()), [6; 16]);

@@ -42,7 +42,7 @@ struct Service {
 /// A history with nothing wrong in it.
 pub fn valid(seed: u64) -> Script {
     let clients = (1..=CLIENTS as u64).map(|n| Client {
-        id: Uuid::from_u64_pair(seed + 1, n),
+        id: ReplicaId(Uuid::from_u64_pair(seed + 1, n)),
         made: Counter::NONE,
         base_seq: Seq(0),
         pending: Vec::new(),
@@ -232,9 +232,9 @@ impl Service {
     }
 
     fn by_the_server(&mut self) {
-        let counter = self.last_settled.entry(ReplicaId::nil()).or_default();
+        let counter = self.last_settled.entry(ReplicaId::SERVER).or_default();
         *counter = counter.next();
-        let dot = Dot { replica: ReplicaId::nil(), counter: *counter };
+        let dot = Dot { replica: ReplicaId::SERVER, counter: *counter };
         self.append(dot, self.head(), Vec::new());
         self.tick();
     }
@@ -316,6 +316,7 @@ impl Service {
         let head = self.head();
         self.script.head = head;
         self.script.snapshots.push((Seq(head.0 / 2), self.chain_at(Seq(head.0 / 2)), self.script.now));
-        self.script.states = vec![(head, content(Dot { replica: Uuid::nil(), counter: Counter(head.0) })); 2];
+        self.script.states =
+            vec![(head, content(Dot { replica: ReplicaId::SERVER, counter: Counter(head.0) })); 2];
     }
 }

@@ -91,7 +91,7 @@ impl Script {
         self.log.iter().for_each(|item| log.push(&entry(item)));
         let last = self.log.last().map_or(CHAIN_START, |i| i.chain);
         log.head(self.head, Some(self.head_chain.unwrap_or(last)));
-        let others = [ReplicaId::nil()].into();
+        let others = [ReplicaId::SERVER].into();
         let mut history = History::new(log, Expectations { others, ..Expectations::default() });
         for half in [0, 1] {
             history.add(self.recorder(half));

@@ -88,8 +88,8 @@ impl World {
 
     /// The dot that the server will give its next operation.
     pub(super) fn next_of_server(&self) -> Dot {
-        let counter = self.truth.made.keys().filter(|d| d.replica.is_nil()).count() as u64 + 1;
-        Dot { replica: ReplicaId::nil(), counter: Counter(counter) }
+        let counter = self.truth.made.keys().filter(|d| d.replica.is_server()).count() as u64 + 1;
+        Dot { replica: ReplicaId::SERVER, counter: Counter(counter) }
     }
 
     /// Invariant 10: a dot with another content is a fork, and changes nothing.

@@ -73,7 +73,7 @@ impl Truth {
     ) -> Result<bool, String> {
         let Some(observed) = mutation.observed_seq else { return self.knows(o, w) };
         let made = self.of(&o.dot)?;
-        let chain = o.dot.replica == w.dot.replica && !o.dot.replica.is_nil();
+        let chain = o.dot.replica == w.dot.replica && !o.dot.replica.is_server();
         let own = chain || made.own_requests.contains(&w.dot);
         Ok(self.knows(o, w)? && (o.dot == w.dot || own || w.seq <= observed || made.lists(&w.dot)))
     }

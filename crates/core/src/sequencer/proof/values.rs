@@ -56,7 +56,7 @@ fn check_knowledge(truth: &Truth, shelf: &Shelf, o: &Change) -> Check {
         let rule = o.author.knows(&w.stamp());
         let vector = made.vector.get(&w.dot.replica).is_some_and(|c| w.dot.counter <= *c);
         // The server's replica has many authors: a vector says nothing of them.
-        if explicit != rule || (explicit != vector && !w.dot.replica.is_nil()) {
+        if explicit != rule || (explicit != vector && !w.dot.replica.is_server()) {
             return Err(format!(
                 "{} knows {}: truly {explicit}, by the rule {rule}, by vector {vector}",
                 o.dot, w.dot
