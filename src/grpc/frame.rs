@@ -117,7 +117,7 @@ fn encode(change: &pb::Change) -> Bytes {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use syncline_core::causality::{Author, Counter};
+    use syncline_core::causality::{Author, Counter, ReplicaNo};
     use syncline_core::ids::{Dot, Epoch, ReplicaId};
 
     use super::*;
@@ -139,7 +139,7 @@ mod tests {
             seq,
             dot,
             author: Author {
-                replica_no: 1,
+                replica_no: ReplicaNo(1),
                 counter: Counter(seq.0),
                 base_seq: seq - 1,
                 extras: vec![],

@@ -20,14 +20,17 @@ use crate::newtype::shown_as_wrapped;
 #[serde(transparent)]
 pub struct Seq(pub u64);
 /// Short number the server gives a replica with its first settled operation.
-pub type ReplicaNo = u32;
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaNo(pub u32);
 /// A replica's own operation number, contiguous from 1.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Counter(pub u64);
 
-/// The server's own replica, under which it writes for callers that have no replica of their own
-/// (request ids, reminders). Many independent authors share it, so it implies no program order.
-pub const SERVER_REPLICA_NO: ReplicaNo = 0;
+impl ReplicaNo {
+    /// The server's own replica, under which it writes for callers that have no replica of their own
+    /// (request ids, reminders). Many independent authors share it, so it implies no program order.
+    pub const SERVER: ReplicaNo = ReplicaNo(0);
+}
 
 impl Counter {
     /// Stands for no operation: before a replica's first, and for callers without a replica.
@@ -144,7 +147,7 @@ impl From<u64> for Seq {
     }
 }
 
-shown_as_wrapped!(Seq, Counter);
+shown_as_wrapped!(Seq, ReplicaNo, Counter);
 
 /// An operation that has its place in the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -197,7 +200,7 @@ impl Author {
 
     fn knows_beyond_base(&self, w: &Stamp) -> bool {
         let own_chain = self.replica_no == w.replica_no
-            && self.replica_no != SERVER_REPLICA_NO
+            && self.replica_no != ReplicaNo::SERVER
             && w.counter < self.counter
             && !fault!(ForgetOwnChain);
         let listed = self.extras.iter().any(|e| e.replica_no == w.replica_no && e.counter >= w.counter)
@@ -207,7 +210,7 @@ impl Author {
 
     /// Whether the settled operation is one that this author made by request id and names.
     fn made_request(&self, w: &Stamp) -> bool {
-        if w.replica_no != SERVER_REPLICA_NO || self.own_requests.is_empty() {
+        if w.replica_no != ReplicaNo::SERVER || self.own_requests.is_empty() {
             return false;
         }
         if fault!(RequestsAsChain) {

@@ -24,7 +24,7 @@ use prost::Message as _;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde::Deserialize;
-use syncline_core::causality::{Author, Counter, Extra, Seq, Stamp};
+use syncline_core::causality::{Author, Counter, Extra, ReplicaNo, Seq, Stamp};
 use syncline_core::change::Change;
 use syncline_core::hash::chain;
 use syncline_core::ids::{Dot, Epoch, ReplicaId};
@@ -134,15 +134,17 @@ fn causality(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("causality");
     group.throughput(Throughput::Elements(HEADS));
     let author = |base_seq: u64, extras: usize| Author {
-        replica_no: 1,
+        replica_no: ReplicaNo(1),
         counter: Counter(50),
         base_seq: Seq(base_seq),
         // None of the extras matches a head, so each of them is looked at for every head.
-        extras: (0..extras).map(|e| Extra { replica_no: 1_000 + e as u32, counter: Counter(9) }).collect(),
+        extras: (0..extras)
+            .map(|e| Extra { replica_no: ReplicaNo(1_000 + e as u32), counter: Counter(9) })
+            .collect(),
         own_requests: Vec::new(),
     };
     let heads: Vec<Stamp> = (1..=HEADS)
-        .map(|n| Stamp { seq: Seq(1_000 + n), replica_no: 10 + n as u32, counter: Counter(n) })
+        .map(|n| Stamp { seq: Seq(1_000 + n), replica_no: ReplicaNo(10 + n as u32), counter: Counter(n) })
         .collect();
     let authors = [
         ("10 heads, all in the base", author(2_000, 0)),

@@ -13,7 +13,7 @@
 //!
 //! Stored bytes that cannot be decoded give an error, never a panic: disks do fail.
 
-use syncline_core::causality::{Counter, Seq};
+use syncline_core::causality::{Counter, ReplicaNo, Seq};
 use uuid::Uuid;
 
 pub use super::stored::{
@@ -57,7 +57,7 @@ pub fn encode_key(key: &Key) -> Result<Vec<u8>, StoreError> {
     let out = match key {
         Key::Schema => KeyWriter::new(space::SCHEMA),
         Key::Replica(id) => KeyWriter::new(space::REPLICA).replica(*id),
-        Key::ReplicaNumber(no) => KeyWriter::new(space::REPLICA_NUMBER).raw(&no.to_be_bytes()),
+        Key::ReplicaNumber(no) => KeyWriter::new(space::REPLICA_NUMBER).raw(&no.0.to_be_bytes()),
         Key::Record(record) => KeyWriter::new(space::RECORD).text(record)?,
         Key::Member(collection, record) => KeyWriter::new(space::MEMBER).text(collection)?.text(record)?,
         Key::Field(record, field) => KeyWriter::new(space::FIELD).text(record)?.text(field)?,
@@ -78,7 +78,7 @@ pub fn encode_key(key: &Key) -> Result<Vec<u8>, StoreError> {
         }
         Key::Reminder(at_ms, conflict) => KeyWriter::new(space::REMINDER).signed(*at_ms).conflict(conflict),
         Key::Rejection(replica, counter) => {
-            KeyWriter::new(space::REJECTION).raw(&replica.to_be_bytes()).raw(&counter.0.to_be_bytes())
+            KeyWriter::new(space::REJECTION).raw(&replica.0.to_be_bytes()).raw(&counter.0.to_be_bytes())
         }
         Key::Held(dot) => KeyWriter::new(space::HELD).dot(dot),
         Key::Waiter(on, dot) => KeyWriter::new(space::WAITER).wait_on(on)?.dot(dot),
@@ -222,7 +222,7 @@ impl KeyReader<'_> {
         let key = match space {
             space::SCHEMA => Key::Schema,
             space::REPLICA => Key::Replica(self.replica()?),
-            space::REPLICA_NUMBER => Key::ReplicaNumber(u32::from_be_bytes(self.raw()?)),
+            space::REPLICA_NUMBER => Key::ReplicaNumber(self.replica_no()?),
             space::RECORD => Key::Record(self.text()?),
             space::MEMBER => Key::Member(self.text()?, self.text()?),
             space::FIELD => Key::Field(self.text()?, self.text()?),
@@ -231,7 +231,7 @@ impl KeyReader<'_> {
             space::CONFLICT => Key::Conflict(self.conflict()?),
             space::SCOPE => Key::Scope(Scope { record: self.text()?, part: self.scope_part()? }),
             space::REMINDER => Key::Reminder(self.signed()?, self.conflict()?),
-            space::REJECTION => Key::Rejection(u32::from_be_bytes(self.raw()?), Counter(self.number()?)),
+            space::REJECTION => Key::Rejection(self.replica_no()?, Counter(self.number()?)),
             space::HELD => Key::Held(self.dot()?),
             space::WAITER => Key::Waiter(self.wait_on()?, self.dot()?),
             space::HOLD_USAGE => match self.raw()? {
@@ -271,6 +271,10 @@ impl KeyReader<'_> {
 
     fn replica(&mut self) -> Option<ReplicaId> {
         Some(ReplicaId(Uuid::from_bytes(self.raw()?)))
+    }
+
+    fn replica_no(&mut self) -> Option<ReplicaNo> {
+        Some(ReplicaNo(u32::from_be_bytes(self.raw()?)))
     }
 
     fn dot(&mut self) -> Option<Dot> {

@@ -31,8 +31,16 @@ fn replica() -> impl Strategy<Value = ReplicaId> {
     ]
 }
 
+fn replica_no() -> impl Strategy<Value = ReplicaNo> {
+    any::<u32>().prop_map(ReplicaNo)
+}
+
+fn counter() -> impl Strategy<Value = Counter> {
+    number().prop_map(Counter)
+}
+
 fn dot() -> impl Strategy<Value = Dot> {
-    (replica(), number()).prop_map(|(replica, counter)| Dot { replica, counter: Counter(counter) })
+    (replica(), counter()).prop_map(|(replica, counter)| Dot { replica, counter })
 }
 
 fn conflict() -> impl Strategy<Value = ConflictId> {
@@ -61,7 +69,7 @@ fn keys() -> Vec<BoxedStrategy<Key>> {
     vec![
         Just(Key::Schema).boxed(),
         replica().prop_map(Key::Replica).boxed(),
-        any::<u32>().prop_map(Key::ReplicaNumber).boxed(),
+        replica_no().prop_map(Key::ReplicaNumber).boxed(),
         id().prop_map(Key::Record).boxed(),
         (id(), id()).prop_map(|(c, r)| Key::Member(c, r)).boxed(),
         (id(), id()).prop_map(|(r, f)| Key::Field(r, f)).boxed(),
@@ -70,7 +78,7 @@ fn keys() -> Vec<BoxedStrategy<Key>> {
         conflict().prop_map(Key::Conflict).boxed(),
         scope().prop_map(Key::Scope).boxed(),
         (signed(), conflict()).prop_map(|(at, c)| Key::Reminder(at, c)).boxed(),
-        (any::<u32>(), number()).prop_map(|(r, c)| Key::Rejection(r, Counter(c))).boxed(),
+        (replica_no(), counter()).prop_map(|(r, c)| Key::Rejection(r, c)).boxed(),
         dot().prop_map(Key::Held).boxed(),
         (wait_on(), dot()).prop_map(|(on, dot)| Key::Waiter(on, dot)).boxed(),
         proptest::option::of(replica()).prop_map(Key::HoldUsage).boxed(),

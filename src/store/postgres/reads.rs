@@ -80,7 +80,7 @@ pub(super) fn head_of(row: &PgRow) -> Result<WorkspaceHead, StoreError> {
             .map_err(|_| inconsistent("head position"))?,
         chain: Hash::try_from(row.try_get::<Vec<u8>, _>(2).map_err(of_statement)?)
             .map_err(|_| inconsistent("hash chain"))?,
-        replica_count: ReplicaNo::try_from(row.try_get::<i64, _>(3).map_err(of_statement)?)
+        replica_count: u32::try_from(row.try_get::<i64, _>(3).map_err(of_statement)?)
             .map_err(|_| inconsistent("number of replicas"))?,
         commit_count: row.try_get::<i64, _>(4).map_err(of_statement)?.cast_unsigned(),
     })
@@ -169,7 +169,7 @@ pub(super) async fn change_of(
 ) -> Result<Option<Change>, StoreError> {
     let query = sqlx::query(include_str!("../sql/change_by_dot.sql"))
         .bind(ws.0)
-        .bind(i64::from(replica_no))
+        .bind(i64::from(replica_no.0))
         .bind(bits(counter.0));
     session.rows(query).await.map_err(of_statement)?.first().map(change).transpose()
 }

@@ -96,7 +96,7 @@ impl Batch {
         let query = query
             .bind(changes.iter().map(|c| c.ws.0).collect::<Vec<_>>())
             .bind(seqs)
-            .bind(changes.iter().map(|c| i64::from(c.replica_no)).collect::<Vec<_>>())
+            .bind(changes.iter().map(|c| i64::from(c.replica_no.0)).collect::<Vec<_>>())
             .bind(changes.iter().map(|c| bits(c.counter.0)).collect::<Vec<_>>())
             .bind(self.changes.into_iter().map(|c| c.content).collect::<Vec<_>>());
         let mut puts = (Vec::new(), Vec::new(), Vec::new());

@@ -152,7 +152,7 @@ impl Batch {
         for change in self.changes {
             out.add(change.ws.0)?;
             out.add(i64::try_from(change.seq.0)?)?;
-            out.add(i64::from(change.replica_no))?;
+            out.add(i64::from(change.replica_no.0))?;
             out.add(bits(change.counter.0))?;
             out.add(change.content)?;
         }

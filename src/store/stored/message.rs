@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use syncline_core::causality::{Counter, Seq};
+use syncline_core::causality::{Counter, ReplicaNo, Seq};
 use syncline_core::ids::{CollectionId, Epoch, FieldId, RecordId, ReplicaId};
 use syncline_core::wire::{put_bytes, put_fixed64, put_message, put_sint, put_uint, unzigzag};
 
@@ -303,7 +303,7 @@ macro_rules! wrapped_kind {
     )*};
 }
 
-wrapped_kind!(Uint: Seq, Counter);
+wrapped_kind!(Uint: Seq, ReplicaNo, Counter);
 wrapped_kind!(Fixed: Epoch);
 wrapped_kind!(Blob: ReplicaId);
 

@@ -14,7 +14,7 @@ pub use uuid::Uuid;
 use std::future::{Future, poll_fn};
 use std::task::Poll;
 
-use syncline_core::causality::{Author, Counter, Seq};
+use syncline_core::causality::{Author, Counter, ReplicaNo, Seq};
 use syncline_core::change::Effect;
 use syncline_core::operation::{CausalContext, Settlement};
 
@@ -36,7 +36,7 @@ pub fn change(seq: u64, replica_no: u32, counter: u64) -> Change {
         seq: Seq(seq),
         dot: Dot { replica: ReplicaId::from_u128(u128::from(replica_no)), counter: Counter(counter) },
         author: Author {
-            replica_no,
+            replica_no: ReplicaNo(replica_no),
             counter: Counter(counter),
             base_seq: Seq(seq - 1),
             extras: Vec::new(),

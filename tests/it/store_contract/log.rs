@@ -1,7 +1,7 @@
 //! The log of changes, and sizes of everything.
 
 use super::fixtures::*;
-use syncline_core::causality::{Counter, Seq};
+use syncline_core::causality::{Counter, ReplicaNo, Seq};
 
 pub async fn log_of(store: &dyn Store, length: u64) -> WorkspaceNo {
     let ws = workspace(store, "w").await;
@@ -54,10 +54,13 @@ pub async fn a_change_is_found_by_its_operation(store: &dyn Store) {
     write(store, ws, &batch([], changes.clone()), &head(5)).await.unwrap();
     let mut reader = reader(store).await;
     for (expected, (replica_no, counter)) in changes.into_iter().zip(dots) {
-        assert_eq!(reader.change_of(ws, replica_no, Counter(counter)).await.unwrap(), Some(expected));
+        assert_eq!(
+            reader.change_of(ws, ReplicaNo(replica_no), Counter(counter)).await.unwrap(),
+            Some(expected)
+        );
     }
     for (replica_no, counter) in [(0, 2), (2, 1), (1, 0), (u32::MAX, u64::MAX - 1)] {
-        assert_eq!(reader.change_of(ws, replica_no, Counter(counter)).await.unwrap(), None);
+        assert_eq!(reader.change_of(ws, ReplicaNo(replica_no), Counter(counter)).await.unwrap(), None);
     }
 }
 
@@ -104,7 +107,7 @@ pub async fn one_transaction_writes_several_workspaces(store: &dyn Store) {
         for ws in &workspaces[..count] {
             assert_eq!(reader.head(*ws).await.unwrap(), Some(head(count as u64)));
             assert_eq!(row_of(&mut *reader, *ws, record("a")).await, Some(row(count as u64)));
-            assert!(reader.change_of(*ws, 1, Counter(count as u64)).await.unwrap().is_some());
+            assert!(reader.change_of(*ws, ReplicaNo(1), Counter(count as u64)).await.unwrap().is_some());
         }
     }
     let mut writer = store.writer().await.unwrap();

@@ -1,7 +1,7 @@
 //! Rows by key and by range.
 
 use super::fixtures::*;
-use syncline_core::causality::{Counter, Seq};
+use syncline_core::causality::{Counter, ReplicaNo, Seq};
 use syncline_core::ids::ReplicaId;
 
 /// Rows stand where their keys stand; absent ones are `None`, and a key may be asked for twice.
@@ -189,7 +189,7 @@ pub async fn every_kind_of_key_can_be_stored(store: &dyn Store) {
     let keys = [
         Key::Schema,
         Key::Replica(replica),
-        Key::ReplicaNumber(u32::MAX),
+        Key::ReplicaNumber(ReplicaNo(u32::MAX)),
         record("r"),
         Key::Member(id("things"), id("r")),
         Key::Field(id("r"), id("f")),
@@ -198,7 +198,7 @@ pub async fn every_kind_of_key_can_be_stored(store: &dyn Store) {
         Key::Conflict(conflict),
         Key::Scope(Scope { record: id("r"), part: ScopePart::Field(id("f")) }),
         Key::Reminder(i64::MIN, conflict),
-        Key::Rejection(u32::MAX, Counter(u64::MAX)),
+        Key::Rejection(ReplicaNo(u32::MAX), Counter(u64::MAX)),
         Key::Held(dot),
         Key::Waiter(WaitOn::Operation(dot), dot),
         Key::HoldUsage(None),
@@ -235,7 +235,7 @@ pub async fn workspaces_never_mix(store: &dyn Store) {
             assert_eq!((page.rows.len() as u64, page.more), (records, false));
         }
         assert_eq!(reader.changes(ws, Seq(0), Seq(u64::MAX), 9).await.unwrap(), [change(1, 1, n)]);
-        assert_eq!(reader.change_of(ws, 1, Counter(3 - n)).await.unwrap(), None);
+        assert_eq!(reader.change_of(ws, ReplicaNo(1), Counter(3 - n)).await.unwrap(), None);
     }
     drop(reader);
     write(store, one, &batch([(record("a"), None)], Vec::new()), &head(1)).await.unwrap();

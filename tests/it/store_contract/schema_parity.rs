@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use syncline_core::causality::{Counter, Seq};
+use syncline_core::causality::{Counter, ReplicaNo, Seq};
 
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row as _, SqlSafeStr as _};
 
@@ -189,7 +189,7 @@ async fn every_statement_finds_its_rows_by_key() {
             reader.range(ws, &Prefix::Records, None, 5, Order::Descending).await.unwrap();
             reader.count(ws, &Prefix::Records).await.unwrap();
             reader.changes(ws, Seq(3), Seq(9), 5).await.unwrap();
-            reader.change_of(ws, 1, Counter::FIRST).await.unwrap();
+            reader.change_of(ws, ReplicaNo(1), Counter::FIRST).await.unwrap();
             reader.workspace("w").await.unwrap();
             reader.workspaces(None, 5).await.unwrap();
         }

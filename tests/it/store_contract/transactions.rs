@@ -1,7 +1,7 @@
 //! Isolation, atomicity, and what happens to transactions that are given up.
 
 use super::fixtures::*;
-use syncline_core::causality::{Counter, Seq};
+use syncline_core::causality::{Counter, ReplicaNo, Seq};
 
 /// All reads of a reader show one committed state, that of its first read or of its making, however long it lives; a
 /// new one shows more.
@@ -33,7 +33,7 @@ pub async fn nothing_shows_before_the_commit(store: &dyn Store) {
     writer.commit().await.unwrap();
     let mut after = reader(store).await;
     assert_eq!(row_of(&mut *after, ws, record("a")).await, Some(row(1)));
-    assert_eq!(after.change_of(ws, 1, Counter::FIRST).await.unwrap(), Some(change(1, 1, 1)));
+    assert_eq!(after.change_of(ws, ReplicaNo(1), Counter::FIRST).await.unwrap(), Some(change(1, 1, 1)));
 }
 
 /// Within a transaction, reads show its own writes.
@@ -75,7 +75,7 @@ pub async fn a_dropped_writer_undoes_everything(store: &dyn Store) {
         drop(next);
         let mut reader = reader(store).await;
         assert_eq!(row_of(&mut *reader, ws, record("a")).await, None);
-        assert_eq!(reader.change_of(ws, 1, Counter::FIRST).await.unwrap(), None);
+        assert_eq!(reader.change_of(ws, ReplicaNo(1), Counter::FIRST).await.unwrap(), None);
     }
     // Neither the position nor the operation is taken.
     write(store, ws, &batch([], vec![change(1, 1, 1)]), &head(1)).await.unwrap();

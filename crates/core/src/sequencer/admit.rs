@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::replica::{accepted_request, expected_counter, last_settled};
 use super::settle::{Settled, accept, settle};
 use super::{Environment, hold};
-use crate::causality::{Counter, SERVER_REPLICA_NO};
+use crate::causality::{Counter, ReplicaNo};
 use crate::change::Change;
 use crate::fault;
 use crate::hash::Hash;
@@ -181,7 +181,7 @@ impl SettledContent {
 
 /// The outcome of a settled operation, with its content.
 pub(super) fn stored_outcome(tx: &Transaction<'_>, dot: Dot) -> Attempt<(SettledContent, Outcome)> {
-    let replica_no = tx.replica_no(dot.replica)?.unwrap_or(SERVER_REPLICA_NO);
+    let replica_no = tx.replica_no(dot.replica)?.unwrap_or(ReplicaNo::SERVER);
     let rejection = read(tx.row(&Key::Rejection(replica_no, dot.counter))?, |row| match row {
         Row::Rejection(rejection) => Some(rejection),
         _ => None,

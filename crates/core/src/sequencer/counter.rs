@@ -3,7 +3,7 @@
 use super::conflict::{Clash, Contender};
 use super::register::lineage_rank;
 use super::settle::Settling;
-use crate::causality::{Counter, Seq, Stamp};
+use crate::causality::{Counter, ReplicaNo, Seq, Stamp};
 use crate::change::EffectKind;
 use crate::conflict::{ConflictKind, Scope, ScopePart};
 use crate::fault;
@@ -17,7 +17,7 @@ use crate::value::Value;
 
 /// What a counter starts from: an assignment of 0 that everybody knows.
 const START: CounterHead = CounterHead {
-    stamp: Stamp { seq: Seq::START, replica_no: 0, counter: Counter::NONE },
+    stamp: Stamp { seq: Seq::START, replica_no: ReplicaNo::SERVER, counter: Counter::NONE },
     rank: Seq::START,
     value: 0,
     increments: 0,

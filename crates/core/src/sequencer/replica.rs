@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Environment;
-use crate::causality::{Author, Counter, Extra, SERVER_REPLICA_NO, Seq};
+use crate::causality::{Author, Counter, Extra, ReplicaNo, Seq};
 use crate::fault;
 use crate::ids::{Dot, ReplicaId};
 use crate::limits::AFTER_REQUESTS_MAX;
@@ -40,7 +40,7 @@ pub(super) fn author_of(
     };
     let mut extras = Vec::with_capacity(context.extras.len());
     for extra in &context.extras {
-        let replica_no = tx.replica_no(extra.replica)?.unwrap_or(SERVER_REPLICA_NO);
+        let replica_no = tx.replica_no(extra.replica)?.unwrap_or(ReplicaNo::SERVER);
         extras.push(Extra { replica_no, counter: extra.counter });
     }
     let own_requests = own_requests(tx, operation, context.base_seq, env)?;
@@ -73,7 +73,7 @@ fn own_requests(
         let Some(request) = accepted_request(tx, id, env)? else {
             return refuse(format!("request id {id} was not accepted within the last 24 hours"));
         };
-        let change = tx.change_of(SERVER_REPLICA_NO, request.counter)?;
+        let change = tx.change_of(ReplicaNo::SERVER, request.counter)?;
         let known = change.author.base_seq;
         if known > base_seq && !fault!(RequestBaseUnchecked) {
             return refuse(format!("base_seq {base_seq} is before that of request id {id}, {known}"));
@@ -96,7 +96,7 @@ fn beyond(tx: &Transaction<'_>, mut counters: Vec<Counter>, base_seq: Seq) -> At
     let (mut within, mut end) = (0, counters.len());
     while let Some(counter) = counters.get(within..end).and_then(|rest| rest.get(rest.len() / 2)) {
         let middle = within + (end - within) / 2;
-        match tx.change_of(SERVER_REPLICA_NO, *counter)?.seq > base_seq {
+        match tx.change_of(ReplicaNo::SERVER, *counter)?.seq > base_seq {
             true => end = middle,
             false => within = middle + 1,
         }
@@ -110,10 +110,10 @@ pub(super) fn replica_row(tx: &mut Transaction<'_>, id: ReplicaId) -> Attempt<Re
         return Ok(row.clone());
     }
     let no = if id.is_server() {
-        SERVER_REPLICA_NO
+        ReplicaNo::SERVER
     } else {
         tx.head.replica_count += 1;
-        tx.head.replica_count
+        ReplicaNo(tx.head.replica_count)
     };
     let row = ReplicaRow {
         no,

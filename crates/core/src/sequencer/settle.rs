@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::replica::{author_of, replica_row};
 use super::{Environment, rejected};
-use crate::causality::{Author, Counter, Seq, Stamp};
+use crate::causality::{Author, Counter, ReplicaNo, Seq, Stamp};
 use crate::change::{Change, Effect};
 use crate::conflict::Scope;
 use crate::fault;
@@ -142,7 +142,7 @@ fn check_decides(mutation: &RecordMutation) -> Attempt<()> {
 /// For each replica, bases never decrease; and an operation knows at least what the dots it lists knew.
 fn check_context(tx: &Transaction<'_>, author: &Author, replica: &ReplicaRow) -> Attempt<()> {
     let refuse = |detail: String| Err(Interrupt::Refused(Refusal::InvalidContext { detail }));
-    if replica.no == crate::causality::SERVER_REPLICA_NO {
+    if replica.no == ReplicaNo::SERVER {
         return Ok(());
     }
     if author.base_seq < replica.last_base && !fault!(BaseMayDecrease) {
@@ -206,7 +206,7 @@ pub(super) fn reject(
             let phantom = RecordRow {
                 collection: mutation.collection.clone(),
                 existence: Existence::Phantom(dot),
-                created: Stamp { seq: Seq::START, replica_no: 0, counter: Counter::NONE },
+                created: Stamp { seq: Seq::START, replica_no: ReplicaNo::SERVER, counter: Counter::NONE },
                 last_seq: Seq::START,
                 heads: Vec::new(),
                 unknown: Unknown::NONE,

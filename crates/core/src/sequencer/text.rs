@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::conflict::{Contender, add_pairs, reawaken};
 use super::settle::Settling;
-use crate::causality::{Author, Counter, SERVER_REPLICA_NO, Seq};
+use crate::causality::{Author, Counter, ReplicaNo, Seq};
 use crate::change::{Change, EffectKind};
 use crate::conflict::ConflictEventKind;
 use crate::conflict::{AlternativeHunk, AlternativeState, CloseReason, ConflictKind, Scope, ScopePart};
@@ -176,7 +176,7 @@ impl Settling<'_, '_> {
             base_seq = base_seq.min(known_seq_of(&change, scope.0, scope.1));
         }
         let anybody = Author {
-            replica_no: SERVER_REPLICA_NO,
+            replica_no: ReplicaNo::SERVER,
             counter: Counter::NONE,
             base_seq,
             extras: Vec::new(),

@@ -21,7 +21,7 @@ pub struct WorkspaceHead {
     /// The hash over all operations so far.
     pub chain: Hash,
     /// How many replicas have ever settled an operation, which is also the last number given to one.
-    pub replica_count: ReplicaNo,
+    pub replica_count: u32,
     /// Commits so far, also those that took no position: tells whether a copy in memory is still the latest.
     pub commit_count: u64,
 }

@@ -184,7 +184,7 @@ fn settled_hunk_to_pb(settled: &SettledHunk) -> pb::SettledHunk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use syncline_core::causality::{Author, Counter, Seq};
+    use syncline_core::causality::{Author, Counter, ReplicaNo, Seq};
     use syncline_core::conflict::ConflictEventKind;
     use syncline_core::conflict::{ConflictKind, ConflictStatus, ConflictSummary, Scope, ScopePart};
     use syncline_core::ids::{ConflictId, Dot, Epoch, ReplicaId};
@@ -214,7 +214,7 @@ mod tests {
             seq: Seq(9),
             dot,
             author: Author {
-                replica_no: 1,
+                replica_no: ReplicaNo(1),
                 counter: Counter(3),
                 base_seq: Seq(5),
                 extras: vec![],

@@ -298,7 +298,7 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use syncline_core::causality::{Author, Counter, Stamp};
+    use syncline_core::causality::{Author, Counter, ReplicaNo, Stamp};
     use syncline_core::conflict::{Closing, Scope};
     use syncline_core::operation::CausalContext;
     use syncline_core::schema::Provisional;
@@ -307,7 +307,7 @@ mod tests {
 
     fn alternative(seq: Seq, state: AlternativeState) -> Alternative {
         Alternative {
-            stamp: Stamp { seq, replica_no: 1, counter: Counter::FIRST },
+            stamp: Stamp { seq, replica_no: ReplicaNo(1), counter: Counter::FIRST },
             rank: seq,
             state,
             value: Some(Value::Int(4)),
@@ -319,7 +319,7 @@ mod tests {
             client_time_ms: None,
             committed_at_ms: 5,
             author: Author {
-                replica_no: 1,
+                replica_no: ReplicaNo(1),
                 counter: Counter::FIRST,
                 base_seq: Seq(2),
                 extras: vec![],

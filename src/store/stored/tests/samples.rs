@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::store::ConnectionContent;
-use syncline_core::causality::{Author, Counter, Extra, Seq, Stamp};
+use syncline_core::causality::{Author, Counter, Extra, ReplicaNo, Seq, Stamp};
 use syncline_core::change::{Change, Effect, EffectKind};
 use syncline_core::conflict::ConflictEventKind;
 use syncline_core::conflict::{
@@ -39,13 +39,13 @@ fn dot(counter: u64) -> Dot {
 }
 
 fn stamp(seq: u64) -> Stamp {
-    Stamp { seq: Seq(seq), replica_no: 3, counter: Counter(300) }
+    Stamp { seq: Seq(seq), replica_no: ReplicaNo(3), counter: Counter(300) }
 }
 
 fn author() -> Author {
-    let extras = vec![Extra { replica_no: 9, counter: Counter(2) }];
+    let extras = vec![Extra { replica_no: ReplicaNo(9), counter: Counter(2) }];
     Author {
-        replica_no: 3,
+        replica_no: ReplicaNo(3),
         counter: Counter(300),
         base_seq: Seq(128),
         extras,
@@ -336,7 +336,7 @@ pub fn rows() -> Vec<(String, Row)> {
         (
             "replica",
             Row::Replica(ReplicaRow {
-                no: 3,
+                no: ReplicaNo(3),
                 last_settled: Counter(300),
                 last_accepted: Counter(299),
                 last_base: Seq(128),

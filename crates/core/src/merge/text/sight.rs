@@ -1,7 +1,7 @@
 //! What one author knows and sees of a window.
 
 use super::tree::{Span, Tree};
-use crate::causality::{Author, SERVER_REPLICA_NO, Seq, Stamp};
+use crate::causality::{Author, ReplicaNo, Seq, Stamp};
 use crate::fault;
 
 /// One author's knowledge, worked out once per operation, insertion and deletion rather than per span.
@@ -54,7 +54,7 @@ fn suppression_is_unseen(author: &Author, op: &Stamp, suppressed_by: Option<Seq>
 }
 
 fn knows(author: &Author, op: &Stamp) -> bool {
-    let own = op.replica_no == author.replica_no && op.replica_no != SERVER_REPLICA_NO;
+    let own = op.replica_no == author.replica_no && op.replica_no != ReplicaNo::SERVER;
     if fault!(OwnChainForgotten) && own {
         return op.seq <= author.base_seq;
     }

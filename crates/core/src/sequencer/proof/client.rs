@@ -21,7 +21,7 @@ use crate::value::Value;
 /// Where a client puts its own text edits that are not confirmed: behind everything.
 const PENDING_SEQ: Seq = Seq(1_000_000);
 /// A replica's number as long as it has none.
-const NO_NUMBER: ReplicaNo = ReplicaNo::MAX;
+const NO_NUMBER: ReplicaNo = ReplicaNo(u32::MAX);
 
 pub(super) struct Client {
     pub replica: ReplicaId,

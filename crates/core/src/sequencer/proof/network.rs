@@ -1,6 +1,6 @@
 //! Clients, a bad network and the server, until everything has settled; judged on the way and at the end.
 
-use crate::causality::Seq;
+use crate::causality::{ReplicaNo, Seq};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -255,7 +255,7 @@ impl World {
         Confirmed::of_rows(&self.server.shelf).same_as(&self.folded, "the rows against the feed")
     }
 
-    fn replica_of(&self, no: u32) -> Result<ReplicaId, String> {
+    fn replica_of(&self, no: ReplicaNo) -> Result<ReplicaId, String> {
         match self.server.shelf.rows.get(&Key::ReplicaNumber(no)).map(|r| &**r) {
             Some(Row::ReplicaNumber(id)) => Ok(*id),
             _ => Err(format!("replica {no} has no id")),

@@ -8,7 +8,7 @@ use super::fold::{Confirmed, Place, Shown};
 use super::reference::{Reference, Writer};
 use super::server::{SECRET, Shelf};
 use super::truth::Truth;
-use crate::causality::{ReplicaNo, SERVER_REPLICA_NO, Seq};
+use crate::causality::{ReplicaNo, Seq};
 use crate::change::Change;
 use crate::hash::{CHAIN_START, chain};
 use crate::limits::EXTRAS_MAX;
@@ -37,7 +37,7 @@ pub(super) fn check_log(truth: &Truth, shelf: &Shelf) -> Check {
         if o.dot.counter <= counter {
             return Err(format!("{} settled after counter {counter}", o.dot));
         }
-        if o.author.replica_no != SERVER_REPLICA_NO && o.author.base_seq < base {
+        if o.author.replica_no != ReplicaNo::SERVER && o.author.base_seq < base {
             return Err(format!("{} has base {}, its replica had {base}", o.dot, o.author.base_seq));
         }
         if o.author.extras.len() > EXTRAS_MAX {
@@ -85,11 +85,11 @@ fn check_counters(truth: &Truth, shelf: &Shelf) -> Check {
 }
 
 /// Replicas that ever settled an operation are numbered 1, 2, 3, …, and found by number.
-pub(super) fn check_numbers(shelf: &Shelf, replica_count: ReplicaNo) -> Check {
+pub(super) fn check_numbers(shelf: &Shelf, replica_count: u32) -> Check {
     let named: BTreeSet<_> = shelf
         .range(&Prefix::Replicas)
         .filter_map(|(key, row)| match (key, row) {
-            (Key::Replica(id), Row::Replica(row)) if row.no != SERVER_REPLICA_NO => Some((row.no, *id)),
+            (Key::Replica(id), Row::Replica(row)) if row.no != ReplicaNo::SERVER => Some((row.no, *id)),
             _ => None,
         })
         .collect();
@@ -97,11 +97,11 @@ pub(super) fn check_numbers(shelf: &Shelf, replica_count: ReplicaNo) -> Check {
         .rows
         .iter()
         .filter_map(|(key, row)| match (key, &**row) {
-            (Key::ReplicaNumber(no), Row::ReplicaNumber(id)) if *no != SERVER_REPLICA_NO => Some((*no, *id)),
+            (Key::ReplicaNumber(no), Row::ReplicaNumber(id)) if *no != ReplicaNo::SERVER => Some((*no, *id)),
             _ => None,
         })
         .collect();
-    let dense = named.iter().map(|(no, _)| *no).eq(1..=replica_count);
+    let dense = named.iter().map(|(no, _)| *no).eq((1..=replica_count).map(ReplicaNo));
     if named != numbered || !dense {
         return Err(format!("{replica_count} replicas: {named:?}, by number {numbered:?}"));
     }

@@ -15,19 +15,19 @@ use crate::unknown::Unknown;
 use crate::value::Value;
 
 /// Rows and changes read, and bytes of the contexts, for the same operations in a workspace that has seen `replicas`.
-fn cost(replicas: ReplicaNo) -> Result<(Vec<u64>, Vec<usize>), String> {
+fn cost(replicas: u32) -> Result<(Vec<u64>, Vec<usize>), String> {
     let mut shelf = Shelf::default();
     for no in 1..=replicas {
         let id = dot(1_000 + u128::from(no), 1).replica;
         let row = ReplicaRow {
-            no,
+            no: ReplicaNo(no),
             last_settled: Counter(7),
             last_accepted: Counter(7),
             last_base: Seq(0),
             unknown: Unknown::NONE,
         };
         shelf.rows.insert(Key::Replica(id), Arc::new(Row::Replica(row)));
-        shelf.rows.insert(Key::ReplicaNumber(no), Arc::new(Row::ReplicaNumber(id)));
+        shelf.rows.insert(Key::ReplicaNumber(ReplicaNo(no)), Arc::new(Row::ReplicaNumber(id)));
     }
     shelf.rows.insert(Key::Schema, Arc::new(Row::Schema(schema())));
     shelf.rows.insert(Key::Secret, Arc::new(Row::Secret(SECRET)));

@@ -10,7 +10,7 @@ use super::desk::{RuleFixture, dot, operation};
 use super::script::{mutation, resolving};
 use super::truth::{Made, Truth};
 use super::{Check, ensure};
-use crate::causality::{Author, Counter, Extra, Seq};
+use crate::causality::{Author, Counter, Extra, ReplicaNo, Seq};
 use crate::conflict::{AlternativeState, CloseReason, Conflict, ConflictKind};
 use crate::ids::Dot;
 use crate::merge::text::{Hunk, Window};
@@ -227,7 +227,7 @@ pub(super) fn check_listed(seed: u64) -> Check {
 fn author_of(desk: &RuleFixture, who: usize, counter: u64, base_seq: u64, extras: &[Dot]) -> Author {
     let number = |dot: &Dot| match desk.row(&Key::Replica(dot.replica)) {
         Some(Row::Replica(row)) => row.no,
-        _ => u32::MAX,
+        _ => ReplicaNo(u32::MAX),
     };
     let extras = extras.iter().map(|e| Extra { replica_no: number(e), counter: e.counter }).collect();
     let replica_no = number(&dot(who as u128 + 1, 1));

@@ -12,7 +12,7 @@ mod units;
 mod vectors;
 
 use super::{Hunk, Integrated, SettledHunk, Splice, TextError, TextOp, Window};
-use crate::causality::{Author, Counter, Seq};
+use crate::causality::{Author, Counter, ReplicaNo, Seq};
 
 /// A character with its history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +87,13 @@ fn hunk(pos: u32, del: u32, ins: &str) -> Hunk {
 }
 
 fn author(replica_no: u32, counter: u64, base_seq: Seq) -> Author {
-    Author { replica_no, counter: Counter(counter), base_seq, extras: Vec::new(), own_requests: Vec::new() }
+    Author {
+        replica_no: ReplicaNo(replica_no),
+        counter: Counter(counter),
+        base_seq,
+        extras: Vec::new(),
+        own_requests: Vec::new(),
+    }
 }
 
 fn settled(hunks: &[Hunk], suppressed_by: &[Option<Seq>]) -> Vec<SettledHunk> {

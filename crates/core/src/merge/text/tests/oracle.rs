@@ -4,7 +4,7 @@
 use super::reference::Doc;
 use super::session::{BASE_TEXT, random_hunks};
 use super::{Engine, for_seeds};
-use crate::causality::{Author, Counter, Extra, SERVER_REPLICA_NO, Seq};
+use crate::causality::{Author, Counter, Extra, ReplicaNo, Seq};
 use crate::merge::text::Window;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -12,8 +12,9 @@ use rand::{RngExt, SeedableRng};
 const REPLICAS: u32 = 4;
 
 fn random_author(rng: &mut StdRng, counters: &mut [u64], base: Seq, head: Seq) -> Author {
-    let replica_no = rng.random_range(SERVER_REPLICA_NO..REPLICAS);
-    counters[replica_no as usize] += 1;
+    let number = rng.random_range(0..REPLICAS);
+    let replica_no = ReplicaNo(number);
+    counters[number as usize] += 1;
     // Half of the authors are nearly up to date, as in life.
     let base_seq = if rng.random_bool(0.5) {
         Seq(rng.random_range(base.max(head.saturating_sub(2)).0..=head.0))
@@ -21,16 +22,16 @@ fn random_author(rng: &mut StdRng, counters: &mut [u64], base: Seq, head: Seq) -
         Seq(rng.random_range(base.0..=head.0))
     };
     let extras = (1..REPLICAS)
-        .filter(|other| *other != replica_no)
+        .filter(|other| *other != number)
         .filter_map(|other| {
             let counter = rng.random_range(0..=counters[other as usize]);
             (counter > 0 && rng.random_bool(0.3))
-                .then_some(Extra { replica_no: other, counter: Counter(counter) })
+                .then_some(Extra { replica_no: ReplicaNo(other), counter: Counter(counter) })
         })
         .collect();
     // A caller without a replica knows some of those that the server wrote before, in any choice.
-    let counter = counters[replica_no as usize];
-    let earlier = if replica_no == SERVER_REPLICA_NO { 1..counter } else { 0..0 };
+    let counter = counters[number as usize];
+    let earlier = if replica_no == ReplicaNo::SERVER { 1..counter } else { 0..0 };
     let own_requests = earlier.filter(|_| rng.random_bool(0.4)).map(Counter).collect();
     Author { replica_no, counter: Counter(counter), base_seq, extras, own_requests }
 }

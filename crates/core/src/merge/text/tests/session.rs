@@ -1,7 +1,7 @@
 //! A simulated server and its clients, editing one text.
 
 use super::{Decision, Engine, hunk, settled};
-use crate::causality::{Author, Counter, Extra, Seq, Stamp};
+use crate::causality::{Author, Counter, Extra, ReplicaNo, Seq, Stamp};
 use crate::merge::text::{Hunk, TextOp, apply_splices, undo_splices};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -90,7 +90,7 @@ impl<E: Engine> Server<E> {
 
 /// A client: the prefix it received, dots it learnt from elsewhere, and its own unconfirmed operations.
 pub(super) struct Client {
-    pub(super) replica_no: u32,
+    pub(super) replica_no: ReplicaNo,
     base_seq: Seq,
     counter: Counter,
     extras: Vec<Extra>,
@@ -99,7 +99,13 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(replica_no: u32) -> Self {
-        Self { replica_no, base_seq: Seq(0), counter: Counter::NONE, extras: Vec::new(), pending: Vec::new() }
+        Self {
+            replica_no: ReplicaNo(replica_no),
+            base_seq: Seq(0),
+            counter: Counter::NONE,
+            extras: Vec::new(),
+            pending: Vec::new(),
+        }
     }
 
     pub(super) fn base_seq(&self) -> Seq {
@@ -165,7 +171,7 @@ impl Client {
     pub(super) fn advance<E: Engine>(&mut self, server: &Server<E>, seq: Seq) {
         self.base_seq = self.base_seq.max(seq);
         let received = &server.log[..self.base_seq.0 as usize];
-        let confirmed = |replica_no: u32, counter: Counter| {
+        let confirmed = |replica_no: ReplicaNo, counter: Counter| {
             received.iter().any(|logged| {
                 logged.op.author.replica_no == replica_no && logged.op.author.counter >= counter
             })

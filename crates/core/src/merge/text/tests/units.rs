@@ -1,7 +1,7 @@
 //! Single cases: validation, effects, the difference of two texts, and the numbers of a clash.
 
 use super::{author, hunk, settled};
-use crate::causality::{Author, Counter, Extra, Seq};
+use crate::causality::{Author, Counter, Extra, ReplicaNo, Seq};
 use crate::merge::text::run::RunText;
 use crate::merge::text::{
     CriticalBase, DIFF_WORK_LIMIT, Splice, TextError, TextOp, Window, apply_hunks, apply_splices,
@@ -175,8 +175,10 @@ fn operations_of_the_server_replica_do_not_know_each_other() {
     assert!(window.integrate(&author(0, 1, Seq(0)), Seq(1), &[hunk(1, 0, "x")]).is_ok());
     assert_eq!(window.view(&author(0, 2, Seq(0))), "ab");
     assert_eq!(window.view(&author(0, 2, Seq(1))), "axb");
-    let extra =
-        Author { extras: vec![Extra { replica_no: 0, counter: Counter::FIRST }], ..author(3, 1, Seq(0)) };
+    let extra = Author {
+        extras: vec![Extra { replica_no: ReplicaNo::SERVER, counter: Counter::FIRST }],
+        ..author(3, 1, Seq(0))
+    };
     assert_eq!(window.view(&extra), "axb");
 }
 

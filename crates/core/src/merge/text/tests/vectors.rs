@@ -38,9 +38,9 @@ fn splices(splices: &[Splice]) -> Value {
 
 fn operation(server: &Server<Window>, logged: &Logged) -> Value {
     let author = &logged.edit.author;
-    let extras: Vec<Value> = author.extras.iter().map(|e| json!([e.replica_no, e.counter.0])).collect();
+    let extras: Vec<Value> = author.extras.iter().map(|e| json!([e.replica_no.0, e.counter.0])).collect();
     json!({
-        "replica": author.replica_no,
+        "replica": author.replica_no.0,
         "counter": author.counter.0,
         "base_seq": author.base_seq,
         "extras": extras,
