@@ -1,6 +1,6 @@
 //! Building a record as people and clients see it from its rows.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::store::{Order, StoreError, StoreReader};
@@ -68,9 +68,36 @@ pub(super) async fn name_deleted_targets(
 /// What belongs to records whose ids follow each other, read together in three ranges, however many records there are.
 #[derive(Default)]
 pub(super) struct Neighbours {
-    fields: HashMap<RecordId, Vec<(FieldId, FieldRow)>>,
-    elements: HashMap<(RecordId, FieldId), Vec<Value>>,
-    conflicts: HashMap<RecordId, Vec<ConflictId>>,
+    fields: ByRecord<(FieldId, FieldRow)>,
+    elements: ByRecord<(FieldId, Value)>,
+    conflicts: ByRecord<ConflictId>,
+}
+
+/// What was read of several records, apart by record, in the order of their ids.
+struct ByRecord<T>(Vec<(RecordId, Vec<T>)>);
+
+impl<T> Default for ByRecord<T> {
+    fn default() -> ByRecord<T> {
+        ByRecord(Vec::new())
+    }
+}
+
+impl<T> ByRecord<T> {
+    /// Adds what was read next. Rows come in the order of their keys, and with that in the order of their records.
+    fn push(&mut self, record: RecordId, found: T) {
+        match self.0.last_mut() {
+            Some((last, all)) if *last == record => all.push(found),
+            _ => self.0.push((record, vec![found])),
+        }
+    }
+
+    /// Takes out what there is of a record.
+    fn take(&mut self, record: &RecordId) -> Vec<T> {
+        match self.0.binary_search_by(|(id, _)| id.cmp(record)) {
+            Ok(index) => self.0.get_mut(index).map(|(_, all)| std::mem::take(all)).unwrap_or_default(),
+            Err(_) => Vec::new(),
+        }
+    }
 }
 
 impl Neighbours {
@@ -87,19 +114,19 @@ impl Neighbours {
         for (key, row) in all(reader, ws, between(Prefix::FieldsBetween)).await? {
             let (Key::Field(record, field), Row::Field(row)) = (key, row) else { continue };
             with_elements |= matches!(row.value, FieldValue::Set { .. } | FieldValue::ToMany { .. });
-            found.fields.entry(record).or_default().push((field, row));
+            found.fields.push(record, (field, row));
         }
         if with_elements {
             for (key, row) in all(reader, ws, between(Prefix::ElementsBetween)).await? {
                 let (Key::Element(record, field, _), Row::Element(element)) = (key, row) else { continue };
-                found.elements.entry((record, field)).or_default().push(element.value);
+                found.elements.push(record, (field, element.value));
             }
         }
         for (key, row) in all(reader, ws, between(Prefix::ScopesBetween)).await? {
             let (Key::Scope(scope), Row::Scope(ScopeRow { live: Some(live), .. })) = (key, row) else {
                 continue;
             };
-            found.conflicts.entry(scope.record).or_default().push(live);
+            found.conflicts.push(scope.record, live);
         }
         Ok(found)
     }
@@ -116,7 +143,7 @@ pub(super) async fn build(
     if matches!(row.existence, Existence::Phantom(_)) {
         return Ok(None);
     }
-    let mut live_conflicts = rows.conflicts.remove(record).unwrap_or_default();
+    let mut live_conflicts = rows.conflicts.take(record);
     live_conflicts.sort_unstable();
     let mut view = RecordView {
         collection: row.collection.clone(),
@@ -128,9 +155,15 @@ pub(super) async fn build(
         live_conflicts,
         deleted_targets: Vec::new(),
     };
-    for (field, row) in rows.fields.remove(record).unwrap_or_default() {
+    let mut elements_of_record = rows.elements.take(record).into_iter().peekable();
+    for (field, row) in rows.fields.take(record) {
         view.last_seq = view.last_seq.max(row.last_seq);
-        let elements = rows.elements.remove(&(record.clone(), field.clone())).unwrap_or_default();
+        let mut elements = Vec::new();
+        while let Some((of, element)) = elements_of_record.next_if(|(of, _)| *of <= field) {
+            if of == field {
+                elements.push(element);
+            }
+        }
         let field_view = field_view(reader, ws, row, elements).await?;
         view.fields.insert(field, field_view);
     }

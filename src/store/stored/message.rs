@@ -104,6 +104,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field.
+    #[inline]
     pub fn next(&mut self) -> Result<Option<FoundField<'a>>, Fault> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -133,7 +134,19 @@ impl<'a> Reader<'a> {
         Ok(Some((field, raw, start.get(..length).unwrap_or_default())))
     }
 
+    #[inline]
     fn varint(&mut self) -> Result<u64, Fault> {
+        // Most tags, lengths and numbers are of one byte.
+        match self.rest.split_first() {
+            Some((byte, rest)) if byte & 0x80 == 0 => {
+                self.rest = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Fault> {
         let mut number = 0;
         for (at, byte) in self.rest.iter().enumerate().take(10) {
             if at == 9 && *byte > 1 {
