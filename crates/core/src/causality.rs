@@ -26,6 +26,11 @@ pub struct ReplicaNo(pub u32);
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Counter(pub u64);
 
+impl Stamp {
+    /// Stands for no operation: that of what was there before anybody wrote.
+    pub const NONE: Stamp = Stamp { seq: Seq::START, replica_no: ReplicaNo(0), counter: Counter::NONE };
+}
+
 impl ReplicaNo {
     /// The server's own replica, under which it writes for callers that have no replica of their own
     /// (request ids, reminders). Many independent authors share it, so it implies no program order.

@@ -3,7 +3,7 @@
 use super::conflict::{Clash, Contender};
 use super::register::lineage_rank;
 use super::settle::Settling;
-use crate::causality::{Counter, ReplicaNo, Seq, Stamp};
+use crate::causality::{Seq, Stamp};
 use crate::change::EffectKind;
 use crate::conflict::{ConflictKind, Scope, ScopePart};
 use crate::fault;
@@ -16,13 +16,8 @@ use crate::unknown::Unknown;
 use crate::value::Value;
 
 /// What a counter starts from: an assignment of 0 that everybody knows.
-const START: CounterHead = CounterHead {
-    stamp: Stamp { seq: Seq::START, replica_no: ReplicaNo::SERVER, counter: Counter::NONE },
-    rank: Seq::START,
-    value: 0,
-    increments: 0,
-    unknown: Unknown::NONE,
-};
+const START: CounterHead =
+    CounterHead { stamp: Stamp::NONE, rank: Seq::START, value: 0, increments: 0, unknown: Unknown::NONE };
 
 /// The value a counter shows: the incumbent assignment and the increments it did not know.
 pub fn counter_value(heads: &[CounterHead]) -> Option<i64> {

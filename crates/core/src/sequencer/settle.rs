@@ -206,7 +206,7 @@ pub(super) fn reject(
             let phantom = RecordRow {
                 collection: mutation.collection.clone(),
                 existence: Existence::Phantom(dot),
-                created: Stamp { seq: Seq::START, replica_no: ReplicaNo::SERVER, counter: Counter::NONE },
+                created: Stamp::NONE,
                 last_seq: Seq::START,
                 heads: Vec::new(),
                 unknown: Unknown::NONE,
