@@ -189,7 +189,7 @@ async fn the_hash_of_an_operation_is_of_its_content_and_its_salt() {
         ws.apply(operation("r2", "c1x")).await;
         let changes = Feed::open(&ws, Kind::Watch, None).await.until(2).await;
         for (change, (request_id, record_id)) in changes.iter().zip([("r1", "c1"), ("r2", "c1x")]) {
-            let sent = operation_from_pb(operation(request_id, record_id), 0).expect("an operation");
+            let sent = operation_from_pb(operation(request_id, record_id)).expect("an operation");
             let salt = Hash::try_from(change.hash_salt.as_ref()).expect("16 bytes");
             let expected = operation_hash(&salt, &sent.content_hash());
             assert_eq!(change.operation_hash.as_ref(), expected);

@@ -12,8 +12,9 @@ pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 pub const RESPONSE_PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Dots in a causal context beside its base.
 pub const EXTRAS_MAX: usize = 32;
-/// Further dependencies of one operation.
-pub const DEPENDENCIES_MAX: usize = 32;
+/// Further dependencies of one operation: for each of its mutations the one that made its record, the one that made the
+/// target of its link, and the edit before it.
+pub const DEPENDENCIES_MAX: usize = 3 * MUTATIONS_PER_OPERATION_MAX;
 /// Own earlier operations that a caller without a replica can name as known.
 pub const AFTER_REQUESTS_MAX: usize = 32;
 /// Ids of collections, records, fields, workspaces and requests.

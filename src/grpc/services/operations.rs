@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use syncline_core::limits::OPERATIONS_PER_CALL_MAX;
-use syncline_core::operation::Identity;
+use syncline_core::operation::{Identity, Operation};
 use syncline_protocol::convert::{
-    dot_from_pb, operations_from_bytes, outcome_counts_to_pb, receipt_to_pb, request_id_from_pb,
+    Nameless, dot_from_pb, operations_from_bytes, outcome_counts_to_pb, receipt_to_pb, request_id_from_pb,
 };
 use syncline_protocol::pb;
 use syncline_protocol::status::{Failure, FieldViolation};
@@ -29,6 +29,29 @@ impl Operations {
     }
 }
 
+/// The place of an operation in its call: where the receipt of a nameless one is, and where one of the engine belongs.
+type Place = Option<pb::Receipt>;
+
+/// Takes out of a call what the engine can settle.
+fn apart(submitted: Vec<Result<Operation, Nameless>>) -> (Vec<Operation>, Vec<Place>) {
+    let mut operations = Vec::with_capacity(submitted.len());
+    let place = |one| match one {
+        Ok(operation) => {
+            operations.push(operation);
+            None
+        }
+        Err(nameless) => Some(Nameless::receipt(&nameless)),
+    };
+    let places = submitted.into_iter().map(place).collect();
+    (operations, places)
+}
+
+/// The receipts of all operations of a call, in its order.
+fn together(places: Vec<Place>, settled: impl Iterator<Item = pb::Receipt>) -> Vec<pb::Receipt> {
+    let mut settled = settled.fuse();
+    places.into_iter().filter_map(|place| place.or_else(|| settled.next())).collect()
+}
+
 #[tonic::async_trait]
 impl OperationService for Operations {
     async fn submit(
@@ -40,11 +63,16 @@ impl OperationService for Operations {
         let served::SubmitRequest { workspace_id, operations, all_or_nothing, understands: _ } =
             request.into_inner();
         note_workspace(&workspace_id);
-        if operations.is_empty() {
-            let violation = FieldViolation::new("operations", "must hold 1 to 1,000 operations");
-            return Err(Failure::invalid_request(vec![violation]).into());
+        let submitted = operations_from_bytes(operations)?;
+        let violations = submitted.iter().enumerate();
+        let violations = violations.filter_map(|(index, one)| Some(one.as_ref().err()?.violation(index)));
+        if all_or_nothing {
+            let violations: Vec<FieldViolation> = violations.collect();
+            if !violations.is_empty() {
+                return Err(Failure::invalid_request(violations).into());
+            }
         }
-        let operations = operations_from_bytes(operations)?;
+        let (operations, places) = apart(submitted);
         if let Some(first) = operations.first() {
             let span = tracing::Span::current();
             if let Identity::Dot(dot) = &first.identity {
@@ -57,8 +85,8 @@ impl OperationService for Operations {
         let (receipts, head_seq) =
             self.engine.submit(&workspace_id, operations, all_or_nothing).await.map_err(failed)?;
         metrics::histogram!(telemetry::SUBMIT_SECONDS).record(started.elapsed().as_secs_f64());
+        let receipts = together(places, receipts.iter().map(receipt_to_pb));
         let counts = Some(outcome_counts_to_pb(&receipts));
-        let receipts = receipts.iter().map(receipt_to_pb).collect();
         Ok(Response::new(pb::SubmitResponse { receipts, head_seq, counts }))
     }
 

@@ -1,9 +1,10 @@
 //! Operations that cannot be placed: by what they claim to be, to know, to wait for, or to decide.
 
 use super::{Clumsy, parts};
+use crate::harness::errors::fields_at_fault;
 use crate::harness::ops::{assign, card, defer, observed, reopen, resolving};
 use crate::harness::receipts::{
-    applied, duplicate, held, one_conflict, refused, rejected, settled, unknown, waits_for,
+    applied, duplicate, held, one_conflict, original, refused, rejected, settled, unknown, waits_for,
 };
 use crate::harness::workspace::latest;
 use crate::harness::{Reason, pb};
@@ -263,6 +264,93 @@ async fn a_poisonous_operation_does_not_stop_its_neighbours_in_a_call() {
         }
     }
     client.head += 3;
+    client.ada.saw(client.head);
+    client.goes_on().await;
+}
+
+#[tokio::test]
+async fn an_operation_with_an_identity_that_none_can_have_is_answered_and_stops_nobody() {
+    let mut client = Clumsy::new().await;
+    let dot = |replica_id: &str, counter| {
+        pb::operation::Identity::Dot(pb::Dot { replica_id: replica_id.to_owned(), counter })
+    };
+    let request = |id: &str| pb::operation::Identity::RequestId(id.to_owned());
+    let id = client.ada.id.clone();
+    let cases = [
+        (dot(&id, 0), "dot.counter"),
+        (dot("", 1), "dot.replica_id"),
+        (dot(&id.to_uppercase(), 1), "dot.replica_id"),
+        (dot(&id.replace('-', ""), 1), "dot.replica_id"),
+        (dot("00000000-0000-0000-0000-000000000000", 1), "dot.replica_id"),
+        (request(""), "request_id"),
+        (request("with space"), "request_id"),
+        (request(&"r".repeat(65)), "request_id"),
+    ];
+    for (identity, field) in cases {
+        let broken = pb::Operation {
+            identity: Some(identity.clone()),
+            ..client.ada.op_at(2, vec![card("c1").set("title", "x")])
+        };
+        let beside = || latest(vec![card("c1").set("status", "y")]);
+        let call = vec![beside(), broken.clone(), beside()];
+        let answer = client.ws.try_submit(call.clone()).await.expect("an answer");
+        client.head += 2;
+        let [before, of_broken, after] = answer.receipts.as_slice() else { panic!("{answer:?}") };
+        settled(before);
+        assert_eq!(settled(after), client.head);
+        match &identity {
+            pb::operation::Identity::Dot(dot) => {
+                assert_eq!(of_broken.dot.as_ref(), Some(dot));
+                assert_eq!(rejected(of_broken, Reason::InvalidRequest).metadata["field"], field);
+            }
+            pb::operation::Identity::RequestId(id) => {
+                assert_eq!(&of_broken.request_id, id);
+                let Some(pb::receipt::Outcome::NotSettled(told)) = &of_broken.outcome else { panic!() };
+                assert_eq!(told.metadata["field"], field);
+            }
+        }
+        let counts = answer.counts.expect("counts");
+        assert_eq!(counts.rejected_count + counts.not_settled_count, 1);
+        // All or none: then nothing of the call can be taken.
+        let together = client.ws.try_submit_together(vec![beside(), broken]).await;
+        assert_eq!(fields_at_fault(together), [format!("operations[1].{field}")]);
+    }
+    client.ada.saw(client.head);
+    client.goes_on().await;
+}
+
+#[tokio::test]
+async fn whatever_an_operation_says_of_what_it_needs_and_knew_settles_it_alone() {
+    let mut client = Clumsy::new().await;
+    let many = |client: &Clumsy, count| (0..count).map(|n| client.ws.replica(100 + n, "").dot(1)).collect();
+    let knowing = |client: &Clumsy, extras: Vec<pb::Dot>| {
+        let context = pb::CausalContext { extras, ..client.ada.context.clone() };
+        Some(pb::operation::Knowledge::Context(context))
+    };
+    let other = client.ws.replica(50, "").dot(1);
+    let too_many: Vec<pb::Dot> = many(&client, 301);
+    let breaks: [&dyn Fn(&Clumsy, pb::Operation) -> pb::Operation; 5] = [
+        &|_, fine| pb::Operation { knowledge: None, ..fine },
+        &|_, fine| pb::Operation { knowledge: Some(pb::operation::Knowledge::Latest(pb::Latest {})), ..fine },
+        &|client, fine| pb::Operation { knowledge: knowing(client, many(client, 33)), ..fine },
+        &|client, fine| pb::Operation {
+            knowledge: knowing(client, vec![other.clone(), other.clone()]),
+            ..fine
+        },
+        &|_, fine| pb::Operation { depends_on: too_many.clone(), ..fine },
+    ];
+    for (index, break_it) in breaks.into_iter().enumerate() {
+        let fine = client.ada.op(vec![card("c1").set("title", "x")]);
+        let broken = break_it(&client, fine);
+        let beside = client.ada.op(vec![card("c1").set("title", format!("after {index}").as_str())]);
+        let receipts = client.ws.submit_all(vec![broken.clone(), beside]).await;
+        let reason = if index == 4 { Reason::InvalidRequest } else { Reason::InvalidContext };
+        rejected(&receipts[0], reason);
+        client.head += 1;
+        assert_eq!(settled(&receipts[1]), client.head);
+        // For good: the same content gets the same answer.
+        rejected(&original(&client.ws.submit(broken).await), reason);
+    }
     client.ada.saw(client.head);
     client.goes_on().await;
 }

@@ -228,7 +228,7 @@ impl Writer {
                 mutations: (self.plan.load)(replica, counter),
                 ..Default::default()
             };
-            let content = operation_from_pb(operation.clone(), 0).expect("an operation").content_hash();
+            let content = operation_from_pb(operation.clone()).expect("an operation").content_hash();
             record_operation(&mut self.written.recorder, &operation, Some(content)).expect("an operation");
             operation
         };

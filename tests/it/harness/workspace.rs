@@ -132,13 +132,22 @@ impl Workspace {
 
     /// Submits operations that are to settle together or not at all; the whole answer.
     pub async fn submit_together(&self, operations: Vec<pb::Operation>) -> pb::SubmitResponse {
+        let answered = self.try_submit_together(operations).await;
+        answered.unwrap_or_else(|status| panic!("{:?}: {}", status.code(), status.message()))
+    }
+
+    /// Submits operations that are to settle together or not at all; the answer or why there is none.
+    pub async fn try_submit_together(
+        &self,
+        operations: Vec<pb::Operation>,
+    ) -> Result<pb::SubmitResponse, Status> {
         let request = pb::SubmitRequest {
             workspace_id: self.id.clone(),
             operations,
             all_or_nothing: true,
             understands: vec![pb::Feature::Views.into(), 4_711],
         };
-        answer(within("Submit", self.clients.operations().submit(request)).await)
+        within("Submit", self.clients.operations().submit(request)).await.map(tonic::Response::into_inner)
     }
 
     /// Submits, and shows the whole outcome.

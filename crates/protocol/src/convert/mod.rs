@@ -32,7 +32,7 @@ pub use feed::{
 pub use field::{label_from_pb, name_from_pb, replica_id_from_pb, request_id_from_pb, workspace_id_from_pb};
 pub use filter::filter_from_pb;
 pub use history::{Unreadable, answer_from_pb, place_from_pb, record_change, record_frame, record_operation};
-pub use operation::{operation_from_pb, operations_from_bytes};
+pub use operation::{Nameless, operation_from_pb, operations_from_bytes};
 pub use receipt::{outcome_counts_to_pb, receipt_to_pb};
 pub use record::record_to_pb;
 pub use schema::{

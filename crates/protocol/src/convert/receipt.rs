@@ -29,21 +29,27 @@ pub fn receipt_to_pb(receipt: &Receipt) -> pb::Receipt {
 }
 
 /// How the operations of a call ended, counted.
-pub fn outcome_counts_to_pb(receipts: &[Receipt]) -> pb::OutcomeCounts {
+pub fn outcome_counts_to_pb(receipts: &[pb::Receipt]) -> pb::OutcomeCounts {
     let mut counts = pb::OutcomeCounts::default();
-    for Receipt { outcome, duplicate, .. } in receipts {
-        let count = match outcome {
-            Outcome::Accepted { settlement, .. } if !settlement.conflicts.is_empty() => {
-                &mut counts.conflicted_count
+    for receipt in receipts {
+        let outcome = match &receipt.outcome {
+            Some(PbOutcome::Duplicate(duplicate)) => {
+                counts.duplicate_count += 1;
+                duplicate.stored.as_ref().and_then(|stored| stored.outcome.as_ref())
             }
-            Outcome::Accepted { settlement, .. } if settlement.merged => &mut counts.merged_count,
-            Outcome::Accepted { .. } => &mut counts.applied_count,
-            Outcome::Held { .. } => &mut counts.held_count,
-            Outcome::Rejected(_) => &mut counts.rejected_count,
-            Outcome::NotSettled { .. } => &mut counts.not_settled_count,
+            outcome => outcome.as_ref(),
+        };
+        let count = match outcome {
+            Some(PbOutcome::Applied(_)) => &mut counts.applied_count,
+            Some(PbOutcome::Merged(_)) => &mut counts.merged_count,
+            Some(PbOutcome::Conflicted(_)) => &mut counts.conflicted_count,
+            Some(PbOutcome::Held(_)) => &mut counts.held_count,
+            Some(PbOutcome::Rejected(_)) => &mut counts.rejected_count,
+            Some(PbOutcome::NotSettled(_)) => &mut counts.not_settled_count,
+            // A receipt always has one, and a duplicate is of an operation that settled.
+            Some(PbOutcome::Duplicate(_)) | None => continue,
         };
         *count += 1;
-        counts.duplicate_count += u32::from(*duplicate && outcome.is_terminal());
     }
     counts
 }
@@ -62,7 +68,8 @@ fn remaining_to_pb(outcome: &Outcome) -> Vec<pb::ConflictRemaining> {
     }
 }
 
-fn outcome_to_pb(outcome: &Outcome) -> PbOutcome {
+/// An outcome.
+pub(super) fn outcome_to_pb(outcome: &Outcome) -> PbOutcome {
     match outcome {
         Outcome::Accepted { seq, settlement: Settlement { merged, conflicts, remaining: _ } } => {
             if !conflicts.is_empty() {
@@ -247,6 +254,6 @@ mod tests {
             not_settled_count: 1,
             duplicate_count: 2,
         };
-        assert_eq!(outcome_counts_to_pb(&receipts), counts);
+        assert_eq!(outcome_counts_to_pb(&receipts.map(|receipt| receipt_to_pb(&receipt))), counts);
     }
 }

@@ -4,21 +4,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
-use syncline_core::causality::Seq;
+use syncline_core::causality::{Counter, Seq};
 use syncline_core::hash::hash;
 use syncline_core::ids::{Dot, is_label, is_request_id};
 use syncline_core::limits::{
     AFTER_REQUESTS_MAX, DEPENDENCIES_MAX, MUTATIONS_PER_OPERATION_MAX, OPERATION_BYTES_MAX,
     OPERATIONS_PER_CALL_MAX,
 };
-use syncline_core::operation::{Identity, Knowledge, Malformed, Mutation, Operation, Rejection};
+use syncline_core::operation::{Identity, Knowledge, Malformed, Mutation, Operation, Outcome, Rejection};
 use syncline_core::refusal::Refusal;
 
 use super::causality::{context_from_pb, dot_from_pb, timestamp_from_pb};
-use super::field::{LABEL_FORM, REQUEST_ID_FORM, TIME_FORM, request_id_from_pb, violation};
+use super::field::{LABEL_FORM, REQUEST_ID_FORM, TIME_FORM, request_id_from_pb};
 use super::mutation::{has_action, mutation_from_pb};
+use super::receipt::outcome_to_pb;
 use crate::codec::decode;
-use crate::pb::{self, ErrorReason, operation::Identity as PbIdentity, operation::Knowledge as PbKnowledge};
+use crate::pb::{self, operation::Identity as PbIdentity, operation::Knowledge as PbKnowledge};
 use crate::status::{Failure, FieldViolation};
 use crate::unknown_field::{FieldPath, Strict};
 
@@ -33,11 +34,54 @@ struct Received {
     unknown: Option<FieldPath>,
 }
 
-/// Why nothing can be recorded of an operation.
+/// An operation of a call whose identity no operation can have. It is answered, and nothing of it is recorded: there is
+/// no counter and no request id under which it could be found again.
+#[derive(Debug, Clone)]
+pub struct Nameless {
+    identity: PbIdentity,
+    correlation_id: Arc<str>,
+    violation: FieldViolation,
+}
+
+impl Nameless {
+    /// What is wrong with its identity, if it is the `index`th operation of its call.
+    pub fn violation(&self, index: usize) -> FieldViolation {
+        let FieldViolation { field, description, .. } = &self.violation;
+        FieldViolation::new(format!("operations[{index}].{field}"), description)
+    }
+
+    /// Its receipt: rejected, or with a request id, not settled; its identity comes back as it was sent.
+    pub fn receipt(&self) -> pb::Receipt {
+        let refusal = invalid(&self.violation.field, &self.violation.description);
+        let rejection = Rejection { refusal, mutation_index: None };
+        let (dot, request_id, outcome) = match &self.identity {
+            PbIdentity::Dot(dot) => (Some(dot.clone()), String::new(), Outcome::Rejected(rejection)),
+            PbIdentity::RequestId(id) => {
+                let Rejection { refusal, mutation_index } = rejection;
+                let refusal = Some(refusal);
+                (
+                    None,
+                    id.clone(),
+                    Outcome::NotSettled { refusal, mutation_index, expected_counter: Counter::NONE },
+                )
+            }
+        };
+        pb::Receipt {
+            dot,
+            request_id,
+            correlation_id: self.correlation_id.to_string(),
+            outcome: Some(outcome_to_pb(&outcome)),
+            remaining: Vec::new(),
+        }
+    }
+}
+
+/// Why an operation cannot be handed on.
 enum Unusable {
-    Violations(Vec<FieldViolation>),
-    /// The required part that is missing may be in a field that is not known.
-    UnknownField(String),
+    /// Its identity is none.
+    Nameless(Box<Nameless>),
+    /// It has no identity that is known here; it may be in a field that is not known.
+    Unattributable(Failure),
 }
 
 impl Received {
@@ -48,40 +92,41 @@ impl Received {
     }
 }
 
-/// The encoded operations of one call: all of them, or the reason why the call cannot be taken.
-pub fn operations_from_bytes(operations: Vec<Bytes>) -> Result<Vec<Operation>, Failure> {
+/// The encoded operations of one call, in their order. Nothing that one of them says stops the others; the call fails
+/// only for what cannot be attributed to an operation.
+pub fn operations_from_bytes(operations: Vec<Bytes>) -> Result<Vec<Result<Operation, Nameless>>, Failure> {
+    if operations.is_empty() {
+        let violation = FieldViolation::new("operations", "must hold 1 to 1,000 operations");
+        return Err(Failure::invalid_request(vec![violation]));
+    }
     if operations.len() > OPERATIONS_PER_CALL_MAX {
         return Err(Failure::too_many_operations(operations.len()));
     }
     let mut taken = Vec::with_capacity(operations.len());
-    let mut violations = Vec::new();
-    if operations.is_empty() {
-        violations.push(FieldViolation::new("operations", "a call needs at least one"));
-    }
     for (index, bytes) in operations.into_iter().enumerate() {
-        match operation_from_received(Received::decode(bytes)?, index) {
-            Ok(operation) => taken.push(operation),
-            Err(Unusable::Violations(more)) => violations.extend(more),
-            Err(Unusable::UnknownField(path)) => return Err(Failure::unknown_field(&path)),
-        }
+        taken.push(match operation_from_received(Received::decode(bytes)?, index) {
+            Ok(operation) => Ok(operation),
+            Err(Unusable::Nameless(nameless)) => Err(*nameless),
+            Err(Unusable::Unattributable(failure)) => return Err(failure),
+        });
     }
-    if violations.is_empty() { Ok(taken) } else { Err(Failure::invalid_request(violations)) }
+    Ok(taken)
 }
 
-/// One operation, the `index`th of its call, as if it had been received.
-pub fn operation_from_pb(operation: pb::Operation, index: usize) -> Result<Operation, Vec<FieldViolation>> {
+/// One operation, as if it had been received; otherwise what is wrong with its identity.
+pub fn operation_from_pb(operation: pb::Operation) -> Result<Operation, Vec<FieldViolation>> {
     let bytes = operation.encode_to_vec().into();
-    operation_from_received(Received { operation, bytes, unknown: None }, index).map_err(|unusable| {
-        match unusable {
-            Unusable::Violations(violations) => violations,
-            Unusable::UnknownField(path) => vec![FieldViolation::new(path, "is not known")],
-        }
-    })
+    operation_from_received(Received { operation, bytes, unknown: None }, 0).map_err(
+        |unusable| match unusable {
+            Unusable::Nameless(nameless) => vec![nameless.violation(0)],
+            Unusable::Unattributable(failure) => failure.violations().to_vec(),
+        },
+    )
 }
 
-/// Without a usable identity and knowledge nothing can be recorded of an operation: that fails. Any other fault makes
-/// an operation whose `malformed` says what is wrong, with a hash of all that was sent, so that it settles as rejected
-/// under its identity and its replica's later operations go on.
+/// Without a usable identity nothing can be recorded of an operation. Any other fault makes an operation whose
+/// `malformed` says what is wrong, with a hash of all that was sent, so that it settles as rejected under its identity
+/// and its replica's later operations go on.
 fn operation_from_received(received: Received, index: usize) -> Result<Operation, Unusable> {
     let Received { operation, bytes, unknown } = received;
     let pb::Operation {
@@ -95,49 +140,46 @@ fn operation_from_received(received: Received, index: usize) -> Result<Operation
         await_records,
         after_request_ids,
     } = &operation;
-    let at = format!("operations[{index}]");
-    let mut violations = Vec::new();
-    let identity = identity_from_pb(identity.as_ref(), &at, &mut violations);
-    let mut knowledge = knowledge_from_pb(knowledge.as_ref(), &at, &mut violations);
-    let depends_on = dependencies_from_pb(depends_on, &at, &mut violations);
-    if matches!((&identity, &knowledge), (Some(Identity::Dot(_)), Some(Knowledge::Latest))) {
-        let why = "only an operation with a request id can know everything; one with a dot says what it knew";
-        violations.push(violation(format!("{at}.latest"), why, ErrorReason::InvalidContext));
-    }
-    if let Some(path) = &unknown
-        && !violations.is_empty()
-    {
-        if identity.is_none() {
-            return Err(Unusable::UnknownField(format!("{at}.{path}")));
-        }
-        // The operation is refused, whatever its author knew.
-        knowledge = Some(Knowledge::Latest);
-        violations.clear();
-    }
-    let (Some(identity), Some(knowledge), true) = (identity, knowledge, violations.is_empty()) else {
-        return Err(Unusable::Violations(violations));
+    let Some(identity) = identity else {
+        return Err(Unusable::Unattributable(match &unknown {
+            Some(path) => Failure::unknown_field(&format!("operations[{index}].{path}")),
+            None => Failure::invalid_request(vec![FieldViolation::new(
+                format!("operations[{index}]"),
+                "needs a dot or a request id",
+            )]),
+        }));
     };
+    let identity = identity_from_pb(identity).map_err(|violation| {
+        let (identity, correlation_id) = (identity.clone(), label_or_none(correlation_id));
+        Unusable::Nameless(Box::new(Nameless { identity, correlation_id, violation }))
+    })?;
 
-    let base_seq = match &knowledge {
-        Knowledge::Context(context) => Some(context.base_seq),
-        Knowledge::Latest => None,
-    };
-    let content = check_size(bytes.len())
-        .and_then(|()| check_labels(correlation_id, actor, client_time.as_ref()))
-        .and_then(|()| check_after(after_request_ids))
-        .map_err(|refusal| Rejection { refusal, mutation_index: None });
-    let content = check_known(unknown.as_ref(), mutations)
-        .and(content)
-        .and_then(|()| mutations_from_pb(mutations, base_seq));
-    let (mutations, malformed) = match content {
-        Ok(mutations) => (mutations, None),
+    let content = (|| {
+        let whole = |refusal| Rejection { refusal, mutation_index: None };
+        check_known(unknown.as_ref(), mutations)?;
+        check_size(bytes.len()).map_err(whole)?;
+        let knowledge = knowledge_from_pb(knowledge.as_ref(), &identity).map_err(whole)?;
+        let depends_on = dependencies_from_pb(depends_on).map_err(whole)?;
+        check_labels(correlation_id, actor, client_time.as_ref()).map_err(whole)?;
+        check_after(after_request_ids).map_err(whole)?;
+        let base_seq = match &knowledge {
+            Knowledge::Context(context) => Some(context.base_seq),
+            Knowledge::Latest => None,
+        };
+        Ok((knowledge, depends_on, mutations_from_pb(mutations, base_seq)?))
+    })();
+    let (content, malformed) = match content {
+        Ok(content) => (content, None),
         Err(Rejection { refusal, mutation_index }) => {
             // Another encoding of the same content counts as the same, unless it has fields that are unknown here.
             let content_hash =
                 if unknown.is_some() { hash(&bytes) } else { hash(&operation.encode_to_vec()) };
-            (Vec::new(), Some(Malformed { refusal, mutation_index, content_hash }))
+            // The operation is refused, whatever its author knew.
+            let nothing = (Knowledge::Latest, Vec::new(), Vec::new());
+            (nothing, Some(Malformed { refusal, mutation_index, content_hash }))
         }
     };
+    let (knowledge, depends_on, mutations) = content;
     let after_requests = match &malformed {
         None => after_request_ids.iter().map(|id| id.as_str().into()).collect(),
         Some(_) => Vec::new(),
@@ -148,7 +190,7 @@ fn operation_from_received(received: Received, index: usize) -> Result<Operation
         mutations,
         depends_on,
         after_requests,
-        await_records: *await_records,
+        await_records: *await_records && malformed.is_none(),
         // A label that breaks its form is not kept; the hash above stands for it.
         correlation_id: label_or_none(correlation_id),
         actor: label_or_none(actor),
@@ -157,52 +199,45 @@ fn operation_from_received(received: Received, index: usize) -> Result<Operation
     })
 }
 
-fn identity_from_pb(
-    identity: Option<&PbIdentity>,
-    at: &str,
-    violations: &mut Vec<FieldViolation>,
-) -> Option<Identity> {
-    let taken = match identity {
-        None => Err(FieldViolation::new(at, "needs a dot or a request id")),
-        Some(PbIdentity::Dot(dot)) => dot_from_pb(dot, &format!("{at}.dot")).map(Identity::Dot),
-        Some(PbIdentity::RequestId(id)) => {
-            request_id_from_pb(id, &format!("{at}.request_id")).map(Identity::Request)
-        }
-    };
-    taken.map_err(|violation| violations.push(violation)).ok()
-}
-
-fn knowledge_from_pb(
-    knowledge: Option<&PbKnowledge>,
-    at: &str,
-    violations: &mut Vec<FieldViolation>,
-) -> Option<Knowledge> {
-    match knowledge {
-        None => {
-            violations.push(FieldViolation::new(at, "needs a context or latest: what did its author know?"));
-            None
-        }
-        Some(PbKnowledge::Context(context)) => {
-            Some(Knowledge::Context(context_from_pb(context, &format!("{at}.context"), violations)))
-        }
-        Some(PbKnowledge::Latest(pb::Latest {})) => Some(Knowledge::Latest),
+fn identity_from_pb(identity: &PbIdentity) -> Result<Identity, FieldViolation> {
+    match identity {
+        PbIdentity::Dot(dot) => dot_from_pb(dot, "dot").map(Identity::Dot),
+        PbIdentity::RequestId(id) => request_id_from_pb(id, "request_id").map(Identity::Request),
     }
 }
 
-fn dependencies_from_pb(dots: &[pb::Dot], at: &str, violations: &mut Vec<FieldViolation>) -> Vec<Dot> {
+fn knowledge_from_pb(knowledge: Option<&PbKnowledge>, identity: &Identity) -> Result<Knowledge, Refusal> {
+    match (knowledge, identity) {
+        (None, _) => {
+            let detail = "needs a context or latest: what did its author know?".to_owned();
+            Err(Refusal::InvalidContext { detail })
+        }
+        (Some(PbKnowledge::Context(context)), _) => {
+            let mut violations = Vec::new();
+            let context = context_from_pb(context, "context", &mut violations);
+            match violations.first() {
+                None => Ok(Knowledge::Context(context)),
+                Some(FieldViolation { field, description, .. }) => {
+                    Err(Refusal::InvalidContext { detail: format!("{field}: {description}") })
+                }
+            }
+        }
+        (Some(PbKnowledge::Latest(pb::Latest {})), Identity::Request(_)) => Ok(Knowledge::Latest),
+        (Some(PbKnowledge::Latest(pb::Latest {})), Identity::Dot(_)) => {
+            let detail =
+                "only an operation with a request id can know everything; one with a dot says what it knew";
+            Err(Refusal::InvalidContext { detail: detail.to_owned() })
+        }
+    }
+}
+
+fn dependencies_from_pb(dots: &[pb::Dot]) -> Result<Vec<Dot>, Refusal> {
     if dots.len() > DEPENDENCIES_MAX {
-        let why = format!("at most {DEPENDENCIES_MAX}");
-        violations.push(FieldViolation::new(format!("{at}.depends_on"), why));
-        return Vec::new();
+        return Err(invalid("depends_on", &format!("at most {DEPENDENCIES_MAX}")));
     }
-    let mut taken = Vec::with_capacity(dots.len());
-    for (index, dot) in dots.iter().enumerate() {
-        match dot_from_pb(dot, &format!("{at}.depends_on[{index}]")) {
-            Ok(dot) => taken.push(dot),
-            Err(violation) => violations.push(violation),
-        }
-    }
-    taken
+    let named = |(index, dot)| dot_from_pb(dot, &format!("depends_on[{index}]"));
+    let dots: Result<_, FieldViolation> = dots.iter().enumerate().map(named).collect();
+    dots.map_err(|violation| invalid(&violation.field, &violation.description))
 }
 
 fn check_size(bytes: usize) -> Result<(), Refusal> {

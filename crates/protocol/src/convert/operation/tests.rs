@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::*;
 use crate::convert::value::tests::nested;
 use crate::convert::value_to_pb;
+use crate::pb::ErrorReason;
 use syncline_core::causality::Counter;
 use syncline_core::ids::ConflictId;
 use syncline_core::limits::SEQ_MAX;
@@ -66,7 +67,13 @@ fn with(mutations: Vec<pb::Mutation>) -> pb::Operation {
 }
 
 fn received(operations: Vec<pb::Operation>) -> Result<Vec<Operation>, Failure> {
-    operations_from_bytes(operations.iter().map(|o| o.encode_to_vec().into()).collect())
+    all_named(operations.iter().map(|o| o.encode_to_vec().into()).collect())
+}
+
+/// The operations of a call in which every one has an identity.
+fn all_named(operations: Vec<Bytes>) -> Result<Vec<Operation>, Failure> {
+    let taken = operations_from_bytes(operations)?;
+    Ok(taken.into_iter().map(|one| one.expect("an identity")).collect())
 }
 
 fn one(action: PbAction) -> pb::Operation {
@@ -74,7 +81,7 @@ fn one(action: PbAction) -> pb::Operation {
 }
 
 fn taken(operation: pb::Operation) -> Operation {
-    operation_from_pb(operation, 0).expect("a usable identity")
+    operation_from_pb(operation).expect("a usable identity")
 }
 
 /// The refusal of an operation that settles as rejected, with the mutation at fault.
@@ -218,49 +225,79 @@ fn callers_without_a_replica_may_know_everything() {
 }
 
 #[test]
-fn without_a_usable_identity_the_call_fails() {
+fn nothing_that_one_operation_says_stops_the_others() {
     let fine = one(set(null()));
-    let identity = |identity| pb::Operation { identity, ..fine.clone() };
-    let of_dot = |replica_id: &str, counter| {
-        identity(Some(PbIdentity::Dot(pb::Dot { replica_id: replica_id.to_owned(), counter })))
-    };
-    let extras = |extras| pb::Operation {
-        knowledge: Some(PbKnowledge::Context(pb::CausalContext {
-            epoch: 1,
-            base_seq: 10,
-            extras,
-            ..Default::default()
-        })),
-        ..fine.clone()
+    let knowing = |knowledge| pb::Operation { knowledge, ..fine.clone() };
+    let context = |change: fn(&mut pb::CausalContext)| {
+        let mut context = pb::CausalContext { epoch: 1, base_seq: 10, ..Default::default() };
+        change(&mut context);
+        knowing(Some(PbKnowledge::Context(context)))
     };
     let needs = |depends_on| pb::Operation { depends_on, ..fine.clone() };
     let nil = || pb::Dot { replica_id: Uuid::nil().to_string(), counter: 1 };
-    let many =
-        |n| (1..=n).map(|i| pb::Dot { replica_id: Uuid::from_u128(i).to_string(), counter: 1 }).collect();
+    fn many(count: u128) -> Vec<pb::Dot> {
+        (1..=count).map(|i| pb::Dot { replica_id: Uuid::from_u128(i).to_string(), counter: 1 }).collect()
+    }
+    assert_eq!(taken(needs(many(300))).malformed, None);
     let cases = [
-        (identity(None), "operations[3]"),
-        (of_dot("nonsense", 1), "operations[3].dot.replica_id"),
-        (of_dot(&Uuid::nil().to_string(), 1), "operations[3].dot.replica_id"),
-        (of_dot(REPLICA, 0), "operations[3].dot.counter"),
-        (identity(Some(PbIdentity::RequestId(String::new()))), "operations[3].request_id"),
-        (identity(Some(PbIdentity::RequestId("a b".into()))), "operations[3].request_id"),
-        (identity(Some(PbIdentity::RequestId("x".repeat(65)))), "operations[3].request_id"),
-        (pb::Operation { knowledge: None, ..fine.clone() }, "operations[3]"),
-        (
-            pb::Operation { knowledge: Some(PbKnowledge::Latest(pb::Latest {})), ..fine.clone() },
-            "operations[3].latest",
-        ),
-        (extras(many(33)), "operations[3].context.extras"),
-        (extras(vec![dot(1), dot(2)]), "operations[3].context.extras[1]"),
-        (extras(vec![nil()]), "operations[3].context.extras[0].replica_id"),
-        (needs(many(33)), "operations[3].depends_on"),
-        (needs(vec![dot(1), nil()]), "operations[3].depends_on[1].replica_id"),
-        (needs(vec![dot(0)]), "operations[3].depends_on[0].counter"),
+        (knowing(None), "INVALID_CONTEXT", "needs a context"),
+        (knowing(Some(PbKnowledge::Latest(pb::Latest {}))), "INVALID_CONTEXT", "request id"),
+        (context(|context| context.extras = many(33)), "INVALID_CONTEXT", "context.extras:"),
+        (context(|context| context.extras = vec![dot(1), dot(2)]), "INVALID_CONTEXT", "context.extras[1]"),
+        (context(|context| context.extras = vec![dot(0)]), "INVALID_CONTEXT", "extras[0].counter"),
+        (context(|context| context.base_chain = vec![1].into()), "INVALID_CONTEXT", "context.base_chain"),
+        (context(|context| context.epoch = u64::MAX), "INVALID_CONTEXT", "context.epoch"),
+        (needs(many(301)), "INVALID_REQUEST", "depends_on:"),
+        (needs(vec![dot(1), nil()]), "INVALID_REQUEST", "depends_on[1].replica_id"),
+        (needs(vec![dot(0)]), "INVALID_REQUEST", "depends_on[0].counter"),
     ];
-    for (operation, field) in cases {
-        let violations = operation_from_pb(operation, 3).expect_err(field);
-        let fields: Vec<_> = violations.iter().map(|v| v.field.as_str()).collect();
-        assert_eq!(fields, [field]);
+    for (operation, reason, named) in cases {
+        let call = received(vec![fine.clone(), operation.clone(), fine.clone()]).expect(named);
+        assert_eq!(call.iter().map(|one| one.malformed.is_some()).collect::<Vec<_>>(), [false, true, false]);
+        let (refusal, mutation_index) = refused(operation);
+        let (told, _, message, _) = crate::status::refusal_parts(&refusal);
+        assert_eq!((crate::status::reason_name(told), mutation_index), (reason, None));
+        assert!(message.contains(named), "{message} says {named}");
+        assert!(call[1].depends_on.is_empty(), "it waits for nothing");
+    }
+}
+
+#[test]
+fn an_identity_that_none_can_have_is_answered_and_fails_nobody() {
+    let fine = one(set(null()));
+    let of_dot =
+        |replica_id: &str, counter| PbIdentity::Dot(pb::Dot { replica_id: replica_id.to_owned(), counter });
+    let request = |id: &str| PbIdentity::RequestId(id.to_owned());
+    let cases = [
+        (of_dot("nonsense", 1), "dot.replica_id"),
+        (of_dot(&Uuid::nil().to_string(), 1), "dot.replica_id"),
+        (of_dot(REPLICA, 0), "dot.counter"),
+        (of_dot(REPLICA, u64::MAX), "dot.counter"),
+        (request(""), "request_id"),
+        (request("a b"), "request_id"),
+        (request(&"x".repeat(65)), "request_id"),
+    ];
+    for (identity, field) in cases {
+        let bad = pb::Operation { identity: Some(identity.clone()), ..fine.clone() };
+        let sent = [&fine, &bad].map(|operation| operation.encode_to_vec().into());
+        let mut call = operations_from_bytes(sent.to_vec()).expect("a call");
+        let nameless = call.remove(1).expect_err(field);
+        assert!(call.remove(0).is_ok());
+        assert_eq!(nameless.violation(1).field, format!("operations[1].{field}"));
+        let receipt = nameless.receipt();
+        assert_eq!(receipt.correlation_id, "trace-1");
+        let message = match (identity, receipt.outcome) {
+            (PbIdentity::Dot(dot), Some(pb::receipt::Outcome::Rejected(rejected))) => {
+                assert_eq!(receipt.dot, Some(dot));
+                rejected.message
+            }
+            (PbIdentity::RequestId(id), Some(pb::receipt::Outcome::NotSettled(not_settled))) => {
+                assert_eq!(receipt.request_id, id);
+                not_settled.message
+            }
+            other => panic!("{other:?}"),
+        };
+        assert!(message.contains(field), "{message} names {field}");
     }
 }
 
@@ -272,10 +309,11 @@ fn a_call_is_taken_whole_or_not_at_all() {
     assert_eq!((failure.code(), failure.reason()), (Code::InvalidArgument, ErrorReason::TooManyOperations));
     let failure = received(vec![]).expect_err("none");
     assert_eq!(failure.violations()[0].field, "operations");
-    let bad = pb::Operation { identity: None, ..fine.clone() };
-    let failure = received(vec![fine, bad.clone(), bad]).expect_err("two bad ones");
+    // Nobody could tell what became of an operation without any identity.
+    let nobody = pb::Operation { identity: None, ..fine.clone() };
+    let failure = received(vec![fine, nobody]).expect_err("nobody's");
     let fields: Vec<_> = failure.violations().iter().map(|v| v.field.as_str()).collect();
-    assert_eq!(fields, ["operations[1]", "operations[2]"]);
+    assert_eq!(fields, ["operations[1]"]);
 }
 
 #[test]
@@ -320,8 +358,7 @@ fn an_absent_action_is_unknown() {
 }
 
 fn refused_bytes(bytes: &[u8]) -> (Refusal, Option<u32>) {
-    let operation =
-        operations_from_bytes(vec![Bytes::copy_from_slice(bytes)]).expect("a usable one").remove(0);
+    let operation = all_named(vec![Bytes::copy_from_slice(bytes)]).expect("a usable one").remove(0);
     let malformed = operation.malformed.expect("malformed");
     assert_eq!(malformed.content_hash, hash(bytes), "what cannot be encoded here counts as well");
     (malformed.refusal, malformed.mutation_index)
@@ -357,7 +394,7 @@ fn an_operation_with_a_field_of_a_newer_protocol_is_refused_alone() {
     // Its neighbours are not concerned.
     let fine = Bytes::from(one(set(null())).encode_to_vec());
     let call = vec![fine.clone(), newer.clone().into(), fine];
-    let taken = operations_from_bytes(call).expect("three usable ones");
+    let taken = all_named(call).expect("three usable ones");
     let refused: Vec<bool> = taken.iter().map(|o| o.malformed.is_some()).collect();
     assert_eq!(refused, [false, true, false]);
     // Without an identity that is known nothing can be recorded, and the call fails for that reason.

@@ -45,6 +45,14 @@ export interface UploadEvents {
 
 export type UploadStatus = 'sent' | 'unknown' | 'held';
 
+/** Reasons why a server takes nothing of a call that may lie in a single operation of it. */
+const ABOUT_CONTENT: ReadonlySet<string | undefined> = new Set([
+  'INVALID_REQUEST',
+  'MALFORMED_MESSAGE',
+  'UNKNOWN_FIELD',
+  'MESSAGE_TOO_LARGE',
+]);
+
 /**
  * Sends the queue of one slot: one call at a time, from the lowest counter that is not accepted, the same bytes until
  * there is an outcome (SPEC.md, §4).
@@ -59,6 +67,8 @@ export class Uploader {
   /** A back-off: what is new waits with what failed. */
   private notBeforeMs = 0;
   private sizeMax = Infinity;
+  /** A call was refused as a whole: calls are this small until what is to blame in it is found or has gone through. */
+  private search: { readonly operationsMax: number; readonly upTo: number } | undefined;
   /** The counter abandoned last: one is not abandoned twice in a row, whatever the server says. */
   private gaveUp: number | undefined;
   private cancelTimer: () => void = () => undefined;
@@ -148,7 +158,8 @@ export class Uploader {
     let bytes = 0;
     for (const item of waiting) {
       bytes += item.bytes.length;
-      const full = batch.length >= Math.min(operationsMax, this.sizeMax) || bytes > CALL_BYTES_MAX;
+      const most = Math.min(operationsMax, this.sizeMax, this.search?.operationsMax ?? Infinity);
+      const full = batch.length >= most || bytes > CALL_BYTES_MAX;
       if (item.cancelled || (full && batch.length > 0)) break;
       batch.push(item);
     }
@@ -165,11 +176,13 @@ export class Uploader {
       const { receipts } = await call;
       if (this.stopped) return false;
       this.failures = 0;
+      const last = batch.at(-1)?.operation.dot.counter ?? 0;
+      if (this.search !== undefined && last >= this.search.upTo) this.search = undefined;
       return await this.answered(batch, receipts);
     } catch (error) {
       if (this.stopped) return false;
       this.mark(batch, 'unknown');
-      return this.failed(failureOf(error), batch.length);
+      return this.failed(failureOf(error), batch);
     }
   }
 
@@ -241,11 +254,12 @@ export class Uploader {
       this.events.emit('abandoned', this.slotId, dot, receipt);
       return true;
     } catch (error) {
-      return this.stopped ? false : this.failed(failureOf(error), 1);
+      return this.stopped ? false : this.failed(failureOf(error), []);
     }
   }
 
-  private failed(failure: TransportError, size: number): boolean {
+  /** A call failed. One for a counter alone has no batch. */
+  private failed(failure: TransportError, batch: readonly UploadItem[]): boolean | Promise<boolean> {
     switch (failure.kind) {
       case 'unreachable':
       case 'deadline':
@@ -255,10 +269,12 @@ export class Uploader {
         return this.backOff(failure.retryAfterMs ?? 0);
       case 'refused': {
         const reason = failure.refusal?.reason;
-        if ((reason === 'MESSAGE_TOO_LARGE' || reason === 'TOO_MANY_OPERATIONS') && size > 1) {
-          this.sizeMax = Math.ceil(size / 2);
+        const { length } = batch;
+        if ((reason === 'MESSAGE_TOO_LARGE' || reason === 'TOO_MANY_OPERATIONS') && length > 1) {
+          this.sizeMax = Math.ceil(length / 2);
           return true;
         }
+        if (ABOUT_CONTENT.has(reason) && length > 0) return this.blame(failure, batch);
         this.events.emit('stopped', failure);
         return false;
       }
@@ -268,6 +284,39 @@ export class Uploader {
       case 'outdated':
         this.events.emit('stopped', failure);
         return false;
+    }
+  }
+
+  /**
+   * The server takes nothing of this call, and does not say because of which operation. It is looked for by halves, so
+   * that one operation never stops those after it.
+   */
+  private async blame(failure: TransportError, batch: readonly UploadItem[]): Promise<boolean> {
+    const [first] = batch;
+    if (first === undefined || failure.refusal === undefined) return false;
+    if (batch.length > 1) {
+      const upTo = Math.max(this.search?.upTo ?? 0, batch.at(-1)?.operation.dot.counter ?? 0);
+      this.search = { operationsMax: Math.ceil(batch.length / 2), upTo };
+      return true;
+    }
+    const { dot } = first.operation;
+    try {
+      // That its counter can be given up shows that the call was refused for what the operation says.
+      const receipt = await this.transport.abandon(dot, this.ended.signal);
+      if (this.stopped) return false;
+      const { outcome } = receipt;
+      const gone = outcome.type === 'rejected' && outcome.refusal.reason === 'ABANDONED';
+      const rejected: ServerReceipt = { ...receipt, outcome: { type: 'rejected', refusal: failure.refusal } };
+      this.statuses.delete(dot.counter);
+      this.events.emit('receipts', this.slotId, [gone ? rejected : receipt]);
+      if (this.search !== undefined && dot.counter >= this.search.upTo) this.search = undefined;
+      return true;
+    } catch (error) {
+      if (this.stopped) return false;
+      const again = failureOf(error);
+      if (again.kind !== 'refused') return this.failed(again, []);
+      this.events.emit('stopped', failure);
+      return false;
     }
   }
 

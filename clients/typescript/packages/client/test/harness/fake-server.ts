@@ -33,8 +33,10 @@ export class FakeServer {
   /** Decides about an operation before the server does. */
   judge: (operation: Operation) => ServerOutcome | undefined = () => undefined;
   /** What a submission meets: before it is taken in, or instead of its answer. */
-  beforeSubmit: () => void = () => undefined;
+  beforeSubmit: (operations: readonly Operation[]) => void = () => undefined;
   afterSubmit: () => void | Promise<void> = () => undefined;
+  /** What an attempt to give up a counter meets. */
+  beforeAbandon: () => void = () => undefined;
   /** What a question for receipts meets. */
   beforeReceipts: () => void = () => undefined;
   /** What an attempt to open a feed meets. */
@@ -110,7 +112,7 @@ export class FakeServer {
       openFeed: (origin, signal) => Promise.resolve().then(() => this.openFeed(origin, signal)),
       submit: async (operations) => {
         const decoded = operations.map(decodeOperation);
-        this.beforeSubmit();
+        this.beforeSubmit(decoded);
         this.submitted.push(decoded);
         const receipts = decoded.map((operation) => this.take(operation));
         await this.afterSubmit();
@@ -121,13 +123,15 @@ export class FakeServer {
         this.beforeReceipts();
         return dots.map((dot) => this.receipts.get(dotKey(dot)) ?? unknown(dot));
       },
-      abandon: (dot) => {
+      abandon: async (dot) => {
+        await Promise.resolve();
+        this.beforeAbandon();
         this.abandoned.push(dot);
         const settled = this.receipts.get(dotKey(dot));
         const refusal = { reason: 'ABANDONED', message: '', metadata: {} };
         const receipt = settled ?? { dot, outcome: { type: 'rejected', refusal }, remaining: [] };
         this.receipts.set(dotKey(dot), receipt);
-        return Promise.resolve(receipt);
+        return receipt;
       },
       startHeartbeats: () => Promise.resolve(this.heartbeats()),
       refreshCredentials: () => undefined,

@@ -123,6 +123,53 @@ describe('queues', () => {
     expect(bench.client.rejected.getSnapshot()).toEqual([]);
   });
 
+  it('an operation for which the server refuses whole calls is found, put into the tray, and stops nobody', async () => {
+    await bench.open({ startOffline: true });
+    const ids = Array.from({ length: 20 }, (_, index) => `c${index}`);
+    const made = ids.map((id) => bench.create(id));
+    const bad = [3, 11, 12];
+    const names = (operation: Operation) => bad.some((index) => operation.mutations[0]?.recordId === `c${index}`);
+    const refusal = { reason: 'INVALID_REQUEST', message: 'something in it', metadata: {} };
+    bench.server.beforeSubmit = (operations) => {
+      if (operations.some(names)) throw new TransportError('refused', refusal.message, { refusal });
+    };
+    const outcomes = Promise.allSettled(made.map((one) => one.settled));
+    bench.client.connection.goOnline();
+    await bench.clock.advance(2_000);
+    const fates = (await outcomes).map((outcome) => outcome.status);
+    expect(fates).toEqual(ids.map((_, index) => (bad.includes(index) ? 'rejected' : 'fulfilled')));
+    expect(bench.client.queue.getSnapshot().pending).toBe(0);
+    expect(bench.client.rejected.getSnapshot().map((item) => item.refusal.reason)).toEqual(bad.map(() => refusal.reason));
+    expect([bench.state, bench.server.head]).toEqual(['online', ids.length - bad.length]);
+    // Calls are as large as ever afterwards.
+    bench.server.beforeSubmit = () => undefined;
+    bench.client.connection.goOffline();
+    const later = ids.map((id) => bench.create(`later-${id}`));
+    bench.client.connection.goOnline();
+    await bench.clock.advance(2_000);
+    await Promise.all(later.map((one) => one.settled));
+    expect(bench.server.submitted.at(-1)).toHaveLength(ids.length);
+  });
+
+  it('a refusal of whole calls that lies in no operation takes none of them', async () => {
+    await bench.open({ startOffline: true });
+    for (const id of ['a', 'b', 'c']) bench.create(id);
+    await settle();
+    const refusal = { reason: 'INVALID_REQUEST', message: 'workspace_id', metadata: {} };
+    const refuse = () => {
+      throw new TransportError('refused', refusal.message, { refusal });
+    };
+    [bench.server.beforeSubmit, bench.server.beforeAbandon] = [refuse, refuse];
+    bench.client.connection.goOnline();
+    await bench.clock.advance(5_000);
+    expect([bench.client.queue.getSnapshot().pending, bench.client.rejected.getSnapshot()]).toEqual([3, []]);
+    expect(bench.state).toBe('degraded protocol');
+    [bench.server.beforeSubmit, bench.server.beforeAbandon] = [() => undefined, () => undefined];
+    bench.server.cut();
+    await bench.clock.advance(2_500);
+    expect([bench.client.queue.getSnapshot().pending, bench.server.head]).toEqual([0, 3]);
+  });
+
   it('abandons a counter the server waits for and nobody has', async () => {
     await bench.open();
     const lost = 41;

@@ -24,7 +24,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn taken(sent: &pb::Operation) -> Operation {
-    operation_from_pb(sent.clone(), 0).expect("a usable identity and knowledge")
+    operation_from_pb(sent.clone()).expect("a usable identity and knowledge")
 }
 
 /// The folder of the vectors, of this package or of one around it.
