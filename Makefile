@@ -1,6 +1,6 @@
 # Every target is one documented command; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help dev test check docs fmt tools release coverage bench bench-history bench-scaling bench-pure ghz compare crash crash-servers crash-postgres power-loss simulate
+.PHONY: help dev test check docs fmt tools release coverage bench bench-history bench-scaling bench-pure ghz compare crash crash-servers crash-postgres power-loss proxies simulate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ crash-postgres: ## Kill Postgres under load a hundred times (long)
 
 power-loss: ## Cut the power of a disk under the SQLite store CUTS times (1000) and check each time (long; root)
 	CUTS=$(or $(CUTS),1000) cargo test --locked --release --test it power_loss::nothing_acknowledged_is_lost_in_a_thousand -- --ignored --nocapture
+
+proxies: ## Leave feeds idle for five minutes behind nginx, HAProxy and Caddy
+	cargo test --locked --test it proxies::five -- --ignored --nocapture
 
 simulate: ## Simulate SEEDS worlds (1000 unless given) from FROM (200) on, beyond those of the ordinary run (long)
 	cargo run --locked --quiet --package syncline-simulation -- --seed $(or $(FROM),200) --seeds $(or $(SEEDS),1000)

@@ -121,6 +121,11 @@ fi
 if [ "${for_tests:-no}" = yes ]; then
     has_postgres || missing+=(postgresql)
     need chromium chromium
+    # What stands in front of a server; it is where the PATH of ordinary users may not lead.
+    PATH=$PATH:/usr/sbin
+    need nginx nginx-light
+    need haproxy haproxy
+    need caddy caddy
     # Power cuts of a disk need one that root makes; without root they are not run.
     if [ "$(id -u)" = 0 ] && [ "$(uname -s)" = Linux ]; then
         need mkfs.ext4 e2fsprogs

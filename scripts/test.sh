@@ -41,7 +41,7 @@ case " $* " in
 *" -- "*) echo "    skipped: arguments after -- are for the first run only" ;;
 *)
     SYNCLINE_TEST_DATABASE=postgres cargo test --workspace --locked --no-fail-fast --test it "$@" -- \
-        --skip crash:: --skip harness:: --skip layering:: --skip newcomer:: --skip power_loss:: --skip replay:: \
+        --skip crash:: --skip harness:: --skip layering:: --skip newcomer:: --skip power_loss:: --skip proxies:: --skip replay:: \
         --skip scaling:: --skip servers:: --skip store_contract:: \
         </dev/null 2>&1 | sed 's/^test \(.* \.\.\.\)/test postgres: \1/' | tee -a "$output" || outcome=$?
     ;;

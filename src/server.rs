@@ -20,6 +20,7 @@ use crate::grpc::layer::ErrorInfoLayer;
 use crate::grpc::listener::{ListenError, Listener};
 use crate::grpc::services;
 use crate::grpc::trace::TraceLayer;
+use crate::grpc::unbuffered::unbuffered;
 use crate::store::memory::MemoryStore;
 use crate::store::postgres::{PostgresOptions, PostgresStore};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
@@ -173,6 +174,7 @@ impl Service {
             .max_concurrent_streams(server.max_streams_per_connection)
             .layer(cors(&server.cors_origins))
             .layer(WebLayer::new(server.console))
+            .layer(unbuffered())
             .layer(GrpcWebLayer::new())
             .layer(trace)
             .layer(ErrorInfoLayer::with_default_timeout(server.request_timeout))

@@ -11,3 +11,4 @@ pub mod listener;
 pub mod served;
 pub mod services;
 pub mod trace;
+pub mod unbuffered;

@@ -90,6 +90,9 @@ async fn a_browser_follows_a_server_stream_while_writes_go_on() {
     let watch = pb::WatchRequest { start: Some(start) };
     let mut response = grpc_web(server.address(), WATCH, &watch.encode_to_vec()).await;
     assert_eq!(response.status, 200);
+    // What stands between is told to hold nothing back.
+    assert_eq!(response.header("x-accel-buffering"), Some("no"));
+    assert_eq!(response.header("cache-control"), Some("no-store, no-transform"));
     let first: pb::WatchResponse = message(&mut response).await;
     assert!(matches!(first.frame.and_then(|f| f.content), Some(Content::Opened(_))));
     let mut position = 0;

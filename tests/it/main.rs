@@ -26,6 +26,7 @@ mod newcomer;
 mod operations;
 mod power_loss;
 mod process;
+mod proxies;
 mod reasons;
 mod records;
 mod replay;

@@ -139,7 +139,9 @@ describe('queues', () => {
     const fates = (await outcomes).map((outcome) => outcome.status);
     expect(fates).toEqual(ids.map((_, index) => (bad.includes(index) ? 'rejected' : 'fulfilled')));
     expect(bench.client.queue.getSnapshot().pending).toBe(0);
-    expect(bench.client.rejected.getSnapshot().map((item) => item.refusal.reason)).toEqual(bad.map(() => refusal.reason));
+    expect(bench.client.rejected.getSnapshot().map((item) => item.refusal.reason)).toEqual(
+      bad.map(() => refusal.reason),
+    );
     expect([bench.state, bench.server.head]).toEqual(['online', ids.length - bad.length]);
     // Calls are as large as ever afterwards.
     bench.server.beforeSubmit = () => undefined;

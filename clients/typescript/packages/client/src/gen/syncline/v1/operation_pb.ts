@@ -77,7 +77,7 @@ export type Operation = Message<"syncline.v1.Operation"> & {
     case: "context";
   } | {
     /**
-     * Everything: allowed only with a request id (INVALID_REQUEST).
+     * Everything: allowed only with a request id (INVALID_CONTEXT).
      *
      * @generated from field: syncline.v1.Latest latest = 4;
      */
@@ -100,8 +100,10 @@ export type Operation = Message<"syncline.v1.Operation"> & {
   correlationId: string;
 
   /**
-   * Further operations this one needs, at most 32. It is held until they have settled, and rejected with
-   * DEPENDENCY_REJECTED when one of them was rejected.
+   * Further operations this one needs, at most 300. It is held until they have settled, and rejected with
+   * DEPENDENCY_REJECTED when one of them was rejected. An author's own earlier operations need no mention for their
+   * order, only where this one makes no sense without them: where they made a record that it changes, or edited the
+   * text that it edits.
    *
    * @generated from field: repeated syncline.v1.Dot depends_on = 7;
    */

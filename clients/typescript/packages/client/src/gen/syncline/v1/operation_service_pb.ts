@@ -284,6 +284,12 @@ export const OperationService: GenService<{
    * held or rejected does not stop the others. The response carries one receipt for each, in the same order,
    * and is sent only when all that it says is on disk.
    *
+   * Nothing that one operation says fails the call: whatever is wrong with it (its size, context, dependencies, actions,
+   * labels), it is rejected alone and uses up its counter. An operation whose own identity is none (a replica id that is
+   * no UUID, the counter 0) is answered as rejected, too, without anything being recorded; one whose request id breaks
+   * its form is not settled. Only what cannot be attributed to an operation fails the call: bytes that are not the
+   * message, an operation without any identity, too many operations.
+   *
    * Limits: 1,000 operations in a call (TOO_MANY_OPERATIONS), 256 KiB an operation (OPERATION_TOO_LARGE),
    * 1 MiB a message (MESSAGE_TOO_LARGE). A call that fails as a whole (status other than OK) with one of
    * these, or with UNKNOWN_WORKSPACE or INVALID_REQUEST, has stored nothing.
