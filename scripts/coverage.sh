@@ -26,6 +26,11 @@ cargo llvm-cov clean --workspace
 # The report is made even when a test fails: what was reached was reached.
 outcome=0
 cargo llvm-cov --workspace --locked --no-report --no-fail-fast "$@" </dev/null || outcome=$?
-cargo llvm-cov report --html
-cargo llvm-cov report
+# A report is of the packages it is told; and what a killed program left half-written is left out of it.
+packages=(--package syncline)
+for manifest in crates/*/Cargo.toml; do
+    packages+=(--package "$(sed -n 's/^name = "\(.*\)"$/\1/p' "$manifest" | head -n 1)")
+done
+cargo llvm-cov report --failure-mode all --html "${packages[@]}"
+cargo llvm-cov report --failure-mode all "${packages[@]}"
 exit "$outcome"
