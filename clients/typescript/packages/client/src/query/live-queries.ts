@@ -1,7 +1,6 @@
 import type { IncludeSpec, LiveQuery, Query, QueryEvent, QueryResult } from '../api.js';
 import type { ViewChange } from '../replica/replica.js';
-import { isId } from '../domain/dot.js';
-import { SynclineError } from '../errors.js';
+import { checkQuery } from './check.js';
 import { queryKey } from './compile.js';
 import { Evaluation } from './evaluation.js';
 import { eventsBetween } from './events.js';
@@ -23,6 +22,7 @@ class Queries implements LiveQueries {
   constructor(private readonly reader: ViewReader) {}
 
   query<I extends IncludeSpec>(query: Query<I>): LiveQuery<I> {
+    checkQuery(query as Query);
     const key = queryKey(query as Query);
     let shared = this.known.get(key);
     if (shared === undefined) {
@@ -38,10 +38,6 @@ class Queries implements LiveQueries {
   }
 
   private create(query: Query<IncludeSpec>): SharedQuery {
-    if (!isId(query.collection)) throw new SynclineError('INVALID_ARGUMENT', 'a query needs the id of a collection');
-    if (query.limit !== undefined && !(Number.isSafeInteger(query.limit) && query.limit >= 0)) {
-      throw new SynclineError('INVALID_ARGUMENT', 'the limit of a query is a whole number');
-    }
     const shared: SharedQuery = new SharedQuery(
       new Evaluation(query, this.reader),
       () => this.version,
