@@ -18,6 +18,7 @@ use syncline_core::sequencer::counter_value;
 use syncline_core::state::{Existence, FieldValue, Key, Row};
 use syncline_core::value::Value;
 
+use super::alternative::whole_value;
 use super::decision::{Decider, Decision, Resolution};
 use super::lane::Job;
 use super::load::committed_head;
@@ -185,7 +186,9 @@ async fn mutation_for(
         (ConflictKind::Register, ScopePart::Field(field)) => {
             let row = field_row(reader, ws, record, field).await?;
             let value = match (decision, chosen) {
-                (_, Some(alternative)) => alternative.value.clone().unwrap_or(Value::Null),
+                (_, Some(alternative)) => {
+                    whole_value(reader, ws, conflict, alternative).await?.unwrap_or(Value::Null)
+                }
                 (Decision::Value(value), _) => value,
                 (Decision::KeepCurrent, _) => {
                     current_value(reader, ws, conflict, field, &row, context).await?

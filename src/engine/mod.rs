@@ -5,6 +5,7 @@
 //!                 └──────────────── after commit ──────────►┘
 //! ```
 
+mod alternative;
 mod at_least;
 mod clock;
 pub mod connections;

@@ -512,6 +512,11 @@ async fn every_method_says_that_a_workspace_is_unknown() {
         get_conflict,
         pb::GetConflictRequest { workspace_id: id(), conflict_id: conflict_id(), at_least: None }
     );
+    call!(
+        conflicts(),
+        get_alternative,
+        pb::GetAlternativeRequest { workspace_id: id(), conflict_id: conflict_id(), alternative_seq: 1 }
+    );
     let events = pb::ListConflictEventsRequest { workspace_id: id(), ..Default::default() };
     call!(conflicts(), list_conflict_events, events);
     call!(conflicts(), get_conflict_statistics, pb::GetConflictStatisticsRequest { workspace_id: id() });

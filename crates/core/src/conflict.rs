@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::causality::{Author, Seq, Stamp};
+use super::hash::Hash;
 use super::ids::{CollectionId, ConflictId, Dot, FieldId, RecordId};
 use super::merge::text::Hunk;
 use super::operation::{CausalContext, MutationKind};
@@ -201,8 +202,10 @@ pub struct Alternative {
     pub rank: Seq,
     /// What kind of side it is.
     pub state: AlternativeState,
-    /// What it offers; absent for a delete.
+    /// What it offers; absent for a delete. Only its beginning, if it was cut.
     pub value: Option<Value>,
+    /// What was cut, if anything was: the whole value is in the operation.
+    pub cut: Option<Cut>,
     /// For a text: which hunk of the operation.
     pub hunk: Option<AlternativeHunk>,
     /// What the operation did here; absent when that cannot be told any more.
@@ -228,10 +231,28 @@ pub struct Alternative {
 }
 
 impl Alternative {
+    /// Whether both sides offer the same, with what was cut of them.
+    pub fn offers_the_same(&self, other: &Alternative) -> bool {
+        match ((&self.value, &self.cut), (&other.value, &other.cut)) {
+            ((_, Some(mine)), (_, Some(theirs))) => mine == theirs,
+            ((Some(mine), None), (Some(theirs), None)) => mine.equals(theirs),
+            (mine, theirs) => mine == theirs,
+        }
+    }
+
     /// Whether this side deletes its record.
     pub fn deletes(&self) -> bool {
         self.action == Some(MutationKind::DeleteRecord)
     }
+}
+
+/// The whole of a value of which a conflict keeps the beginning ([`super::limits::CONFLICT_VALUE_BYTES_MAX`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// Its size.
+    pub whole_bytes: u64,
+    /// Its hash.
+    pub hash: Hash,
 }
 
 /// The hunk of a text edit that an alternative is about.

@@ -60,7 +60,7 @@ macro_rules! responses {
 }
 
 requests! { "syncline.v1";
-    SubscribeRequest WatchRequest SnapshotRequest ListConflictsRequest GetConflictRequest
+    SubscribeRequest WatchRequest SnapshotRequest ListConflictsRequest GetConflictRequest GetAlternativeRequest
     ResolveConflictRequest DeferConflictRequest AssignConflictRequest ReopenConflictRequest
     ListConflictEventsRequest GetConflictStatisticsRequest KeepAliveRequest SendHeartbeatRequest DisconnectRequest
     ListConnectionsRequest SubmitRequest GetReceiptsRequest AbandonCounterRequest GetRecordRequest
@@ -70,7 +70,7 @@ requests! { "syncline.v1";
 }
 
 responses! {
-    SubscribeResponse WatchResponse SnapshotResponse ListConflictsResponse GetConflictResponse
+    SubscribeResponse WatchResponse SnapshotResponse ListConflictsResponse GetConflictResponse GetAlternativeResponse
     ResolveConflictResponse DeferConflictResponse AssignConflictResponse ReopenConflictResponse
     ListConflictEventsResponse GetConflictStatisticsResponse KeepAliveResponse SendHeartbeatResponse
     DisconnectResponse ListConnectionsResponse SubmitResponse GetReceiptsResponse AbandonCounterResponse

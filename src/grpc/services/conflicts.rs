@@ -133,6 +133,25 @@ impl ConflictService for Conflicts {
         Ok(Response::new(context_to_response(found)))
     }
 
+    async fn get_alternative(
+        &self,
+        request: Request<pb::GetAlternativeRequest>,
+    ) -> Result<Response<pb::GetAlternativeResponse>, Status> {
+        let pb::GetAlternativeRequest { workspace_id, conflict_id, alternative_seq } = request.into_inner();
+        note_workspace(&workspace_id);
+        let id = conflict_id_from_pb(&conflict_id)?;
+        match self.engine.alternative(&workspace_id, id, Seq(alternative_seq)).await.map_err(failed)? {
+            Some(value) => {
+                Ok(Response::new(pb::GetAlternativeResponse { value: value.as_ref().map(value_to_pb) }))
+            }
+            None => Err(Failure::invalid_request(vec![FieldViolation::new(
+                "alternative_seq",
+                "the conflict has no alternative at this position",
+            )])
+            .into()),
+        }
+    }
+
     async fn resolve_conflict(
         &self,
         request: Request<pb::ResolveConflictRequest>,

@@ -1,9 +1,11 @@
 //! A conflict with its context: rewritten by whatever happens to it.
 
-use super::message::{Code, Coded, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, codes, message};
+use super::message::{
+    Blob, Code, Coded, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, codes, message,
+};
 use syncline_core::conflict::{
     Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent,
-    ConflictKind, ConflictStatus, ConflictSummary,
+    ConflictKind, ConflictStatus, ConflictSummary, Cut,
 };
 
 message! { Conflict, keeps unknown {
@@ -50,6 +52,12 @@ message! { Alternative, keeps unknown {
     12 author: need Nested,
     13 context: need Nested,
     14 siblings: rep Text,
+    15 cut: opt Nested,
+} }
+
+message! { Cut, closed {
+    1 whole_bytes: one Uint,
+    2 hash: need Blob,
 } }
 
 message! { AlternativeHunk, closed {

@@ -4,6 +4,7 @@ mod context;
 mod deciding;
 mod life;
 mod listing;
+mod long_values;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -239,13 +239,9 @@ impl Settling<'_, '_> {
 
     /// Saves a changed conflict, or closes it if all its values have become equal.
     fn save_or_converge(&mut self, conflict: Conflict, detail: &str) -> Attempt<()> {
-        let mut values = conflict.alternatives.iter().map(|a| a.value.as_ref());
-        let first = values.next().flatten();
-        let equals_first = |value: Option<&Value>| match (first, value) {
-            (Some(first), Some(value)) => first.equals(value),
-            (first, value) => first == value,
-        };
-        if values.all(equals_first) {
+        let mut alternatives = conflict.alternatives.iter();
+        let first = alternatives.next();
+        if first.is_none_or(|first| alternatives.all(|other| first.offers_the_same(other))) {
             return self.close(conflict, CloseReason::Converged);
         }
         self.save(conflict, ConflictEventKind::Changed, detail)

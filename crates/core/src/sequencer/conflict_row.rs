@@ -7,9 +7,11 @@ use crate::change::{Change, Effect, EffectKind};
 use crate::conflict::ConflictEventKind;
 use crate::conflict::{
     Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent,
-    ConflictKind, ConflictStatus, Scope, ScopePart,
+    ConflictKind, ConflictStatus, Cut, Scope, ScopePart,
 };
+use crate::hash::hash;
 use crate::ids::{ConflictId, FieldId, RecordId};
+use crate::limits::CONFLICT_VALUE_BYTES_MAX;
 use crate::operation::{Mutation, RecordMutation};
 use crate::schema::Provisional;
 use crate::state::{Attempt, FieldValue, Key, Prefix, Row, ScopeRow};
@@ -109,11 +111,13 @@ impl Settling<'_, '_> {
         state: AlternativeState,
         hunk: Option<AlternativeHunk>,
     ) -> Alternative {
+        let (value, cut) = kept(mine.value.clone());
         Alternative {
             stamp: self.stamp,
             rank: mine.rank,
             state,
-            value: mine.value.clone().map(cut),
+            value,
+            cut,
             hunk,
             action: Some(mutation.action.kind()),
             dot: self.dot,
@@ -133,11 +137,13 @@ impl Settling<'_, '_> {
         let change = self.tx.change(other.stamp.seq)?;
         // Of the two sides of a link's conflict, the one that offers no value is the delete.
         let mutation = mutation_on(&change, scope, other.value.is_none());
+        let (value, cut) = kept(other.value.clone());
         Ok(Alternative {
             stamp: other.stamp,
             rank: other.rank,
             state: AlternativeState::Head,
-            value: other.value.clone().map(cut),
+            value,
+            cut,
             hunk: None,
             action: mutation.map(|m| m.action.kind()),
             dot: change.dot,
@@ -170,7 +176,7 @@ impl Settling<'_, '_> {
                     Value::List(self.elements(record, &field)?)
                 }
             };
-            fields.push((field, cut(value)));
+            fields.push((field, beginning(value).0));
         }
         Ok(fields)
     }
@@ -205,14 +211,22 @@ fn siblings(mutations: &[Mutation], of: &RecordMutation) -> Vec<String> {
         .collect()
 }
 
-/// A value short enough to keep in a conflict.
-fn cut(value: Value) -> Value {
-    use crate::limits::CONFLICT_VALUE_BYTES_MAX;
+/// What a conflict keeps of the value that a side offers.
+fn kept(value: Option<Value>) -> (Option<Value>, Option<Cut>) {
+    match value.map(beginning) {
+        Some((value, cut)) => (Some(value), cut),
+        None => (None, None),
+    }
+}
+
+/// A value short enough to keep in a conflict, and what was cut of it.
+fn beginning(value: Value) -> (Value, Option<Cut>) {
     match value {
         Value::String(text) if text.len() > CONFLICT_VALUE_BYTES_MAX => {
             let end = (0..=CONFLICT_VALUE_BYTES_MAX).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-            Value::string(&text[..end])
+            let cut = Cut { whole_bytes: text.len() as u64, hash: hash(text.as_bytes()) };
+            (Value::string(&text[..end]), Some(cut))
         }
-        other => other,
+        other => (other, None),
     }
 }

@@ -235,6 +235,7 @@ fn alternative_to_pb(alternative: &Alternative, provisional: bool) -> pb::Altern
         rank: _,
         state,
         value,
+        cut,
         hunk,
         action,
         dot,
@@ -275,6 +276,7 @@ fn alternative_to_pb(alternative: &Alternative, provisional: bool) -> pb::Altern
         correlation_id: correlation_id.to_string(),
         values: BTreeMap::new(),
         author: String::new(),
+        whole_value_bytes: cut.map(|cut| cut.whole_bytes),
     }
 }
 
@@ -311,6 +313,7 @@ mod tests {
             rank: seq,
             state,
             value: Some(Value::Int(4)),
+            cut: None,
             hunk: None,
             action: Some(MutationKind::SetField),
             dot: Dot { replica: ReplicaId::from_u128(7), counter: Counter::FIRST },

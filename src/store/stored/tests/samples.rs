@@ -8,7 +8,7 @@ use syncline_core::change::{Change, Effect, EffectKind};
 use syncline_core::conflict::ConflictEventKind;
 use syncline_core::conflict::{
     Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent,
-    ConflictKind, ConflictStatus, Scope, ScopePart,
+    ConflictKind, ConflictStatus, Cut, Scope, ScopePart,
 };
 use syncline_core::hash::Secret;
 use syncline_core::ids::{ConflictId, Dot, Epoch, ReplicaId};
@@ -199,6 +199,7 @@ fn alternative(state: AlternativeState, value: Option<Value>, hunk: Option<Alter
         rank: Seq(12),
         state,
         value,
+        cut: None,
         hunk,
         action: Some(MutationKind::EditText),
         dot: dot(300),
@@ -250,6 +251,12 @@ fn conflict() -> Conflict {
         }],
         unknown: Unknown::NONE,
     }
+}
+
+fn conflict_of_cut_values() -> Conflict {
+    let beginning = alternative(AlternativeState::Head, Some(Value::string("the beginning")), None);
+    let cut = Some(Cut { whole_bytes: 70_000, hash: [7; 16] });
+    Conflict { alternatives: vec![Alternative { cut, ..beginning }], ..conflict() }
 }
 
 /// An operation with two mutations; [`rows`] has one of its own for every action.
@@ -357,6 +364,7 @@ pub fn rows() -> Vec<(String, Row)> {
         ("element", Row::Element(element)),
         ("unit", Row::Unit),
         ("conflict", Row::Conflict(Box::new(conflict()))),
+        ("conflict_of_cut_values", Row::Conflict(Box::new(conflict_of_cut_values()))),
         (
             "scope",
             Row::Scope(ScopeRow {

@@ -57,6 +57,7 @@ function registerAction(
   const fieldId = fieldOf(summary);
   const shown = replica.view(recordId)?.fields[fieldId] ?? null;
   let value: WritableValue;
+  if (chosen?.wholeBytes !== undefined) throw unfit('only the beginning of this alternative is here; give a value');
   if (chosen !== undefined) value = chosen.value ?? null;
   else if (decision.type === 'value') value = decision.value;
   else if (decision.type === 'keep') value = shown;

@@ -67,6 +67,8 @@ export interface Alternative {
   readonly context: CausalContext;
   /** What it offers; absent for a delete. */
   readonly value?: Value;
+  /** Only the beginning of what it offers is here: the size of the whole in bytes. Such a side cannot be chosen. */
+  readonly wholeBytes?: number;
   /** What it offers needs a newer version of this program to be shown. */
   readonly opaque?: true;
   /** What it offers for each of fields that stay together. */

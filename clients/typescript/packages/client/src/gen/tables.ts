@@ -1,7 +1,7 @@
 import type { AbandonCounterRequestSchema, AbandonCounterResponseSchema, GetReceiptsRequestSchema, GetReceiptsResponseSchema, OutcomeCountsSchema, SubmitRequestSchema, SubmitResponseSchema } from "./syncline/v1/operation_service_pb.js";
 import type { AddElementsSchema, AppliedSchema, AssignConflictSchema, AssignCounterSchema, ClearElementsSchema, ConflictedSchema, ConflictMutationSchema, ConflictRemainingSchema, CreateRecordSchema, DeferConflictSchema, DeleteRecordSchema, DuplicateSchema, EditTextSchema, HeldSchema, IncrementCounterSchema, LinkRecordSchema, MergedSchema, MutationSchema, NotSettledSchema, OperationSchema, ReceiptSchema, RecordMutationSchema, RejectedSchema, RemoveElementsSchema, ReopenConflictSchema, ReplaceTextSchema, RestoreRecordSchema, SetFieldSchema, TextHunkSchema, UnlinkRecordSchema } from "./syncline/v1/operation_pb.js";
 import type { AlternativeSchema, ClashingPairSchema, ConflictEventSchema, ConflictSchema } from "./syncline/v1/conflict_pb.js";
-import type { AssignConflictRequestSchema, AssignConflictResponseSchema, CloseReasonCountSchema, DeferConflictRequestSchema, DeferConflictResponseSchema, DeleteInsteadSchema, GetConflictRequestSchema, GetConflictResponseSchema, GetConflictStatisticsRequestSchema, GetConflictStatisticsResponseSchema, KeepCurrentSchema, KindCountSchema, LinkedRecordSchema, ListConflictEventsRequestSchema, ListConflictEventsResponseSchema, ListConflictsRequestSchema, ListConflictsResponseSchema, ReopenConflictRequestSchema, ReopenConflictResponseSchema, ResolveConflictRequestSchema, ResolveConflictResponseSchema, StatusCountSchema, UnlinkInsteadSchema, ValuesByFieldSchema } from "./syncline/v1/conflict_service_pb.js";
+import type { AssignConflictRequestSchema, AssignConflictResponseSchema, CloseReasonCountSchema, DeferConflictRequestSchema, DeferConflictResponseSchema, DeleteInsteadSchema, GetAlternativeRequestSchema, GetAlternativeResponseSchema, GetConflictRequestSchema, GetConflictResponseSchema, GetConflictStatisticsRequestSchema, GetConflictStatisticsResponseSchema, KeepCurrentSchema, KindCountSchema, LinkedRecordSchema, ListConflictEventsRequestSchema, ListConflictEventsResponseSchema, ListConflictsRequestSchema, ListConflictsResponseSchema, ReopenConflictRequestSchema, ReopenConflictResponseSchema, ResolveConflictRequestSchema, ResolveConflictResponseSchema, StatusCountSchema, UnlinkInsteadSchema, ValuesByFieldSchema } from "./syncline/v1/conflict_service_pb.js";
 import type { CandidateSchema, ElementListSchema, FieldStateSchema, LinkStateSchema, RecordIdListSchema, RecordSchema } from "./syncline/v1/record_pb.js";
 import type { CausalContextSchema, CursorSchema, DotSchema, LatestSchema } from "./syncline/v1/causality_pb.js";
 import type { ChangesSchema, CheckpointSchema, FeedAcknowledgeSchema, FeedFailedSchema, FeedFilterSchema, FeedOpenedSchema, FeedPauseSchema, FeedResumeSchema, FeedStartSchema, FeedStopSchema, FrameSchema, FromBeginningSchema, FromHeadSchema, FromSnapshotSchema, GoAwaySchema, HistoryResetSchema, LoadingBegunSchema, LoadingFinishedSchema, RecordLeftSchema, RecordsEnteredSchema, RecordsLeftSchema, RecordSnapshotSchema, SnapshotRequestSchema, SnapshotResponseSchema, SubscribeRequestSchema, SubscribeResponseSchema, WatchRequestSchema, WatchResponseSchema } from "./syncline/v1/change_service_pb.js";
@@ -57,6 +57,7 @@ export const alternativeTable: Table<typeof AlternativeSchema> = /* @__PURE__ */
   correlationId: [14, 'string'],
   values: [15, () => valueTable, 'map'],
   author: [16, 'string'],
+  wholeValueBytes: [17, 'uint64', 'optional'],
 });
 
 /** Table of syncline.v1.Applied. */
@@ -473,6 +474,18 @@ export const fromHeadTable: Table<typeof FromHeadSchema> = /* @__PURE__ */ new T
 
 /** Table of syncline.v1.FromSnapshot. */
 export const fromSnapshotTable: Table<typeof FromSnapshotSchema> = /* @__PURE__ */ new Table({
+});
+
+/** Table of syncline.v1.GetAlternativeRequest. */
+export const getAlternativeRequestTable: Table<typeof GetAlternativeRequestSchema> = /* @__PURE__ */ new Table({
+  workspaceId: [1, 'string'],
+  conflictId: [2, 'string'],
+  alternativeSeq: [3, 'uint64'],
+});
+
+/** Table of syncline.v1.GetAlternativeResponse. */
+export const getAlternativeResponseTable: Table<typeof GetAlternativeResponseSchema> = /* @__PURE__ */ new Table({
+  value: [1, () => valueTable],
 });
 
 /** Table of syncline.v1.GetConflictRequest. */
@@ -1284,6 +1297,13 @@ export const conflictServiceGetConflict: Method<typeof GetConflictRequestSchema,
   path: 'syncline.v1.ConflictService/GetConflict',
   request: getConflictRequestTable,
   response: getConflictResponseTable,
+};
+
+/** syncline.v1.ConflictService.GetAlternative. */
+export const conflictServiceGetAlternative: Method<typeof GetAlternativeRequestSchema, typeof GetAlternativeResponseSchema> = {
+  path: 'syncline.v1.ConflictService/GetAlternative',
+  request: getAlternativeRequestTable,
+  response: getAlternativeResponseTable,
 };
 
 /** syncline.v1.ConflictService.ResolveConflict. */

@@ -1,10 +1,11 @@
 import type { FeedOrigin, Frame } from '../domain/change.js';
-import type { ConflictDetail } from '../domain/conflict.js';
+import type { Alternative, ConflictDetail } from '../domain/conflict.js';
 import type { ConflictId, Cursor, Dot, ReplicaId, Seq } from '../domain/ids.js';
 import type { ServerReceipt } from '../domain/operation.js';
 import type { Schema } from '../domain/schema.js';
 import type { FeedStart, Frame as WireFrame } from '../gen/syncline/v1/change_service_pb.js';
 import {
+  conflictServiceGetAlternative,
   conflictServiceGetConflict,
   connectionServiceListConnections,
   operationServiceAbandonCounter,
@@ -48,6 +49,9 @@ export interface TransportParts extends TransportOptions {
 
 /** The fields of FeedStart. */
 export type FeedStartInit = Pick<FeedStart, 'workspaceId' | 'clientName' | 'origin' | 'understands'>;
+
+/** Sides of a conflict that are read whole, each at most as large as an operation; of the others only the beginning. */
+const WHOLE_ALTERNATIVES_MAX = 16;
 
 /** Connections in one page of the list of presence (server). */
 const PRESENCE_PAGE = 1_000;
@@ -154,8 +158,23 @@ export abstract class BaseTransport implements Transport {
       const request = { workspaceId: this.parts.workspace, conflictId: id };
       const response = await this.parts.caller.unary(conflictServiceGetConflict, request, options);
       // Only who looks into a conflict needs what that takes.
-      const { conflictDetailFromWire } = await import('../wire/conflict.js');
-      return conflictDetailFromWire(response);
+      const { conflictDetailFromWire, wholeAlternative } = await import('../wire/conflict.js');
+      const detail = conflictDetailFromWire(response);
+      if (detail.summary.kind !== 'register') return detail;
+      // Who decides for a side writes all of it.
+      let wholes = 0;
+      const alternatives: Alternative[] = [];
+      for (const side of detail.alternatives) {
+        if (side.wholeBytes === undefined || wholes >= WHOLE_ALTERNATIVES_MAX) {
+          alternatives.push(side);
+          continue;
+        }
+        wholes += 1;
+        const asked = { workspaceId: this.parts.workspace, conflictId: id, alternativeSeq: BigInt(side.seq) };
+        const { value } = await this.parts.caller.unary(conflictServiceGetAlternative, asked, options);
+        alternatives.push(wholeAlternative(side, value));
+      }
+      return { ...detail, alternatives };
     });
   }
 

@@ -37,6 +37,14 @@ export function conflictDetailFromWire(response: GetConflictResponse): ConflictD
   };
 }
 
+/** A side of which the whole was read. */
+export function wholeAlternative(beginning: Alternative, whole: WireValue | undefined): Alternative {
+  const side: { -readonly [P in keyof Alternative]: Alternative[P] } = { ...beginning };
+  delete side.wholeBytes;
+  const value = shownValue(whole);
+  return { ...side, ...(value === undefined ? { opaque: true } : { value }) };
+}
+
 /** A value for people; undefined when there is none, or only a newer version could show it. */
 function shownValue(value: WireValue | undefined): Value | undefined {
   const exact = value && unlessUnknown(() => valueFromWire(value));
@@ -67,6 +75,7 @@ function alternativeFromWire(alternative: WireAlternative): Alternative {
     ...(commitTimeMs === undefined ? {} : { commitTimeMs }),
     context: contextFromWire(alternative.context),
     ...(value !== undefined && { value }),
+    ...(alternative.wholeValueBytes !== undefined && { wholeBytes: safeNumber(alternative.wholeValueBytes) }),
     ...(alternative.value !== undefined && value === undefined && { opaque: true }),
     ...(values.length > 0 && { values: Object.fromEntries(values) }),
     state: alternativeState(alternative.state),

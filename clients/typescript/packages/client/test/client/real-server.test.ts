@@ -54,6 +54,61 @@ describe.skipIf(!serverAvailable())('a client and the real server', { timeout: 3
     expect(ann.connection.getSnapshot()).toMatchObject({ state: 'online', transport: 'up', role: 'leader' });
   });
 
+  it('deciding for a value longer than what a conflict keeps writes all of it', async () => {
+    const id = await workspace();
+    const [ann, ben] = [await client(id), await client(id, 'ben')];
+    ann.mutate((tx) => {
+      tx.create('cards', 'card-1', { title: 'short' });
+    });
+    await ann.queue.drained();
+    await until(() => ben.record('card-1').getSnapshot() !== undefined, 'ben sees the card');
+    const long = (end: string) => `${'né🦊'.repeat(12_000)} ${end}`;
+    ann.connection.goOffline();
+    ann.mutate((tx) => {
+      tx.set('card-1', 'title', long('by ann'));
+    });
+    await ben.mutate((tx) => {
+      tx.set('card-1', 'title', long('by ben'));
+    }).settled;
+    ann.connection.goOnline();
+    await until(() => ann.conflicts.getSnapshot().length === 1, 'ann has a conflict');
+    const conflictId = ann.conflicts.getSnapshot()[0]?.summary.conflictId ?? '';
+    const detail = await ann.conflicts.get(conflictId);
+    expect(detail.alternatives.map(({ value, wholeBytes }) => [value, wholeBytes])).toEqual([
+      [long('by ben'), undefined],
+      [long('by ann'), undefined],
+    ]);
+    const chosen = detail.alternatives.find(({ actor }) => actor === 'ann');
+    await ann.conflicts.resolve(detail, { type: 'alternative', seq: chosen?.seq ?? 0 }).settled;
+    expect(ann.record('card-1').getSnapshot()?.fields).toMatchObject({ title: long('by ann') });
+    await until(() => ben.conflicts.getSnapshot().length === 0, 'nothing is left to decide');
+    expect(ben.record('card-1').getSnapshot()?.fields).toMatchObject({ title: long('by ann') });
+  });
+
+  it('one operation that needs many others does not stop the queue', async () => {
+    const id = await workspace();
+    const ann = await client(id);
+    await until(() => ann.connection.getSnapshot().feed.caughtUp, 'ann is caught up');
+    ann.connection.goOffline();
+    const ids = Array.from({ length: 100 }, (_, index) => `card-${index}`);
+    for (const each of ids) {
+      ann.mutate((tx) => {
+        tx.create('cards', each, { title: each });
+      });
+    }
+    ann.mutate((tx) => {
+      for (const each of ids) tx.set(each, 'archived', true);
+    });
+    const last = ann.mutate((tx) => {
+      tx.create('cards', 'later', { title: 'written after' });
+    });
+    ann.connection.goOnline();
+    expect((await last.settled).outcome).toBe('applied');
+    await ann.queue.drained();
+    expect([ann.queue.getSnapshot().pending, ann.rejected.getSnapshot()]).toEqual([0, []]);
+    expect(ids.every((each) => ann.record(each).getSnapshot()?.fields['archived'] === true)).toBe(true);
+  });
+
   it('what is written offline by a program with a schema is what it says on a server that has none', async () => {
     const id = await workspace();
     const schema = defineSchema({

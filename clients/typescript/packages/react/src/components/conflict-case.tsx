@@ -119,7 +119,10 @@ function Sides(props: {
             side={side}
             current={isText && typeof current === 'string' ? current : undefined}
             busy={busy}
-            {...(choosable && side.opaque !== true && (side.state !== 'head') === isText
+            {...(choosable &&
+            side.opaque !== true &&
+            (isText || side.wholeBytes === undefined) &&
+            (side.state !== 'head') === isText
               ? {
                   use: () => {
                     decide({ type: 'alternative', seq: side.seq });
@@ -218,6 +221,12 @@ function Side(props: {
         {side.provisional ? <span className="syncline-tag">shown now</span> : null}
       </header>
       {side.hunk ? <TextSide side={side} current={current} /> : <p className="syncline-value">{offerWords(side)}</p>}
+      {side.wholeBytes === undefined || side.hunk ? null : (
+        <p className="syncline-case-reason">
+          This is only the beginning, of {Math.ceil(side.wholeBytes / 1024)} KB. Too many sides are this long to read
+          all of them: write what it should be.
+        </p>
+      )}
       {side.siblings.length === 0 ? null : (
         <p className="syncline-case-reason">In the same change: {side.siblings.join('; ')}</p>
       )}
