@@ -280,7 +280,9 @@ async fn records_that_are_there_gone_or_of_another_collection_are_told_apart() {
     client.head = client.ws.write(vec![card("c2").create()]).await;
     client.head = client.ws.write(vec![card("c2").delete()]).await;
     client.ada.saw(client.head);
-    for mutation in [card("c2").set("title", 1), card("c2").delete(), card("c1").link("owner", "c2")] {
+    for mutation in
+        [card("c2").set("title", 1), card("c2").delete(), card("c2").create(), card("c1").link("owner", "c2")]
+    {
         let receipt = client.tries(vec![mutation]).await;
         assert_eq!(rejected(&receipt, Reason::RecordDeleted).metadata["record_id"], "c2");
     }

@@ -179,6 +179,31 @@ async fn a_closed_conflict_is_opened_again_and_decided_again() {
 }
 
 #[tokio::test]
+async fn a_conflict_about_a_field_of_a_deleted_record_is_opened_again_with_its_record_only() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let decided = Clash::register(&ws, "c1").await;
+    decide(&ws, &decided.id, keep()).await;
+    let open = Clash::register(&ws, "c2").await;
+    ws.write(vec![card("c1").delete(), card("c2").delete()]).await;
+    assert!(ws.inbox().await.is_empty());
+    // Nobody could decide about them.
+    for (id, record) in [(&decided.id, "c1"), (&open.id, "c2")] {
+        let fault = fails(reopen(&ws, id).await, Reason::RecordDeleted);
+        assert_eq!(fault.metadata["record_id"], record);
+    }
+    assert!(ws.inbox().await.is_empty());
+    ws.write(vec![card("c1").restore(), card("c2").restore()]).await;
+    // What the deletion had closed is back by itself; what was decided can be opened again.
+    assert_eq!(ws.inbox().await.remove(0).conflict_id, open.id);
+    reopen(&ws, &decided.id).await.expect("open again");
+    for id in [&open.id, &decided.id] {
+        decide(&ws, id, keep()).await;
+    }
+    assert!(ws.inbox().await.is_empty());
+}
+
+#[tokio::test]
 async fn only_one_conflict_of_a_place_is_live() {
     let server = TestServer::start().await;
     let ws = server.workspace("w").await;

@@ -115,6 +115,14 @@ impl Settling<'_, '_> {
         if let Some(live) = self.tx.scope(&conflict.scope)?.live {
             return Err(Refusal::ConflictLive { conflict: live }.into());
         }
+        // Nobody could decide about a field of a record that is gone. What is about the record itself, or about a link,
+        // is decided by bringing it back.
+        if let ScopePart::Field(_) = conflict.scope.part {
+            let record = &conflict.scope.record;
+            if self.tx.record(record)?.is_none_or(|row| row.existence != Existence::Alive) {
+                return Err(Refusal::RecordDeleted { record: record.clone() }.into());
+            }
+        }
         conflict.status = ConflictStatus::Open;
         conflict.closing = None;
         self.save(conflict, ConflictEventKind::Reopened, "opened again")

@@ -40,16 +40,23 @@ pub(super) fn check_refusal(
             before().filter(knew).any(|c| of(record, creates, c)) || itself(record, creates)
         }
         Refusal::RecordDeleted { record } => {
-            before().filter(knew).any(|c| of(record, deletes, c)) || itself(record, deletes)
+            before().filter(knew).any(|c| of(record, deletes, c))
+                || itself(record, deletes)
+                // Opening a conflict of a record again that is gone meanwhile.
+                || (about_conflicts(made) && before().any(|c| of(record, deletes, c)))
         }
         Refusal::DependencyRejected { dot } => truth.rejected.contains(dot),
         // Decisions about conflicts that moved on.
         Refusal::ConflictChanged { .. } | Refusal::ConflictNotLive { .. } | Refusal::ConflictLive { .. } => {
-            made.operation.mutations.iter().any(|m| matches!(m, Mutation::Conflict(_)))
+            about_conflicts(made)
         }
         _ => false,
     };
     if just { Ok(()) } else { Err(format!("{} was refused at {at_seq}: {refusal:?}", made.dot)) }
+}
+
+fn about_conflicts(made: &Made) -> bool {
+    made.operation.mutations.iter().any(|m| matches!(m, Mutation::Conflict(_)))
 }
 
 fn on_records(mutations: &[Mutation]) -> impl Iterator<Item = &RecordMutation> {
