@@ -2,10 +2,11 @@
 
 use crate::store::{StoreError, StoreReader};
 use syncline_core::causality::Seq;
-use syncline_core::conflict::{Alternative, Conflict};
+use syncline_core::conflict::{Alternative, Conflict, ConflictKind, ScopePart};
 use syncline_core::hash::hash;
 use syncline_core::ids::{ConflictId, WorkspaceNo};
 use syncline_core::operation::Action;
+use syncline_core::state::{CounterHead, FieldRow, FieldValue, Key, Row};
 use syncline_core::value::Value;
 
 use super::read_conflicts::read_conflict;
@@ -22,12 +23,40 @@ impl Engine {
     ) -> Result<Option<Option<Value>>, EngineError> {
         let ws = self.workspace_no(workspace).await?;
         let mut reader = self.inner.store.reader().await?;
-        let conflict = read_conflict(&mut *reader, ws, conflict).await?;
+        let mut conflict = read_conflict(&mut *reader, ws, conflict).await?;
+        add_increments(&mut *reader, ws, &mut conflict).await?;
         match conflict.alternatives.iter().find(|alternative| alternative.stamp.seq == seq) {
             Some(alternative) => Ok(Some(whole_value(&mut *reader, ws, &conflict, alternative).await?)),
             None => Ok(None),
         }
     }
+}
+
+/// Adds to what the sides of a counter's conflict assigned the increments that each did not know: that is what choosing
+/// one comes to. A side that was overwritten offers what it assigned.
+pub(super) async fn add_increments(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    conflict: &mut Conflict,
+) -> Result<(), EngineError> {
+    let (ConflictKind::Register, ScopePart::Field(field)) = (conflict.kind, &conflict.scope.part) else {
+        return Ok(());
+    };
+    let key = Key::Field(conflict.scope.record.clone(), field.clone());
+    let row = reader.rows(ws, &[key]).await?.pop().flatten();
+    let Some(Row::Field(FieldRow { value: FieldValue::Counter(heads), .. })) = row else { return Ok(()) };
+    for alternative in &mut conflict.alternatives {
+        if let Some(offered) = offered_by_counter(&heads, alternative) {
+            alternative.value = Some(Value::Int(offered));
+        }
+    }
+    Ok(())
+}
+
+/// What a side of a counter's conflict comes to, unless it was overwritten.
+pub(super) fn offered_by_counter(heads: &[CounterHead], alternative: &Alternative) -> Option<i64> {
+    let head = heads.iter().find(|head| head.stamp == alternative.stamp)?;
+    Some(head.value.saturating_add(head.increments))
 }
 
 /// The whole value of a side; none for a delete.

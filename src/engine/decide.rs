@@ -18,7 +18,7 @@ use syncline_core::sequencer::counter_value;
 use syncline_core::state::{Existence, FieldValue, Key, Row};
 use syncline_core::value::Value;
 
-use super::alternative::whole_value;
+use super::alternative::{offered_by_counter, whole_value};
 use super::decision::{Decider, Decision, Resolution};
 use super::lane::Job;
 use super::load::committed_head;
@@ -187,7 +187,7 @@ async fn mutation_for(
             let row = field_row(reader, ws, record, field).await?;
             let value = match (decision, chosen) {
                 (_, Some(alternative)) => {
-                    whole_value(reader, ws, conflict, alternative).await?.unwrap_or(Value::Null)
+                    chosen_value(reader, ws, conflict, alternative, field, &row, context).await?
                 }
                 (Decision::Value(value), _) => value,
                 (Decision::KeepCurrent, _) => {
@@ -289,6 +289,26 @@ async fn collection_of(
         Some(Row::Record(row)) => Ok(row.collection),
         _ => Err(EngineError::RecordNotFound { record: record.clone() }),
     }
+}
+
+/// The value of a side that is chosen. For a counter, with the increments that this side did not know, but without those
+/// that the decision's author does not know: an assignment keeps those in addition.
+async fn chosen_value(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    conflict: &Conflict,
+    alternative: &Alternative,
+    field: &FieldId,
+    row: &FieldValue,
+    context: &CausalContext,
+) -> Result<Value, EngineError> {
+    if let FieldValue::Counter(heads) = row
+        && let Some(offered) = offered_by_counter(heads, alternative)
+    {
+        let later = later_increments(reader, ws, &conflict.scope.record, field, context.base_seq).await?;
+        return Ok(Value::Int(offered.saturating_sub(later)));
+    }
+    Ok(whole_value(reader, ws, conflict, alternative).await?.unwrap_or(Value::Null))
 }
 
 /// The value that is shown. For a counter, without the increments that the decision's author does not know: an

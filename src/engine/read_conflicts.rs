@@ -14,6 +14,7 @@ use syncline_core::operation::CausalContext;
 use syncline_core::state::{FieldValue, Key, Prefix, Row};
 use syncline_core::view::{ConflictFilter, FeedCursor, FieldStateView, RecordView};
 
+use super::alternative::add_increments;
 use super::read::{context_of, history};
 use super::record_view::{self, all};
 use super::{Engine, EngineError};
@@ -127,7 +128,8 @@ impl Engine {
         let ws = self.workspace_no(workspace).await?;
         let (mut reader, head) = self.reader_at_least(ws, at_least).await?;
         let reader = &mut *reader;
-        let conflict = read_conflict(reader, ws, id).await?;
+        let mut conflict = read_conflict(reader, ws, id).await?;
+        add_increments(reader, ws, &mut conflict).await?;
         let record_id = conflict.scope.record.clone();
         let record = record_view::read_with_targets(reader, ws, &record_id).await?;
         let mut linked = Vec::new();

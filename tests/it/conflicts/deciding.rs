@@ -3,7 +3,7 @@
 use pb::resolve_conflict_request::Decision;
 use tonic::Code;
 
-use super::{Clash, decide, delete, keep, resolution, resolve, send, unlink};
+use super::{Clash, authors, decide, delete, keep, resolution, resolve, send, unlink};
 use crate::harness::ops::{card, null, person};
 use crate::harness::receipts::{applied, conflicted, duplicate, original, settled};
 use crate::harness::workspace::{answer, collection, field, link, links, register, state};
@@ -66,6 +66,34 @@ async fn a_counter_keeps_increments_that_nobody_clashed_over() {
     let request = resolution(&ws, &clash.id, 1, Decision::Value(30.into_value()), read.context);
     send(&ws, request).await.expect("decided");
     assert_eq!(state(&ws.record("c1").await, "votes"), pb::field_state::State::Counter(31));
+}
+
+#[tokio::test]
+async fn choosing_the_assignment_of_a_counter_keeps_every_increment_that_it_did_not_know() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    for (id, chooses_first, expected) in [("c1", true, 15), ("c2", false, 17)] {
+        let base = ws.write(vec![card(id).create(), card(id).assign("votes", 1)]).await;
+        let mut clash = Clash::of(&ws, base, card(id).assign("votes", 5), card(id).assign("votes", 7)).await;
+        // One by somebody who knew both, one by somebody who knew neither.
+        ws.write(vec![card(id).increment("votes", 4)]).await;
+        let (mut cem, mut dee) = authors(&ws, base);
+        settled(&ws.submit(cem.op(vec![card(id).increment("votes", 6)])).await);
+        let read = ws.conflict(&clash.id).await;
+        let offered: Vec<_> = read.alternatives.iter().map(|a| a.value.clone().expect("a value")).collect();
+        assert_eq!(offered, [15.into_value(), 17.into_value()]);
+        // One more, which whoever decides has not seen.
+        settled(&ws.submit(dee.op(vec![card(id).increment("votes", 100)])).await);
+        let chosen = Decision::AlternativeSeq(if chooses_first { clash.first } else { clash.second });
+        send(&ws, resolution(&ws, &clash.id, 1, chosen, read.context)).await.expect("decided");
+        let counter = state(&ws.record(id).await, "votes");
+        assert_eq!(counter, pb::field_state::State::Counter(expected + 100));
+        // Later increments go on top, as ever.
+        clash.ada.saw(ws.head_seq().await);
+        applied(&ws.submit(clash.ada.op(vec![card(id).increment("votes", 1)])).await);
+        let counter = state(&ws.record(id).await, "votes");
+        assert_eq!(counter, pb::field_state::State::Counter(expected + 101));
+    }
 }
 
 #[tokio::test]

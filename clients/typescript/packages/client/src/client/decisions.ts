@@ -4,7 +4,7 @@ import { exactOf } from '../domain/exact.js';
 import type { FieldId } from '../domain/ids.js';
 import type { Mutation } from '../domain/operation.js';
 import { diff } from '../domain/text/diff.js';
-import type { ExactValue, WritableValue } from '../domain/value.js';
+import type { ExactValue, Value, WritableValue } from '../domain/value.js';
 import { SynclineError } from '../errors.js';
 import type { Replica } from '../replica/replica.js';
 import { tooNew } from '../replica/stage.js';
@@ -49,7 +49,7 @@ function alternativeAt(detail: ConflictDetail, seq: number): Alternative {
 
 function registerAction(
   replica: Replica,
-  { summary }: ConflictDetail,
+  { summary, record }: ConflictDetail,
   decision: Decision,
   chosen: Alternative | undefined,
 ): Mutation['action'] {
@@ -66,7 +66,12 @@ function registerAction(
   const kind = replica.stage().kindOf(summary.collectionId, fieldId);
   switch (kind) {
     case 'counter':
-      return { type: 'assign_counter', fieldId, value: wholeOf(exact) };
+      // A side offers what it came to when the detail was read; what was added since then is kept.
+      return {
+        type: 'assign_counter',
+        fieldId,
+        value: wholeOf(exact) + (chosen ? addedSince(record.fields[fieldId], shown) : 0n),
+      };
     case 'to_one':
       if (exact.kind === 'null') return { type: 'unlink', fieldId, targetRecordId: null };
       if (exact.kind === 'string') return { type: 'link', fieldId, targetRecordId: exact.value };
@@ -74,6 +79,11 @@ function registerAction(
     default:
       return { type: 'set', fieldId, value: exact };
   }
+}
+
+function addedSince(before: Value | undefined, now: Value): bigint {
+  const [from, to] = [exactOf(before ?? 0), exactOf(now)];
+  return from.kind === 'int' && to.kind === 'int' ? to.value - from.value : 0n;
 }
 
 function wholeOf(value: ExactValue): bigint {

@@ -85,6 +85,47 @@ describe.skipIf(!serverAvailable())('a client and the real server', { timeout: 3
     expect(ben.record('card-1').getSnapshot()?.fields).toMatchObject({ title: long('by ann') });
   });
 
+  it('choosing the assignment of a counter keeps what others added meanwhile', async () => {
+    const id = await workspace();
+    const [ann, ben] = [await client(id), await client(id, 'ben')];
+    await ann.mutate((tx) => {
+      tx.create('cards', 'card-1', {});
+      tx.assignCounter('card-1', 'votes', 1);
+    }).settled;
+    await until(() => ben.record('card-1').getSnapshot()?.fields['votes'] === 1, 'ben sees the card');
+    ann.connection.goOffline();
+    ann.mutate((tx) => {
+      tx.assignCounter('card-1', 'votes', 7);
+    });
+    await ben.mutate((tx) => {
+      tx.assignCounter('card-1', 'votes', 5);
+    }).settled;
+    ann.connection.goOnline();
+    await until(() => ann.conflicts.getSnapshot().length === 1, 'ann has a conflict');
+    const add = async (who: Syncline, by: number) => {
+      await who.mutate((tx) => {
+        tx.increment('card-1', 'votes', by);
+      }).settled;
+    };
+    await until(() => ben.conflicts.getSnapshot().length === 1, 'ben has it, too');
+    await add(ben, 10);
+    await until(() => ann.record('card-1').getSnapshot()?.fields['votes'] === 15, 'ann sees what ben added');
+    const detail = await ann.conflicts.get(ann.conflicts.getSnapshot()[0]?.summary.conflictId ?? '');
+    const mine = detail.alternatives.find(({ actor }) => actor === 'ann');
+    expect(mine?.value).toBe(17);
+    // Seen after the sides were read.
+    await add(ben, 100);
+    await until(() => ann.record('card-1').getSnapshot()?.fields['votes'] === 115, 'ann sees that as well');
+    ann.mutate((tx) => {
+      tx.increment('card-1', 'votes', 1_000);
+    });
+    ann.conflicts.resolve(detail, { type: 'alternative', seq: mine?.seq ?? 0 });
+    await ann.queue.drained();
+    expect(ann.record('card-1').getSnapshot()?.fields).toMatchObject({ votes: 1_117 });
+    await until(() => ben.record('card-1').getSnapshot()?.fields['votes'] === 1_117, 'ben has the same');
+    expect(ann.conflicts.getSnapshot()).toEqual([]);
+  });
+
   it('one operation that needs many others does not stop the queue', async () => {
     const id = await workspace();
     const ann = await client(id);

@@ -217,14 +217,15 @@ export enum ErrorReason {
   RECORD_NOT_FOUND = 26,
 
   /**
-   * (receipt) The author knew that the record exists. Metadata: record_id.
+   * (receipt) The author knew that the record exists, and did not know of a deletion. Metadata: record_id.
    *
    * @generated from enum value: ERROR_REASON_RECORD_EXISTS = 27;
    */
   RECORD_EXISTS = 27,
 
   /**
-   * (receipt) The author knew that the record is deleted. Metadata: record_id.
+   * (receipt; FAILED_PRECONDITION) The author knew that the record is deleted, and changed or created it or opened a
+   * conflict about a field of it again: restore it, then change it. Metadata: record_id.
    *
    * @generated from enum value: ERROR_REASON_RECORD_DELETED = 28;
    */

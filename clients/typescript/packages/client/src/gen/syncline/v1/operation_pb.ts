@@ -806,7 +806,9 @@ export const AssignConflictSchema: GenMessage<AssignConflict> = /*@__PURE__*/
   messageDesc(file_syncline_v1_operation, 19);
 
 /**
- * Opens a closed conflict again. Rejected with CONFLICT_LIVE when its scope has a live conflict already.
+ * Opens a closed conflict again. Rejected with CONFLICT_LIVE when its scope has a live conflict already, and with
+ * RECORD_DELETED when it is about a field of a record that is deleted: restore the record first, which opens again what
+ * its deletion had closed.
  *
  * @generated from message syncline.v1.ReopenConflict
  */
