@@ -69,8 +69,11 @@ export const QUEUE_OPERATIONS_MAX = 10_000;
 /** Own settled operations are kept this long for a history that is rewound. */
 export const SETTLED_KEPT_MS = 24 * 60 * 60 * 1000;
 export const SETTLED_KEPT_MAX = 10_000;
-/** Rejected operations that are kept; the oldest go first. */
-export const REJECTED_KEPT_MAX = 1_000;
+/**
+ * Whole texts, in characters, that are kept with operations that fall together; of further ones only what they inserted
+ * is kept. What was rejected itself has no bound but the device's storage: nobody asked for it to go.
+ */
+export const FALLEN_TEXTS_MAX = 4 * 1024 * 1024;
 /** Settled edits of a text kept beyond what pending ones need. */
 export const TEXT_TAIL_EDITS_KEPT = 512;
 /** Operations of one text's order tree; beyond it the view is approximate. */

@@ -1,16 +1,15 @@
 import type { PendingMutation, RejectedItem, RejectedOperations } from '../api.js';
-import { sameDot } from '../domain/dot.js';
-import type { Dot } from '../domain/ids.js';
+import { dotKey } from '../domain/dot.js';
+import type { Dot, DotKey } from '../domain/ids.js';
 import type { Mutation } from '../domain/operation.js';
 import { SynclineError } from '../errors.js';
-import { REJECTED_KEPT_MAX } from '../limits.js';
 import type { RejectedRow } from '../store/store.js';
 import { Cell } from './cell.js';
 import { rejectedItem } from './words.js';
 
 /** Rejected and cancelled operations, with what their authors wrote. */
 export class RejectedList extends Cell<readonly RejectedItem[]> implements RejectedOperations {
-  private rows: readonly RejectedRow[] = [];
+  private rows = new Map<DotKey, RejectedRow>();
   private items = new WeakMap<RejectedRow, RejectedItem>();
 
   constructor(
@@ -21,19 +20,19 @@ export class RejectedList extends Cell<readonly RejectedItem[]> implements Rejec
   }
 
   load(rows: readonly RejectedRow[]): void {
-    this.rows = rows;
+    this.rows = new Map(rows.map((row) => [dotKey(row.operation.dot), row]));
     this.show();
   }
 
   add(rows: readonly RejectedRow[]): readonly RejectedItem[] {
-    const fresh = rows.filter((row) => this.find(row.operation.dot) === undefined);
-    this.rows = [...this.rows, ...fresh].slice(-REJECTED_KEPT_MAX);
+    const fresh = rows.filter((row) => !this.rows.has(dotKey(row.operation.dot)));
+    for (const row of fresh) this.rows.set(dotKey(row.operation.dot), row);
     this.show();
     return fresh.map((row) => this.item(row));
   }
 
   retry(dot: Dot): PendingMutation {
-    const row = this.find(dot);
+    const row = this.rows.get(dotKey(dot));
     if (row === undefined) throw new SynclineError('INVALID_ARGUMENT', 'there is no such rejected operation');
     // Positions in texts belong to a text that is gone: what the author saw is put in its place as a whole.
     const mutations = row.operation.mutations.map((mutation): Mutation => {
@@ -49,24 +48,20 @@ export class RejectedList extends Cell<readonly RejectedItem[]> implements Rejec
   }
 
   dismiss(dot: Dot): Promise<void> {
-    this.rows = this.rows.filter((row) => !sameDot(row.operation.dot, dot));
+    this.rows.delete(dotKey(dot));
     this.show();
     return this.dismissStored([dot]);
   }
 
   dismissAll(): Promise<void> {
-    const dots = this.rows.map((row) => row.operation.dot);
-    this.rows = [];
+    const dots = [...this.rows.values()].map((row) => row.operation.dot);
+    this.rows.clear();
     this.show();
     return dots.length === 0 ? Promise.resolve() : this.dismissStored(dots);
   }
 
-  private find(dot: Dot): RejectedRow | undefined {
-    return this.rows.find((row) => sameDot(row.operation.dot, dot));
-  }
-
   private show(): void {
-    this.set(this.rows.map((row) => this.item(row)));
+    this.set([...this.rows.values()].map((row) => this.item(row)));
   }
 
   private item(row: RejectedRow): RejectedItem {

@@ -2,6 +2,7 @@ import { dotKey } from '../domain/dot.js';
 import type { DotKey, Seq } from '../domain/ids.js';
 import type { ServerReceipt } from '../domain/operation.js';
 import type { PendingRow, RejectedRow, SlotId } from '../store/store.js';
+import { FALLEN_TEXTS_MAX } from '../limits.js';
 import { isVisible, touchedRecords } from './queue.js';
 import { cancelledRow, rejectedRow, shownTexts } from './rejected.js';
 import type { PendingOperation, ViewChange } from './replica.js';
@@ -66,11 +67,25 @@ export class Outcomes {
 
   /** What depends on a rejected operation is not shown any more. */
   private doom(pending: PendingOperation, change: Changing): void {
-    for (const dependent of this.state.queue.dependents(pending.operation.dot)) {
-      if (dependent.doomed || dependent.cancelled) continue;
-      this.doomedTexts.set(dotKey(dependent.operation.dot), shownTexts(dependent.operation, this.state));
+    const dependents = this.state.queue.dependents(pending.operation.dot);
+    const fallen = dependents.filter(({ doomed, cancelled }) => !doomed && !cancelled);
+    // All of them first: what the author saw is what all of them made together.
+    const texts = this.textsOf(fallen);
+    for (const [index, dependent] of fallen.entries()) {
+      this.doomedTexts.set(dotKey(dependent.operation.dot), texts[index] ?? {});
       this.withdraw(dependent, { doomed: true }, change);
     }
+  }
+
+  /** What texts show with each of these operations, up to a limit of all together. */
+  private textsOf(operations: readonly PendingOperation[]): readonly RejectedRow['texts'][] {
+    let characters = 0;
+    return operations.map(({ operation }) => {
+      if (characters > FALLEN_TEXTS_MAX) return {};
+      const texts = shownTexts(operation, this.state);
+      for (const text of Object.values(texts)) characters += text.length;
+      return texts;
+    });
   }
 
   private withdraw(
@@ -90,8 +105,9 @@ export class Outcomes {
     slotId: SlotId,
   ): { readonly view: ViewChange; readonly rejected: readonly RejectedRow[] } {
     const change = noChange();
-    const rejected = taken.map(({ operation }) => {
-      const texts = this.doomedTexts.get(dotKey(operation.dot)) ?? shownTexts(operation, this.state);
+    const shown = this.textsOf(taken);
+    const rejected = taken.map(({ operation }, index) => {
+      const texts = this.doomedTexts.get(dotKey(operation.dot)) ?? shown[index] ?? {};
       return cancelledRow(slotId, operation, nowMs, texts);
     });
     for (const pending of taken) this.withdraw(pending, { cancelled: true }, change);

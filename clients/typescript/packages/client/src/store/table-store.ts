@@ -1,7 +1,7 @@
 import type { ConfirmedRecord } from '../domain/change.js';
 import type { ConflictSummary } from '../domain/conflict.js';
 import type { Dot, RecordId, Seq } from '../domain/ids.js';
-import { REJECTED_KEPT_MAX, SETTLED_KEPT_MAX, SLOTS_MAX } from '../limits.js';
+import { SETTLED_KEPT_MAX, SLOTS_MAX } from '../limits.js';
 import type {
   FrameWrites,
   NewOperation,
@@ -180,7 +180,6 @@ export class TableStore implements Store {
         slots.settledUpTo(dot);
       }
       slots.write();
-      await pruneRejected(tx);
     });
   }
 
@@ -191,7 +190,6 @@ export class TableStore implements Store {
         tx.put('pending', [slotId, row.operation.dot.counter], { ...row, cancelled: true });
       }
       for (const row of rejected) tx.put('rejected', dotKeyOf(row.operation.dot), row);
-      await pruneRejected(tx);
     });
   }
 
@@ -244,7 +242,6 @@ export class TableStore implements Store {
       tx.put('slots', slotId, { slotId, replicaId, nextCounter, lastBaseSeq, lastSettledCounter: 0 });
       for (const dot of rebasedDots) tx.delete('settled', dotKeyOf(dot));
       for (const row of rejected) tx.put('rejected', dotKeyOf(row.operation.dot), row);
-      await pruneRejected(tx);
     });
   }
 
@@ -463,11 +460,4 @@ function putConfirmed(
       tx.delete(CONFLICTS[copy], conflict.conflictId);
     }
   }
-}
-
-async function pruneRejected(tx: TableTransaction): Promise<void> {
-  const rows = await tx.all('rejected');
-  if (rows.length <= REJECTED_KEPT_MAX) return;
-  rows.sort((a, b) => b.rejectedAtMs - a.rejectedAtMs || b.operation.dot.counter - a.operation.dot.counter);
-  for (const row of rows.slice(REJECTED_KEPT_MAX)) tx.delete('rejected', dotKeyOf(row.operation.dot));
 }

@@ -237,6 +237,26 @@ describe('own operations', () => {
     expect(a.fields('c')?.body).toBe('one');
   });
 
+  it('however many edits of a text fall together, each keeps what its author saw with all of them', () => {
+    a.mutate((tx) => {
+      tx.create('cards', 'c', { body: 'one' });
+    });
+    settleAll();
+    const words = Array.from({ length: 20 }, (_, index) => ` w${index}`);
+    for (const word of words) {
+      a.mutate((tx) => {
+        tx.editText('c', 'body', [{ position: String(a.fields('c')?.body).length, deleteCount: 0, insert: word }]);
+      });
+    }
+    const saw = `one${words.join('')}`;
+    expect(a.fields('c')?.body).toBe(saw);
+    const sent = [...a.outbox];
+    const texts = sent.map(
+      (operation, index) => a.replica.applyReceipt(server.submit(operation, index === 0), 0).rejected?.texts,
+    );
+    expect(texts).toEqual(words.map(() => ({ 'c/body': saw })));
+  });
+
   it('a pessimistic operation shows when it is accepted', () => {
     a.mutate((tx) => {
       tx.create('people', 'p', { name: 'Ada' });

@@ -172,6 +172,25 @@ describe('queues', () => {
     expect([bench.client.queue.getSnapshot().pending, bench.server.head]).toEqual([0, 3]);
   });
 
+  it('O10: nothing that was rejected goes without its author, however much it is', async () => {
+    await bench.open({ startOffline: true });
+    const count = 2_500;
+    for (let index = 0; index < count; index++) bench.create(`c${index}`).settled.catch(() => undefined);
+    await settle();
+    bench.server.judge = () => ({
+      type: 'rejected',
+      refusal: { reason: 'RECORD_EXISTS', message: 'no', metadata: {} },
+    });
+    bench.client.connection.goOnline();
+    await until(() => bench.client.rejected.getSnapshot().length === count, 'all of them are kept');
+    await bench.client.close();
+    await bench.open({ startOffline: true });
+    const kept = bench.client.rejected.getSnapshot();
+    expect(new Set(kept.map((item) => item.mutations[0]?.id)).size).toBe(count);
+    await bench.client.rejected.dismissAll();
+    expect(bench.client.rejected.getSnapshot()).toEqual([]);
+  });
+
   it('abandons a counter the server waits for and nobody has', async () => {
     await bench.open();
     const lost = 41;

@@ -159,7 +159,8 @@ export type FieldState = Message<"syncline.v1.FieldState"> & {
   lastSeq: bigint;
 
   /**
-   * When its writers clash: every candidate, the provisional one first.
+   * When its writers clash: every candidate, the provisional one first. Those of a counter are its assignments, each with
+   * the increments that it did not know.
    *
    * @generated from field: repeated syncline.v1.Candidate candidates = 11;
    */
