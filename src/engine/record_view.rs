@@ -209,8 +209,10 @@ async fn field_view(
     Ok(FieldView { state, last_seq, candidates })
 }
 
+/// A candidate of a counter: an assignment with the increments that it did not know.
 fn as_head(head: &CounterHead) -> RegisterHead {
-    RegisterHead { stamp: head.stamp, rank: head.rank, value: Value::Int(head.value), unknown: Unknown::NONE }
+    let value = Value::Int(head.value.saturating_add(head.increments));
+    RegisterHead { stamp: head.stamp, rank: head.rank, value, unknown: Unknown::NONE }
 }
 
 /// All candidates, the shown one first; none unless there are several.

@@ -329,7 +329,8 @@ async fn whatever_an_operation_says_of_what_it_needs_and_knew_settles_it_alone()
     };
     let other = client.ws.replica(50, "").dot(1);
     let too_many: Vec<pb::Dot> = many(&client, 301);
-    let breaks: [&dyn Fn(&Clumsy, pb::Operation) -> pb::Operation; 5] = [
+    type Break<'b> = &'b dyn Fn(&Clumsy, pb::Operation) -> pb::Operation;
+    let breaks: [Break<'_>; 5] = [
         &|_, fine| pb::Operation { knowledge: None, ..fine },
         &|_, fine| pb::Operation { knowledge: Some(pb::operation::Knowledge::Latest(pb::Latest {})), ..fine },
         &|client, fine| pb::Operation { knowledge: knowing(client, many(client, 33)), ..fine },

@@ -82,6 +82,8 @@ async fn choosing_the_assignment_of_a_counter_keeps_every_increment_that_it_did_
         let read = ws.conflict(&clash.id).await;
         let offered: Vec<_> = read.alternatives.iter().map(|a| a.value.clone().expect("a value")).collect();
         assert_eq!(offered, [15.into_value(), 17.into_value()]);
+        let candidates = ws.record(id).await.fields["votes"].candidates.clone();
+        assert_eq!(candidates.into_iter().map(|c| c.value.expect("a value")).collect::<Vec<_>>(), offered);
         // One more, which whoever decides has not seen.
         settled(&ws.submit(dee.op(vec![card(id).increment("votes", 100)])).await);
         let chosen = Decision::AlternativeSeq(if chooses_first { clash.first } else { clash.second });
