@@ -484,6 +484,8 @@ export type ConnectionReason =
   | 'no_network'
   /** The server cannot be reached. */
   | 'unreachable'
+  /** The server answers, but its feed does not arrive: something between holds streams back, such as a proxy. */
+  | 'stream_blocked'
   | 'slow_link'
   | 'lossy_link'
   | 'unstable_link'

@@ -37,6 +37,8 @@ export const BREAKER_OPEN_MS = 60_000;
 export const CALL_TIMEOUT_MS = 10_000;
 /** From opening a stream to its first frame. */
 export const STREAM_OPEN_TIMEOUT_MS = 10_000;
+/** When a stream has not begun for so long, a call tells whether the server can be reached at all. */
+export const STREAM_DOUBT_MS = 5_000;
 /** Used until the server says an interval. */
 export const HEARTBEAT_INTERVAL_MS = 15_000;
 /** Silence, in heartbeat intervals, after which the other side counts as gone. */

@@ -7,7 +7,8 @@ export type DownReason = 'asked' | 'no_network' | 'closed';
 /** The phase of the wire; ConnectionSnapshot.transport with what goes with it. Times are monotonic. */
 export type Phase =
   | { readonly type: 'down'; readonly reason: DownReason }
-  | { readonly type: 'connecting'; readonly probing: boolean; readonly sinceMs: number }
+  /** `reached`: the server answers calls, only the feed has not begun. */
+  | { readonly type: 'connecting'; readonly probing: boolean; readonly sinceMs: number; readonly reached?: true }
   | { readonly type: 'up'; readonly sinceMs: number; readonly heardAtMs: number; readonly check?: SilenceCheck }
   | { readonly type: 'waiting'; readonly untilMs: number; readonly breakerOpen: boolean };
 
@@ -23,6 +24,8 @@ export type ConnectionEvent =
   | { readonly type: 'network_online' | 'network_offline' | 'page_visible' | 'page_hidden' }
   /** The first frame or chunk. */
   | { readonly type: 'opened' }
+  /** A call was answered while the feed did not begin. */
+  | { readonly type: 'reached' }
   | { readonly type: 'frame' }
   | { readonly type: 'heartbeat'; readonly report: Pick<HeartbeatReport, 'heartbeatIntervalMs'> }
   | { readonly type: 'went_away' }

@@ -66,6 +66,8 @@ export const step: Step = (model, event, nowMs, random) => {
       return stay(model);
     case 'opened':
       return opened(model, nowMs);
+    case 'reached':
+      return stay(model.phase.type === 'connecting' ? { ...model, phase: { ...model.phase, reached: true } } : model);
     case 'frame':
       return heard(model, nowMs);
     case 'heartbeat':
@@ -169,7 +171,7 @@ function timer(model: ConnectionModel, nowMs: number, random: number): Stepped {
       return nowMs >= phase.untilMs ? connect(model, nowMs, phase.breakerOpen) : stay(model);
     case 'connecting':
       return nowMs >= phase.sinceMs + STREAM_OPEN_TIMEOUT_MS
-        ? failed(model, { kind: 'deadline' }, nowMs, random)
+        ? failed(model, { kind: 'deadline', ...(phase.reached && { reason: 'stream_blocked' }) }, nowMs, random)
         : stay(model);
     case 'up':
       if (phase.check !== undefined && nowMs >= phase.check.untilMs) {

@@ -4,7 +4,7 @@ import { ConnectionManager, type ConnectionEvents } from '../connection/manager.
 import type { Seq } from '../domain/ids.js';
 import { Emitter } from '../events.js';
 import type { ChangesFrame } from '../domain/change.js';
-import { CLOSED_SLOTS_EVERY_MS, FRAMES_KEPT_MAX } from '../limits.js';
+import { CLOSED_SLOTS_EVERY_MS, FRAMES_KEPT_MAX, STREAM_DOUBT_MS } from '../limits.js';
 import type { FrameVerdict } from '../replica/replica.js';
 import type { SlotId } from '../store/store.js';
 import type { TransportError } from '../transport/transport-error.js';
@@ -36,6 +36,7 @@ export class Leader implements Sync {
   private offlineNow: boolean;
   private stopped = false;
   private cancelRefresh: () => void = () => undefined;
+  private cancelDoubt: () => void = () => undefined;
   private readonly ended = new AbortController();
 
   constructor(private readonly parts: SyncParts) {
@@ -200,6 +201,14 @@ export class Leader implements Sync {
   private connect(): void {
     const attempt = new AbortController();
     this.attempt = attempt;
+    this.cancelDoubt = this.parts.platform.clock.after(STREAM_DOUBT_MS, () => {
+      void this.parts.transport.head(attempt.signal).then(
+        () => {
+          if (!attempt.signal.aborted) this.manager.event({ type: 'reached' });
+        },
+        () => undefined,
+      );
+    });
     void this.schema.readFirst(attempt.signal).then(async () => {
       if (!attempt.signal.aborted) await this.feed.run(attempt.signal);
     });
@@ -208,6 +217,7 @@ export class Leader implements Sync {
   private disconnect(): void {
     this.attempt?.abort(new Error('disconnected'));
     this.attempt = undefined;
+    this.cancelDoubt();
     this.heartbeats.stop();
     this.progress = undefined;
   }
@@ -216,6 +226,7 @@ export class Leader implements Sync {
     const feed = new Emitter<FeedEvents>();
     feed.onAll({
       opened: () => {
+        this.cancelDoubt();
         if (this.manager.up) return;
         this.manager.event({ type: 'opened' });
         this.stoppedSending = false;

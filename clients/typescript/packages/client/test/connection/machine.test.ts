@@ -59,6 +59,8 @@ const TABLE: readonly (readonly [string, ConnectionModel, ConnectionEvent, strin
   ['opened, down', down('asked'), event('opened'), 'down asked', []],
   ['opened, connecting', connecting, event('opened'), 'up', []],
   ['opened, waiting', waiting(5_000), event('opened'), 'waiting', []],
+  ['reached, connecting', connecting, event('reached'), 'connecting', []],
+  ['reached, up', up, event('reached'), 'up', []],
   ['frame, down', down('asked'), event('frame'), 'down asked', []],
   ['frame, waiting', waiting(5_000), event('frame'), 'waiting', []],
   ['went away, connecting', connecting, event('went_away'), 'connecting', ['disconnect', 'connect']],

@@ -41,6 +41,8 @@ export class FakeServer {
   beforeReceipts: () => void = () => undefined;
   /** What an attempt to open a feed meets. */
   beforeOpen: () => void = () => undefined;
+  /** Something in between holds back what feeds say, and answers of calls come through. */
+  holdsStreamsBack = false;
   /** Frames as they are delivered. */
   deliver: (frame: Frame) => readonly Frame[] = (frame) => [frame];
   /** What a feed without a cursor loads, and what one brings that was cut meanwhile. */
@@ -153,6 +155,14 @@ export class FakeServer {
     });
     const cursor = origin === 'snapshot' ? this.cursorAt(this.head) : origin;
     const from = cursor.seqInclusive;
+    if (this.holdsStreamsBack)
+      return {
+        frames,
+        acknowledge: () => undefined,
+        close: () => {
+          frames.end();
+        },
+      };
     const wrong = cursor.epoch !== this.epoch;
     if (wrong || from > this.head) {
       frames.push({ type: 'reset', cursor, reason: wrong ? 'wrong_epoch' : 'future_cursor' });

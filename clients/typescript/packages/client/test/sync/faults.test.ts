@@ -539,6 +539,19 @@ describe('a server that is newer', () => {
     expect(item?.mutations[0]?.content).toEqual({ title: 'a' });
   });
 
+  it('a proxy that holds streams back is told from a server that cannot be reached', async () => {
+    bench.server.holdsStreamsBack = true;
+    await bench.open();
+    await bench.clock.advance(9_000);
+    expect(bench.state).toBe('reconnecting');
+    await bench.clock.advance(1_500);
+    expect(bench.state).toBe('offline stream_blocked');
+    bench.create('a');
+    bench.server.holdsStreamsBack = false;
+    await bench.clock.advance(10_000);
+    expect([bench.state, bench.client.queue.getSnapshot().pending]).toEqual(['online', 0]);
+  });
+
   it('says what the server is', async () => {
     await bench.open();
     expect(bench.client.connection.getSnapshot().server).toEqual(bench.server.info);

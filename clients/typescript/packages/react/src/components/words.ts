@@ -16,6 +16,8 @@ const REASONS: Readonly<Record<ConnectionReason, string>> = {
   no_network: 'This device has no network.',
   unreachable: 'The server cannot be reached.',
   slow_link: 'The connection is slow; changes take longer to arrive.',
+  stream_blocked:
+    'The server answers, but changes do not arrive: something in between, such as a proxy, holds them back.',
   lossy_link: 'The connection loses messages; changes take longer to arrive.',
   unstable_link: 'The connection keeps breaking; changes take longer to arrive.',
   overloaded: 'The server is busy; changes are sent when it has time.',

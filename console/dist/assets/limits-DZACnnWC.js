@@ -1,1 +1,0 @@
-var e=1e3,t=262144,n=1032192,r=1e3,i=1048576,a=[2e3,4e3,8e3],o=3e4,s=6e4,c=1e4,l=1e4,u=15e3,d=2.5,f=2e3,p=1e3,m=2e3,h=5e3,g=e,_=1e3,v=6e4,y=1e4,b=1e4,x=4194304,S=2e4,C=1e3,w=5e3,T=5e3,E=3e4;export{d as C,S as D,r as E,f as S,i as T,h as _,c as a,E as b,o as c,_ as d,C as f,t as g,e as h,n as i,u as l,m,g as n,T as o,w as p,s as r,x as s,a as t,v as u,y as v,l as w,b as x,p as y};
