@@ -46,12 +46,13 @@ The workspace "{WORKSPACE}" holds a small board of cards. Look at one:
 Write to it (send the same requestId again and nothing happens twice):
 
   grpcurl -plaintext -d '{{"workspaceId":"{WORKSPACE}","operations":[{{"requestId":"hello-1","latest":{{}},
-    "mutations":[{{"collectionId":"cards","recordId":"card-1","set":{{"fieldId":"title","value":{{"stringValue":"Hello"}}}}}}]}}]}}' \
+    "mutations":[{{"record":{{"collectionId":"cards","recordId":"card-1",
+      "setField":{{"fieldId":"title","value":{{"stringValue":"Hello"}}}}}}}}]}}]}}' \
     {address} syncline.v1.OperationService/Submit
 
 Follow what everybody does:
 
-  grpcurl -plaintext -d '{{"start":{{"workspaceId":"{WORKSPACE}"}}}}' {address} syncline.v1.ChangeService/Watch
+  grpcurl -plaintext -d '{{"start":{{"workspaceId":"{WORKSPACE}","beginning":{{}}}}}}' {address} syncline.v1.ChangeService/Watch
 
 docs/tour.md goes on from here: two people, one card, a conflict and its resolution."#
     )

@@ -1,7 +1,8 @@
 //! The tour of `docs/tour.md`, as it stands there: its shell blocks run against `syncline dev` with grpcurl.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::process::{Process, free_port, program, project};
@@ -117,6 +118,49 @@ fn the_tour_leads_a_newcomer_from_two_edits_to_a_resolved_conflict() {
     let _ = feed.wait();
     let text = std::fs::read_to_string(&feed_output).expect("the feed's output");
     assert!(text.contains("GO_AWAY_REASON_DRAINING"), "an open feed is told where to resume");
+}
+
+#[test]
+fn the_commands_that_the_server_prints_at_its_start_work_as_they_stand() {
+    let grpcurl = grpcurl().expect("grpcurl: run `make tools`, or put it on the path");
+    let directory = tempfile::tempdir().expect("a directory");
+    let listen = format!("127.0.0.1:{}", free_port());
+    let mut server = Command::new(program())
+        .args(["dev", "--listen", &listen, "--metrics-listen", "", "--log-level", "warn"])
+        .current_dir(directory.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let lines = BufReader::new(server.stdout.take().expect("its output")).lines().map_while(Result::ok);
+    let told: Vec<String> = lines.take_while(|line| !line.contains("docs/tour.md goes on")).collect();
+    let told = told.join("\n");
+    let commands: Vec<&str> = told.split("\n\n").filter(|part| part.starts_with("  grpcurl")).collect();
+    let path = format!(
+        "{}:{}",
+        grpcurl.parent().expect("a folder").display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let answers: Vec<String> = commands
+        .iter()
+        .map(|command| {
+            // The last one follows for ever.
+            let script = command.trim_start().replacen("grpcurl", "timeout 5 grpcurl -max-time 2", 1);
+            let output = Command::new("bash").args(["-c", &script]).env("PATH", &path).output();
+            let output = output.expect("bash runs");
+            let (said, errors) = (output.stdout, String::from_utf8_lossy(&output.stderr).into_owned());
+            assert!(
+                !errors.contains("InvalidArgument") && !errors.contains("known field"),
+                "{command}\n{errors}"
+            );
+            String::from_utf8_lossy(&said).into_owned()
+        })
+        .collect();
+    let _ = server.kill();
+    let _ = server.wait();
+    assert_eq!(commands.len(), 3, "{told}");
+    for (answer, part) in answers.iter().zip(["\"recordId\": \"card-1\"", "\"applied\"", "\"changes\""]) {
+        assert!(answer.contains(part), "{part} is in {answer}");
+    }
 }
 
 /// The document that tells operators every configuration key.
