@@ -18,7 +18,7 @@ use syncline_core::sequencer::counter_value;
 use syncline_core::state::{Existence, FieldValue, Key, Row};
 use syncline_core::value::Value;
 
-use super::alternative::{offered_by_counter, whole_value};
+use super::alternative::{CounterField, whole_value};
 use super::decision::{Decider, Decision, Resolution};
 use super::lane::Job;
 use super::load::committed_head;
@@ -302,11 +302,11 @@ async fn chosen_value(
     row: &FieldValue,
     context: &CausalContext,
 ) -> Result<Value, EngineError> {
+    let counter = CounterField { record: &conflict.scope.record, field };
     if let FieldValue::Counter(heads) = row
-        && let Some(offered) = offered_by_counter(heads, alternative)
+        && let Some(offered) = counter.offered(reader, ws, heads, alternative, context.base_seq).await?
     {
-        let later = later_increments(reader, ws, &conflict.scope.record, field, context.base_seq).await?;
-        return Ok(Value::Int(offered.saturating_sub(later)));
+        return whole_number(offered);
     }
     Ok(whole_value(reader, ws, conflict, alternative).await?.unwrap_or(Value::Null))
 }
@@ -327,41 +327,17 @@ async fn current_value(
             Ok(heads.first().map_or(Value::Null, |h| h.value.clone()))
         }
         FieldValue::Counter(heads) => {
-            let later = later_increments(reader, ws, &conflict.scope.record, field, context.base_seq).await?;
-            Ok(Value::Int(counter_value(heads).unwrap_or(0).saturating_sub(later)))
+            let counter = CounterField { record: &conflict.scope.record, field };
+            let later = counter.increments(reader, ws, context.base_seq, &|_| true).await?;
+            whole_number(i128::from(counter_value(heads).unwrap_or(0)) - later)
         }
         FieldValue::Text(_) | FieldValue::Set { .. } | FieldValue::ToMany { .. } => Ok(Value::Null),
     }
 }
 
-/// The sum of the increments of a counter after a position.
-async fn later_increments(
-    reader: &mut dyn StoreReader,
-    ws: WorkspaceNo,
-    record: &RecordId,
-    field: &FieldId,
-    after: Seq,
-) -> Result<i64, EngineError> {
-    let mut sum: i64 = 0;
-    let mut seq = match reader.rows(ws, &[Key::Field(record.clone(), field.clone())]).await?.pop().flatten() {
-        Some(Row::Field(row)) => row.last_seq,
-        _ => Seq::START,
-    };
-    while seq > after {
-        let Some(change) = reader.changes(ws, seq - 1, seq, 1).await?.pop() else { break };
-        let mut previous = Seq::START;
-        for effect in change.effects.iter().filter(|e| e.record == *record && e.field.as_ref() == Some(field))
-        {
-            if let EffectKind::Counter { added, .. } = effect.kind {
-                sum = sum.saturating_add(added);
-            }
-            if effect.previous_seq < seq {
-                previous = effect.previous_seq;
-            }
-        }
-        seq = previous;
-    }
-    Ok(sum)
+fn whole_number(value: i128) -> Result<Value, EngineError> {
+    let value = i64::try_from(value).map_err(|_| mismatch("the counter would leave the range of 64 bits"))?;
+    Ok(Value::Int(value))
 }
 
 /// The action that gives a field of this kind a value.

@@ -129,7 +129,7 @@ impl Engine {
         let (mut reader, head) = self.reader_at_least(ws, at_least).await?;
         let reader = &mut *reader;
         let mut conflict = read_conflict(reader, ws, id).await?;
-        add_increments(reader, ws, &mut conflict).await?;
+        add_increments(reader, ws, &mut conflict, head.head_seq).await?;
         let record_id = conflict.scope.record.clone();
         let record = record_view::read_with_targets(reader, ws, &record_id).await?;
         let mut linked = Vec::new();

@@ -87,6 +87,40 @@ async fn a_value_of_a_creation_and_one_of_several_in_an_operation_are_found_whol
 }
 
 #[tokio::test]
+async fn sides_of_texts_and_of_whole_records_are_given_whole_as_well() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let insert = long("inserted");
+    let base = ws.write(vec![card("c1").create(), card("c1").replace("notes", "one two three")]).await;
+    let by_bob = [(4, 3, insert.as_str())];
+    let clash =
+        Clash::of(&ws, base, card("c1").edit("notes", &[(4, 3, "AAA")]), card("c1").edit("notes", &by_bob))
+            .await;
+    let sides = offered(&ws, &clash.id).await;
+    let (_, whole, bytes) = sides.iter().find(|(seq, ..)| *seq == clash.second).expect("bob's side");
+    assert_eq!((whole, *bytes), (&insert.as_str().into_value(), Some(insert.len() as u64)));
+
+    let (one, two) = (long("one"), long("two"));
+    let base = ws.write(vec![card("c2").create(), card("c2").replace("notes", "seed")]).await;
+    let clash =
+        Clash::of(&ws, base, card("c2").replace("notes", &one), card("c2").replace("notes", &two)).await;
+    assert!(offered(&ws, &clash.id).await.iter().any(|(_, whole, _)| *whole == two.as_str().into_value()));
+
+    let base = ws.write(vec![card("c3").create()]).await;
+    let clash = Clash::of(&ws, base, card("c3").delete(), card("c3").set("title", one.as_str())).await;
+    for side in ws.conflict(&clash.id).await.alternatives {
+        let request = pb::GetAlternativeRequest {
+            workspace_id: ws.id.clone(),
+            conflict_id: clash.id.clone(),
+            alternative_seq: side.seq,
+        };
+        let whole = answer(within("GetAlternative", ws.clients.conflicts().get_alternative(request)).await);
+        let expected = (side.seq == clash.second).then(|| one.as_str().into_value());
+        assert_eq!(whole.value, expected);
+    }
+}
+
+#[tokio::test]
 async fn values_that_differ_only_beyond_what_is_kept_stay_in_conflict_until_they_are_equal() {
     let server = TestServer::start().await;
     let ws = server.workspace("w").await;

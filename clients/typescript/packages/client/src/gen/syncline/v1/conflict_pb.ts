@@ -198,7 +198,8 @@ export type Alternative = Message<"syncline.v1.Alternative"> & {
 
   /**
    * What it offers; absent for a delete. A to-one link offers its target's id as a string, or null; a counter offers the
-   * assignment with the increments that its author did not know, since a decision keeps these.
+   * assignment with the increments that its author did not know (of the counter's last 10,000 changes), since a decision
+   * keeps these.
    *
    * @generated from field: syncline.v1.Value value = 7;
    */
