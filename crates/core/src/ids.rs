@@ -1,6 +1,6 @@
 //! Identifiers and their grammars.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
@@ -209,6 +209,17 @@ pub fn is_request_id(id: &str) -> bool {
 /// Whether `label` is short enough and free of control characters.
 pub fn is_label(label: &str) -> bool {
     label.len() <= LABEL_BYTES_MAX && !label.chars().any(char::is_control)
+}
+
+/// A label that is only shown, as it is kept: control characters are spaces, and what is beyond the limit is cut between
+/// characters.
+pub fn shown_label(label: &str) -> Cow<'_, str> {
+    if is_label(label) {
+        return Cow::Borrowed(label);
+    }
+    let end = (0..=LABEL_BYTES_MAX).rev().find(|end| label.is_char_boundary(*end)).unwrap_or(0);
+    let kept = label.get(..end).unwrap_or(label);
+    Cow::Owned(kept.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
 }
 
 /// A replica id from its canonical text form; the nil UUID is the server's own.

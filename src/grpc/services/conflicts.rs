@@ -12,8 +12,8 @@ use syncline_core::schema::Provisional;
 use syncline_protocol::convert::{
     alternatives_to_pb, assignee_from_pb, close_reason_to_pb, conflict_event_to_pb, conflict_filter_from_pb,
     conflict_id_from_pb, conflict_kind_to_pb, conflict_status_to_pb, conflict_to_pb, context_from_pb,
-    context_to_pb, label_from_pb, pairs_to_pb, receipt_to_pb, record_change_to_pb, record_to_pb,
-    request_id_from_pb, timestamp_from_pb, value_from_pb, value_to_pb,
+    context_to_pb, pairs_to_pb, receipt_to_pb, record_change_to_pb, record_to_pb, request_id_from_pb,
+    shown_label_from_pb, timestamp_from_pb, value_from_pb, value_to_pb,
 };
 use syncline_protocol::pb;
 use syncline_protocol::pb::resolve_conflict_request::Decision as Decided;
@@ -50,11 +50,9 @@ impl Conflicts {
 }
 
 fn decider(request_id: &str, actor: &str) -> Result<Decider, Failure> {
-    match (request_id_from_pb(request_id, "request_id"), label_from_pb(actor, "actor")) {
-        (Ok(request_id), Ok(actor)) => Ok(Decider { request_id, actor }),
-        (request_id, actor) => {
-            Err(Failure::invalid_request([request_id.err(), actor.err()].into_iter().flatten().collect()))
-        }
+    match request_id_from_pb(request_id, "request_id") {
+        Ok(request_id) => Ok(Decider { request_id, actor: shown_label_from_pb(actor) }),
+        Err(violation) => Err(Failure::invalid_request(vec![violation])),
     }
 }
 

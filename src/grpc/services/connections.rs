@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::engine::Engine;
 use crate::engine::connections::{Connection, Heartbeat, LinkQuality, Transport};
 use crate::grpc::served::connection_service_server::ConnectionService;
-use syncline_protocol::convert::{label_from_pb, replica_id_from_pb, timestamp_to_pb};
+use syncline_protocol::convert::{replica_id_from_pb, shown_label_from_pb, timestamp_to_pb};
 use syncline_protocol::pb::{
     self, keep_alive_request::Message, send_heartbeat_request::Connection as Presented,
 };
@@ -53,8 +53,7 @@ impl Connections {
             "" => None,
             id => Some(replica_id_from_pb(id, "start.replica_id").map_err(invalid)?),
         };
-        let client_name = label_from_pb(&client_name, "start.client_name").map_err(invalid)?;
-        let actor = label_from_pb(&actor, "start.actor").map_err(invalid)?;
+        let (client_name, actor) = (shown_label_from_pb(&client_name), shown_label_from_pb(&actor));
         let opened = self.engine.open_connection(&workspace_id, replica, client_name, actor, transport);
         Ok((opened.await.map_err(failed)?, workspace_id.into()))
     }

@@ -2,8 +2,8 @@
 
 use super::{Clumsy, parts};
 use crate::harness::ops::{assign, card, nested, null, person, record_part, reopen, resolving};
-use crate::harness::receipts::{rejected, settled};
-use crate::harness::{IntoValue as _, Reason, pb, raw};
+use crate::harness::receipts::{original, rejected, settled};
+use crate::harness::{IntoValue as _, Reason, pb, raw, within};
 
 #[tokio::test]
 async fn what_the_schema_does_not_have_is_rejected_by_name() {
@@ -192,13 +192,30 @@ async fn ids_and_labels_of_no_form_are_rejected_by_field() {
     let operation = client.ada.op(vec![card("c1").set("title", "x")]);
     let receipt = client.ws.submit(pb::Operation { correlation_id: label.clone(), ..operation }).await;
     assert_eq!(rejected(&receipt, Reason::InvalidRequest).metadata["field"], "correlation_id");
-    let operation = client.ada.op(vec![card("c1").set("title", "x")]);
-    let receipt = client.ws.submit(pb::Operation { actor: "two\nlines".to_owned(), ..operation }).await;
-    assert_eq!(rejected(&receipt, Reason::InvalidRequest).metadata["field"], "actor");
-    let operation = client.ada.op(vec![card("c1").set("title", "x")]);
-    let time = Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 });
-    let receipt = client.ws.submit(pb::Operation { client_time: time, ..operation }).await;
-    assert_eq!(rejected(&receipt, Reason::InvalidRequest).metadata["field"], "client_time");
+    client.goes_on().await;
+}
+
+#[tokio::test]
+async fn what_is_only_shown_is_cut_and_refuses_nothing() {
+    let mut client = Clumsy::new().await;
+    let shown = pb::Operation {
+        actor: format!("two\nlines {}", "é".repeat(100)),
+        client_time: Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 }),
+        ..client.ada.op(vec![card("c1").set("title", "x")])
+    };
+    client.head = settled(&client.ws.submit(shown.clone()).await);
+    // Sent again it is the same operation.
+    assert_eq!(settled(&original(&client.ws.submit(shown).await)), client.head);
+    let request = pb::ListRecordHistoryRequest {
+        workspace_id: "w".to_owned(),
+        record_id: "c1".to_owned(),
+        ..Default::default()
+    };
+    let history = within("history", client.ws.clients.records().list_record_history(request)).await;
+    let change = history.expect("a history").into_inner().changes.remove(0);
+    assert_eq!(change.actor, format!("two lines {}", "é".repeat(59)));
+    assert_eq!(change.client_time, None);
+    client.ada.saw(client.head);
     client.goes_on().await;
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::pb;
 use crate::status::{FieldViolation, reason_name, refusal_parts};
-use syncline_core::ids::{ReplicaId, is_label, is_name, is_request_id, is_workspace_id, parse_replica_id};
+use syncline_core::ids::{
+    ReplicaId, is_label, is_name, is_request_id, is_workspace_id, parse_replica_id, shown_label,
+};
 use syncline_core::refusal::Refusal;
 
 pub(super) const NAME_FORM: &str = "must be 1 to 64 of [A-Za-z0-9_-]";
@@ -25,6 +27,11 @@ pub fn name_from_pb<'t, Id: From<&'t str>>(text: &'t str, field: &str) -> Result
 /// A free text for people: correlation ids, actors, client names, assignees.
 pub fn label_from_pb(text: &str, field: &str) -> Result<Arc<str>, FieldViolation> {
     if is_label(text) { Ok(text.into()) } else { Err(FieldViolation::new(field, LABEL_FORM)) }
+}
+
+/// A text for people that is only shown: it is never refused, but cut to what is kept of it.
+pub fn shown_label_from_pb(text: &str) -> Arc<str> {
+    shown_label(text).into()
 }
 
 /// The id of a client's replica.

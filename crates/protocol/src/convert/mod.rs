@@ -29,7 +29,10 @@ pub use conflict::{
 pub use feed::{
     collections_from_pb, cursor_from_pb, cursor_to_pb, failure_to_pb, feed_cursor_to_pb, selection_to_bytes,
 };
-pub use field::{label_from_pb, name_from_pb, replica_id_from_pb, request_id_from_pb, workspace_id_from_pb};
+pub use field::{
+    label_from_pb, name_from_pb, replica_id_from_pb, request_id_from_pb, shown_label_from_pb,
+    workspace_id_from_pb,
+};
 pub use filter::filter_from_pb;
 pub use history::{Unreadable, answer_from_pb, place_from_pb, record_change, record_frame, record_operation};
 pub use operation::{Nameless, operation_from_pb, operations_from_bytes};

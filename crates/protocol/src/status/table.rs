@@ -109,6 +109,7 @@ fn failures() -> Vec<(&'static str, Failure)> {
         ("CONFLICT_CHANGED", Failure::from(&changed)),
         ("CONFLICT_NOT_LIVE", Failure::from(&not_live)),
         ("CONFLICT_LIVE", Failure::from(&live)),
+        ("RECORD_DELETED", Failure::from(&Refusal::RecordDeleted { record: "r".into() })),
         ("CURSOR_MISMATCH", Failure::cursor_mismatch("w")),
         ("INVALID_PAGE_TOKEN", Failure::invalid_page_token()),
         ("UNKNOWN_ENUM_VALUE", Failure::unknown_enum_value("kind", 77)),

@@ -19,8 +19,7 @@ use crate::grpc::served;
 use crate::grpc::served::change_service_server::ChangeService;
 use crate::telemetry;
 use syncline_protocol::convert::{
-    collections_from_pb, conflict_to_pb, cursor_from_pb, feed_cursor_to_pb, label_from_pb, record_to_pb,
-    selection_to_bytes,
+    collections_from_pb, conflict_to_pb, cursor_from_pb, feed_cursor_to_pb, record_to_pb, selection_to_bytes,
 };
 use syncline_protocol::pb;
 use syncline_protocol::pb::subscribe_request::Message as Said;
@@ -91,8 +90,7 @@ impl Shared {
         start: pb::FeedStart,
     ) -> Result<(Subscription, Opened), Failure> {
         // What a client understands beyond the first version does not matter yet: nothing newer is ever sent.
-        let pb::FeedStart { workspace_id, origin, filter, client_name, understands: _ } = start;
-        label_from_pb(&client_name, "start.client_name").map_err(|v| Failure::invalid_request(vec![v]))?;
+        let pb::FeedStart { workspace_id, origin, filter, client_name: _, understands: _ } = start;
         let collections = collections_from_pb(filter)?;
         // An unknown workspace is reported first: a cursor of another one is wrong only if this one exists.
         let permit = self.permit()?;

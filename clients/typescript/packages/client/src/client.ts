@@ -29,6 +29,7 @@ import type { RuntimeEvents } from './client/runtime-events.js';
 import { Emitter } from './events.js';
 import { RejectedList } from './client/rejected.js';
 import { UndoStack } from './client/undo.js';
+import { shownLabel } from './domain/label.js';
 import type { CollectionId, Dot, ReplicaId } from './domain/ids.js';
 import type { Mutation } from './domain/operation.js';
 import type { Schema } from './domain/schema.js';
@@ -55,7 +56,11 @@ export function creator(parts: () => ClientParts): CreateSyncline {
 
 /** Puts a client together. */
 export function assemble(options: SynclineOptions, parts: ClientParts): Syncline {
-  return new Client(options, parts);
+  // Programs in plain JavaScript have no types to tell them.
+  for (const name of ['url', 'workspace', 'actor'] as const) {
+    if (typeof options[name] !== 'string') throw new SynclineError('INVALID_ARGUMENT', `${name} is a text`);
+  }
+  return new Client({ ...options, actor: shownLabel(options.actor) }, parts);
 }
 
 interface MakeOptions extends MutateOptions {

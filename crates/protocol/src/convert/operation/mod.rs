@@ -15,7 +15,7 @@ use syncline_core::operation::{Identity, Knowledge, Malformed, Mutation, Operati
 use syncline_core::refusal::Refusal;
 
 use super::causality::{context_from_pb, dot_from_pb, timestamp_from_pb};
-use super::field::{LABEL_FORM, REQUEST_ID_FORM, TIME_FORM, request_id_from_pb};
+use super::field::{LABEL_FORM, REQUEST_ID_FORM, request_id_from_pb, shown_label_from_pb};
 use super::mutation::{has_action, mutation_from_pb};
 use super::receipt::outcome_to_pb;
 use crate::codec::decode;
@@ -160,7 +160,9 @@ fn operation_from_received(received: Received, index: usize) -> Result<Operation
         check_size(bytes.len()).map_err(whole)?;
         let knowledge = knowledge_from_pb(knowledge.as_ref(), &identity).map_err(whole)?;
         let depends_on = dependencies_from_pb(depends_on).map_err(whole)?;
-        check_labels(correlation_id, actor, client_time.as_ref()).map_err(whole)?;
+        if !is_label(correlation_id) {
+            return Err(whole(invalid("correlation_id", LABEL_FORM)));
+        }
         check_after(after_request_ids).map_err(whole)?;
         let base_seq = match &knowledge {
             Knowledge::Context(context) => Some(context.base_seq),
@@ -193,7 +195,7 @@ fn operation_from_received(received: Received, index: usize) -> Result<Operation
         await_records: *await_records && malformed.is_none(),
         // A label that breaks its form is not kept; the hash above stands for it.
         correlation_id: label_or_none(correlation_id),
-        actor: label_or_none(actor),
+        actor: shown_label_from_pb(actor),
         client_time_ms: client_time.as_ref().and_then(timestamp_from_pb),
         malformed,
     })
@@ -243,22 +245,6 @@ fn dependencies_from_pb(dots: &[pb::Dot]) -> Result<Vec<Dot>, Refusal> {
 fn check_size(bytes: usize) -> Result<(), Refusal> {
     if bytes > OPERATION_BYTES_MAX {
         return Err(Refusal::OperationTooLarge { bytes: bytes as u64, limit: OPERATION_BYTES_MAX as u64 });
-    }
-    Ok(())
-}
-
-fn check_labels(
-    correlation_id: &str,
-    actor: &str,
-    client_time: Option<&prost_types::Timestamp>,
-) -> Result<(), Refusal> {
-    for (field, label) in [("correlation_id", correlation_id), ("actor", actor)] {
-        if !is_label(label) {
-            return Err(invalid(field, LABEL_FORM));
-        }
-    }
-    if client_time.is_some_and(|time| timestamp_from_pb(time).is_none()) {
-        return Err(invalid("client_time", TIME_FORM));
     }
     Ok(())
 }

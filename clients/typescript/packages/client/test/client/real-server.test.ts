@@ -126,6 +126,22 @@ describe.skipIf(!serverAvailable())('a client and the real server', { timeout: 3
     expect(ann.conflicts.getSnapshot()).toEqual([]);
   });
 
+  it('a name that is too long is cut to what the server keeps, from the start', async () => {
+    const id = await workspace();
+    const ann = await client(id, `two\nlines ${'é'.repeat(100)}`);
+    ann.connection.goOffline();
+    ann.mutate((tx) => {
+      tx.create('cards', 'card-1', { title: 'one' });
+    });
+    await until(() => ann.queue.getSnapshot().pending === 1, 'it is queued');
+    expect(ann.queue.getSnapshot().items.map((item) => item.actor)).toEqual([`two lines ${'é'.repeat(59)}`]);
+    ann.connection.goOnline();
+    await ann.queue.drained();
+    expect([ann.rejected.getSnapshot(), ann.record('card-1').getSnapshot()?.sync]).toEqual([[], 'synced']);
+    const nobody = { url: server.url, workspace: id } as unknown as Parameters<typeof testClient>[0];
+    expect(() => testClient(nobody)).toThrow('actor is a text');
+  });
+
   it('one operation that needs many others does not stop the queue', async () => {
     const id = await workspace();
     const ann = await client(id);

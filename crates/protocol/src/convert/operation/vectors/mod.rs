@@ -80,11 +80,16 @@ fn no_two_vectors_have_one_hash() {
     assert_eq!(hashes.len(), all.len());
 }
 
+/// Samples of which the server does not keep all that was sent.
+fn is_kept_otherwise(name: &str) -> bool {
+    name.contains("finer than a millisecond") || name.starts_with("for display")
+}
+
 #[test]
 fn the_canonical_form_is_the_shortest_encoding_of_what_was_sent() {
     for (name, sent) in samples::all() {
         let operation = taken(&sent);
-        if operation.malformed.is_none() && !name.contains("finer than a millisecond") {
+        if operation.malformed.is_none() && !is_kept_otherwise(name) {
             assert_eq!(hex(&canonical::operation(&operation)), hex(&sent.encode_to_vec()), "{name}");
         }
     }
@@ -101,6 +106,23 @@ fn what_is_finer_than_a_millisecond_is_not_content() {
     assert_eq!(hex(&canonical::operation(&taken(fine))), hex(&cut.encode_to_vec()));
 }
 
+#[test]
+fn what_is_only_shown_is_cut_to_what_is_kept() {
+    let kept = |sent: pb::Operation| {
+        let operation = taken(&sent);
+        assert_eq!(operation.malformed, None);
+        (operation.actor.to_string(), operation.client_time_ms)
+    };
+    let all = samples::all();
+    let shown =
+        all.into_iter().filter(|(name, _)| name.starts_with("for display")).map(|(_, sent)| kept(sent));
+    let expected = [("é".repeat(64), None), ("a b".to_owned(), None), (String::new(), None)];
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
+    let odd = pb::Operation { actor: format!("x{}", "é".repeat(64)), ..pb::Operation::default() };
+    let cut = pb::Operation { actor: format!("x{}", "é".repeat(63)), ..pb::Operation::default() };
+    assert_eq!(*syncline_core::ids::shown_label(&odd.actor), *cut.actor);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -112,7 +134,7 @@ proptest! {
     ) {
         let good: Vec<pb::Operation> = samples::all()
             .into_iter()
-            .filter(|(name, sent)| taken(sent).malformed.is_none() && !name.contains("finer"))
+            .filter(|(name, sent)| taken(sent).malformed.is_none() && !is_kept_otherwise(name))
             .map(|(_, sent)| sent)
             .collect();
         let mutations: Vec<pb::Mutation> =

@@ -357,6 +357,15 @@ fn refused() -> Vec<(&'static str, pb::Operation)> {
     let no_value = Action::SetField(pb::SetField { field_id: "title".to_owned(), value: None });
     let too_deep = (0..17).fold(null(), |inner, _| list(vec![inner]));
     vec![
+        ("for display: an actor too long", pb::Operation { actor: "é".repeat(65), ..one(set(int(1))) }),
+        (
+            "for display: an actor of two lines",
+            pb::Operation { actor: "a\nb".to_owned(), ..one(set(int(1))) },
+        ),
+        (
+            "for display: a time of no calendar",
+            pb::Operation { client_time: time(253_402_300_800, 0), ..one(set(int(2))) },
+        ),
         ("refused: no mutation", plain(vec![])),
         (
             "refused: no action",
@@ -375,10 +384,14 @@ fn refused() -> Vec<(&'static str, pb::Operation)> {
             "refused: a field id that is none",
             one(Action::SetField(pb::SetField { field_id: "a b".to_owned(), value: Some(int(1)) })),
         ),
-        ("refused: a label too long", pb::Operation { actor: "x".repeat(129), ..one(set(int(1))) }),
+        ("refused: a label too long", pb::Operation { correlation_id: "x".repeat(129), ..one(set(int(1))) }),
         (
             "refused: a label too long, and its time as it was sent",
-            pb::Operation { actor: "x".repeat(129), client_time: time(1, 123_456_789), ..one(set(int(1))) },
+            pb::Operation {
+                correlation_id: "x".repeat(129),
+                client_time: time(1, 123_456_789),
+                ..one(set(int(1)))
+            },
         ),
         (
             "refused: an earlier reading of a set",

@@ -228,7 +228,7 @@ export type FeedStart = Message<"syncline.v1.FeedStart"> & {
   filter?: FeedFilter;
 
   /**
-   * A name for this client in lists and logs, at most 128 bytes.
+   * A name for this client, for display: kept as Operation.actor.
    *
    * @generated from field: string client_name = 7;
    */

@@ -398,7 +398,7 @@ export type ResolveConflictRequest = Message<"syncline.v1.ResolveConflictRequest
   requestId: string;
 
   /**
-   * Who decided, at most 128 bytes.
+   * Who decided, for display: kept as Operation.actor.
    *
    * @generated from field: string actor = 5;
    */
@@ -619,7 +619,7 @@ export type DeferConflictRequest = Message<"syncline.v1.DeferConflictRequest"> &
   requestId: string;
 
   /**
-   * Who decided, at most 128 bytes.
+   * Who decided, for display: kept as Operation.actor.
    *
    * @generated from field: string actor = 6;
    */
@@ -696,7 +696,7 @@ export type AssignConflictRequest = Message<"syncline.v1.AssignConflictRequest">
   requestId: string;
 
   /**
-   * Who decided, at most 128 bytes.
+   * Who decided, for display: kept as Operation.actor.
    *
    * @generated from field: string actor = 5;
    */
@@ -766,7 +766,7 @@ export type ReopenConflictRequest = Message<"syncline.v1.ReopenConflictRequest">
   requestId: string;
 
   /**
-   * Who decided, at most 128 bytes.
+   * Who decided, for display: kept as Operation.actor.
    *
    * @generated from field: string actor = 4;
    */

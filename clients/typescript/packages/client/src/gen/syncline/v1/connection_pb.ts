@@ -35,14 +35,14 @@ export type ConnectionStart = Message<"syncline.v1.ConnectionStart"> & {
   replicaId: string;
 
   /**
-   * A name for people, at most 128 bytes.
+   * A name for people, for display: kept as Operation.actor.
    *
    * @generated from field: string client_name = 3;
    */
   clientName: string;
 
   /**
-   * Who it is, at most 128 bytes.
+   * Who it is, for display: kept as Operation.actor.
    *
    * @generated from field: string actor = 4;
    */

@@ -110,14 +110,16 @@ export type Operation = Message<"syncline.v1.Operation"> & {
   dependsOn: Dot[];
 
   /**
-   * Who wrote it, for display: at most 128 bytes.
+   * Who wrote it, for display. Nothing is refused for it: what is beyond 128 bytes is cut between characters, and control
+   * characters become spaces.
    *
    * @generated from field: string actor = 8;
    */
   actor: string;
 
   /**
-   * When it was written by the author's clock: display only, never used to decide anything.
+   * When it was written by the author's clock: display only, never used to decide anything. A time outside of the years
+   * 1 to 9999 is not kept.
    *
    * @generated from field: google.protobuf.Timestamp client_time = 9;
    */

@@ -288,7 +288,8 @@ export const OperationService: GenService<{
    * labels), it is rejected alone and uses up its counter. An operation whose own identity is none (a replica id that is
    * no UUID, the counter 0) is answered as rejected, too, without anything being recorded; one whose request id breaks
    * its form is not settled. Only what cannot be attributed to an operation fails the call: bytes that are not the
-   * message, an operation without any identity, too many operations.
+   * message (values that nest deeper than messages are read at all among them), an operation without any identity, too
+   * many operations. With `all_or_nothing`, so does an identity that is none.
    *
    * Limits: 1,000 operations in a call (TOO_MANY_OPERATIONS), 256 KiB an operation (OPERATION_TOO_LARGE),
    * 1 MiB a message (MESSAGE_TOO_LARGE). A call that fails as a whole (status other than OK) with one of
