@@ -76,13 +76,15 @@ fn say_json(value: &impl serde::Serialize) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Prints a text, or writes it into a file and says so.
+/// Prints a text, or writes it into a file, in a folder that is made if need be, and says so.
 fn say_text(text: &str, out: Option<&Path>) -> Result<(), CliError> {
     let Some(path) = out else {
         say(text.trim_end_matches('\n'));
         return Ok(());
     };
-    std::fs::write(path, text)
+    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    folder
+        .and_then(|()| std::fs::write(path, text))
         .map_err(|source| CliError::Write { path: path.display().to_string(), source })?;
     say(&format!("wrote {}", path.display()));
     Ok(())

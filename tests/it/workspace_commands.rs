@@ -432,8 +432,11 @@ async fn types_of_a_file_and_of_its_workspace_are_one_program() {
     assert_eq!(said, "wrote schema.ts\n");
     let written = std::fs::read_to_string(shell.directory.path().join("schema.ts")).expect("the file");
     assert_eq!(written, from_file);
-    // A folder that is not there.
-    let nowhere = [&of_workspace[..], &["--out", "none/schema.ts"]].concat();
+    // A folder that is not there is made; one that cannot be is told.
+    shell.run(&[&of_workspace[..], &["--out", "src/made/schema.ts"]].concat()).await.out();
+    let made = std::fs::read_to_string(shell.directory.path().join("src/made/schema.ts"));
+    assert_eq!(made.expect("the file"), from_file);
+    let nowhere = [&of_workspace[..], &["--out", "schema.ts/below.ts"]].concat();
     let complaint = shell.run(&nowhere).await.failure(1);
-    assert!(complaint.contains("cannot write none/schema.ts"), "{complaint}");
+    assert!(complaint.contains("cannot write schema.ts/below.ts"), "{complaint}");
 }
