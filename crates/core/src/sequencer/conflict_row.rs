@@ -230,3 +230,32 @@ fn beginning(value: Value) -> (Value, Option<Cut>) {
         other => (other, None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A text around the limit, of characters of one to four bytes.
+    fn texts() -> impl Strategy<Value = String> {
+        let character = prop_oneof![Just('x'), Just('é'), Just('漢'), Just('🦊')];
+        (character, 0..8_usize, "[ab]{0,2}").prop_map(|(character, beyond, end)| {
+            let count = (CONFLICT_VALUE_BYTES_MAX - 4) / character.len_utf8() + beyond;
+            format!("{}{end}", character.to_string().repeat(count))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn what_is_kept_of_two_values_is_equal_only_if_they_are(one in texts(), two in texts()) {
+            let [first, second] = [&one, &two].map(|text| kept(Some(Value::string(text.as_str()))));
+            prop_assert_eq!(first == second, one == two);
+            let (Some(Value::String(first)), cut) = first else { panic!("it is a text") };
+            prop_assert!(one.starts_with(&*first) && first.len() <= CONFLICT_VALUE_BYTES_MAX);
+            prop_assert_eq!(cut.map(|cut| cut.whole_bytes), (one.len() > first.len()).then_some(one.len() as u64));
+        }
+    }
+}
