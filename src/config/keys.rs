@@ -256,7 +256,7 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         name: "feed.recent_changes",
-        flag: "feed-ring-changes",
+        flag: "feed-recent-changes",
         default: "8192",
         doc: "Newest changes of each workspace kept in memory; a feed further behind reads the database",
         secret: false,

@@ -451,7 +451,7 @@ impl Feed {
         let mut fitting = Vec::with_capacity(changes.len());
         for change in changes {
             let expected = self.seq + fitting.len() as u64 + 1;
-            if change.change.seq != expected && !fault!(RingGapServed) {
+            if change.change.seq != expected && !fault!(RecentGapServed) {
                 let detail = format!("the log goes on with {} after {}", change.change.seq, expected - 1);
                 return Err(crate::store::StoreError::Inconsistent(detail).into());
             }

@@ -161,7 +161,7 @@ impl Hub {
     pub(super) fn publish(&self, changes: &[Arc<Change>], head: &WorkspaceHead, schema_version: u64) -> bool {
         let mut recent = lock(&self.recent);
         let now = *self.head.borrow();
-        if now.epoch != Epoch::NONE && !follows(&now, changes, head) && !fault!(RingGapServed) {
+        if now.epoch != Epoch::NONE && !follows(&now, changes, head) && !fault!(RecentGapServed) {
             return false;
         }
         recent.extend(changes, self.recent_changes);
@@ -285,7 +285,7 @@ impl RecentChanges {
         let fresh = changes.iter().filter(|change| next.is_none_or(|next| change.seq >= next));
         let mut fresh = fresh.peekable();
         let gap = matches!((next, fresh.peek()), (Some(next), Some(first)) if first.seq > next);
-        if gap && !fault!(RingGapServed) {
+        if gap && !fault!(RecentGapServed) {
             // The head was ahead of the recent changes; feeds between the two read the store.
             self.clear();
         }

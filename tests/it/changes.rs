@@ -127,7 +127,7 @@ fn effect_name(effect: &pb::Effect) -> &'static str {
 
 #[tokio::test]
 async fn a_feed_resumes_exactly_from_any_cursor() {
-    // A ring so small that most cursors lie behind it, in the store.
+    // So few recent changes that most cursors lie behind them, in the store.
     let server = TestServer::with(&[("feed.recent_changes", "16")]).await;
     let ws = server.workspace("w").await;
     let head = write(&ws, 60).await;

@@ -76,7 +76,7 @@ async fn follow(
 async fn two_feeds_cut_and_resumed_at_random_deliver_the_same_changes_once_and_in_order() {
     for seed in 1..=4_u64 {
         println!("seed {seed}");
-        // A small ring: feeds go from memory to the store and back.
+        // Few recent changes: feeds go from memory to the store and back.
         let server = TestServer::with(&[("feed.recent_changes", "32")]).await;
         let ws = server.workspace("w").await;
         ws.write(vec![card("c1").create()]).await;

@@ -137,8 +137,8 @@ pub enum SeededFault {
     CounterGapAccepted,
     /// Service: other servers' commits are looked for only when they were announced.
     NotifyOnly,
-    /// Service: a ring of changes with a gap counts as whole.
-    RingGapServed,
+    /// Service: recent changes with a gap count as whole.
+    RecentGapServed,
     /// Service: a feed goes on one change after the one that follows its cursor.
     ResumeSkipsOne,
     /// Service: a feed goes on with the change of its cursor.

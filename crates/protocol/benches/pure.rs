@@ -439,7 +439,7 @@ fn changes(count: usize) -> Vec<std::sync::Arc<Change>> {
     state.take_writes().changes
 }
 
-/// What is done for a feed with the changes of one frame, from the ring to the bytes of the message.
+/// What is done for a feed with the changes of one frame, from the recent changes to the bytes of the message.
 fn encode_frame(changes: &[std::sync::Arc<Change>]) -> Vec<u8> {
     let content = pb::Changes {
         from_seq_exclusive: changes.first().map_or(0, |change| (change.seq - 1).0),

@@ -29,7 +29,7 @@ pub const FAULTS: [(SeededFault, u64, &str); 30] = [
     (SeededFault::WaitersForgotten, 0, "queues do not drain: operations are held for ever"),
     (SeededFault::CounterGapAccepted, 0, "the log refuses an operation that it has"),
     (SeededFault::NotifyOnly, 33, "a feed never reaches the head"),
-    (SeededFault::RingGapServed, 0, "a frame does not continue the chain"),
+    (SeededFault::RecentGapServed, 0, "a frame does not continue the chain"),
     (SeededFault::ResumeSkipsOne, 0, "a feed does not open at its cursor"),
     (SeededFault::ResumeRepeatsOne, 0, "a feed does not open at its cursor"),
     (SeededFault::CursorOfHead, 0, "a frame does not end at its cursor"),

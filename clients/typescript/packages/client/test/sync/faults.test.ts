@@ -123,7 +123,7 @@ describe('queues', () => {
     expect(bench.client.rejected.getSnapshot()).toEqual([]);
   });
 
-  it('an operation for which the server refuses whole calls is found, put into the tray, and stops nobody', async () => {
+  it('an operation for which the server refuses whole calls is found, put to the rejected ones, and stops nobody', async () => {
     await bench.open({ startOffline: true });
     const ids = Array.from({ length: 20 }, (_, index) => `c${index}`);
     const made = ids.map((id) => bench.create(id));
