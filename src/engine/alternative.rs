@@ -1,21 +1,17 @@
 //! What a side of a conflict offers, whole. A conflict keeps only the beginning of long values; the rest is in the log.
 
 use crate::store::{StoreError, StoreReader};
-use syncline_core::causality::{Author, Seq, Stamp};
-use syncline_core::change::{Change, Effect, EffectKind};
-use syncline_core::conflict::{Alternative, Conflict, ConflictKind, ScopePart};
+use syncline_core::causality::Seq;
+use syncline_core::conflict::{Alternative, Conflict};
 use syncline_core::hash::hash;
-use syncline_core::ids::{ConflictId, FieldId, RecordId, WorkspaceNo};
+use syncline_core::ids::{ConflictId, WorkspaceNo};
 use syncline_core::operation::{Action, Mutation};
-use syncline_core::state::{CounterHead, FieldRow, FieldValue, Key, Row};
 use syncline_core::value::Value;
 
+use super::counter_sides::add_increments;
 use super::load::committed_head;
 use super::read_conflicts::read_conflict;
 use super::{Engine, EngineError};
-
-/// Maximum number of a counter's changes that are looked at for the increments that a side did not know.
-const INCREMENT_STEPS_MAX: usize = 10_000;
 
 impl Engine {
     /// What a side of a conflict offers, by the position of its operation: a value, or none for a delete. `None` if the
@@ -35,107 +31,6 @@ impl Engine {
             Some(alternative) => Ok(Some(whole_value(&mut *reader, ws, &conflict, alternative).await?)),
             None => Ok(None),
         }
-    }
-}
-
-/// Adds to what the sides of a counter's conflict assigned the increments that each did not know: that is what choosing
-/// one comes to.
-pub(super) async fn add_increments(
-    reader: &mut dyn StoreReader,
-    ws: WorkspaceNo,
-    conflict: &mut Conflict,
-    head_seq: Seq,
-) -> Result<(), EngineError> {
-    let (ConflictKind::Register, ScopePart::Field(field)) = (conflict.kind, &conflict.scope.part) else {
-        return Ok(());
-    };
-    let counter = CounterField { record: &conflict.scope.record, field };
-    let Some(row) = counter.row(reader, ws).await? else { return Ok(()) };
-    let FieldValue::Counter(heads) = &row.value else { return Ok(()) };
-    for alternative in &mut conflict.alternatives {
-        if let Some(offered) = counter.offered(reader, ws, heads, alternative, head_seq).await? {
-            let shown = offered.clamp(i64::MIN.into(), i64::MAX.into());
-            alternative.value = Some(Value::Int(i64::try_from(shown).unwrap_or(0)));
-        }
-    }
-    Ok(())
-}
-
-/// A counter of a record.
-pub(super) struct CounterField<'c> {
-    pub record: &'c RecordId,
-    pub field: &'c FieldId,
-}
-
-impl CounterField<'_> {
-    async fn row(
-        &self,
-        reader: &mut dyn StoreReader,
-        ws: WorkspaceNo,
-    ) -> Result<Option<FieldRow>, StoreError> {
-        let key = Key::Field(self.record.clone(), self.field.clone());
-        match reader.rows(ws, &[key]).await?.pop().flatten() {
-            Some(Row::Field(row)) => Ok(Some(row)),
-            _ => Ok(None),
-        }
-    }
-
-    /// What a side comes to at a position: its assignment with the increments up to there that it did not know. None for
-    /// a side that assigns nothing.
-    pub(super) async fn offered(
-        &self,
-        reader: &mut dyn StoreReader,
-        ws: WorkspaceNo,
-        heads: &[CounterHead],
-        alternative: &Alternative,
-        at_seq: Seq,
-    ) -> Result<Option<i128>, StoreError> {
-        if let Some(head) = heads.iter().find(|head| head.stamp == alternative.stamp) {
-            let later = self.increments(reader, ws, at_seq, &|_| true).await?;
-            return Ok(Some(i128::from(head.value) + i128::from(head.increments) - later));
-        }
-        // The counter keeps no sum for a side that was overwritten.
-        let Some(Value::Int(assigned)) = alternative.value else { return Ok(None) };
-        let author = &alternative.author;
-        let unknown = |change: &Change| {
-            let Author { replica_no, counter, .. } = change.author;
-            change.seq <= at_seq && !author.knows(&Stamp { seq: change.seq, replica_no, counter })
-        };
-        let added = self.increments(reader, ws, author.base_seq, &unknown).await?;
-        Ok(Some(i128::from(assigned) + added))
-    }
-
-    /// The sum of the increments after a position that count, along the chain of the counter's changes; of its last
-    /// [`INCREMENT_STEPS_MAX`] changes at most.
-    pub(super) async fn increments(
-        &self,
-        reader: &mut dyn StoreReader,
-        ws: WorkspaceNo,
-        after: Seq,
-        counts: &(dyn Fn(&Change) -> bool + Send + Sync),
-    ) -> Result<i128, StoreError> {
-        let mut sum: i128 = 0;
-        let mut seq = self.row(reader, ws).await?.map_or(Seq::START, |row| row.last_seq);
-        for _ in 0..INCREMENT_STEPS_MAX {
-            if seq <= after {
-                break;
-            }
-            let Some(change) = reader.changes(ws, seq - 1, seq, 1).await?.pop() else { break };
-            let mut previous = Seq::START;
-            let here = |e: &&Effect| e.record == *self.record && e.field.as_ref() == Some(self.field);
-            for effect in change.effects.iter().filter(here) {
-                if let EffectKind::Counter { added, .. } = effect.kind
-                    && counts(&change)
-                {
-                    sum += i128::from(added);
-                }
-                if effect.previous_seq < seq {
-                    previous = effect.previous_seq;
-                }
-            }
-            seq = previous;
-        }
-        Ok(sum)
     }
 }
 

@@ -15,10 +15,11 @@ use syncline_core::operation::{
 };
 use syncline_core::refusal::Refusal;
 use syncline_core::sequencer::counter_value;
-use syncline_core::state::{Existence, FieldValue, Key, Row};
+use syncline_core::state::{Existence, FieldRow, FieldValue, Key, Row};
 use syncline_core::value::Value;
 
-use super::alternative::{CounterField, whole_value};
+use super::alternative::whole_value;
+use super::counter_sides::CounterField;
 use super::decision::{Decider, Decision, Resolution};
 use super::lane::Job;
 use super::load::committed_head;
@@ -195,7 +196,7 @@ async fn mutation_for(
                 }
                 _ => return Err(mismatch("choose an alternative, give a value, or keep the current one")),
             };
-            Ok(on(collection, record, write(field, &row, value)?))
+            Ok(on(collection, record, write(field, &row.value, value)?))
         }
         (ConflictKind::TextOverlap, ScopePart::Field(field)) => {
             let field = field.clone();
@@ -264,9 +265,9 @@ async fn field_row(
     ws: WorkspaceNo,
     record: &RecordId,
     field: &FieldId,
-) -> Result<FieldValue, EngineError> {
+) -> Result<FieldRow, EngineError> {
     match reader.rows(ws, &[Key::Field(record.clone(), field.clone())]).await?.pop().flatten() {
-        Some(Row::Field(row)) => Ok(row.value),
+        Some(Row::Field(row)) => Ok(row),
         _ => Err(StoreError::Inconsistent(format!("field {field} of a conflict is missing")).into()),
     }
 }
@@ -299,14 +300,13 @@ async fn chosen_value(
     conflict: &Conflict,
     alternative: &Alternative,
     field: &FieldId,
-    row: &FieldValue,
+    row: &FieldRow,
     context: &CausalContext,
 ) -> Result<Value, EngineError> {
-    let counter = CounterField { record: &conflict.scope.record, field };
-    if let FieldValue::Counter(heads) = row
-        && let Some(offered) = counter.offered(reader, ws, heads, alternative, context.base_seq).await?
-    {
-        return whole_number(offered);
+    if let FieldValue::Counter(heads) = &row.value {
+        let counter = CounterField { record: &conflict.scope.record, field, last_seq: row.last_seq };
+        let mut offered = counter.offered(reader, ws, heads, &[alternative], context.base_seq).await?;
+        return whole_number(offered.pop().flatten());
     }
     Ok(whole_value(reader, ws, conflict, alternative).await?.unwrap_or(Value::Null))
 }
@@ -318,24 +318,27 @@ async fn current_value(
     ws: WorkspaceNo,
     conflict: &Conflict,
     field: &FieldId,
-    row: &FieldValue,
+    row: &FieldRow,
     context: &CausalContext,
 ) -> Result<Value, EngineError> {
-    match row {
+    match &row.value {
         // The head that is shown comes first.
         FieldValue::Register(heads) | FieldValue::ToOne(heads) => {
             Ok(heads.first().map_or(Value::Null, |h| h.value.clone()))
         }
         FieldValue::Counter(heads) => {
-            let counter = CounterField { record: &conflict.scope.record, field };
-            let later = counter.increments(reader, ws, context.base_seq, &|_| true).await?;
-            whole_number(i128::from(counter_value(heads).unwrap_or(0)) - later)
+            let counter = CounterField { record: &conflict.scope.record, field, last_seq: row.last_seq };
+            let later = counter.increments_after(reader, ws, context.base_seq).await?;
+            whole_number(later.map(|later| i128::from(counter_value(heads).unwrap_or(0)) - later))
         }
         FieldValue::Text(_) | FieldValue::Set { .. } | FieldValue::ToMany { .. } => Ok(Value::Null),
     }
 }
 
-fn whole_number(value: i128) -> Result<Value, EngineError> {
+/// A counter's value for a decision; none if it lies too far back to be added up.
+fn whole_number(value: Option<i128>) -> Result<Value, EngineError> {
+    let too_far = "the counter changed too often since; read the conflict again, or give a value";
+    let value = value.ok_or_else(|| mismatch(too_far))?;
     let value = i64::try_from(value).map_err(|_| mismatch("the counter would leave the range of 64 bits"))?;
     Ok(Value::Int(value))
 }
@@ -378,7 +381,7 @@ async fn with_alternative(
         return Ok(None);
     }
     let record = &conflict.scope.record;
-    let FieldValue::Text(text) = field_row(reader, ws, record, field).await? else {
+    let FieldValue::Text(text) = field_row(reader, ws, record, field).await?.value else {
         return Err(mismatch("the field is no text"));
     };
     let later = later_splices(reader, ws, record, field, alternative.stamp.seq, context.base_seq).await?;

@@ -9,6 +9,7 @@ mod alternative;
 mod at_least;
 mod clock;
 pub mod connections;
+mod counter_sides;
 mod decide;
 mod decision;
 mod due;

@@ -14,7 +14,7 @@ use syncline_core::operation::CausalContext;
 use syncline_core::state::{FieldValue, Key, Prefix, Row};
 use syncline_core::view::{ConflictFilter, FeedCursor, FieldStateView, RecordView};
 
-use super::alternative::add_increments;
+use super::counter_sides::add_increments;
 use super::read::{context_of, history};
 use super::record_view::{self, all};
 use super::{Engine, EngineError};

@@ -204,7 +204,7 @@ pub struct Alternative {
     pub state: AlternativeState,
     /// What it offers; absent for a delete. Only its beginning, if it was cut.
     pub value: Option<Value>,
-    /// What was cut, if anything was: the whole value is in the operation.
+    /// The size and the hash of the whole value, if only its beginning is kept here. The log has the whole.
     pub cut: Option<Cut>,
     /// For a text: which hunk of the operation.
     pub hunk: Option<AlternativeHunk>,

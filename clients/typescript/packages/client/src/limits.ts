@@ -72,8 +72,9 @@ export const QUEUE_OPERATIONS_MAX = 10_000;
 export const SETTLED_KEPT_MS = 24 * 60 * 60 * 1000;
 export const SETTLED_KEPT_MAX = 10_000;
 /**
- * Whole texts, in characters, that are kept with operations that fall together; of further ones only what they inserted
- * is kept. What was rejected itself has no bound but the device's storage: nobody asked for it to go.
+ * Whole texts, in characters, that a client keeps with operations that fall together. For further operations it
+ * keeps only what they inserted. Rejected operations themselves are limited by the device's storage alone, because a
+ * client must not drop what its user wrote.
  */
 export const FALLEN_TEXTS_MAX = 4 * 1024 * 1024;
 /** Settled edits of a text kept beyond what pending ones need. */

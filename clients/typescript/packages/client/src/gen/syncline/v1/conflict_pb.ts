@@ -197,9 +197,10 @@ export type Alternative = Message<"syncline.v1.Alternative"> & {
   context?: CausalContext;
 
   /**
-   * What it offers; absent for a delete. A to-one link offers its target's id as a string, or null; a counter offers the
-   * assignment with the increments that its author did not know (of the counter's last 10,000 changes), since a decision
-   * keeps these.
+   * What it offers; absent for a delete. A to-one link offers its target's id as a string, or null; a counter offers,
+   * while the conflict is live, the assignment with the increments that its author did not know, since a decision keeps
+   * these. Where these lie more than 10,000 changes of the counter back, it offers the bare assignment, and choosing it is
+   * refused: give a value.
    *
    * @generated from field: syncline.v1.Value value = 7;
    */
