@@ -136,6 +136,30 @@ async fn a_side_that_was_overwritten_or_decided_against_comes_with_later_increme
 }
 
 #[tokio::test]
+async fn increments_that_lie_too_far_back_to_be_added_up_are_never_left_out_in_silence() {
+    let server = TestServer::in_memory().await;
+    let ws = server.workspace("w").await;
+    let base = ws.write(vec![card("c1").create()]).await;
+    let clash = Clash::of(&ws, base, card("c1").assign("votes", 100), card("c1").assign("votes", 200)).await;
+    ws.write(vec![card("c1").assign("votes", 300)]).await;
+    let early = ws.conflict(&clash.id).await;
+    let revision = early.conflict.expect("a summary").revision;
+    // More changes of the counter than are read for a sum.
+    for _ in 0..101 {
+        let by_one = card("c1").increment("votes", 1);
+        let call = (0..100).map(|_| crate::harness::workspace::latest(vec![by_one.clone()])).collect();
+        for receipt in ws.submit_all(call).await {
+            settled(&receipt);
+        }
+    }
+    let stale = resolution(&ws, &clash.id, revision, keep(), early.context);
+    fails(send(&ws, stale).await, Reason::InvalidRequest);
+    fails(resolve(&ws, &clash.id, Decision::AlternativeSeq(clash.second)).await, Reason::InvalidRequest);
+    decide(&ws, &clash.id, keep()).await;
+    assert_eq!(state(&ws.record("c1").await, "votes"), pb::field_state::State::Counter(10_400));
+}
+
+#[tokio::test]
 async fn a_text_conflict_is_decided_by_an_alternative_a_text_or_what_is_there() {
     let server = TestServer::start().await;
     for (decision, expected) in [
