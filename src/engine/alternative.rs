@@ -1,4 +1,5 @@
 //! What a side of a conflict offers, whole. A conflict keeps only the beginning of long values; the rest is in the log.
+//! Versions of texts are kept whole.
 
 use crate::store::{StoreError, StoreReader};
 use syncline_core::causality::Seq;
@@ -43,11 +44,6 @@ pub(super) async fn whole_value(
 ) -> Result<Option<Value>, EngineError> {
     let Some(cut) = &alternative.cut else { return Ok(alternative.value.clone()) };
     let is_whole = |text: &str| text.len() as u64 == cut.whole_bytes && hash(text.as_bytes()) == cut.hash;
-    if let Some(hunk) = &alternative.hunk
-        && is_whole(&hunk.hunk.ins)
-    {
-        return Ok(Some(Value::string(hunk.hunk.ins.as_str())));
-    }
     let seq = alternative.stamp.seq;
     let change = reader.changes(ws, seq.saturating_sub(1), seq, 1).await?.pop();
     let mutations = change.iter().flat_map(|change| &change.mutations).filter_map(Mutation::on_record);
@@ -59,10 +55,6 @@ pub(super) async fn whole_value(
                     Some(Value::String(text.clone()))
                 }
                 Action::ReplaceText { text, .. } if is_whole(text) => Some(Value::string(text.as_str())),
-                Action::EditText { hunks, .. } => {
-                    let hunk = hunks.iter().find(|hunk| is_whole(&hunk.ins))?;
-                    Some(Value::string(hunk.ins.as_str()))
-                }
                 Action::Create { fields } => fields.iter().find_map(|(_, value)| match value {
                     Value::String(text) if is_whole(text) => Some(value.clone()),
                     _ => None,

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use crate::store::{StoreError, StoreReader};
-use syncline_core::causality::{Counter, Seq};
-use syncline_core::change::EffectKind;
-use syncline_core::conflict::{Alternative, AlternativeState, Conflict, ConflictKind, ScopePart};
+use syncline_core::causality::Counter;
+use syncline_core::conflict::{Alternative, Conflict, ConflictKind, ScopePart};
 use syncline_core::hash::Hash;
 use syncline_core::ids::{CollectionId, ConflictId, Dot, FieldId, RecordId, ReplicaId, WorkspaceNo};
-use syncline_core::merge::text::{Hunk, Splice};
+use syncline_core::limits::CONFLICT_VALUE_BYTES_MAX;
 use syncline_core::operation::{
     Action, CausalContext, ConflictAction, ConflictMutation, Identity, Knowledge, Mutation, Operation,
-    Outcome, Receipt, RecordMutation,
+    Outcome, Receipt, RecordMutation, TextChoice,
 };
 use syncline_core::refusal::Refusal;
 use syncline_core::sequencer::counter_value;
@@ -194,28 +193,26 @@ async fn mutation_for(
                 (Decision::KeepCurrent, _) => {
                     current_value(reader, ws, conflict, field, &row, context).await?
                 }
+                (Decision::Base, _)
+                    if matches!(row.value, FieldValue::Register(_) | FieldValue::ToOne(_)) =>
+                {
+                    base_value(conflict)?
+                }
                 _ => return Err(mismatch("choose an alternative, give a value, or keep the current one")),
             };
             Ok(on(collection, record, write(field, &row.value, value)?))
         }
-        (ConflictKind::TextOverlap, ScopePart::Field(field)) => {
+        (ConflictKind::TextOverlap, ScopePart::Region(field, _)) => {
             let field = field.clone();
-            let action = match (decision, chosen) {
-                (Decision::Text(text), _) => Action::ReplaceText { field, text },
-                (Decision::Value(Value::String(text)), _) => {
-                    Action::ReplaceText { field, text: text.to_string() }
-                }
-                (_, Some(alternative)) => {
-                    let text = with_alternative(reader, ws, conflict, &field, alternative, context).await?;
-                    match text {
-                        Some(text) => Action::ReplaceText { field, text },
-                        None => Action::EditText { field, hunks: Vec::<Hunk>::new() },
-                    }
-                }
-                (Decision::KeepCurrent, _) => Action::EditText { field, hunks: Vec::<Hunk>::new() },
-                _ => return Err(mismatch("choose an alternative, give a text, or keep the current one")),
+            let choice = match decision {
+                Decision::Alternative(seq) => TextChoice::Alternative(seq),
+                Decision::Text(text) => TextChoice::Text(text),
+                Decision::Value(Value::String(text)) => TextChoice::Text(text.to_string()),
+                Decision::KeepCurrent => TextChoice::Current,
+                Decision::Base => TextChoice::Base,
+                _ => return Err(mismatch("choose a version, give a text, or keep the current one")),
             };
-            Ok(on(collection, record, action))
+            Ok(on(collection, record, Action::DecideText { field, choice }))
         }
         (ConflictKind::EditDelete, _) => {
             let delete = match (decision, chosen) {
@@ -335,6 +332,20 @@ async fn current_value(
     }
 }
 
+/// What both sides of a register started from, if that is known and kept whole.
+fn base_value(conflict: &Conflict) -> Result<Value, EngineError> {
+    if !conflict.base_exact {
+        return Err(mismatch("what the sides started from lies too far back; give a value"));
+    }
+    match conflict.base.clone().unwrap_or(Value::Null) {
+        // As long as it can be, it may be only the beginning.
+        Value::String(text) if text.len() + 4 > CONFLICT_VALUE_BYTES_MAX => {
+            Err(mismatch("only the beginning of what the sides started from is kept; give a value"))
+        }
+        value => Ok(value),
+    }
+}
+
 /// A counter's value for a decision; none if it lies too far back to be added up.
 fn whole_number(value: Option<i128>) -> Result<Value, EngineError> {
     let too_far = "the counter changed too often since; read the conflict again, or give a value";
@@ -360,119 +371,4 @@ fn write(field: &FieldId, row: &FieldValue, value: Value) -> Result<Action, Engi
             value,
         ) => Ok(Action::Set { field, value }),
     }
-}
-
-/// The text in which a suppressed alternative replaces what suppressed it; `None` when the alternative is in the text
-/// already.
-async fn with_alternative(
-    reader: &mut dyn StoreReader,
-    ws: WorkspaceNo,
-    conflict: &Conflict,
-    field: &FieldId,
-    alternative: &Alternative,
-    context: &CausalContext,
-) -> Result<Option<String>, EngineError> {
-    let mine: Vec<&Alternative> = conflict
-        .alternatives
-        .iter()
-        .filter(|a| a.stamp == alternative.stamp && a.state == AlternativeState::Suppressed)
-        .collect();
-    if mine.is_empty() {
-        return Ok(None);
-    }
-    let record = &conflict.scope.record;
-    let FieldValue::Text(text) = field_row(reader, ws, record, field).await?.value else {
-        return Err(mismatch("the field is no text"));
-    };
-    let later = later_splices(reader, ws, record, field, alternative.stamp.seq, context.base_seq).await?;
-    let mut characters: Vec<char> = text.chars().collect();
-    // From the back, so that earlier positions stay as they are.
-    let mut places: Vec<(usize, &Alternative)> = mine
-        .into_iter()
-        .filter_map(|a| {
-            let hunk = a.hunk.as_ref()?;
-            Some((map_position(hunk.trunk_position as usize, &later).min(characters.len()), a))
-        })
-        .collect();
-    places.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    for (at, side) in places {
-        let Some(hunk) = &side.hunk else { continue };
-        let (from, to) = rival_range(conflict, alternative, &characters, at);
-        characters.splice(from..to, hunk.hunk.ins.chars());
-    }
-    Ok(Some(characters.into_iter().collect()))
-}
-
-/// The range next to a place that still holds the text that won there; empty if that text is no longer whole.
-fn rival_range(conflict: &Conflict, chosen: &Alternative, text: &[char], at: usize) -> (usize, usize) {
-    for rival in
-        conflict.alternatives.iter().filter(|a| a.state == AlternativeState::Head && a.stamp != chosen.stamp)
-    {
-        let Some(hunk) = &rival.hunk else { continue };
-        let wanted: Vec<char> = hunk.hunk.ins.chars().collect();
-        if wanted.is_empty() {
-            continue;
-        }
-        if text[at..].starts_with(&wanted) {
-            return (at, at + wanted.len());
-        }
-        if text[..at].ends_with(&wanted) {
-            return (at - wanted.len(), at);
-        }
-    }
-    (at, at)
-}
-
-/// The effects on a text after a position, oldest first.
-async fn later_splices(
-    reader: &mut dyn StoreReader,
-    ws: WorkspaceNo,
-    record: &RecordId,
-    field: &FieldId,
-    after: Seq,
-    up_to: Seq,
-) -> Result<Vec<Vec<Splice>>, EngineError> {
-    let mut later = Vec::new();
-    let mut seq = match reader.rows(ws, &[Key::Field(record.clone(), field.clone())]).await?.pop().flatten() {
-        Some(Row::Field(row)) => row.last_seq,
-        _ => Seq::START,
-    };
-    while seq > after {
-        let Some(change) = reader.changes(ws, seq - 1, seq, 1).await?.pop() else { break };
-        let Some(effect) = change.effect_on(record, field) else { break };
-        if let (EffectKind::Text { splices, .. }, true) = (&effect.kind, seq <= up_to) {
-            later.push(splices.clone());
-        }
-        seq = effect.previous_seq;
-    }
-    later.reverse();
-    Ok(later)
-}
-
-/// Where a position of an older text is after the later effects.
-fn map_position(position: usize, later: &[Vec<Splice>]) -> usize {
-    let mut position = position;
-    for splices in later {
-        let (mut old, mut new) = (0usize, 0usize);
-        for splice in splices {
-            match splice {
-                Splice::Retain(count) if old + *count as usize >= position => break,
-                Splice::Retain(count) => {
-                    old += *count as usize;
-                    new += *count as usize;
-                }
-                Splice::Insert(text) => new += text.chars().count(),
-                Splice::Delete(text) => {
-                    let length = text.chars().count();
-                    if old + length >= position {
-                        old = position;
-                        break;
-                    }
-                    old += length;
-                }
-            }
-        }
-        position = new + position.saturating_sub(old);
-    }
-    position
 }

@@ -15,10 +15,12 @@ pub enum Decision {
     Alternative(Seq),
     /// Set this value.
     Value(Value),
-    /// Set this text.
+    /// Set this text, in the place of the region that a text's conflict is about.
     Text(String),
     /// Keep what is there.
     KeepCurrent,
+    /// Go back to what all sides started from.
+    Base,
     /// Delete the record.
     Delete,
     /// Remove the link.
@@ -75,6 +77,7 @@ impl Resolution {
             Decision::KeepCurrent => content.number(4),
             Decision::Delete => content.number(5),
             Decision::Unlink => content.number(6),
+            Decision::Base => content.number(7),
         };
         hash(&content.0)
     }
@@ -145,6 +148,7 @@ mod tests {
             with(Decision::Text("x".to_owned())),
             with(Decision::Delete),
             with(Decision::Unlink),
+            with(Decision::Base),
         ];
         for (index, one) in all.iter().enumerate() {
             for other in &all[..index] {

@@ -41,7 +41,7 @@ pub use clock::{Clock, Randomness, SystemClock, SystemRandomness};
 pub use decision::{Decider, Decision, Resolution};
 pub use error::{EngineError, StoreFailure};
 pub use read::{RecordPage, WantedRecords};
-pub use read_conflicts::{ConflictContext, ConflictStatistics, Linked};
+pub use read_conflicts::{ConflictContext, ConflictStatistics, Linked, RegionView};
 pub use workspaces::{Vector, WorkspaceStatus};
 
 use connections::Presence;

@@ -1,17 +1,21 @@
 //! Reads of the conflict inbox: lists, one conflict with its full context, the log, statistics.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::store::{Order, StoreError, StoreReader};
 use syncline_core::causality::Seq;
 use syncline_core::change::Change;
 use syncline_core::conflict::{
-    CloseReason, Conflict, ConflictEvent, ConflictKind, ConflictStatus, ConflictSummary, Scope, ScopePart,
+    AlternativeState, CloseReason, Conflict, ConflictEvent, ConflictKind, ConflictStatus, ConflictSummary,
+    Scope, ScopePart, beginning,
 };
 use syncline_core::ids::{ConflictId, FieldId, RecordId, WorkspaceNo};
+use syncline_core::merge::text::slice_chars;
 use syncline_core::operation::CausalContext;
 use syncline_core::state::{FieldValue, Key, Prefix, Row};
+use syncline_core::value::Value;
 use syncline_core::view::{ConflictFilter, FeedCursor, FieldStateView, RecordView};
 
 use super::counter_sides::add_increments;
@@ -27,6 +31,8 @@ const CONFLICTS_SCANNED_PER_PAGE: usize = 10_000;
 const LINKED_RECORDS_MAX: usize = 50;
 /// Maximum number of changes of the record in a conflict's context.
 const RECENT_HISTORY: usize = 20;
+/// Characters of a text that are shown on either side of a region in conflict.
+const REGION_CONTEXT_CHARS: u32 = 80;
 
 /// A conflict with all that is needed to decide it.
 #[derive(Debug)]
@@ -35,6 +41,8 @@ pub struct ConflictContext {
     pub conflict: Conflict,
     /// The alternative whose value is shown now.
     pub provisional_seq: Option<Seq>,
+    /// For a live conflict of a text: its place.
+    pub region: Option<RegionView>,
     /// The record that the conflict is about, also when it is deleted; none when there is no such record.
     pub record: Option<RecordView>,
     /// Records that it links to, then those that link to it; at most `LINKED_RECORDS_MAX`.
@@ -43,6 +51,21 @@ pub struct ConflictContext {
     pub recent: Vec<Arc<Change>>,
     /// What this read shows, for a decision that is made on it.
     pub context: CausalContext,
+}
+
+/// The region of a text that is in conflict.
+#[derive(Debug)]
+pub struct RegionView {
+    /// Where it stands in the text.
+    pub range: Range<u32>,
+    /// What is shown there, or its beginning.
+    pub shown: String,
+    /// The size of what is shown there if only its beginning is here.
+    pub whole_shown_bytes: Option<u64>,
+    /// What stands before it, at most [`REGION_CONTEXT_CHARS`] characters.
+    pub before: String,
+    /// What stands behind it, at most as much.
+    pub after: String,
 }
 
 /// A record linked with the one in conflict.
@@ -139,8 +162,13 @@ impl Engine {
             }
         }
         let recent = history(reader, ws, &record_id, None, RECENT_HISTORY).await?.unwrap_or_default();
-        let provisional_seq = provisional_seq(reader, ws, &conflict).await?;
-        Ok(ConflictContext { conflict, provisional_seq, record, linked, recent, context: context_of(&head) })
+        let region = region_view(reader, ws, &conflict).await?;
+        let provisional_seq = match &region {
+            Some((_, shown)) => side_in_force(&conflict, shown),
+            None => provisional_seq(reader, ws, &conflict).await?,
+        };
+        let (region, context) = (region.map(|(region, _)| region), context_of(&head));
+        Ok(ConflictContext { conflict, provisional_seq, region, record, linked, recent, context })
     }
 
     /// A conflict as it is listed.
@@ -256,6 +284,39 @@ async fn links_of(
     Ok(links)
 }
 
+/// The region of a live conflict of a text, and all that is shown there.
+async fn region_view(
+    reader: &mut dyn StoreReader,
+    ws: WorkspaceNo,
+    conflict: &Conflict,
+) -> Result<Option<(RegionView, String)>, StoreError> {
+    let ScopePart::Region(field, _) = &conflict.scope.part else { return Ok(None) };
+    let key = Key::Field(conflict.scope.record.clone(), field.clone());
+    let Some(Row::Field(row)) = reader.rows(ws, &[key]).await?.pop().flatten() else { return Ok(None) };
+    let place = row.regions.iter().find(|place| place.conflict == conflict.id);
+    let (FieldValue::Text(text), Some(place)) = (&row.value, place) else { return Ok(None) };
+    let range: Range<u32> = place.range.into();
+    let shown = slice_chars(text, range.clone()).to_owned();
+    let (beginning, cut) = beginning(Value::string(shown.as_str()));
+    let around = |range| slice_chars(text, range).to_owned();
+    let region = RegionView {
+        before: around(range.start.saturating_sub(REGION_CONTEXT_CHARS)..range.start),
+        after: around(range.end..range.end.saturating_add(REGION_CONTEXT_CHARS)),
+        shown: beginning.as_str().unwrap_or_default().to_owned(),
+        whole_shown_bytes: cut.map(|cut| cut.whole_bytes),
+        range,
+    };
+    Ok(Some((region, shown)))
+}
+
+/// The first side whose version of a text is the one that is shown.
+fn side_in_force(conflict: &Conflict, shown: &str) -> Option<Seq> {
+    let in_force = conflict.alternatives.iter().find(|side| {
+        side.state == AlternativeState::Head && side.value.as_ref().and_then(Value::as_str) == Some(shown)
+    });
+    in_force.map(|side| side.stamp.seq)
+}
+
 /// Which alternative is shown: of a register, the head that the policy picks; otherwise the first one.
 async fn provisional_seq(
     reader: &mut dyn StoreReader,
@@ -270,11 +331,7 @@ async fn provisional_seq(
         Some(Row::Field(row)) => match row.value {
             FieldValue::Register(heads) | FieldValue::ToOne(heads) => heads.first().map(|h| h.stamp.seq),
             FieldValue::Counter(heads) => heads.first().map(|h| h.stamp.seq),
-            FieldValue::Text(_) | FieldValue::Set { .. } | FieldValue::ToMany { .. } => conflict
-                .alternatives
-                .iter()
-                .find(|a| a.state == syncline_core::conflict::AlternativeState::Head)
-                .map(|a| a.stamp.seq),
+            FieldValue::Text(_) | FieldValue::Set { .. } | FieldValue::ToMany { .. } => None,
         },
         _ => None,
     })

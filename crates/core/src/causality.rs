@@ -203,6 +203,17 @@ impl Author {
         w.seq <= observed_seq.min(self.base_seq) || self.knows_beyond_base(w)
     }
 
+    /// Somebody who knows what this author knew, and the operation that it made.
+    pub fn after(&self) -> Author {
+        let mut after = self.clone();
+        if self.replica_no == ReplicaNo::SERVER {
+            after.own_requests.push(self.counter);
+        } else {
+            after.counter = self.counter.next();
+        }
+        after
+    }
+
     fn knows_beyond_base(&self, w: &Stamp) -> bool {
         let own_chain = self.replica_no == w.replica_no
             && self.replica_no != ReplicaNo::SERVER

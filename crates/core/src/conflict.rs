@@ -1,11 +1,12 @@
 //! Conflicts: what could not be merged, with everything needed to decide.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::causality::{Author, Seq, Stamp};
-use super::hash::Hash;
+use super::hash::{Hash, hash};
 use super::ids::{CollectionId, ConflictId, Dot, FieldId, RecordId};
-use super::merge::text::Hunk;
+use super::limits::CONFLICT_VALUE_BYTES_MAX;
 use super::operation::{CausalContext, MutationKind};
 use super::schema::Provisional;
 use super::unknown::Unknown;
@@ -29,6 +30,8 @@ pub enum ScopePart {
     Field(FieldId),
     /// A link of this field to this target.
     Link(FieldId, RecordId),
+    /// A region of a text: the one that this conflict is about.
+    Region(FieldId, ConflictId),
 }
 
 impl Scope {
@@ -36,7 +39,7 @@ impl Scope {
     pub fn field(&self) -> Option<&FieldId> {
         match &self.part {
             ScopePart::Record => None,
-            ScopePart::Field(field) | ScopePart::Link(field, _) => Some(field),
+            ScopePart::Field(field) | ScopePart::Link(field, _) | ScopePart::Region(field, _) => Some(field),
         }
     }
 }
@@ -112,6 +115,8 @@ pub enum CloseReason {
     Superseded,
     /// The field's policy settles clashes at once.
     Policy,
+    /// Its region of a text grew into that of an older conflict, which has its versions now.
+    Merged,
 }
 
 impl CloseReason {
@@ -123,6 +128,7 @@ impl CloseReason {
             CloseReason::Deleted => "deleted",
             CloseReason::Superseded => "superseded",
             CloseReason::Policy => "policy",
+            CloseReason::Merged => "merged",
         }
     }
 
@@ -130,7 +136,7 @@ impl CloseReason {
     pub fn status(self) -> ConflictStatus {
         match self {
             CloseReason::Resolved | CloseReason::Policy => ConflictStatus::Resolved,
-            CloseReason::Converged | CloseReason::Deleted => ConflictStatus::Obsolete,
+            CloseReason::Converged | CloseReason::Deleted | CloseReason::Merged => ConflictStatus::Obsolete,
             CloseReason::Superseded => ConflictStatus::Superseded,
         }
     }
@@ -157,7 +163,8 @@ pub struct Conflict {
     pub parent: Option<ConflictId>,
     /// How the provisional value was chosen.
     pub provisional: Provisional,
-    /// The newest value that the first two sides both knew; none when there was none, or none was found.
+    /// The newest value that the first two sides both knew; none when there was none, or none was found. For a text, the
+    /// region as it was then, whole.
     pub base: Option<Value>,
     /// Whether the search for the base came to an end; after [`super::limits::BASE_SEARCH_STEPS_MAX`] steps the server
     /// gives up.
@@ -166,6 +173,8 @@ pub struct Conflict {
     pub record_at_opening: Vec<(FieldId, Value)>,
     /// Its sides.
     pub alternatives: Vec<Alternative>,
+    /// For a text: where its region stood after the last event. While it is live, the field's row knows where it is.
+    pub region: Option<TextRange>,
     /// Every clashing pair once, the one ordered first before the other.
     pub pairs: Vec<(Seq, Seq)>,
     /// Who should decide; empty for nobody.
@@ -202,12 +211,13 @@ pub struct Alternative {
     pub rank: Seq,
     /// What kind of side it is.
     pub state: AlternativeState,
-    /// What it offers; absent for a delete. Only its beginning, if it was cut.
+    /// What it offers; absent for a delete. Only its beginning, if it was cut. For a text, the author's version of the
+    /// region, whole.
     pub value: Option<Value>,
     /// The size and the hash of the whole value, if only its beginning is kept here. The log has the whole.
     pub cut: Option<Cut>,
-    /// For a text: which hunk of the operation.
-    pub hunk: Option<AlternativeHunk>,
+    /// For a version of a text that is not applied: the first operation that it clashed with.
+    pub suppressed_by: Option<Seq>,
     /// What the operation did here; absent when that cannot be told any more.
     pub action: Option<MutationKind>,
     /// The identity of that operation.
@@ -255,17 +265,37 @@ pub struct Cut {
     pub hash: Hash,
 }
 
-/// The hunk of a text edit that an alternative is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AlternativeHunk {
-    /// Its place among the hunks of the operation.
-    pub index: u16,
-    /// The hunk as its author wrote it.
-    pub hunk: Hunk,
-    /// What it replaced, or would have replaced.
-    pub replaced: String,
-    /// Where it took, or would have taken, effect in the text as it was after the operation.
-    pub trunk_position: u32,
+/// A value short enough to keep in a conflict or to show of it, and what was cut of it.
+pub fn beginning(value: Value) -> (Value, Option<Cut>) {
+    match value {
+        Value::String(text) if text.len() > CONFLICT_VALUE_BYTES_MAX => {
+            let end = (0..=CONFLICT_VALUE_BYTES_MAX).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+            let cut = Cut { whole_bytes: text.len() as u64, hash: hash(text.as_bytes()) };
+            (Value::string(&text[..end]), Some(cut))
+        }
+        other => (other, None),
+    }
+}
+
+/// A stretch of a text, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextRange {
+    /// Its first character.
+    pub start: u32,
+    /// The first character behind it.
+    pub end: u32,
+}
+
+impl From<Range<u32>> for TextRange {
+    fn from(range: Range<u32>) -> TextRange {
+        TextRange { start: range.start, end: range.end }
+    }
+}
+
+impl From<TextRange> for Range<u32> {
+    fn from(range: TextRange) -> Range<u32> {
+        range.start..range.end
+    }
 }
 
 /// What kind of side an alternative is.
@@ -275,7 +305,7 @@ pub enum AlternativeState {
     Head,
     /// Overwritten by a later plain write, and still offered.
     Shadow,
-    /// A part of a text edit that was not applied.
+    /// A version of a text that is not applied.
     Suppressed,
 }
 
@@ -298,6 +328,15 @@ pub struct ConflictEvent {
     pub detail: String,
     /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
+}
+
+impl ConflictEvent {
+    /// Whether the next event only carries on what this one says.
+    pub fn goes_on_as(&self, next: &ConflictEvent) -> bool {
+        self.kind == ConflictEventKind::Changed
+            && next.kind == ConflictEventKind::Changed
+            && (&self.actor, self.status, &self.detail) == (&next.actor, next.status, &next.detail)
+    }
 }
 
 /// A conflict without its context: what travels in the feed.
@@ -346,6 +385,11 @@ impl Conflict {
             closing: self.closing,
             alternative_count: u32::try_from(self.alternatives.len()).unwrap_or(u32::MAX),
         }
+    }
+
+    /// Whether its sides go on, letter by letter, instead of being joined by further ones.
+    pub fn goes_on(&self) -> bool {
+        matches!(self.kind, ConflictKind::TextOverlap | ConflictKind::EditDelete)
     }
 
     /// Alternatives the author had not seen.

@@ -36,6 +36,12 @@ pub const TEXT_HUNKS_MAX: usize = 1_000;
 pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
 /// Operations in one text's merge window; an edit that needs more becomes a conflict instead.
 pub const TEXT_WINDOW_OPERATIONS_MAX: usize = 20_000;
+/// Edits in a row that need no order of all characters, after which a text forgets it.
+pub const TEXT_WINDOW_IDLE_MAX: usize = 256;
+/// Clashing pairs that a text conflict names.
+pub const TEXT_PAIRS_MAX: usize = 256;
+/// Changes of a text through which a closed conflict is followed when it is opened again.
+pub const REOPENED_CHANGES_MAX: usize = 10_000;
 /// Collections in a schema.
 pub const COLLECTIONS_MAX: usize = 200;
 /// Fields in a collection.

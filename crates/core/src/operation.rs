@@ -219,6 +219,14 @@ pub enum Action {
         /// The new text.
         text: String,
     },
+    /// Decides the conflict of a text that the mutation names: puts what is chosen in the place of the conflict's region,
+    /// wherever that is by now.
+    DecideText {
+        /// The field.
+        field: FieldId,
+        /// What is chosen.
+        choice: TextChoice,
+    },
     /// Adds to a counter.
     Increment {
         /// The field.
@@ -268,6 +276,19 @@ pub enum Action {
     },
 }
 
+/// What a decision puts in the place of a text's region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextChoice {
+    /// The version of the alternative at this position.
+    Alternative(Seq),
+    /// What all sides started from.
+    Base,
+    /// What is shown there now.
+    Current,
+    /// This text.
+    Text(String),
+}
+
 /// What kind of thing a mutation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MutationKind {
@@ -283,6 +304,8 @@ pub enum MutationKind {
     EditText,
     /// Replaces a text as a whole.
     ReplaceText,
+    /// Decides a conflict of a text.
+    DecideText,
     /// Adds to a counter.
     IncrementCounter,
     /// Gives a counter a value.
@@ -317,6 +340,7 @@ impl MutationKind {
             MutationKind::SetField => "set_field",
             MutationKind::EditText => "edit_text",
             MutationKind::ReplaceText => "replace_text",
+            MutationKind::DecideText => "decide_text",
             MutationKind::IncrementCounter => "increment_counter",
             MutationKind::AssignCounter => "assign_counter",
             MutationKind::AddElements => "add_elements",
@@ -347,6 +371,7 @@ impl Action {
             Action::Set { .. } => MutationKind::SetField,
             Action::EditText { .. } => MutationKind::EditText,
             Action::ReplaceText { .. } => MutationKind::ReplaceText,
+            Action::DecideText { .. } => MutationKind::DecideText,
             Action::Increment { .. } => MutationKind::IncrementCounter,
             Action::AssignCounter { .. } => MutationKind::AssignCounter,
             Action::AddElements { .. } => MutationKind::AddElements,
@@ -363,6 +388,7 @@ impl Action {
             Action::Set { field, .. }
             | Action::EditText { field, .. }
             | Action::ReplaceText { field, .. }
+            | Action::DecideText { field, .. }
             | Action::Increment { field, .. }
             | Action::AssignCounter { field, .. }
             | Action::AddElements { field, .. }

@@ -3,9 +3,9 @@
 use syncline_core::causality::Seq;
 use tonic::{Request, Response, Status};
 
-use crate::engine::{ConflictContext, Decider, Decision, Engine, Resolution};
+use crate::engine::{ConflictContext, Decider, Decision, Engine, RegionView, Resolution};
 use crate::grpc::served::conflict_service_server::ConflictService;
-use syncline_core::conflict::{Conflict, ConflictKind};
+use syncline_core::conflict::{Conflict, ConflictKind, beginning};
 use syncline_core::ids::ConflictId;
 use syncline_core::operation::{MutationKind, Outcome, Receipt};
 use syncline_core::schema::Provisional;
@@ -64,6 +64,7 @@ fn decision(decided: Option<Decided>) -> Result<Decision, Failure> {
         }
         Some(Decided::Text(text)) => Ok(Decision::Text(text)),
         Some(Decided::KeepCurrent(pb::KeepCurrent {})) => Ok(Decision::KeepCurrent),
+        Some(Decided::UseBase(pb::UseBase {})) => Ok(Decision::Base),
         Some(Decided::DeleteRecord(pb::DeleteInstead {})) => Ok(Decision::Delete),
         Some(Decided::UnlinkRecord(pb::UnlinkInstead {})) => Ok(Decision::Unlink),
         Some(Decided::Values(pb::ValuesByField { values: _ })) => {
@@ -308,13 +309,13 @@ fn event_place(text: &str) -> Result<(Seq, u64, ConflictId), Failure> {
 }
 
 fn context_to_response(found: ConflictContext) -> pb::GetConflictResponse {
-    let ConflictContext { conflict, provisional_seq, record, linked, recent, context } = found;
+    let ConflictContext { conflict, provisional_seq, region, record, linked, recent, context } = found;
     let record_id = conflict.scope.record.clone();
     pb::GetConflictResponse {
         conflict: Some(conflict_to_pb(&conflict.summary())),
         rule: rule_in_words(&conflict),
         reason: reason_in_words(&conflict),
-        base_value: conflict.base.as_ref().map(value_to_pb),
+        base_value: conflict.base.clone().map(|base| value_to_pb(&beginning(base).0)),
         base_exact: conflict.base_exact,
         alternatives: alternatives_to_pb(&conflict, provisional_seq),
         record: record.as_ref().map(record_to_pb),
@@ -331,7 +332,14 @@ fn context_to_response(found: ConflictContext) -> pb::GetConflictResponse {
         events: conflict.events.iter().map(|event| conflict_event_to_pb(conflict.id, event)).collect(),
         context: Some(context_to_pb(&context)),
         pairs: pairs_to_pb(&conflict),
+        region: region.map(region_to_pb),
     }
+}
+
+fn region_to_pb(region: RegionView) -> pb::TextRegion {
+    let RegionView { range, shown, whole_shown_bytes, before, after } = region;
+    let (position, length) = (range.start, range.end - range.start);
+    pb::TextRegion { position, length, shown, whole_shown_bytes, before, after }
 }
 
 /// The record when the conflict opened: a copy for people to read, every field as a plain value.
@@ -364,7 +372,7 @@ fn rule_in_words(conflict: &Conflict) -> String {
     match conflict.kind {
         ConflictKind::Register => format!("two concurrent writes of one field with different values; {shown}"),
         ConflictKind::TextOverlap => {
-            "two concurrent edits of the same part of a text; the one ordered first is in the text, the other is kept here"
+            "concurrent edits of the same words of a text; what was ordered first is in the text, every version is kept here"
                 .to_owned()
         }
         ConflictKind::EditDelete => {

@@ -74,6 +74,7 @@ pub fn encode_key(key: &Key) -> Result<Vec<u8>, StoreError> {
                 ScopePart::Record => out.raw(&[0]),
                 ScopePart::Field(field) => out.raw(&[1]).text(field)?,
                 ScopePart::Link(field, target) => out.raw(&[2]).text(field)?.text(target)?,
+                ScopePart::Region(field, conflict) => out.raw(&[3]).text(field)?.conflict(conflict),
             }
         }
         Key::Reminder(at_ms, conflict) => KeyWriter::new(space::REMINDER).signed(*at_ms).conflict(conflict),
@@ -290,6 +291,7 @@ impl KeyReader<'_> {
             [0] => Some(ScopePart::Record),
             [1] => Some(ScopePart::Field(self.text()?)),
             [2] => Some(ScopePart::Link(self.text()?, self.text()?)),
+            [3] => Some(ScopePart::Region(self.text()?, self.conflict()?)),
             _ => None,
         }
     }

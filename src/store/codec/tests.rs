@@ -60,6 +60,7 @@ fn scope() -> impl Strategy<Value = Scope> {
         Just(ScopePart::Record),
         id().prop_map(ScopePart::Field),
         (id(), id()).prop_map(|(field, target)| ScopePart::Link(field, target)),
+        (id(), conflict()).prop_map(|(field, conflict)| ScopePart::Region(field, conflict)),
     ];
     (id(), part).prop_map(|(record, part)| Scope { record, part })
 }

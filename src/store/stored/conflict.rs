@@ -4,8 +4,8 @@ use super::message::{
     Blob, Code, Coded, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, codes, message,
 };
 use syncline_core::conflict::{
-    Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent,
-    ConflictKind, ConflictStatus, ConflictSummary, Cut,
+    Alternative, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent, ConflictKind,
+    ConflictStatus, ConflictSummary, Cut, TextRange,
 };
 
 message! { Conflict, keeps unknown {
@@ -28,6 +28,7 @@ message! { Conflict, keeps unknown {
     17 defer_count: one Uint,
     18 closing: opt Nested,
     19 events: rep Nested,
+    20 region: opt Nested,
 } }
 
 // Never rewritten: a conflict that is opened again has none.
@@ -42,7 +43,6 @@ message! { Alternative, keeps unknown {
     2 rank: one Uint,
     3 state: need Code,
     4 value: opt Nested,
-    5 hunk: opt Nested,
     6 action: opt Code,
     7 dot: need Nested,
     8 actor: one Text,
@@ -53,6 +53,8 @@ message! { Alternative, keeps unknown {
     13 context: need Nested,
     14 siblings: rep Text,
     15 cut: opt Nested,
+    // 5 was the hunk of a text.
+    16 suppressed_by: opt Uint,
 } }
 
 message! { Cut, closed {
@@ -60,11 +62,9 @@ message! { Cut, closed {
     2 hash: need Blob,
 } }
 
-message! { AlternativeHunk, closed {
-    1 index: one Uint,
-    2 hunk: need Nested,
-    3 replaced: one Text,
-    4 trunk_position: one Uint,
+message! { TextRange, closed {
+    1 start: one Uint,
+    2 end: one Uint,
 } }
 
 message! { ConflictEvent, keeps unknown {
@@ -97,6 +97,6 @@ codes! { ConflictKind { 1 Register, 2 TextOverlap, 3 EditDelete, 4 Relationship 
 
 codes! { ConflictStatus { 1 Open, 2 Deferred, 3 Resolved, 4 Obsolete, 5 Superseded } }
 
-codes! { CloseReason { 1 Resolved, 2 Converged, 3 Deleted, 4 Superseded, 5 Policy } }
+codes! { CloseReason { 1 Resolved, 2 Converged, 3 Deleted, 4 Superseded, 5 Policy, 6 Merged } }
 
 codes! { AlternativeState { 1 Head, 2 Shadow, 3 Suppressed } }

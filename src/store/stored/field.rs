@@ -4,7 +4,7 @@
 use super::message::{Code, Fault, Kind, Message, Nested, Reader, Sint, Text, Uint, message};
 use syncline_core::causality::Seq;
 use syncline_core::schema::FieldKind;
-use syncline_core::state::{CounterHead, FieldRow, FieldValue, RegisterHead};
+use syncline_core::state::{CounterHead, FieldRow, FieldValue, RegionPlace, RegisterHead};
 use syncline_core::unknown::Unknown;
 
 /// Numbers of the fields.
@@ -18,13 +18,15 @@ mod number {
     pub const COUNTER_HEADS: u32 = 5;
     /// Of sets and to-many links.
     pub const COUNT: u32 = 6;
+    /// Of texts.
+    pub const REGIONS: u32 = 7;
 }
 
 impl Message for FieldRow {
     const NAME: &'static str = "FieldRow";
 
     fn put(&self, out: &mut Vec<u8>) {
-        let FieldRow { value, last_seq, unknown } = self;
+        let FieldRow { value, last_seq, regions, unknown } = self;
         Code::put(&value.kind(), number::KIND, out);
         Uint::put(last_seq, number::LAST_SEQ, out);
         match value {
@@ -39,12 +41,14 @@ impl Message for FieldRow {
             FieldValue::Set { count: 0 } | FieldValue::ToMany { count: 0 } => {}
             FieldValue::Set { count } | FieldValue::ToMany { count } => Uint::put(count, number::COUNT, out),
         }
+        regions.iter().for_each(|place| Nested::put(place, number::REGIONS, out));
         out.extend_from_slice(unknown.fields());
     }
 
     fn get(mut reader: Reader<'_>) -> Result<Self, Fault> {
         let (mut kind, mut last_seq, mut text, mut count) = (None, 0, String::new(), 0);
-        let (mut heads, mut counter_heads, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut heads, mut counter_heads, mut regions) = (Vec::new(), Vec::new(), Vec::new());
+        let mut unknown = Vec::new();
         while let Some((field, raw, all)) = reader.next()? {
             match field {
                 number::KIND => kind = Some(Code::get(raw)?),
@@ -53,6 +57,7 @@ impl Message for FieldRow {
                 number::TEXT => text = Text::get(raw)?,
                 number::COUNTER_HEADS => counter_heads.push(Nested::get(raw)?),
                 number::COUNT => count = Uint::get(raw)?,
+                number::REGIONS => regions.push(Nested::get(raw)?),
                 _ => unknown.extend_from_slice(all),
             }
         }
@@ -65,7 +70,7 @@ impl Message for FieldRow {
             Some(FieldKind::ToMany) => FieldValue::ToMany { count },
             None => return Err(Fault::Missing { message: Self::NAME, field: number::KIND }),
         };
-        Ok(FieldRow { value, last_seq: Seq(last_seq), unknown: Unknown::new(&unknown) })
+        Ok(FieldRow { value, last_seq: Seq(last_seq), regions, unknown: Unknown::new(&unknown) })
     }
 }
 
@@ -80,4 +85,9 @@ message! { CounterHead, keeps unknown {
     2 rank: one Uint,
     3 value: one Sint,
     4 increments: one Sint,
+} }
+
+message! { RegionPlace, closed {
+    1 conflict: need Nested,
+    2 range: need Nested,
 } }

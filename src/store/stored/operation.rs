@@ -7,7 +7,7 @@ use super::message::{
 use syncline_core::merge::text::Hunk;
 use syncline_core::operation::{
     Action, ConflictAction, ConflictMutation, Identity, Knowledge, Malformed, Mutation, MutationKind,
-    Operation, RecordMutation, Settlement, WaitOn,
+    Operation, RecordMutation, Settlement, TextChoice, WaitOn,
 };
 
 message! { Operation, closed {
@@ -46,7 +46,7 @@ message! { RecordMutation, closed {
 codes! { MutationKind {
     1 CreateRecord, 2 DeleteRecord, 3 RestoreRecord, 4 SetField, 5 EditText, 6 ReplaceText, 7 IncrementCounter,
     8 AssignCounter, 9 AddElements, 10 RemoveElements, 11 ClearElements, 12 LinkRecord, 13 UnlinkRecord,
-    14 DeferConflict, 15 AssignConflict, 16 ReopenConflict, 17 RemindConflict,
+    14 DeferConflict, 15 AssignConflict, 16 ReopenConflict, 17 RemindConflict, 18 DecideText,
 } }
 
 choice! { Action {
@@ -63,7 +63,10 @@ choice! { Action {
     11 ClearElements { 1 field: one Text },
     12 Link { 1 field: one Text, 2 target: one Text },
     13 Unlink { 1 field: one Text, 2 target: opt Text },
+    14 DecideText { 1 field: one Text, 2 choice: need Nested },
 } }
+
+choice! { TextChoice { 1 Alternative(Uint), 2 Base {}, 3 Current {}, 4 Text(Text) } }
 
 message! { ConflictMutation, closed {
     1 conflict: need Nested,

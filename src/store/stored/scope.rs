@@ -2,7 +2,7 @@
 
 use super::message::{Fault, Kind, Message, Nested, Reader, Text, choice, message};
 use syncline_core::conflict::{Scope, ScopePart};
-use syncline_core::ids::{FieldId, RecordId};
+use syncline_core::ids::{ConflictId, FieldId, RecordId};
 use syncline_core::state::ScopeRow;
 
 message! { ScopeRow, keeps unknown {
@@ -25,6 +25,9 @@ impl Message for ScopePart {
             ScopePart::Link(field, target) => {
                 Part::Link { field: field.clone(), target: target.clone() }.put(out);
             }
+            ScopePart::Region(field, conflict) => {
+                Part::Region { field: field.clone(), conflict: *conflict }.put(out);
+            }
         }
     }
 
@@ -33,6 +36,7 @@ impl Message for ScopePart {
             Part::Record {} => ScopePart::Record,
             Part::Field { field } => ScopePart::Field(field),
             Part::Link { field, target } => ScopePart::Link(field, target),
+            Part::Region { field, conflict } => ScopePart::Region(field, conflict),
         })
     }
 }
@@ -42,10 +46,12 @@ enum Part {
     Record {},
     Field { field: FieldId },
     Link { field: FieldId, target: RecordId },
+    Region { field: FieldId, conflict: ConflictId },
 }
 
 choice! { Part {
     1 Record {},
     2 Field { 1 field: one Text },
     3 Link { 1 field: one Text, 2 target: one Text },
+    4 Region { 1 field: one Text, 2 conflict: need Nested },
 } }

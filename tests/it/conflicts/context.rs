@@ -149,7 +149,7 @@ async fn concurrent_assignments_of_a_counter_and_of_a_link_conflict_like_registe
 }
 
 #[tokio::test]
-async fn a_text_conflict_keeps_the_suppressed_edit_with_what_it_replaced() {
+async fn a_text_conflict_keeps_every_version_of_its_region() {
     let server = TestServer::start().await;
     let ws = server.workspace("w").await;
     let clash = Clash::text(&ws).await;
@@ -164,19 +164,14 @@ async fn a_text_conflict_keeps_the_suppressed_edit_with_what_it_replaced() {
     assert_eq!(sides(&read), [(clash.first, "ada", EditText, true), (clash.second, "bob", EditText, false)]);
     let [one, two] = &read.alternatives[..] else { panic!("{:?}", read.alternatives) };
     assert_eq!((one.state(), two.state()), (Head, Suppressed));
-    let hunk = |insert: &str| Some(pb::TextHunk { position: 6, delete_count: 5, insert: insert.to_owned() });
-    assert_eq!((&one.hunk, &two.hunk), (&hunk("earth"), &hunk("moon")));
-    assert_eq!((one.replaced_text.as_str(), two.replaced_text.as_str()), ("world", "world"));
+    let values = (one.value.clone(), two.value.clone(), read.base_value.clone());
+    assert_eq!(values, (Some("earth".into_value()), Some("moon".into_value()), Some("world".into_value())));
+    assert!(read.base_exact);
+    let region = read.region.clone().expect("a live conflict of a text has a region");
+    assert_eq!((region.position, region.length, region.shown.as_str()), (6, 5, "earth"));
+    assert_eq!((region.before.as_str(), region.after.as_str()), ("hello ", "!"));
     assert_eq!(pairs(&read), [(clash.first, clash.second)]);
     assert!(!read.rule.is_empty() && read.reason.contains("ada") && read.reason.contains("bob"));
-}
-
-#[tokio::test]
-async fn the_base_of_a_text_conflict_is_the_text_both_sides_started_from() {
-    let server = TestServer::start().await;
-    let ws = server.workspace("w").await;
-    let read = ws.conflict(&Clash::text(&ws).await.id).await;
-    assert_eq!((read.base_value, read.base_exact), (Some("hello world!".into_value()), true));
 }
 
 #[tokio::test]

@@ -160,14 +160,15 @@ async fn increments_that_lie_too_far_back_to_be_added_up_are_never_left_out_in_s
 }
 
 #[tokio::test]
-async fn a_text_conflict_is_decided_by_an_alternative_a_text_or_what_is_there() {
+async fn a_text_conflict_is_decided_by_a_version_a_text_the_base_or_what_is_there() {
     let server = TestServer::start().await;
     for (decision, expected) in [
         (None, "hello moon!"),
-        (Some(Decision::Text("hello, both of you!".to_owned())), "hello, both of you!"),
+        (Some(Decision::Text("earth and moon".to_owned())), "hello earth and moon!"),
+        (Some(Decision::UseBase(pb::UseBase {})), "hello world!"),
         (Some(keep()), "hello earth!"),
     ] {
-        let ws = server.workspace(&format!("w-{}", expected.len())).await;
+        let ws = server.workspace(&expected.replace([' ', '!'], "-")).await;
         let clash = Clash::text(&ws).await;
         decide(&ws, &clash.id, decision.unwrap_or(Decision::AlternativeSeq(clash.second))).await;
         assert_eq!(ws.text("c1", "notes").await, expected);

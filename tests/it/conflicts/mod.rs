@@ -5,6 +5,7 @@ mod deciding;
 mod life;
 mod listing;
 mod long_values;
+mod texts;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -124,6 +124,10 @@ impl On {
         self.mutation(Action::ReplaceText(pb::ReplaceText { field_id: field.to_owned(), text }))
     }
 
+    pub fn decide(&self, field: &str, choice: pb::decide_text::Choice) -> pb::Mutation {
+        self.mutation(Action::DecideText(pb::DecideText { field_id: field.to_owned(), choice: Some(choice) }))
+    }
+
     pub fn increment(&self, field: &str, by: i64) -> pb::Mutation {
         self.mutation(Action::IncrementCounter(pb::IncrementCounter { field_id: field.to_owned(), by }))
     }

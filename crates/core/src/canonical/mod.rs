@@ -11,7 +11,7 @@ use super::ids::{ConflictId, Dot, Epoch};
 use super::merge::text::Hunk;
 use super::operation::{
     Action, CausalContext, ConflictAction, ConflictMutation, Identity, Knowledge, Mutation, Operation,
-    RecordMutation,
+    RecordMutation, TextChoice,
 };
 use super::value::Value;
 use super::wire::{Layout, put_bytes, put_fixed64, put_message, put_sint, put_tag, put_uint, put_varint};
@@ -54,6 +54,7 @@ mod record_field {
     pub const CLEAR_ELEMENTS: u32 = 13;
     pub const LINK: u32 = 14;
     pub const UNLINK: u32 = 15;
+    pub const DECIDE_TEXT: u32 = 16;
     pub const OBSERVED_SEQ: u32 = 20;
     pub const RESOLVES_CONFLICT_ID: u32 = 21;
 }
@@ -209,6 +210,15 @@ fn action(out: &mut Vec<u8>, action: &Action) {
         Action::ReplaceText { field, text: new } => put_message(out, field_no::REPLACE_TEXT, |out| {
             text(out, 1, field);
             text(out, 2, new);
+        }),
+        Action::DecideText { field, choice } => put_message(out, field_no::DECIDE_TEXT, |out| {
+            text(out, 1, field);
+            match choice {
+                TextChoice::Alternative(seq) => put_uint(out, 2, seq.0),
+                TextChoice::Base => put_message(out, 3, |_| {}),
+                TextChoice::Current => put_message(out, 4, |_| {}),
+                TextChoice::Text(new) => put_bytes(out, 5, new.as_bytes()),
+            }
         }),
         Action::Increment { field, by } => put_message(out, field_no::INCREMENT, |out| {
             text(out, 1, field);

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::hash::Hash;
 use crate::ids::{FieldId, ReplicaId};
+use crate::operation::TextChoice;
 
 /// Few, so that equal operations and ones that differ in one place are common.
 fn id<T: From<String> + std::fmt::Debug>() -> impl Strategy<Value = T> {
@@ -58,6 +59,15 @@ fn hunk() -> impl Strategy<Value = Hunk> {
     (0..2_u32, 0..2_u32, "[a]{0,1}").prop_map(|(pos, del, ins)| Hunk { pos, del, ins })
 }
 
+fn text_choice() -> impl Strategy<Value = TextChoice> {
+    prop_oneof![
+        (0..2_u64).prop_map(|seq| TextChoice::Alternative(Seq(seq))),
+        Just(TextChoice::Base),
+        Just(TextChoice::Current),
+        "[a]{0,1}".prop_map(TextChoice::Text),
+    ]
+}
+
 fn any_action() -> impl Strategy<Value = Action> {
     let fields =
         || btree_map(id(), any_value(), 0..2).prop_map(|fields| fields.into_iter().collect::<Vec<_>>());
@@ -69,6 +79,7 @@ fn any_action() -> impl Strategy<Value = Action> {
         (id(), any_value()).prop_map(|(field, value)| Action::Set { field, value }),
         (id(), vec(hunk(), 0..2)).prop_map(|(field, hunks)| Action::EditText { field, hunks }),
         (id(), "[a]{0,1}").prop_map(|(field, text)| Action::ReplaceText { field, text }),
+        (id(), text_choice()).prop_map(|(field, choice)| Action::DecideText { field, choice }),
         (id(), signed()).prop_map(|(field, by)| Action::Increment { field, by }),
         (id(), signed()).prop_map(|(field, value)| Action::AssignCounter { field, value }),
         (id(), elements()).prop_map(|(field, elements)| Action::AddElements { field, elements }),

@@ -126,7 +126,7 @@ impl Settling<'_, '_> {
         for other in &clash.against {
             alternatives.push(self.alternative_of(other, &clash.scope)?);
         }
-        alternatives.push(self.my_alternative(mutation, &clash.mine, AlternativeState::Head, None));
+        alternatives.push(self.my_alternative(mutation, &clash.mine, AlternativeState::Head));
         let other_seq = clash.against.first().map_or(Seq::START, |c| c.stamp.seq);
         let (base, base_exact) = match clash.scope.field() {
             Some(field) => self.register_base(&clash.scope.record, field, clash.last_seq, other_seq)?,
@@ -176,7 +176,7 @@ impl Settling<'_, '_> {
         add_pairs(&mut conflict, &pairs, self.stamp.seq);
         conflict.alternatives.retain(|a| unseen.contains(&a.stamp.seq));
         self.add_heads(&mut conflict, &clash)?;
-        let mine = self.my_alternative(mutation, &clash.mine, AlternativeState::Head, None);
+        let mine = self.my_alternative(mutation, &clash.mine, AlternativeState::Head);
         conflict.alternatives.push(mine);
         self.settlement.remaining.push((conflict.id, unseen));
         self.settlement.conflicts.push(conflict.id);
@@ -202,7 +202,7 @@ impl Settling<'_, '_> {
                 a.state == AlternativeState::Head && clash.dominated.contains(&a.stamp)
             })
             .collect();
-        let mine = self.my_alternative(mutation, &clash.mine, AlternativeState::Head, None);
+        let mine = self.my_alternative(mutation, &clash.mine, AlternativeState::Head);
         let changed = !advancing.is_empty() || !clash.against.is_empty();
         if let Some(star) = advancing.iter().copied().min_by_key(|i| conflict.alternatives[*i].rank) {
             for i in &advancing {

@@ -90,7 +90,7 @@ impl Settling<'_, '_> {
             let Key::Scope(scope) = key else { continue };
             let other_end_is_there = match &scope.part {
                 ScopePart::Record => false,
-                ScopePart::Field(_) => true,
+                ScopePart::Field(_) | ScopePart::Region(..) => true,
                 ScopePart::Link(_, target) => {
                     self.tx.record(target)?.is_some_and(|r| r.existence == Existence::Alive)
                 }
@@ -98,7 +98,8 @@ impl Settling<'_, '_> {
             let places = self.tx.scope(&scope)?;
             let (Some(last), None, true) = (places.last, places.live, other_end_is_there) else { continue };
             let mut conflict = self.live_conflict(last)?;
-            if conflict.closing.is_some_and(|c| c.reason == CloseReason::Deleted) {
+            if conflict.scope == scope && conflict.closing.is_some_and(|c| c.reason == CloseReason::Deleted) {
+                self.find_region(&mut conflict)?;
                 conflict.status = ConflictStatus::Open;
                 conflict.closing = None;
                 self.save(conflict, ConflictEventKind::Reopened, "its record is back")?;
@@ -117,12 +118,13 @@ impl Settling<'_, '_> {
         }
         // Nobody could decide about a field of a record that is gone. What is about the record itself, or about a link,
         // is decided by bringing it back.
-        if let ScopePart::Field(_) = conflict.scope.part {
+        if let ScopePart::Field(_) | ScopePart::Region(..) = conflict.scope.part {
             let record = &conflict.scope.record;
             if self.tx.record(record)?.is_none_or(|row| row.existence != Existence::Alive) {
                 return Err(Refusal::RecordDeleted { record: record.clone() }.into());
             }
         }
+        self.find_region(&mut conflict)?;
         conflict.status = ConflictStatus::Open;
         conflict.closing = None;
         self.save(conflict, ConflictEventKind::Reopened, "opened again")

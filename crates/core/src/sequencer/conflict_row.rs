@@ -6,12 +6,10 @@ use crate::causality::Seq;
 use crate::change::{Change, Effect, EffectKind};
 use crate::conflict::ConflictEventKind;
 use crate::conflict::{
-    Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent,
-    ConflictKind, ConflictStatus, Cut, Scope, ScopePart,
+    Alternative, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent, ConflictKind,
+    ConflictStatus, Cut, Scope, ScopePart, beginning,
 };
-use crate::hash::hash;
 use crate::ids::{ConflictId, FieldId, RecordId};
-use crate::limits::CONFLICT_VALUE_BYTES_MAX;
 use crate::operation::{Mutation, RecordMutation};
 use crate::schema::Provisional;
 use crate::state::{Attempt, FieldValue, Key, Prefix, Row, ScopeRow};
@@ -47,6 +45,7 @@ impl Settling<'_, '_> {
             base,
             base_exact,
             alternatives,
+            region: None,
             pairs: Vec::new(),
             assignee: "".into(),
             remind_at_ms: None,
@@ -59,6 +58,12 @@ impl Settling<'_, '_> {
 
     /// Ends a conflict.
     pub(super) fn close(&mut self, mut conflict: Conflict, reason: CloseReason) -> Attempt<()> {
+        self.forget_region(&mut conflict)?;
+        self.close_in_place(conflict, reason)
+    }
+
+    /// Ends a conflict; the field's row is written by the caller.
+    pub(super) fn close_in_place(&mut self, mut conflict: Conflict, reason: CloseReason) -> Attempt<()> {
         conflict.status = reason.status();
         conflict.closing = Some(Closing { seq: self.stamp.seq, at_ms: self.now_ms, reason });
         if let Some(at) = conflict.remind_at_ms.take() {
@@ -75,7 +80,7 @@ impl Settling<'_, '_> {
         detail: &str,
     ) -> Attempt<()> {
         conflict.revision += 1;
-        conflict.events.push(ConflictEvent {
+        let event_now = ConflictEvent {
             kind: event,
             seq: self.stamp.seq,
             at_ms: self.now_ms,
@@ -84,7 +89,15 @@ impl Settling<'_, '_> {
             status: conflict.status,
             detail: detail.to_owned(),
             unknown: Unknown::NONE,
-        });
+        };
+        let sides_go_on = conflict.goes_on();
+        match conflict.events.last_mut() {
+            // Somebody goes on typing: one event that moves on, whose place in the order is that of the last letter.
+            Some(last) if sides_go_on && last.goes_on_as(&event_now) => {
+                *last = event_now;
+            }
+            _ => conflict.events.push(event_now),
+        }
         let places = ScopeRow {
             live: conflict.status.is_live().then_some(conflict.id),
             last: Some(conflict.id),
@@ -109,7 +122,6 @@ impl Settling<'_, '_> {
         mutation: &RecordMutation,
         mine: &Contender,
         state: AlternativeState,
-        hunk: Option<AlternativeHunk>,
     ) -> Alternative {
         let (value, cut) = kept(mine.value.clone());
         Alternative {
@@ -118,7 +130,7 @@ impl Settling<'_, '_> {
             state,
             value,
             cut,
-            hunk,
+            suppressed_by: None,
             action: Some(mutation.action.kind()),
             dot: self.dot,
             actor: self.operation.actor.clone(),
@@ -144,7 +156,7 @@ impl Settling<'_, '_> {
             state: AlternativeState::Head,
             value,
             cut,
-            hunk: None,
+            suppressed_by: None,
             action: mutation.map(|m| m.action.kind()),
             dot: change.dot,
             actor: change.actor.clone(),
@@ -188,7 +200,7 @@ fn mutation_on<'c>(change: &'c Change, scope: &Scope, deletes: bool) -> Option<&
         ScopePart::Record => change
             .effect_on_existence(&scope.record)
             .or_else(|| change.effects.iter().find(|e| e.record == scope.record)),
-        ScopePart::Field(field) => change.effect_on(&scope.record, field),
+        ScopePart::Field(field) | ScopePart::Region(field, _) => change.effect_on(&scope.record, field),
         ScopePart::Link(_, target) if deletes => change.effect_on_existence(target),
         ScopePart::Link(field, target) => {
             change.effect_on(&scope.record, field).or_else(|| change.effect_on_existence(target))
@@ -219,23 +231,12 @@ fn kept(value: Option<Value>) -> (Option<Value>, Option<Cut>) {
     }
 }
 
-/// A value short enough to keep in a conflict, and what was cut of it.
-fn beginning(value: Value) -> (Value, Option<Cut>) {
-    match value {
-        Value::String(text) if text.len() > CONFLICT_VALUE_BYTES_MAX => {
-            let end = (0..=CONFLICT_VALUE_BYTES_MAX).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-            let cut = Cut { whole_bytes: text.len() as u64, hash: hash(text.as_bytes()) };
-            (Value::string(&text[..end]), Some(cut))
-        }
-        other => (other, None),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::limits::CONFLICT_VALUE_BYTES_MAX;
 
     /// A text around the limit, of characters of one to four bytes.
     fn texts() -> impl Strategy<Value = String> {

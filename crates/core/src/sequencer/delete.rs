@@ -3,7 +3,9 @@
 use super::conflict::Contender;
 use super::set::element_row;
 use super::settle::Settling;
-use crate::causality::Stamp;
+use std::collections::BTreeMap;
+
+use crate::causality::{ReplicaNo, Stamp};
 use crate::change::EffectKind;
 use crate::conflict::{Alternative, CloseReason, ConflictKind, Scope, ScopePart};
 use crate::fault;
@@ -73,6 +75,10 @@ impl Settling<'_, '_> {
         }
         stamps.sort_unstable();
         stamps.dedup();
+        // Whoever went on writing is one side, with the last edit.
+        let mut last: BTreeMap<ReplicaNo, Stamp> = BTreeMap::new();
+        last.extend(stamps.iter().map(|stamp| (stamp.replica_no, *stamp)));
+        stamps.retain(|s| s.replica_no == ReplicaNo::SERVER || last.get(&s.replica_no) == Some(s));
         Ok(stamps.into_iter().map(|stamp| Contender { stamp, rank: stamp.seq, value: None }).collect())
     }
 
@@ -186,6 +192,6 @@ pub(super) fn is_about_existence(scope: &Scope, record: &RecordId) -> bool {
     match &scope.part {
         ScopePart::Record => scope.record == *record,
         ScopePart::Link(_, target) => target == record,
-        ScopePart::Field(_) => false,
+        ScopePart::Field(_) | ScopePart::Region(..) => false,
     }
 }

@@ -4,13 +4,13 @@
 use super::conflict::{Contender, add_pairs, reawaken};
 use super::delete::is_about_existence;
 use super::settle::Settling;
-use crate::causality::{Seq, Stamp};
+use crate::causality::{ReplicaNo, Seq, Stamp};
 use crate::change::{Effect, EffectKind, own_value};
 use crate::conflict::ConflictEventKind;
-use crate::conflict::{AlternativeState, CloseReason, Conflict, ConflictKind, Scope, ScopePart};
+use crate::conflict::{Alternative, AlternativeState, CloseReason, Conflict, ConflictKind, Scope, ScopePart};
 use crate::fault;
 use crate::ids::{ConflictId, RecordId};
-use crate::operation::RecordMutation;
+use crate::operation::{MutationKind, RecordMutation};
 use crate::refusal::Refusal;
 use crate::state::{Attempt, Existence, ExistenceHead, Key, RecordRow, Row};
 use crate::unknown::Unknown;
@@ -170,7 +170,7 @@ impl Settling<'_, '_> {
         let new = self.new_pairs(&conflict.scope, against);
         self.add_contenders(&mut conflict, &new)?;
         let me = Contender { stamp: self.stamp, rank: self.stamp.seq, value: None };
-        conflict.alternatives.push(self.my_alternative(mutation, &me, AlternativeState::Head, None));
+        conflict.alternatives.push(self.my_alternative(mutation, &me, AlternativeState::Head));
         self.settlement.conflicts.push(live);
         reawaken(&mut conflict);
         self.save(conflict, ConflictEventKind::Changed, "a resolution had not seen everything")
@@ -203,15 +203,78 @@ impl Settling<'_, '_> {
             let mine = self.stamp;
             conflict.alternatives.retain(|a| a.stamp == mine || unseen.contains(&a.stamp.seq));
         }
+        let new = self.not_told_yet(mutation, &conflict, new)?;
         self.add_contenders(&mut conflict, &new)?;
-        if !conflict.alternatives.iter().any(|a| a.stamp == self.stamp) {
-            conflict.alternatives.push(self.my_alternative(mutation, &me, AlternativeState::Head, None));
-        }
+        self.put_side(mutation, &mut conflict, me);
         self.settlement.conflicts.push(conflict.id);
         reawaken(&mut conflict);
         let event =
             if conflict.revision == 0 { ConflictEventKind::Opened } else { ConflictEventKind::Changed };
         self.save(conflict, event, "deleted here, edited or linked there")
+    }
+
+    /// Makes this operation a side of a conflict about a record's existence. It stands in for an earlier edit of the same
+    /// author: whoever goes on writing into a deleted record is one side, however long it takes.
+    fn put_side(&self, mutation: &RecordMutation, conflict: &mut Conflict, me: Contender) {
+        if conflict.alternatives.iter().any(|a| a.stamp == self.stamp) {
+            return;
+        }
+        let mine = self.my_alternative(mutation, &me, AlternativeState::Head);
+        let goes_on = |a: &&mut Alternative| {
+            let edits = !a.deletes() && !mine.deletes() && a.state == AlternativeState::Head;
+            edits && a.author.replica_no == mine.author.replica_no && a.author.replica_no != ReplicaNo::SERVER
+        };
+        let about_record = conflict.kind == ConflictKind::EditDelete;
+        match conflict.alternatives.iter_mut().find(goes_on).filter(|_| about_record) {
+            Some(before) => *before = Alternative { rank: before.rank, ..mine },
+            None => conflict.alternatives.push(mine),
+        }
+    }
+
+    /// Those of the deletes of which the conflict does not say yet that this author edits against them.
+    fn not_told_yet(
+        &self,
+        mutation: &RecordMutation,
+        conflict: &Conflict,
+        new: Vec<Contender>,
+    ) -> Attempt<Vec<Contender>> {
+        let deletes = mutation.action.kind() == MutationKind::DeleteRecord;
+        if conflict.kind != ConflictKind::EditDelete || self.author.replica_no == ReplicaNo::SERVER || deletes
+        {
+            return Ok(new);
+        }
+        let mut untold = Vec::with_capacity(new.len());
+        'deletes: for delete in new {
+            let later = conflict.pairs.iter().filter(|(earlier, _)| *earlier == delete.stamp.seq);
+            for (_, later) in later {
+                if *later != self.stamp.seq
+                    && self.tx.change(*later)?.author.replica_no == self.author.replica_no
+                {
+                    continue 'deletes;
+                }
+            }
+            untold.push(delete);
+        }
+        Ok(untold)
+    }
+
+    /// Shows what the author of an edit sees of a text in the conflict that the edit made with a delete.
+    pub(super) fn show_text_against_delete(
+        &mut self,
+        record: &RecordId,
+        seen: impl FnOnce() -> String,
+    ) -> Attempt<()> {
+        let scope = Scope { record: record.clone(), part: ScopePart::Record };
+        if !self.pairs.iter().any(|(clashed, _)| *clashed == scope) {
+            return Ok(());
+        }
+        let Some(live) = self.tx.scope(&scope)?.live else { return Ok(()) };
+        let mut conflict = self.live_conflict(live)?;
+        if let Some(mine) = conflict.alternatives.iter_mut().find(|side| side.stamp == self.stamp) {
+            mine.value = Some(Value::string(seen()));
+            self.tx.put(Key::Conflict(live), Row::Conflict(Box::new(conflict)));
+        }
+        Ok(())
     }
 
     /// Adds the other sides of a clash about existence, with what they offer, and the pairs.

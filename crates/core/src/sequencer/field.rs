@@ -69,7 +69,12 @@ impl Settling<'_, '_> {
             Some(row) => Ok(row.clone()),
             None => {
                 self.tx.mark_fresh_set(record, field);
-                Ok(FieldRow { value: FieldValue::empty(kind), last_seq: Seq::START, unknown: Unknown::NONE })
+                Ok(FieldRow {
+                    value: FieldValue::empty(kind),
+                    last_seq: Seq::START,
+                    regions: Vec::new(),
+                    unknown: Unknown::NONE,
+                })
             }
         }
     }

@@ -16,6 +16,8 @@ mod link;
 mod prefetch;
 #[cfg(test)]
 mod proof;
+mod region_places;
+mod regions;
 mod register;
 mod replica;
 mod set;

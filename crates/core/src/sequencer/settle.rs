@@ -124,6 +124,7 @@ fn check_decides(mutation: &RecordMutation) -> Attempt<()> {
         | Action::Set { .. }
         | Action::EditText { .. }
         | Action::ReplaceText { .. }
+        | Action::DecideText { .. }
         | Action::AssignCounter { .. }
         | Action::Link { .. }
         | Action::Unlink { .. } => true,
@@ -278,6 +279,7 @@ impl Settling<'_, '_> {
             Action::Set { field, value } => self.set_register(mutation, field, value.clone()),
             Action::EditText { field, hunks } => self.edit_text(mutation, field, hunks),
             Action::ReplaceText { field, text } => self.replace_text(mutation, field, text),
+            Action::DecideText { field, choice } => self.decide_text(mutation, field, choice),
             Action::Increment { field, by } => self.increment(mutation, field, *by),
             Action::AssignCounter { field, value } => self.assign_counter(mutation, field, *value),
             Action::AddElements { field, elements } => self.add_elements(mutation, field, elements),

@@ -1,24 +1,24 @@
 //! Text fields: positions in the author's view, merged through an order tree that exists only while edits are
 //! concurrent. Hunks that overlap a concurrent one are suppressed and kept in a conflict.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::conflict::{Contender, add_pairs, reawaken};
+use super::regions::{TextEdit, TextSight};
 use super::settle::Settling;
-use crate::causality::{Author, Counter, ReplicaNo, Seq};
+use crate::causality::{Author, Seq};
 use crate::change::{Change, EffectKind};
-use crate::conflict::ConflictEventKind;
-use crate::conflict::{AlternativeHunk, AlternativeState, CloseReason, ConflictKind, Scope, ScopePart};
+use crate::conflict::{Conflict, ConflictKind};
 use crate::ids::{ConflictId, FieldId, RecordId};
-use crate::limits::{TEXT_BYTES_MAX, TEXT_WINDOW_OPERATIONS_MAX};
+use crate::limits::{TEXT_BYTES_MAX, TEXT_WINDOW_IDLE_MAX, TEXT_WINDOW_OPERATIONS_MAX};
 use crate::merge::text::{
     Clash, CriticalBase, Hunk, Integrated, SettledHunk, Splice, TextError, TextOp, Window, apply_hunks,
-    apply_splices, diff, undo_splices, validate_hunks,
+    apply_splices, diff, slice_chars, undo_splices, validate_hunks,
 };
-use crate::operation::{Action, Mutation, RecordMutation};
+use crate::operation::{Action, Mutation, RecordMutation, TextChoice};
 use crate::refusal::Refusal;
 use crate::schema::FieldKind;
-use crate::state::{Attempt, FieldRow, FieldValue};
+use crate::state::{Attempt, FieldRow, FieldValue, Reach, TextMemory};
 use crate::value::Value;
 
 /// From this many operations on, the server looks for a smaller order tree.
@@ -45,14 +45,18 @@ struct Merged {
     text: String,
     hunks: Vec<Hunk>,
     integrated: Integrated,
-    /// For a clash: the text both sides started from, and whether that could still be found out.
-    base: (Option<Value>, bool),
+    /// The order of all characters, if it was needed.
+    window: Option<Window>,
+    /// What the author sees after it, if the order of the characters cannot be rebuilt any more.
+    seen: Option<String>,
 }
 
 /// What an author wants: hunks, or a whole new text to be compared with what the author saw.
 enum Wanted<'m> {
     Hunks(&'m [Hunk]),
     Text(&'m str),
+    /// This text in the place of a region of the text as it is.
+    Region(Range<u32>, &'m str),
 }
 
 impl Settling<'_, '_> {
@@ -77,6 +81,62 @@ impl Settling<'_, '_> {
         self.change_text(mutation, field, Wanted::Text(text))
     }
 
+    /// Decides a conflict of a text.
+    pub(super) fn decide_text(
+        &mut self,
+        mutation: &RecordMutation,
+        field: &FieldId,
+        choice: &TextChoice,
+    ) -> Attempt<()> {
+        let named = self.text_conflict(mutation, field)?;
+        let Some(conflict) = named else {
+            let detail = "it decides a conflict; say which one in resolves_conflict_id".to_owned();
+            return Err(Refusal::InvalidOperation { field: "decide_text".to_owned(), detail }.into());
+        };
+        let id = conflict.id;
+        if !conflict.status.is_live() {
+            return Err(Refusal::ConflictNotLive { conflict: id, status: conflict.status }.into());
+        }
+        if !self.knew_opening(mutation, &conflict) {
+            return Err(Refusal::ConflictChanged { conflict: id, revision: conflict.revision }.into());
+        }
+        let row = self.field_row(&mutation.record, field, FieldKind::Text)?;
+        let place = row.regions.iter().find(|place| place.conflict == id);
+        let (FieldValue::Text(text), Some(place)) = (&row.value, place) else {
+            let detail = format!("the text has no region of the live conflict {id}");
+            return Err(Refusal::Inconsistent { detail }.into());
+        };
+        let shown = slice_chars(text, place.range.into());
+        let chosen = chosen_version(&conflict, choice, shown)?;
+        self.change_text(mutation, field, Wanted::Region(place.range.into(), chosen))
+    }
+
+    /// The conflict of a text that a mutation names.
+    fn text_conflict(&self, mutation: &RecordMutation, field: &FieldId) -> Attempt<Option<Conflict>> {
+        let Some(id) = mutation.resolves else { return Ok(None) };
+        match self.tx.conflict(id)? {
+            Some(conflict)
+                if conflict.kind == ConflictKind::TextOverlap
+                    && conflict.scope.record == mutation.record
+                    && conflict.scope.field() == Some(field) =>
+            {
+                Ok(Some(conflict.clone()))
+            }
+            _ => Err(Refusal::ConflictNotFound { conflict: id }.into()),
+        }
+    }
+
+    /// The live conflict of a text that a mutation decides, having seen it open.
+    fn decided_text_conflict(
+        &self,
+        mutation: &RecordMutation,
+        field: &FieldId,
+    ) -> Attempt<Option<ConflictId>> {
+        let named = self.text_conflict(mutation, field)?;
+        let decided = named.filter(|c| c.status.is_live() && self.knew_opening(mutation, c));
+        Ok(decided.map(|conflict| conflict.id))
+    }
+
     fn change_text(&mut self, mutation: &RecordMutation, field: &FieldId, wanted: Wanted<'_>) -> Attempt<()> {
         self.field_spec(mutation, field, &[FieldKind::Text])?;
         self.touch_record(mutation)?;
@@ -89,100 +149,132 @@ impl Settling<'_, '_> {
             FieldValue::Text(text) => text.clone(),
             _ => String::new(),
         };
-        let known_seq = self.known_seq(&mutation.record, field, row.last_seq)?;
+        let decides = self.decided_text_conflict(mutation, field)?;
+        // What is not in memory interrupts the operation. It is better to notice before the order of characters is touched.
+        for place in &row.regions {
+            self.tx.conflict(place.conflict)?;
+        }
+        let mut memory = self.tx.take_text_memory(&mutation.record, field);
+        let known_seq = self.known_seq(&mutation.record, field, row.last_seq, &mut memory)?;
+        // What others wrote there without its author's knowledge is not decided with the rest.
+        let place = row.regions.iter().find(|place| Some(place.conflict) == decides);
+        let decided = place.map(|place| place.range.into());
         let before = TextField { row, text, known_seq };
-        let Merged { text, hunks, integrated, base } = self.integrate(mutation, field, &before, wanted)?;
+        let Merged { text, hunks, integrated, window, seen } =
+            self.integrate((&mutation.record, field), &before, wanted, decided, &mut memory)?;
         if text.len() > TEXT_BYTES_MAX {
             return Err(Refusal::TextTooLarge { limit_bytes: TEXT_BYTES_MAX as u64 }.into());
         }
         self.remember_hunks(field, hunks);
-        self.record_overlaps(mutation, field, base, &integrated)?;
+        let author = Author { base_seq: known_seq, ..self.author.clone() };
+        let sight = match (&window, &seen) {
+            (Some(window), _) => TextSight::Window(
+                window,
+                self.common_base((&mutation.record, field), known_seq, &integrated)?,
+            ),
+            (None, Some(seen)) => TextSight::Text(seen),
+            (None, None) => TextSight::Trunk,
+        };
+        let edit = TextEdit {
+            field,
+            before: &before.text,
+            after: &text,
+            integrated: &integrated,
+            author: &author,
+            sight,
+            decides,
+        };
+        let regions = self.follow_regions(mutation, &edit, before.row.regions)?;
+        self.show_text_against_delete(&mutation.record, || edit.author_sees())?;
+        memory.window = window;
+        self.tx.put_text_memory(&mutation.record, field, memory);
         let effect = EffectKind::Text { splices: integrated.splices, hunks: integrated.hunks, known_seq };
-        let row = FieldRow { value: FieldValue::Text(text), ..before.row };
+        let row = FieldRow { value: FieldValue::Text(text), regions, ..before.row };
         self.put_field(mutation, field, row, effect);
         Ok(())
     }
 
     /// The position up to which the author knew every change of a text. Where a hunk that the author saw has been
     /// suppressed, its view differs from the text although it knew the change, so that ends the run as well.
-    fn known_seq(&self, record: &RecordId, field: &FieldId, last_seq: Seq) -> Attempt<Seq> {
+    fn known_seq(
+        &self,
+        record: &RecordId,
+        field: &FieldId,
+        last_seq: Seq,
+        memory: &mut TextMemory,
+    ) -> Attempt<Seq> {
         let base = self.author.base_seq;
-        let mut known = last_seq.max(base);
+        let before =
+            memory.reach.take().filter(|reach| reach.holds_for(&self.author) && reach.upto <= last_seq);
+        let (upto, mut bound) = before.map_or((base, None), |reach| (reach.upto.max(base), reach.bound));
         let mut seq = last_seq;
-        while seq > base {
+        while seq > upto {
             let change = self.tx.change(seq)?;
             if !self.knows(&change.stamp()) {
-                known = known.min(seq - 1);
+                bound = Some(bound.map_or(seq - 1, |bound: Seq| bound.min(seq - 1)));
             }
             let Some((hunks, previous)) = text_effect(&change, record, field) else { break };
             for suppressor in hunks.iter().filter_map(|h| h.suppressed_by).filter(|s| *s > base) {
-                known = known.min(suppressor - 1);
+                bound = Some(bound.map_or(suppressor - 1, |bound| bound.min(suppressor - 1)));
             }
             seq = previous;
         }
-        Ok(known)
+        memory.reach = Some(Reach::new(&self.author, last_seq, bound));
+        Ok(bound.unwrap_or(last_seq.max(base)))
     }
 
+    /// Merges an edit; `decided` is the region whose conflict it decides.
     fn integrate(
         &mut self,
-        mutation: &RecordMutation,
-        field: &FieldId,
+        (record, field): (&RecordId, &FieldId),
         before: &TextField,
         wanted: Wanted<'_>,
+        decided: Option<Range<u32>>,
+        memory: &mut TextMemory,
     ) -> Attempt<Merged> {
-        let record = &mutation.record;
-        let cached = self.tx.take_window(record, field);
-        let current = cached.filter(|w| w.last_seq() == before.row.last_seq);
-        // Somebody may still be editing an older text, and a small tree is cheaper to extend than to rebuild.
-        let small = current.as_ref().is_some_and(|w| w.op_count() < WINDOW_RECONSIDERED_AT);
-        if before.in_step() && !small {
-            let hunks = wanted_hunks(wanted, || before.text.clone());
+        let current = memory.window.take().filter(|w| w.last_seq() == before.row.last_seq);
+        // Somebody may still be editing an older text, and extending the order is cheaper than finding it again.
+        memory.window_idle = if before.in_step() { memory.window_idle + 1 } else { 0 };
+        let is_kept = current.is_some() && memory.window_idle < TEXT_WINDOW_IDLE_MAX;
+        if before.in_step() && !is_kept {
+            let hunks = wanted_hunks(wanted, || before.text.clone(), |region| region);
             let mut text = before.text.clone();
             let splices = apply_hunks(&mut text, &hunks).map_err(refuse)?;
             let settled =
                 hunks.iter().map(|h| SettledHunk { hunk: h.clone(), suppressed_by: None }).collect();
             let integrated = Integrated { splices, hunks: settled, clashes: Vec::new() };
-            return Ok(Merged { text, hunks, integrated, base: (None, true) });
+            return Ok(Merged { text, hunks, integrated, window: None, seen: None });
         }
         let mut window = match self.window_for(record, field, before, current)? {
             Some(window) => window,
-            None => return self.suppress_all(before, wanted),
+            None => return self.suppress_all((record, field), before, wanted),
         };
         let author = Author { base_seq: before.known_seq, ..self.author.clone() };
-        let hunks = wanted_hunks(wanted, || window.view(&author));
-        let integrated = window.integrate(&author, self.stamp.seq, &hunks).map_err(refuse)?;
+        let range_of = |region| window.view_range(&author, region);
+        let hunks = wanted_hunks(wanted, || window.view(&author), range_of);
+        let unseen = decided.map(|region| window.writers(&author, region)).unwrap_or_default();
+        let unseen: Vec<Seq> = unseen.iter().map(|(stamp, _)| stamp.seq).collect();
+        let integrated =
+            window.integrate_against(&author, self.stamp.seq, &hunks, &unseen).map_err(refuse)?;
         self.settlement.merged |= !before.in_step();
         let text = apply_splices(&before.text, &integrated.splices).map_err(refuse)?;
-        let base = self.common_base((record, field), before.known_seq, &window, &integrated)?;
-        self.tx.put_window(record, field, window);
-        Ok(Merged { text, hunks, integrated, base })
+        Ok(Merged { text, hunks, integrated, window: Some(window), seen: None })
     }
 
-    /// The text that both sides of a clash started from: as an author sees it who knows exactly what both of them knew.
-    /// It does not depend on how far back the tree happens to reach, since no tree begins after any of these positions.
+    /// The position whose text both sides of a clash started from: all of them knew everything up to it. It does not depend
+    /// on how far back the tree happens to reach, since no tree begins after any of these positions.
     fn common_base(
         &self,
         scope: (&RecordId, &FieldId),
         known_seq: Seq,
-        window: &Window,
         integrated: &Integrated,
-    ) -> Attempt<(Option<Value>, bool)> {
-        if integrated.clashes.is_empty() {
-            return Ok((None, true));
-        }
+    ) -> Attempt<Seq> {
         let mut base_seq = known_seq;
         for seq in integrated.clashes.iter().flat_map(|c| &c.partners) {
             let change = self.tx.change(*seq)?;
             base_seq = base_seq.min(known_seq_of(&change, scope.0, scope.1));
         }
-        let anybody = Author {
-            replica_no: ReplicaNo::SERVER,
-            counter: Counter::NONE,
-            base_seq,
-            extras: Vec::new(),
-            own_requests: Vec::new(),
-        };
-        Ok((Some(Value::string(window.view(&anybody))), true))
+        Ok(base_seq)
     }
 
     /// The order tree from the critical base to the head: the cached one, or rebuilt from the log.
@@ -237,30 +329,51 @@ impl Settling<'_, '_> {
         Ok(Some(window))
     }
 
-    /// An edit from so long ago that its place cannot be found any more: all of it is kept in the conflict.
-    fn suppress_all(&mut self, before: &TextField, wanted: Wanted<'_>) -> Attempt<Merged> {
-        let hunks = match wanted {
-            Wanted::Hunks(hunks) => hunks.to_vec(),
-            Wanted::Text(text) => {
-                vec![Hunk { pos: 0, del: 0, ins: text.to_owned() }]
-            }
-        };
+    /// An edit from so long ago that its place cannot be found any more: the whole text is in conflict, and the author's
+    /// version is kept.
+    fn suppress_all(
+        &mut self,
+        place: (&RecordId, &FieldId),
+        before: &TextField,
+        wanted: Wanted<'_>,
+    ) -> Attempt<Merged> {
+        let mut seen = self.own_view(place, before)?;
+        let hunks = wanted_hunks(wanted, || seen.clone(), |region| region);
+        apply_hunks(&mut seen, &hunks).map_err(refuse)?;
         let partner = before.row.last_seq;
         let settled =
             hunks.iter().map(|h| SettledHunk { hunk: h.clone(), suppressed_by: Some(partner) }).collect();
-        let clashes = (0..hunks.len())
-            .map(|hunk_index| Clash {
-                hunk_index,
-                partners: vec![partner],
-                deleted: String::new(),
-                before: String::new(),
-                after: String::new(),
-                trunk_pos: 0,
-            })
-            .collect();
+        let len = u32::try_from(before.text.chars().count()).unwrap_or(u32::MAX);
+        let clashes = match hunks.is_empty() {
+            true => Vec::new(),
+            false => vec![Clash { hunk_index: 0, partners: vec![partner], region: 0..len }],
+        };
         let integrated = Integrated { splices: Vec::new(), hunks: settled, clashes };
-        let base = (Some(Value::string(before.text.as_str())), false);
-        Ok(Merged { text: before.text.clone(), hunks, integrated, base })
+        Ok(Merged { text: before.text.clone(), hunks, integrated, window: None, seen: Some(seen) })
+    }
+
+    /// What the author sees without the order of the characters: the text at its base, with its own edits since.
+    fn own_view(&self, (record, field): (&RecordId, &FieldId), before: &TextField) -> Attempt<String> {
+        let mut text = before.text.clone();
+        let mut own: Vec<Arc<Change>> = Vec::new();
+        let mut seq = before.row.last_seq;
+        while seq > self.author.base_seq {
+            let change = self.tx.change(seq)?;
+            let Some((_, previous)) = text_effect(&change, record, field) else { break };
+            if let Some(splices) = text_splices(&change, record, field) {
+                text = undo_splices(&text, splices).map_err(refuse)?;
+            }
+            if self.knows(&change.stamp()) {
+                own.push(change);
+            }
+            seq = previous;
+        }
+        for change in own.iter().rev() {
+            let Some((settled, _)) = text_effect(change, record, field) else { continue };
+            let hunks: Vec<Hunk> = settled.iter().map(|settled| settled.hunk.clone()).collect();
+            apply_hunks(&mut text, &hunks).map_err(refuse)?;
+        }
+        Ok(text)
     }
 
     /// The log keeps hunks, not whole new texts.
@@ -269,121 +382,45 @@ impl Settling<'_, '_> {
             mutation.action = Action::EditText { field: field.clone(), hunks };
         }
     }
+}
 
-    /// Suppressed hunks become alternatives of the field's conflict; a resolution closes it if its author had seen
-    /// all of it.
-    fn record_overlaps(
-        &mut self,
-        mutation: &RecordMutation,
-        field: &FieldId,
-        base: (Option<Value>, bool),
-        integrated: &Integrated,
-    ) -> Attempt<()> {
-        let scope = Scope { record: mutation.record.clone(), part: ScopePart::Field(field.clone()) };
-        let resolves = self.resolved_conflict(mutation, &scope)?;
-        self.resolve_text(mutation, &scope, resolves, integrated)?;
-        let places = self.tx.scope(&scope)?;
-        if integrated.clashes.is_empty() {
-            return Ok(());
+/// What a decision puts in the place of a region.
+fn chosen_version<'c>(conflict: &'c Conflict, choice: &'c TextChoice, shown: &'c str) -> Attempt<&'c str> {
+    let not_there = |what: &str| {
+        let detail = format!("conflict {} has no {what}", conflict.id);
+        Refusal::InvalidOperation { field: "decide_text".to_owned(), detail }
+    };
+    match choice {
+        TextChoice::Current => Ok(shown),
+        TextChoice::Text(text) => Ok(text),
+        TextChoice::Base => {
+            let base = conflict.base.as_ref().and_then(Value::as_str);
+            base.ok_or_else(|| not_there("text that all sides started from; give a text").into())
         }
-        let mut conflict = match places.live {
-            Some(live) => self.live_conflict(live)?,
-            None => {
-                let parent = match resolves {
-                    Some(closed) => Some(closed),
-                    None => self.parent_of(places)?,
-                };
-                let kind = ConflictKind::TextOverlap;
-                self.new_conflict(mutation, scope.clone(), kind, Vec::new(), parent, base)?
-            }
-        };
-        for clash in &integrated.clashes {
-            self.add_overlap(mutation, &scope, &mut conflict, clash, integrated)?;
+        TextChoice::Alternative(seq) => {
+            let side = conflict.alternatives.iter().find(|side| side.stamp.seq == *seq);
+            let version = side.and_then(|side| side.value.as_ref()).and_then(Value::as_str);
+            version.ok_or_else(|| not_there(&format!("alternative at {seq}")).into())
         }
-        self.settlement.conflicts.push(conflict.id);
-        reawaken(&mut conflict);
-        let event =
-            if conflict.revision == 0 { ConflictEventKind::Opened } else { ConflictEventKind::Changed };
-        self.save(conflict, event, "overlapping edits")
-    }
-
-    /// A decision about a live text conflict: closes it, or keeps what its author had not seen, with the decision.
-    fn resolve_text(
-        &mut self,
-        mutation: &RecordMutation,
-        scope: &Scope,
-        resolves: Option<ConflictId>,
-        integrated: &Integrated,
-    ) -> Attempt<()> {
-        let Some(id) = resolves else { return Ok(()) };
-        if self.tx.scope(scope)?.live != Some(id) {
-            return Ok(());
-        }
-        let mut conflict = self.live_conflict(id)?;
-        let unseen = self.unseen(mutation, &conflict);
-        let knew_opening = self.knew_opening(mutation, &conflict);
-        if knew_opening && unseen.is_empty() {
-            return self.close(conflict, CloseReason::Resolved);
-        }
-        self.settlement.remaining.push((id, unseen.clone()));
-        if !knew_opening {
-            return Ok(());
-        }
-        conflict.alternatives.retain(|a| unseen.contains(&a.stamp.seq));
-        let offers: String = integrated.hunks.iter().map(|h| h.hunk.ins.as_str()).collect();
-        let me = Contender { stamp: self.stamp, rank: self.stamp.seq, value: Some(Value::string(offers)) };
-        conflict.alternatives.push(self.my_alternative(mutation, &me, AlternativeState::Head, None));
-        self.settlement.conflicts.push(id);
-        reawaken(&mut conflict);
-        self.save(conflict, ConflictEventKind::Changed, "a resolution had not seen everything")
-    }
-
-    fn add_overlap(
-        &mut self,
-        mutation: &RecordMutation,
-        scope: &Scope,
-        conflict: &mut crate::conflict::Conflict,
-        clash: &Clash,
-        integrated: &Integrated,
-    ) -> Attempt<()> {
-        let mut partners = Vec::with_capacity(clash.partners.len());
-        for seq in &clash.partners {
-            let change = self.tx.change(*seq)?;
-            let partner = Contender { stamp: change.stamp(), rank: *seq, value: None };
-            if !conflict.alternatives.iter().any(|a| a.stamp == partner.stamp) {
-                let mut alternative = self.alternative_of(&partner, scope)?;
-                let hunk = partner_hunk(&change, scope);
-                alternative.value = hunk.as_ref().map(|h| Value::string(h.hunk.ins.as_str()));
-                alternative.hunk = hunk;
-                conflict.alternatives.push(alternative);
-            }
-            partners.push(partner);
-        }
-        // The author's own earlier suppressed edits are not partners in a clash, only reasons for it.
-        partners.retain(|p| !self.knows(&p.stamp));
-        add_pairs(conflict, &partners, self.stamp.seq);
-        let Some(settled) = integrated.hunks.get(clash.hunk_index) else { return Ok(()) };
-        let me = Contender {
-            stamp: self.stamp,
-            rank: self.stamp.seq,
-            value: Some(Value::string(settled.hunk.ins.as_str())),
-        };
-        let hunk = AlternativeHunk {
-            index: u16::try_from(clash.hunk_index).unwrap_or(u16::MAX),
-            hunk: settled.hunk.clone(),
-            replaced: clash.deleted.clone(),
-            trunk_position: clash.trunk_pos,
-        };
-        let alternative = self.my_alternative(mutation, &me, AlternativeState::Suppressed, Some(hunk));
-        conflict.alternatives.push(alternative);
-        Ok(())
     }
 }
 
-fn wanted_hunks(wanted: Wanted<'_>, view: impl FnOnce() -> String) -> Vec<Hunk> {
+/// What an author wants as hunks: `view` is the text it saw, `range_of` finds a region of the text as it is in there.
+fn wanted_hunks(
+    wanted: Wanted<'_>,
+    view: impl FnOnce() -> String,
+    range_of: impl FnOnce(Range<u32>) -> Range<u32>,
+) -> Vec<Hunk> {
     match wanted {
         Wanted::Hunks(hunks) => hunks.to_vec(),
         Wanted::Text(text) => diff(&view(), text),
+        Wanted::Region(region, chosen) => {
+            let Range { start, end } = range_of(region);
+            if slice_chars(&view(), start..end) == chosen {
+                return Vec::new();
+            }
+            vec![Hunk { pos: start, del: end - start, ins: chosen.to_owned() }]
+        }
     }
 }
 
@@ -409,27 +446,6 @@ fn text_splices<'c>(change: &'c Change, record: &str, field: &str) -> Option<&'c
         EffectKind::Text { splices, .. } => Some(splices),
         _ => None,
     }
-}
-
-/// The hunk a partner shows in a conflict: its first one that took effect.
-fn partner_hunk(change: &Change, scope: &Scope) -> Option<AlternativeHunk> {
-    let field = scope.field()?;
-    let (hunks, _) = text_effect(change, &scope.record, field)?;
-    let mut numbered = hunks.iter().enumerate();
-    let (index, settled) = numbered.clone().find(|(_, h)| h.suppressed_by.is_none()).or(numbered.next())?;
-    let replaced = text_splices(change, &scope.record, field)
-        .map(|splices| {
-            splices
-                .iter()
-                .filter_map(|s| match s {
-                    Splice::Delete(text) => Some(text.as_str()),
-                    _ => None,
-                })
-                .collect::<String>()
-        })
-        .unwrap_or_default();
-    let index = u16::try_from(index).unwrap_or(u16::MAX);
-    Some(AlternativeHunk { index, hunk: settled.hunk.clone(), replaced, trunk_position: settled.hunk.pos })
 }
 
 fn refuse(error: TextError) -> Refusal {

@@ -2,14 +2,16 @@
 
 mod key;
 mod row;
+mod text_memory;
 mod transaction;
 mod workspace;
 
 pub use key::{Key, Prefix};
 pub use row::{
     Addition, CounterHead, ElementRow, Existence, ExistenceHead, FieldRow, FieldValue, HeldRow, HoldUsage,
-    RecordRow, RegisterHead, RejectionRow, ReplicaRow, RequestRow, Row, ScopeRow,
+    RecordRow, RegionPlace, RegisterHead, RejectionRow, ReplicaRow, RequestRow, Row, ScopeRow,
 };
+pub use text_memory::{Reach, TextMemory};
 pub(crate) use transaction::read;
 pub use transaction::{Attempt, Interrupt, Missing, Suspended, Transaction};
 pub use workspace::{WorkspaceHead, WorkspaceState, WriteBatch};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::causality::{Counter, ReplicaNo, Seq, Stamp};
-use crate::conflict::Conflict;
+use crate::conflict::{Conflict, TextRange};
 use crate::hash::{Hash, Secret};
 use crate::ids::{CollectionId, ConflictId, Dot, ReplicaId};
 use crate::operation::{Operation, Rejection, WaitOn};
@@ -112,8 +112,19 @@ pub struct FieldRow {
     pub value: FieldValue,
     /// Position of the last change of the field: the start of its chain through the log.
     pub last_seq: Seq,
+    /// Of a text: the regions that are in conflict, in their order. They neither overlap nor touch.
+    pub regions: Vec<RegionPlace>,
     /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
+}
+
+/// Where the region of a live text conflict is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegionPlace {
+    /// The conflict.
+    pub conflict: ConflictId,
+    /// Where its region stands in the text.
+    pub range: TextRange,
 }
 
 /// A field's state by kind.

@@ -4,17 +4,18 @@
 //! [`Interrupt::Missing`]; the caller loads it and runs the same submission again. Settling is deterministic and leaves
 //! no trace before [`Transaction::commit`], so running it again is harmless.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::workspace::Rows;
-use super::{FieldRow, Key, Prefix, RecordRow, ReplicaRow, Row, ScopeRow, WorkspaceHead, WorkspaceState};
+use super::{
+    FieldRow, Key, Prefix, RecordRow, ReplicaRow, Row, ScopeRow, TextMemory, WorkspaceHead, WorkspaceState,
+};
 use crate::causality::{Counter, ReplicaNo, Seq};
 use crate::change::Change;
 use crate::conflict::{Conflict, Scope};
 use crate::hash::{Hash, Secret};
 use crate::ids::{ConflictId, FieldId, RecordId, ReplicaId};
-use crate::merge::text::Window;
 use crate::refusal::Refusal;
 use crate::schema::Schema;
 
@@ -65,7 +66,7 @@ pub struct Transaction<'a> {
     /// Rows that the operation being settled wrote.
     current: Rows,
     current_complete: Vec<Prefix>,
-    touched_windows: Vec<(RecordId, FieldId)>,
+    touched_texts: BTreeSet<(RecordId, FieldId)>,
 }
 
 /// What a submission had kept when it was interrupted. Nobody else may change the state before it goes on.
@@ -105,7 +106,7 @@ impl<'a> Transaction<'a> {
             complete,
             current: Rows::new(),
             current_complete: Vec::new(),
-            touched_windows: Vec::new(),
+            touched_texts: BTreeSet::new(),
         }
     }
 
@@ -133,7 +134,7 @@ impl<'a> Transaction<'a> {
             complete: Vec::new(),
             current: Rows::new(),
             current_complete: Vec::new(),
-            touched_windows: Vec::new(),
+            touched_texts: BTreeSet::new(),
         }
     }
 
@@ -253,21 +254,16 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Takes a text's order tree out of the cache, to be extended and put back.
-    pub fn take_window(&mut self, record: &RecordId, field: &FieldId) -> Option<Window> {
-        self.base.windows.remove(&(record.clone(), field.clone()))
+    /// Takes what is remembered of a text out of the cache, to be extended and put back.
+    pub fn take_text_memory(&mut self, record: &RecordId, field: &FieldId) -> TextMemory {
+        self.base.texts.remove(&(record.clone(), field.clone())).unwrap_or_default()
     }
 
-    /// Puts a text's order tree back. If the operation is dropped, so is the tree.
-    pub fn put_window(&mut self, record: &RecordId, field: &FieldId, window: Window) {
+    /// Puts back what is remembered of a text. If the operation is dropped, so is this.
+    pub fn put_text_memory(&mut self, record: &RecordId, field: &FieldId, memory: TextMemory) {
         let key = (record.clone(), field.clone());
-        self.touched_windows.push(key.clone());
-        self.base.windows.insert(key, window);
-    }
-
-    /// Forgets a text's order tree: the text changed without it.
-    pub fn drop_window(&mut self, record: &RecordId, field: &FieldId) {
-        self.base.windows.remove(&(record.clone(), field.clone()));
+        self.touched_texts.insert(key.clone());
+        self.base.texts.insert(key, memory);
     }
 
     /// Keeps the current operation's writes within the submission.
@@ -288,12 +284,12 @@ impl<'a> Transaction<'a> {
         self.head = self.kept_head;
         self.current.clear();
         self.current_complete.clear();
-        self.drop_touched_windows();
+        self.drop_touched_texts();
     }
 
-    fn drop_touched_windows(&mut self) {
-        for key in std::mem::take(&mut self.touched_windows) {
-            self.base.windows.remove(&key);
+    fn drop_touched_texts(&mut self) {
+        for key in std::mem::take(&mut self.touched_texts) {
+            self.base.texts.remove(&key);
         }
     }
 
@@ -304,7 +300,7 @@ impl<'a> Transaction<'a> {
 
     /// Forgets the attempt.
     pub fn abort(mut self) {
-        self.drop_touched_windows();
+        self.drop_touched_texts();
     }
 
     /// The schema; none if none was written.

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Key, Prefix, Row};
+use super::{Key, Prefix, Row, TextMemory};
 use crate::causality::{Counter, ReplicaNo, Seq};
 use crate::change::Change;
 use crate::hash::{CHAIN_START, Hash, Secret};
 use crate::ids::{Epoch, FieldId, RecordId};
 use crate::limits::CHAINS_KNOWN_MAX;
-use crate::merge::text::Window;
 
 /// The narrow, hot part of a workspace: one row in the store, locked by whoever writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +65,7 @@ pub struct WorkspaceState {
     /// The chain at positions that were asked for, of changes that are not in memory; none where the log has none.
     chains: BTreeMap<Seq, Option<Hash>>,
     /// Order trees of texts that are being edited concurrently; derived, rebuilt when missing.
-    pub(super) windows: BTreeMap<(RecordId, FieldId), Window>,
+    pub(super) texts: BTreeMap<(RecordId, FieldId), TextMemory>,
     dirty: BTreeSet<Key>,
     appended: Vec<Arc<Change>>,
     /// Everything is in memory: nothing is ever missing.
@@ -83,7 +82,7 @@ impl WorkspaceState {
             changes: BTreeMap::new(),
             settled_as: BTreeMap::new(),
             chains: BTreeMap::new(),
-            windows: BTreeMap::new(),
+            texts: BTreeMap::new(),
             dirty: BTreeSet::new(),
             appended: Vec::new(),
             resident: false,
@@ -234,7 +233,7 @@ impl WorkspaceState {
     }
 
     /// Forgets rows and changes beyond the given numbers. Call it only when everything is written.
-    pub fn trim(&mut self, rows_max: usize, changes_max: usize, windows_max: usize) {
+    pub fn trim(&mut self, rows_max: usize, changes_max: usize, texts_max: usize) {
         if self.resident || !self.dirty.is_empty() {
             return;
         }
@@ -247,8 +246,8 @@ impl WorkspaceState {
                 self.settled_as.remove(&(change.author.replica_no, change.author.counter));
             }
         }
-        if self.windows.len() > windows_max {
-            self.windows.clear();
+        if self.texts.len() > texts_max {
+            self.texts.clear();
         }
     }
 }

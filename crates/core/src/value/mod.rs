@@ -67,6 +67,14 @@ impl Value {
         Value::String(text.into())
     }
 
+    /// The text of a string value.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Whether the value can be an element of a set.
     pub fn is_scalar(&self) -> bool {
         !matches!(self, Value::List(_) | Value::Map(_))

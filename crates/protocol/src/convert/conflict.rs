@@ -11,8 +11,8 @@ use crate::status::{Failure, FieldViolation};
 use syncline_core::causality::Seq;
 use syncline_core::conflict::ConflictEventKind;
 use syncline_core::conflict::{
-    Alternative, AlternativeHunk, AlternativeState, CloseReason, Conflict, ConflictEvent, ConflictKind,
-    ConflictStatus, ConflictSummary, ScopePart,
+    Alternative, AlternativeState, CloseReason, Conflict, ConflictEvent, ConflictKind, ConflictStatus,
+    ConflictSummary, ScopePart, beginning,
 };
 use syncline_core::ids::ConflictId;
 use syncline_core::merge::text::Hunk;
@@ -137,6 +137,7 @@ pub fn close_reason_to_pb(reason: CloseReason) -> pb::CloseReason {
         CloseReason::Deleted => pb::CloseReason::Deleted,
         CloseReason::Superseded => pb::CloseReason::Superseded,
         CloseReason::Policy => pb::CloseReason::Policy,
+        CloseReason::Merged => pb::CloseReason::Merged,
     }
 }
 
@@ -148,6 +149,7 @@ fn mutation_kind_to_pb(kind: MutationKind) -> pb::MutationKind {
         MutationKind::SetField => pb::MutationKind::SetField,
         MutationKind::EditText => pb::MutationKind::EditText,
         MutationKind::ReplaceText => pb::MutationKind::ReplaceText,
+        MutationKind::DecideText => pb::MutationKind::DecideText,
         MutationKind::IncrementCounter => pb::MutationKind::IncrementCounter,
         MutationKind::AssignCounter => pb::MutationKind::AssignCounter,
         MutationKind::AddElements => pb::MutationKind::AddElements,
@@ -180,7 +182,7 @@ pub fn conflict_to_pb(summary: &ConflictSummary) -> pb::Conflict {
         alternative_count,
     } = summary;
     let target = match &scope.part {
-        ScopePart::Record | ScopePart::Field(_) => None,
+        ScopePart::Record | ScopePart::Field(_) | ScopePart::Region(..) => None,
         ScopePart::Link(_, target) => Some(target.to_string()),
     };
     pb::Conflict {
@@ -236,7 +238,7 @@ fn alternative_to_pb(alternative: &Alternative, provisional: bool) -> pb::Altern
         state,
         value,
         cut,
-        hunk,
+        suppressed_by: _,
         action,
         dot,
         actor,
@@ -248,11 +250,13 @@ fn alternative_to_pb(alternative: &Alternative, provisional: bool) -> pb::Altern
         siblings,
         unknown: _,
     } = alternative;
-    let (hunk, replaced_text) = match hunk {
-        Some(AlternativeHunk { index: _, hunk, replaced, trunk_position: _ }) => {
-            (Some(hunk_to_pb(hunk)), replaced.clone())
+    // A version of a text is kept whole.
+    let (value, cut) = match (value, cut) {
+        (Some(whole), None) => {
+            let (beginning, cut) = beginning(whole.clone());
+            (Some(beginning), cut)
         }
-        None => (None, String::new()),
+        (value, cut) => (value.clone(), *cut),
     };
     let state = match state {
         AlternativeState::Head => pb::AlternativeState::Head,
@@ -268,8 +272,6 @@ fn alternative_to_pb(alternative: &Alternative, provisional: bool) -> pb::Altern
         context: Some(context_to_pb(context)),
         value: value.as_ref().map(value_to_pb),
         state: state.into(),
-        hunk,
-        replaced_text,
         action: action.map_or(pb::MutationKind::Unspecified, mutation_kind_to_pb).into(),
         siblings: siblings.clone(),
         provisional,
@@ -302,6 +304,7 @@ mod tests {
     use super::*;
     use syncline_core::causality::{Author, Counter, ReplicaNo, Stamp};
     use syncline_core::conflict::{Closing, Scope};
+    use syncline_core::limits::CONFLICT_VALUE_BYTES_MAX;
     use syncline_core::operation::CausalContext;
     use syncline_core::schema::Provisional;
     use syncline_core::unknown::Unknown;
@@ -314,7 +317,7 @@ mod tests {
             state,
             value: Some(Value::Int(4)),
             cut: None,
-            hunk: None,
+            suppressed_by: None,
             action: Some(MutationKind::SetField),
             dot: Dot { replica: ReplicaId::from_u128(7), counter: Counter::FIRST },
             actor: "ann".into(),
@@ -353,6 +356,7 @@ mod tests {
                 alternative(Seq(5), AlternativeState::Head),
                 alternative(Seq(6), AlternativeState::Head),
             ],
+            region: None,
             pairs: vec![(Seq(4), Seq(6)), (Seq(5), Seq(6))],
             assignee: "bob".into(),
             remind_at_ms: Some(70_000),
@@ -413,22 +417,20 @@ mod tests {
     }
 
     #[test]
-    fn alternatives_of_texts_have_their_hunk() {
-        let hunk = Hunk { pos: 1, del: 2, ins: "x".into() };
-        let mut conflict = conflict(ScopePart::Field("f".into()));
-        conflict.alternatives = vec![Alternative {
-            value: None,
-            hunk: Some(AlternativeHunk {
-                index: 0,
-                hunk: hunk.clone(),
-                replaced: "ab".into(),
-                trunk_position: 0,
-            }),
+    fn long_versions_of_texts_are_sent_as_their_beginning() {
+        let mut conflict =
+            conflict(ScopePart::Region("f".into(), ConflictId { opened_seq: Seq(6), index: 1 }));
+        let version = |len: usize| Alternative {
+            value: Some(Value::string("x".repeat(len))),
             ..alternative(Seq(6), AlternativeState::Suppressed)
-        }];
-        let sent = &alternatives_to_pb(&conflict, Some(Seq(6)))[0];
-        assert_eq!((sent.hunk.clone(), sent.replaced_text.as_str()), (Some(hunk_to_pb(&hunk)), "ab"));
-        assert_eq!((sent.state(), sent.provisional), (pb::AlternativeState::Suppressed, false));
+        };
+        conflict.alternatives =
+            vec![version(CONFLICT_VALUE_BYTES_MAX), version(CONFLICT_VALUE_BYTES_MAX + 1)];
+        let sent = alternatives_to_pb(&conflict, None);
+        assert_eq!(sent[0].whole_value_bytes, None);
+        assert_eq!(sent[1].whole_value_bytes, Some(CONFLICT_VALUE_BYTES_MAX as u64 + 1));
+        assert_eq!(sent[0].value, sent[1].value);
+        assert_eq!((sent[1].state(), sent[1].provisional), (pb::AlternativeState::Suppressed, false));
     }
 
     #[test]

@@ -6,7 +6,9 @@ use syncline_core::causality::Seq;
 use syncline_core::ids::{ConflictId, FieldId, is_label, is_name};
 use syncline_core::limits::{ELEMENTS_PER_MUTATION_MAX, FIELDS_PER_COLLECTION_MAX, SEQ_MAX, TEXT_HUNKS_MAX};
 use syncline_core::merge::text::Hunk;
-use syncline_core::operation::{Action, ConflictAction, ConflictMutation, Mutation, RecordMutation};
+use syncline_core::operation::{
+    Action, ConflictAction, ConflictMutation, Mutation, RecordMutation, TextChoice,
+};
 use syncline_core::refusal::Refusal;
 use syncline_core::value::Value;
 
@@ -15,6 +17,7 @@ use super::field::{ASSIGNEE_FORM, CONFLICT_ID_FORM, NAME_FORM, TIME_FORM};
 use super::value::{element_from_pb, value_from_pb};
 use crate::pb;
 use crate::pb::conflict_mutation::Action as PbConflictAction;
+use crate::pb::decide_text::Choice as PbChoice;
 use crate::pb::mutation::Mutation as PbMutation;
 use crate::pb::record_mutation::Action as PbAction;
 
@@ -111,6 +114,7 @@ fn check_observed(action: &Action, observed_seq: Option<Seq>, base_seq: Option<S
         | Action::Restore
         | Action::EditText { .. }
         | Action::ReplaceText { .. }
+        | Action::DecideText { .. }
         | Action::Increment { .. }
         | Action::AddElements { .. }
         | Action::RemoveElements { .. }
@@ -155,6 +159,22 @@ fn action_from_pb(action: &PbAction, index: usize) -> Result<Action, Refusal> {
         }
         PbAction::ReplaceText(pb::ReplaceText { field_id, text }) => {
             Ok(Action::ReplaceText { field: at("replace_text").field(field_id)?, text: text.clone() })
+        }
+        PbAction::DecideText(pb::DecideText { field_id, choice }) => {
+            let at = at("decide_text");
+            let field = at.field(field_id)?;
+            let choice = match choice {
+                Some(PbChoice::AlternativeSeq(seq)) => TextChoice::Alternative(Seq(*seq)),
+                Some(PbChoice::Base(pb::UseBase {})) => TextChoice::Base,
+                Some(PbChoice::Current(pb::KeepCurrent {})) => TextChoice::Current,
+                Some(PbChoice::Text(text)) => TextChoice::Text(text.clone()),
+                None => {
+                    let detail = "set alternative_seq, base, current or text; or it is one that this server is too old \
+                                  to know";
+                    return Err(at.invalid("choice", detail));
+                }
+            };
+            Ok(Action::DecideText { field, choice })
         }
         PbAction::IncrementCounter(pb::IncrementCounter { field_id, by }) => {
             Ok(Action::Increment { field: at("increment_counter").field(field_id)?, by: *by })

@@ -7,21 +7,21 @@ use syncline_core::causality::{Author, Counter, Extra, ReplicaNo, Seq, Stamp};
 use syncline_core::change::{Change, Effect, EffectKind};
 use syncline_core::conflict::ConflictEventKind;
 use syncline_core::conflict::{
-    Alternative, AlternativeHunk, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent,
-    ConflictKind, ConflictStatus, Cut, Scope, ScopePart,
+    Alternative, AlternativeState, CloseReason, Closing, Conflict, ConflictEvent, ConflictKind,
+    ConflictStatus, Cut, Scope, ScopePart, TextRange,
 };
 use syncline_core::hash::Secret;
 use syncline_core::ids::{ConflictId, Dot, Epoch, ReplicaId};
 use syncline_core::merge::text::{Hunk, SettledHunk, Splice};
 use syncline_core::operation::{
     Action, CausalContext, ConflictAction, ConflictMutation, Identity, Knowledge, Malformed, Mutation,
-    MutationKind, Operation, RecordMutation, Rejection, Settlement, WaitOn,
+    MutationKind, Operation, RecordMutation, Rejection, Settlement, TextChoice, WaitOn,
 };
 use syncline_core::refusal::Refusal;
 use syncline_core::schema::{Collection, Field, FieldKind, OnClash, OnDominate, Provisional, Schema};
 use syncline_core::state::{
     Addition, CounterHead, ElementRow, Existence, ExistenceHead, FieldRow, FieldValue, HeldRow, HoldUsage,
-    RecordRow, RegisterHead, RejectionRow, ReplicaRow, RequestRow, Row, ScopeRow,
+    RecordRow, RegionPlace, RegisterHead, RejectionRow, ReplicaRow, RequestRow, Row, ScopeRow,
 };
 use syncline_core::unknown::Unknown;
 use syncline_core::value::Value;
@@ -83,8 +83,13 @@ fn values() -> Vec<Value> {
     ]
 }
 
-fn scopes() -> [ScopePart; 3] {
-    [ScopePart::Record, ScopePart::Field(id("title")), ScopePart::Link(id("column"), id("todo"))]
+fn scopes() -> [ScopePart; 4] {
+    [
+        ScopePart::Record,
+        ScopePart::Field(id("title")),
+        ScopePart::Link(id("column"), id("todo")),
+        ScopePart::Region(id("body"), conflict_id()),
+    ]
 }
 
 fn all_actions() -> Vec<Action> {
@@ -95,6 +100,10 @@ fn all_actions() -> Vec<Action> {
         Action::Restore,
         Action::Set { field: field.clone(), value: Value::Int(5) },
         Action::EditText { field: field.clone(), hunks: vec![hunk()] },
+        Action::DecideText { field: field.clone(), choice: TextChoice::Alternative(Seq(77)) },
+        Action::DecideText { field: field.clone(), choice: TextChoice::Base },
+        Action::DecideText { field: field.clone(), choice: TextChoice::Current },
+        Action::DecideText { field: field.clone(), choice: TextChoice::Text("né".to_owned()) },
         Action::ReplaceText { field: field.clone(), text: "whole".to_owned() },
         Action::Increment { field: field.clone(), by: -2 },
         Action::AssignCounter { field: field.clone(), value: 9 },
@@ -186,21 +195,27 @@ fn schema() -> Row {
 }
 
 fn field(value: FieldValue) -> Row {
-    Row::Field(FieldRow { value, last_seq: Seq(500), unknown: Unknown::NONE })
+    let regions = match value {
+        FieldValue::Text(_) => {
+            vec![RegionPlace { conflict: conflict_id(), range: TextRange { start: 6, end: 7 } }]
+        }
+        _ => Vec::new(),
+    };
+    Row::Field(FieldRow { value, last_seq: Seq(500), regions, unknown: Unknown::NONE })
 }
 
 fn head(seq: u64, value: Value) -> RegisterHead {
     RegisterHead { stamp: stamp(seq), rank: Seq(3), value, unknown: Unknown::NONE }
 }
 
-fn alternative(state: AlternativeState, value: Option<Value>, hunk: Option<AlternativeHunk>) -> Alternative {
+fn alternative(state: AlternativeState, value: Option<Value>, suppressed_by: Option<Seq>) -> Alternative {
     Alternative {
         stamp: stamp(40),
         rank: Seq(12),
         state,
         value,
         cut: None,
-        hunk,
+        suppressed_by,
         action: Some(MutationKind::EditText),
         dot: dot(300),
         actor: id("Ada"),
@@ -215,11 +230,10 @@ fn alternative(state: AlternativeState, value: Option<Value>, hunk: Option<Alter
 }
 
 fn conflict() -> Conflict {
-    let hunk = AlternativeHunk { index: 1, hunk: hunk(), replaced: "old".to_owned(), trunk_position: 6 };
     Conflict {
         id: conflict_id(),
         kind: ConflictKind::TextOverlap,
-        scope: Scope { record: id("card-1"), part: ScopePart::Field(id("body")) },
+        scope: Scope { record: id("card-1"), part: ScopePart::Region(id("body"), conflict_id()) },
         collection: id("cards"),
         status: ConflictStatus::Deferred,
         revision: 3,
@@ -232,8 +246,9 @@ fn conflict() -> Conflict {
         alternatives: vec![
             alternative(AlternativeState::Head, Some(Value::Int(1)), None),
             alternative(AlternativeState::Shadow, None, None),
-            alternative(AlternativeState::Suppressed, Some(Value::string("né 🦊")), Some(hunk)),
+            alternative(AlternativeState::Suppressed, Some(Value::string("né 🦊")), Some(Seq(39))),
         ],
+        region: Some(TextRange { start: 4, end: 300 }),
         pairs: vec![(Seq(40), Seq(77))],
         assignee: id("grace"),
         remind_at_ms: Some(1_800_000_000_000),

@@ -171,7 +171,7 @@ export interface Transaction<S extends SchemaDefinition = Untyped> {
     hunks: readonly Hunk[],
     options?: ResolveOptions,
   ): void;
-  /** Replaces a text; the hunks are computed against the text as shown. */
+  /** Replaces a text; the hunks are computed against the text as shown, by words. */
   replaceText<C extends CollectionOf<S>>(
     id: Id<C>,
     field: FieldOfKind<S, C, 'text'>,
@@ -611,11 +611,18 @@ export interface ConflictFilter {
   readonly assignee?: string;
 }
 
-/** A decision. Which fit: register: alternative, value, keep. Text: alternative, text, keep. Edit-delete: keep (the record lives), delete. Relationship: keep, unlink, delete (the target). */
+/**
+ * A decision. Which fit: register: alternative, value, base (when it is exact), keep. Text: alternative, text, base, keep.
+ * Edit-delete: keep (the record lives), delete. Relationship: keep, unlink, delete (the target).
+ */
 export type Decision =
+  /** Any side; of a text: its version in the place of the region. */
   | { readonly type: 'alternative'; readonly seq: Seq }
   | { readonly type: 'value'; readonly value: WritableValue }
+  /** The new text of the region of a conflict of a text. The rest of the text stays as it is. */
   | { readonly type: 'text'; readonly text: string }
+  /** Goes back to what the sides started from. */
+  | { readonly type: 'base' }
   | { readonly type: 'keep' }
   | { readonly type: 'delete' }
   | { readonly type: 'unlink' };

@@ -32,6 +32,6 @@ export { SynclineError } from './errors.js';
 export type { SynclineErrorCode } from './errors.js';
 export { double } from './domain/exact.js';
 export { Timestamp } from './domain/timestamp.js';
-export { diff, diffParts } from './domain/text/diff.js';
+export { diff, diffCharacters, diffParts } from './domain/text/diff.js';
 export { hunksOfInput } from './domain/text/input.js';
 export { newId } from './new-id.js';

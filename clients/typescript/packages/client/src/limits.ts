@@ -81,7 +81,7 @@ export const FALLEN_TEXTS_MAX = 4 * 1024 * 1024;
 export const TEXT_TAIL_EDITS_KEPT = 512;
 /** Operations of one text's order tree; beyond it the view is approximate. */
 export const TEXT_TREE_OPERATIONS_MAX = 20_000;
-/** Product of the differing middles of two texts beyond which a diff is one hunk. */
+/** Product of the numbers of words in the differing middles of two texts beyond which a diff is one hunk. */
 export { DIFF_WORK_MAX } from './domain/text/diff.js';
 /** Undo steps kept in a tab. */
 export const UNDO_STEPS_MAX = 200;

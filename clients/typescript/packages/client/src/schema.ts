@@ -59,7 +59,7 @@ export function register<T extends Value = Value>(policies: ClashPolicies = {}):
   return { ...policies, kind: 'register' };
 }
 
-/** A text, merged by position. Not for short strings such as titles or codes: those are registers. */
+/** A text, merged by position; where two people changed the same words, a conflict of these words opens. Not for short strings such as titles or codes: those are registers. */
 export function text(): FieldDefinition<'text', string, never> {
   return { kind: 'text' };
 }

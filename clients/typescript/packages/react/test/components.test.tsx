@@ -151,8 +151,8 @@ describe('<ConflictInbox/>', () => {
     const { alternatives, record } = titleClash();
     const [ada, grace] = alternatives;
     if (ada === undefined || grace === undefined) throw new Error('no sides');
-    const { seq, dot, actor, context, state, replacedText, action, siblings, provisional, correlationId } = grace;
-    const said = { seq, dot, actor, context, state, replacedText, action, siblings, provisional, correlationId };
+    const { seq, dot, actor, context, state, action, siblings, provisional, correlationId } = grace;
+    const said = { seq, dot, actor, context, state, action, siblings, provisional, correlationId };
     setup(titleClash({ alternatives: [ada, { ...said, opaque: true }], record: { ...record, opaque: ['tags'] } }));
     expect((await screen.findAllByText('Needs a newer version')).length).toBe(2);
     expect(screen.queryByRole('button', { name: 'Use this: what Grace wrote' })).toBeNull();
@@ -163,14 +163,131 @@ describe('<ConflictInbox/>', () => {
     expect(keep.hasAttribute('disabled')).toBe(true);
   });
 
-  it('compares texts, and offers the side that was not applied', async () => {
+  const sidesOf = async () =>
+    within(await screen.findByRole('list', { name: 'Sides' }))
+      .getAllByRole('listitem')
+      .map((side) => side.textContent);
+
+  it('shows each version of a text in its sentence, against what stood there before, and offers every one', async () => {
     const { container, fake, detail } = setup(textClash());
-    await screen.findByRole('list', { name: 'Sides' });
-    expect([...container.querySelectorAll('ins')].map((ins) => ins.textContent).join(' ')).toContain('Good day');
-    expect(screen.queryByRole('button', { name: 'Use this: what Ada wrote' })).toBeNull();
-    fireEvent.click(screen.getByRole('button', { name: 'Use this: what Grace wrote' }));
-    expect(fake.calls.resolve).toHaveBeenLastCalledWith(detail, { type: 'alternative', seq: 4 });
+    expect(await sidesOf()).toEqual([
+      expect.stringMatching(/Ada.*shown now.*Oh\. HelloHi there world/),
+      expect.stringMatching(/Grace.*Oh\. HelloGood day world/),
+    ]);
+    const side = screen.getByRole('group', { name: 'What Grace wrote' });
+    expect(side.querySelector('del')?.textContent).toBe('Hello');
+    expect(side.querySelector('ins')?.textContent).toBe('Good day');
+    expect(side.querySelector('.syncline-around')?.textContent).toBe('Oh. ');
+    for (const [who, seq] of [
+      ['Ada', 3],
+      ['Grace', 4],
+    ] as const) {
+      fireEvent.click(screen.getByRole('button', { name: `Use this: what ${who} wrote` }));
+      expect(fake.calls.resolve).toHaveBeenLastCalledWith(detail, { type: 'alternative', seq });
+    }
     await expectAccessible(container);
+  });
+
+  it('offers both versions of a text in either order, with what that would say', async () => {
+    const { fake, detail } = setup(textClash());
+    const button = await screen.findByRole('button', { name: 'Both: Grace, then Ada' });
+    const preview = document.getElementById(button.getAttribute('aria-describedby') ?? '');
+    expect(preview?.textContent).toBe('Oh. HelloGood day Hi there world');
+    fireEvent.click(button);
+    expect(fake.calls.resolve).toHaveBeenLastCalledWith(detail, { type: 'text', text: 'Good day Hi there' });
+    fireEvent.click(screen.getByRole('button', { name: 'Both: Ada, then Grace' }));
+    expect(fake.calls.resolve).toHaveBeenLastCalledWith(detail, { type: 'text', text: 'Hi there Good day' });
+  });
+
+  it.each([
+    ['one of them deleted the place', ['Hi there', '']],
+    ['one of them has it as it was', ['Hi there', 'Hello']],
+    ['one of them has all of the other', ['Hi there', 'Hi there, all']],
+    ['both say the same', ['Hi there', 'Hi there']],
+  ])('does not offer both where %s', async (_why, versions) => {
+    setup(textClash({}, versions));
+    await screen.findByRole('list', { name: 'Sides' });
+    expect(screen.queryByRole('button', { name: /^Both/ })).toBeNull();
+  });
+
+  it('says that a version is nothing, and that it came to what is shown', async () => {
+    const region = { position: 0, length: 0, shown: '', before: '', after: '' };
+    const { container } = setup(textClash({ region }, ['Hi there', '']));
+    const sides = await sidesOf();
+    expect(sides[1]).toMatch(/Grace.*shown now.*Hellonothing \(deleted\)/);
+    await expectAccessible(container);
+  });
+
+  it('says what is shown where that is none of the versions, and cuts what stands around', async () => {
+    const region = { position: 90, length: 3, shown: 'Hey', before: 'b'.repeat(80), after: 'a'.repeat(80) };
+    const alternatives = textClash().alternatives.map((side) => ({ ...side, provisional: false }));
+    setup(textClash({ region, alternatives }));
+    const shown = await screen.findByRole('group', { name: 'Shown now' });
+    expect(shown.textContent).toBe(`…${region.before}HelloHey${region.after}…`);
+  });
+
+  it.each([
+    ['a text', textClash(), 'Hello'],
+    ['a value', titleClash(), 'Plan the launch'],
+  ])('goes back to what %s was before', async (_what, clash, before) => {
+    const { fake, detail } = setup(clash);
+    const button = await screen.findByRole('button', { name: 'Go back to before' });
+    expect(document.getElementById(button.getAttribute('aria-describedby') ?? '')?.textContent).toBe(
+      `Before: ${before}`,
+    );
+    fireEvent.click(button);
+    expect(fake.calls.resolve).toHaveBeenLastCalledWith(detail, { type: 'base' });
+  });
+
+  it('does not go back to what is not known', async () => {
+    setup(titleClash({ baseExact: false }));
+    await screen.findByRole('list', { name: 'Sides' });
+    expect(screen.queryByRole('button', { name: 'Go back to before' })).toBeNull();
+    cleanup();
+    setup(textClash({ baseValue: null }));
+    expect((await sidesOf())[1]).toMatch(/Grace.*Oh\. Good day world/);
+    expect(screen.queryByRole('button', { name: /Go back|^Both/ })).toBeNull();
+  });
+
+  it('writes another version of the place, which begins with what is shown there', async () => {
+    const { fake, detail } = setup(textClash());
+    fireEvent.click(await screen.findByRole('button', { name: 'Write another' }));
+    const area = screen.getByLabelText('What it should say');
+    expect((area as HTMLTextAreaElement).value).toBe('Hi there');
+    fireEvent.change(area, { target: { value: 'Welcome' } });
+    fireEvent.click(screen.getByRole('button', { name: 'Use this' }));
+    expect(fake.calls.resolve).toHaveBeenLastCalledWith(detail, { type: 'text', text: 'Welcome' });
+  });
+
+  it('offers nothing that would write a beginning, or that has no place', async () => {
+    const { alternatives, region } = textClash();
+    const long = alternatives.map((side) => (side.actor === 'Grace' ? { ...side, wholeBytes: 100_000 } : side));
+    if (region === undefined) throw new Error('no region');
+    const { container } = setup(textClash({ alternatives: long, region: { ...region, wholeShownBytes: 100_000 } }));
+    expect((await sidesOf())[1]).toContain('This is only the beginning, of 98 KB.');
+    const offered = () =>
+      screen.getAllByRole('button').map((button) => button.getAttribute('aria-label') ?? button.textContent);
+    expect(offered()).toContain('Use this: what Ada wrote');
+    for (const name of [/Grace/, /^Both/, 'Write another']) expect(screen.queryByRole('button', { name })).toBeNull();
+    await expectAccessible(container);
+    cleanup();
+    setup(titleClash({ summary: textClash().summary }));
+    await screen.findByRole('list', { name: 'Sides' });
+    for (const name of [/^Use/, /^Both/, /^Write/, /^Go back/]) {
+      expect(screen.queryByRole('button', { name })).toBeNull();
+    }
+    expect(screen.getByRole('button', { name: 'Keep what is shown' })).toBeTruthy();
+  });
+
+  it('shows long versions so that they can be scrolled by keyboard', async () => {
+    setup(textClash({}, ['word '.repeat(100), 'Good day']));
+    expect((await screen.findByRole('group', { name: 'What Ada wrote' })).tabIndex).toBe(0);
+    expect(screen.getByRole('group', { name: 'What Grace wrote' }).tabIndex).toBe(-1);
+  });
+
+  it('says why a conflict closed', async () => {
+    setup(titleClash({ summary: { ...SUMMARY, closeReason: 'merged' } }));
+    expect(await screen.findByText('It became part of an older conflict.')).toBeTruthy();
   });
 
   it.each([

@@ -236,7 +236,6 @@ const side = (seq: number, actor: string, value: string): ConflictDetail['altern
   context: { epoch: '1', baseSeq: 2, extras: [] },
   value,
   state: 'head',
-  replacedText: '',
   action: 'set_field',
   siblings: [],
   provisional: actor === 'Ada',
@@ -268,13 +267,14 @@ export function titleClash(more: Partial<ConflictDetail> = {}): ConflictDetail {
   };
 }
 
-/** A suppressed edit of a text. */
-export function textClash(): ConflictDetail {
-  const hunk = { position: 0, deleteCount: 5, insert: 'Good day' };
-  const suppressed = { ...side(4, 'Grace', 'Good day'), state: 'suppressed' as const, hunk, replacedText: 'Hello' };
-  const applied = { ...side(3, 'Ada', 'Hi there'), hunk: { ...hunk, insert: 'Hi there' }, replacedText: 'Hello' };
+/** Two versions of a part of a text: Ada's is shown, Grace's is not applied. */
+export function textClash(more: Partial<ConflictDetail> = {}, versions = ['Hi there', 'Good day']): ConflictDetail {
+  const [ada = '', grace = ''] = versions;
   return titleClash({
     summary: { ...SUMMARY, kind: 'text_overlap', fieldIds: ['body'] },
-    alternatives: [applied, suppressed],
+    baseValue: 'Hello',
+    alternatives: [side(3, 'Ada', ada), { ...side(4, 'Grace', grace), state: 'suppressed' }],
+    region: { position: 4, length: ada.length, shown: ada, before: 'Oh. ', after: ' world' },
+    ...more,
   });
 }

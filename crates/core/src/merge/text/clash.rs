@@ -7,25 +7,18 @@ use super::window::Footprint;
 use crate::causality::{Seq, Stamp};
 use crate::fault;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
-/// How many characters of the author's view a clash quotes on either side.
-pub const EXCERPT_CHARS: u32 = 40;
-
-/// A hunk that was suppressed, with what is needed to show it to somebody.
+/// A hunk that was suppressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clash {
     /// Which hunk of the operation.
     pub hunk_index: usize,
     /// The operations it clashes with, ascending. The first one suppresses it.
     pub partners: Vec<Seq>,
-    /// What the hunk would have deleted, as its author saw it.
-    pub deleted: String,
-    /// What its author saw directly before the hunk, up to [`EXCERPT_CHARS`] characters.
-    pub before: String,
-    /// What its author saw directly after the hunk, up to [`EXCERPT_CHARS`] characters.
-    pub after: String,
-    /// Where the hunk would take effect in the trunk after this operation.
-    pub trunk_pos: u32,
+    /// Where the hunk and those it overlaps stand in the trunk after this operation: the smallest stretch of characters
+    /// that has all of them.
+    pub region: Range<u32>,
 }
 
 /// The settled operations that clash with a hunk, by rules c1 to c4.
@@ -61,55 +54,6 @@ pub(super) fn partners(
         judge.ground(left, &mut found);
     }
     found
-}
-
-/// A clash as far as it can be told before the operation is entered: all but its place in the trunk.
-pub(super) fn describe(tree: &Tree, hunk_index: usize, partners: Vec<Seq>, footprint: &Footprint) -> Clash {
-    let deleted = match footprint.deleted {
-        Some((first, last)) => &tree.spans[first..=last],
-        None => &[],
-    };
-    let behind_left = footprint.left.map_or(0, |left| left + 1);
-    let right = footprint.right.unwrap_or(tree.spans.len());
-    Clash {
-        hunk_index,
-        partners,
-        deleted: deleted.iter().filter(|span| span.seen).map(|span| tree.text_of(span)).collect(),
-        before: excerpt_before(tree, &tree.spans[..behind_left]),
-        after: excerpt_after(tree, &tree.spans[right..]),
-        trunk_pos: 0,
-    }
-}
-
-/// The last characters its author saw of these spans.
-fn excerpt_before(tree: &Tree, spans: &[Span]) -> String {
-    let mut wanted = EXCERPT_CHARS;
-    let mut parts = Vec::new();
-    for span in spans.iter().rev().filter(|span| span.seen) {
-        let len = span.len.min(wanted);
-        let start = span.start + (span.len - len);
-        parts.push(tree.run_of(span).text.slice(start, len));
-        wanted -= len;
-        if wanted == 0 {
-            break;
-        }
-    }
-    parts.into_iter().rev().collect()
-}
-
-/// The first characters its author saw of these spans.
-fn excerpt_after(tree: &Tree, spans: &[Span]) -> String {
-    let mut wanted = EXCERPT_CHARS;
-    let mut excerpt = String::new();
-    for span in spans.iter().filter(|span| span.seen) {
-        let len = span.len.min(wanted);
-        excerpt.push_str(tree.run_of(span).text.slice(span.start, len));
-        wanted -= len;
-        if wanted == 0 {
-            break;
-        }
-    }
-    excerpt
 }
 
 struct Judge<'a> {

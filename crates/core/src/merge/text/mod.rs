@@ -37,20 +37,25 @@ mod clash;
 mod critical_base;
 mod diff;
 mod error;
+mod follow;
 mod hunk;
+mod region;
 mod run;
 mod sight;
 mod splice;
 mod tree;
 mod window;
+mod words;
 
-pub use clash::{Clash, EXCERPT_CHARS};
+pub use clash::Clash;
 pub use critical_base::{CriticalBase, critical_base};
 pub use diff::{DIFF_WORK_LIMIT, diff};
 pub use error::TextError;
+pub use follow::{Edge, Followed, follow};
 pub use hunk::{Hunk, SettledHunk, TextOp, apply_hunks, validate_hunks};
-pub use splice::{Splice, apply_splices, undo_splices};
+pub use splice::{Splice, apply_splices, slice_chars, undo_splices};
 pub use window::{Integrated, Window};
+pub use words::{first_word_chars, is_word_boundary, last_word_chars};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! Effects: what an operation did to the trunk, in a form that can be applied and undone.
 
 use super::TextError;
+use std::ops::Range;
+
 /// A step over the text, from its beginning to its end.
 ///
 /// An effect keeps the deleted text, so that the text before it can be restored from the text after it, and
@@ -117,6 +119,12 @@ pub(super) fn try_split_chars(text: &str, len: u32) -> Option<(&str, &str)> {
         return None;
     }
     Some(text.split_at(at))
+}
+
+/// A stretch of a text by its characters; what reaches beyond the end is left out.
+pub fn slice_chars(text: &str, range: Range<u32>) -> &str {
+    let (_, from) = split_chars(text, range.start);
+    split_chars(from, range.end.saturating_sub(range.start)).0
 }
 
 /// Splits behind the first `len` characters, or behind the last one when there are fewer.

@@ -23,6 +23,8 @@ pub(super) struct Run {
     pub(super) text: RunText,
     /// Index of the operation in the window; `None` for the base text, which everybody knows.
     pub(super) op: Option<usize>,
+    /// Number of the hunk in the window; `None` for the base text.
+    pub(super) edit: Option<usize>,
     /// What the first character hangs off; `None` for the root.
     pub(super) parent: Option<Place>,
     pub(super) suppressed_by: Option<Seq>,
@@ -32,6 +34,8 @@ pub(super) struct Run {
 #[derive(Debug, Clone)]
 pub(super) struct Deletion {
     pub(super) op: usize,
+    /// Number of the hunk in the window.
+    pub(super) edit: usize,
     /// The hunk also inserts. Two hunks that only delete agree with each other; others clash.
     pub(super) replaces: bool,
     pub(super) suppressed_by: Option<Seq>,
@@ -100,6 +104,7 @@ impl Tree {
         let base = tree.add_run(Run {
             text: RunText::new(base_text.to_owned()),
             op: None,
+            edit: None,
             parent: None,
             suppressed_by: None,
         });

@@ -28,9 +28,13 @@ pub struct Integrated {
 /// Integrating costs time in the number of spans, that is of edits in the window, not of characters.
 #[derive(Debug, Clone)]
 pub struct Window {
-    base_seq: Seq,
-    ops: Vec<Stamp>,
-    tree: Tree,
+    pub(super) base_seq: Seq,
+    pub(super) ops: Vec<Stamp>,
+    /// What the author of each operation knew.
+    pub(super) authors: Vec<Author>,
+    pub(super) tree: Tree,
+    /// Number of hunks so far.
+    edits: usize,
     /// Characters of the tree, those out of the trunk included. Bounded by what a position can express, and
     /// every count in the window with it.
     char_count: u64,
@@ -52,7 +56,7 @@ impl Window {
     pub fn new(text_at_base: &str, base_seq: Seq) -> Self {
         let tree = Tree::new(text_at_base);
         let char_count = tree.spans.iter().map(|span| u64::from(span.len)).sum();
-        Self { base_seq, ops: Vec::new(), tree, char_count }
+        Self { base_seq, ops: Vec::new(), authors: Vec::new(), tree, edits: 0, char_count }
     }
 
     /// The critical base the window starts from.
@@ -91,13 +95,30 @@ impl Window {
     /// not fit the author's view; [`TextError::OutOfOrder`], [`TextError::StaleBase`] and
     /// [`TextError::TooLong`]. The window is unchanged then.
     pub fn integrate(&mut self, author: &Author, seq: Seq, hunks: &[Hunk]) -> Result<Integrated, TextError> {
+        self.integrate_against(author, seq, hunks, &[])
+    }
+
+    /// As [`Window::integrate`], where every hunk clashes with these operations in addition: a decision about a place in
+    /// which they wrote, by somebody who does not know it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Window::integrate`].
+    pub fn integrate_against(
+        &mut self,
+        author: &Author,
+        seq: Seq,
+        hunks: &[Hunk],
+        also: &[Seq],
+    ) -> Result<Integrated, TextError> {
         let hunk_refs: Vec<&Hunk> = hunks.iter().collect();
         let (sight, footprints) = self.locate(author, seq, &hunk_refs)?;
 
         let mut decisions = Vec::with_capacity(hunks.len());
         let mut clashes = Vec::new();
         for (hunk_index, (hunk, footprint)) in hunks.iter().zip(&footprints).enumerate() {
-            let partners = clash::partners(&self.tree, &self.ops, &sight, hunk, footprint);
+            let mut partners = clash::partners(&self.tree, &self.ops, &sight, hunk, footprint);
+            partners.extend(also);
             let suppressed_by = if fault!(SuppressedByLatestPartner) {
                 partners.last().copied()
             } else {
@@ -105,15 +126,20 @@ impl Window {
             };
             decisions.push(suppressed_by);
             if suppressed_by.is_some() {
-                let partners = partners.into_iter().collect();
-                clashes.push(clash::describe(&self.tree, hunk_index, partners, footprint));
+                let partners: Vec<Seq> = partners.into_iter().collect();
+                clashes.push((hunk_index, partners, self.suppressed_ground(footprint)));
             }
         }
 
-        let places = self.enter(author, seq, &sight, &hunk_refs, &footprints, &decisions);
-        for clash in &mut clashes {
-            clash.trunk_pos = self.trunk_pos(places[clash.hunk_index]);
-        }
+        let first_edit = self.edits;
+        self.enter(author, seq, &sight, &hunk_refs, &footprints, &decisions);
+        let clashes = clashes
+            .into_iter()
+            .map(|(hunk_index, partners, ground)| {
+                let region = self.region(first_edit + hunk_index, ground, &partners);
+                Clash { hunk_index, partners, region }
+            })
+            .collect();
         let hunks = hunks
             .iter()
             .zip(decisions)
@@ -212,7 +238,7 @@ impl Window {
         footprints
     }
 
-    /// Marks deletions and inserts runs. Returns the span index at which each hunk takes place.
+    /// Marks deletions and inserts runs.
     fn enter(
         &mut self,
         author: &Author,
@@ -221,35 +247,35 @@ impl Window {
         hunks: &[&Hunk],
         footprints: &[Footprint],
         decisions: &[Option<Seq>],
-    ) -> Vec<usize> {
+    ) {
         let op = self.ops.len();
         self.ops.push(Stamp { seq, replica_no: author.replica_no, counter: author.counter });
-        let mut places = Vec::with_capacity(hunks.len());
+        self.authors.push(author.clone());
         let mut arrivals = Vec::new();
         for ((hunk, footprint), &suppressed_by) in hunks.iter().zip(footprints).zip(decisions) {
-            let mut place = footprint.deleted.map_or(0, |(first, _)| first);
+            let edit = self.edits;
+            self.edits += 1;
             if let Some(range) = footprint.deleted {
-                self.mark_deleted(range, Deletion { op, replaces: !hunk.ins.is_empty(), suppressed_by });
+                self.mark_deleted(
+                    range,
+                    Deletion { op, edit, replaces: !hunk.ins.is_empty(), suppressed_by },
+                );
             }
             if !hunk.ins.is_empty() {
                 // Runs of this very operation are not in the list yet. They could not matter: between two
                 // hunks of an operation stands a character that its author saw.
                 let Anchor { parent, index } = anchor(&self.tree, sight, footprint.left);
-                place = index;
                 let span = self.tree.add_run(Run {
                     text: RunText::new(hunk.ins.clone()),
                     op: Some(op),
+                    edit: Some(edit),
                     parent,
                     suppressed_by,
                 });
-                places.push(place + arrivals.len());
                 arrivals.push((index, span));
-            } else {
-                places.push(place + arrivals.len());
             }
         }
         self.tree.insert(arrivals);
-        places
     }
 
     fn mark_deleted(&mut self, (first, last): (usize, usize), deletion: Deletion) {
@@ -281,12 +307,6 @@ impl Window {
             }
         }
         effect.finish()
-    }
-
-    /// Number of trunk characters before a span.
-    fn trunk_pos(&self, index: usize) -> u32 {
-        let spans = self.tree.spans.iter().take(index);
-        spans.filter(|span| span.in_trunk).map(|span| span.len).sum()
     }
 }
 

@@ -69,6 +69,7 @@ impl RuleFixture {
     pub(super) fn submit(&mut self, operation: &Operation) -> Result<(Receipt, WriteBatch), String> {
         let (receipt, wrote) = self.server.submit(operation)?;
         inbox::check_cover(&self.server.shelf)?;
+        inbox::check_regions(&self.server.shelf)?;
         Ok((receipt, wrote))
     }
 
@@ -135,9 +136,14 @@ impl RuleFixture {
         inbox::all(&self.server.shelf).find(|c| c.scope == scope && c.status.is_live())
     }
 
-    /// The live conflict of a field, which must be there.
+    /// The live conflict of a field, which must be there; of a text, the one that was opened last.
     pub(super) fn conflict(&self, record: &str, field: &str) -> Result<Conflict, String> {
-        let live = self.live(record, ScopePart::Field(field.into()));
+        let of_field = |c: &&Conflict| {
+            let in_field =
+                matches!(&c.scope.part, ScopePart::Field(f) | ScopePart::Region(f, _) if &**f == field);
+            &*c.scope.record == record && in_field && c.status.is_live()
+        };
+        let live = inbox::all(&self.server.shelf).filter(of_field).last();
         live.cloned().ok_or_else(|| format!("{record}.{field} has no live conflict"))
     }
 

@@ -8,16 +8,21 @@ use rand::RngExt;
 
 use super::Check;
 use super::client::text_place;
+use super::fold::Place;
+use super::inbox;
 use super::network::World;
 use super::refusals::check_refusal;
-use super::script::{Script, Theme};
+use super::script::{Script, Theme, mutation, resolving, written_char};
 use super::server::EPOCH;
 use super::truth::{Made, Truth};
 use crate::change::Change;
+use crate::conflict::{Conflict, ConflictKind};
 use crate::ids::{Dot, ReplicaId};
-use crate::operation::{CausalContext, Identity, Knowledge, Mutation, Operation, Outcome};
+use crate::operation::{
+    Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome, TextChoice,
+};
 use crate::refusal::Refusal;
-use crate::state::Key;
+use crate::state::{Key, Row};
 
 impl World {
     /// A caller without a replica, who knows everything, or what it read some time ago.
@@ -34,6 +39,9 @@ impl World {
         };
         let mut mutations = script.operation()?;
         mutations.retain(|m| text_place(m).is_none() && m.resolves().is_none());
+        let decision = self.decision_of_a_text();
+        let expected = decision.as_ref().and_then(|decision| self.text_after(decision));
+        mutations.extend(decision.clone());
         for mutation in &mut mutations {
             if let Mutation::Record(mutation) = mutation {
                 mutation.observed_seq = None;
@@ -63,7 +71,70 @@ impl World {
             own_requests: BTreeSet::new(),
             seen_texts: BTreeMap::new(),
         };
-        self.submit_request(made).map(drop)
+        let accepted = self.submit_request(made)?;
+        match expected {
+            Some((place, text)) if accepted && latest => {
+                let now = self.server.shelf.text(&place.0, &place.1);
+                if now == text { Ok(()) } else { Err(format!("{decision:?} came to {now:?}, not {text:?}")) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a decision of a text comes to for somebody who knows everything: the text before the region, what is chosen, and
+    /// the text behind it.
+    fn text_after(&self, decision: &Mutation) -> Option<(Place, String)> {
+        let decision = decision.on_record()?;
+        let Action::DecideText { field, choice } = &decision.action else { return None };
+        let Row::Field(row) =
+            &**self.server.shelf.rows.get(&Key::Field(decision.record.clone(), field.clone()))?
+        else {
+            return None;
+        };
+        let Row::Conflict(conflict) = &**self.server.shelf.rows.get(&Key::Conflict(decision.resolves?))?
+        else {
+            return None;
+        };
+        let place = row.regions.iter().find(|place| Some(place.conflict) == decision.resolves)?;
+        let text: Vec<char> = self.server.shelf.text(&decision.record, field).chars().collect();
+        let (start, end) = (place.range.start as usize, place.range.end as usize);
+        let chosen = match choice {
+            TextChoice::Current => text[start..end].iter().collect(),
+            TextChoice::Text(text) => text.clone(),
+            TextChoice::Base => conflict.base.as_ref()?.as_str()?.to_owned(),
+            TextChoice::Alternative(seq) => {
+                let side = conflict.alternatives.iter().find(|side| side.stamp.seq == *seq)?;
+                side.value.as_ref()?.as_str()?.to_owned()
+            }
+        };
+        let around = |part: &[char]| part.iter().collect::<String>();
+        let after = format!("{}{chosen}{}", around(&text[..start]), around(&text[end..]));
+        Some(((decision.record.clone(), field.clone()), after))
+    }
+
+    /// Takes one side of a text's conflict, or what all sides started from, or what is there, or something else.
+    fn decision_of_a_text(&mut self) -> Option<Mutation> {
+        let live: Vec<Conflict> = inbox::all(&self.server.shelf)
+            .filter(|c| c.kind == ConflictKind::TextOverlap && c.status.is_live())
+            .cloned()
+            .collect();
+        if live.is_empty() {
+            return None;
+        }
+        let conflict = &live[self.dice.random_range(0..live.len())];
+        let side = &conflict.alternatives[self.dice.random_range(0..conflict.alternatives.len())];
+        let choice = match self.dice.random_range(0..6) {
+            0 => TextChoice::Base,
+            1 => TextChoice::Current,
+            2 => {
+                self.fresh += 1;
+                TextChoice::Text(written_char(self.fresh).into_iter().collect())
+            }
+            _ => TextChoice::Alternative(side.stamp.seq),
+        };
+        let field = conflict.scope.field()?.clone();
+        let decision = mutation(&conflict.scope.record, Action::DecideText { field, choice });
+        Some(resolving(decision, conflict.id))
     }
 
     /// Invariant 9 for request ids: sent twice, settled once, with the same answer; refused, it leaves nothing behind.

@@ -54,6 +54,7 @@
 
 mod admission;
 mod client;
+mod cost;
 mod desk;
 mod fold;
 mod inbox;

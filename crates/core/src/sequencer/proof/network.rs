@@ -251,6 +251,7 @@ impl World {
             return Ok(());
         }
         inbox::check_cover(&self.server.shelf)?;
+        inbox::check_regions(&self.server.shelf)?;
         // Invariant 22 again: the rows tell what the feed told.
         Confirmed::of_rows(&self.server.shelf).same_as(&self.folded, "the rows against the feed")
     }

@@ -92,9 +92,10 @@ impl<'a> Reference<'a> {
                 self.edit(o, record)?;
                 self.write(o, mutation, field, Value::Int(*value))
             }
-            Action::EditText { .. } | Action::ReplaceText { .. } | Action::Increment { .. } => {
-                self.edit(o, record)
-            }
+            Action::EditText { .. }
+            | Action::ReplaceText { .. }
+            | Action::DecideText { .. }
+            | Action::Increment { .. } => self.edit(o, record),
             Action::AddElements { field, elements } => {
                 self.edit(o, record)?;
                 elements.iter().try_for_each(|e| self.add(o, record, field, e))

@@ -233,7 +233,7 @@ impl Script<'_> {
 
     /// Characters are never written twice, so that each can be traced.
     fn write_something(&mut self, len: u32) -> String {
-        let text = (0..len).filter_map(|i| char::from_u32(0x4e00 + *self.fresh + i)).collect();
+        let text = (0..len).filter_map(|i| written_char(*self.fresh + i)).collect();
         *self.fresh += len;
         text
     }
@@ -295,6 +295,11 @@ impl Script<'_> {
     }
 }
 
+/// A character of its own for every number. Most are letters of one word; every third stands alone.
+pub(super) fn written_char(number: u32) -> Option<char> {
+    char::from_u32(if number.is_multiple_of(3) { 0x4e00 + number } else { 0xac00 + number })
+}
+
 /// An operation that decides a conflict in the way its kind wants it.
 pub(super) fn decide(
     client: &Client,
@@ -323,7 +328,7 @@ pub(super) fn decide(
         (_, ScopePart::Link(field, target)) => {
             Action::Unlink { field: field.clone(), target: Some(target.clone()) }
         }
-        (ConflictKind::TextOverlap, ScopePart::Field(field)) => {
+        (ConflictKind::TextOverlap, ScopePart::Field(field) | ScopePart::Region(field, _)) => {
             let shown = client.text(&(record.clone(), field.clone()))?;
             let text = rewrite(&shown);
             if text == shown {
@@ -332,11 +337,13 @@ pub(super) fn decide(
                 Action::ReplaceText { field: field.clone(), text }
             }
         }
-        (_, ScopePart::Field(field)) => match client.confirmed.fields.get(&(record.clone(), field.clone())) {
-            Some(Shown::Counter(_)) => Action::AssignCounter { field: field.clone(), value },
-            _ if &**field == "one" => Action::Unlink { field: field.clone(), target: None },
-            _ => Action::Set { field: field.clone(), value: Value::Int(value) },
-        },
+        (_, ScopePart::Field(field) | ScopePart::Region(field, _)) => {
+            match client.confirmed.fields.get(&(record.clone(), field.clone())) {
+                Some(Shown::Counter(_)) => Action::AssignCounter { field: field.clone(), value },
+                _ if &**field == "one" => Action::Unlink { field: field.clone(), target: None },
+                _ => Action::Set { field: field.clone(), value: Value::Int(value) },
+            }
+        }
         (_, ScopePart::Record) => return Err(format!("{:?} about a record", conflict.kind)),
     };
     Ok(resolving(mutation(&record, action), conflict.id))

@@ -17,7 +17,9 @@ use crate::ids::{ConflictId, Dot, Epoch};
 use crate::operation::{Operation, Receipt};
 use crate::schema::Schema;
 use crate::sequencer::{self, Environment, Together};
-use crate::state::{Key, Missing, Prefix, Row, WorkspaceHead, WorkspaceState, WriteBatch};
+use crate::state::{
+    FieldRow, FieldValue, Key, Missing, Prefix, Row, WorkspaceHead, WorkspaceState, WriteBatch,
+};
 
 pub(super) const EPOCH: Epoch = Epoch(7);
 /// How many misses are served for one step before it counts as endless.
@@ -49,6 +51,14 @@ impl Shelf {
             self.changes.push(change.clone());
         }
         Ok(())
+    }
+
+    /// A text field.
+    pub(super) fn text(&self, record: &str, field: &str) -> String {
+        match self.rows.get(&Key::Field(record.into(), field.into())).map(|row| &**row) {
+            Some(Row::Field(FieldRow { value: FieldValue::Text(text), .. })) => text.clone(),
+            _ => String::new(),
+        }
     }
 
     /// Gives a working set what it asks for.

@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use super::Check;
 use super::client::text_op;
 use super::fold::{Confirmed, Place, Shown};
+use super::inbox;
 use super::server::Shelf;
 use super::truth::Truth;
 use crate::change::{Change, EffectKind};
-use crate::conflict::{Conflict, ScopePart};
+use crate::conflict::{Conflict, ConflictKind};
+use crate::ids::ConflictId;
 use crate::merge::text::{SettledHunk, Splice, Window, apply_hunks};
 use crate::operation::{Action, Mutation};
-use crate::state::{Prefix, Row};
 use crate::value::Value;
 
 /// Invariants 26 and 27, for every text.
@@ -39,6 +40,11 @@ fn check_views(truth: &Truth, shelf: &Shelf, place: &Place, shown: &str) -> Chec
             return Err(format!("{} was written on {seen:?}, the server takes it for {view:?}", change.dot));
         }
         check_meant(made.operation.mutations.as_slice(), place, &view, &op.hunks)?;
+        if made.operation.mutations.iter().any(|m| m.resolves().is_some()) {
+            // A decision clashes with all that came into its region, which is no matter of characters.
+            window.replay(&op).map_err(|e| format!("{}: {e}", change.seq))?;
+            continue;
+        }
         let hunks: Vec<_> = op.hunks.iter().map(|h| h.hunk.clone()).collect();
         let whole =
             window.integrate(&op.author, op.seq, &hunks).map_err(|e| format!("{}: {e}", change.seq))?;
@@ -75,62 +81,63 @@ fn check_meant(mutations: &[Mutation], place: &Place, view: &str, hunks: &[Settl
     if text == wanted { Ok(()) } else { Err(format!("{wanted:?} was meant, {text:?} came of it")) }
 }
 
-/// Every character written is there, or was deleted by somebody who saw it, or is held in a conflict, or was there
-/// until somebody who knew it decided that conflict.
+/// Every character written is there, or was deleted by somebody who saw it, or is in a version that a conflict keeps, or
+/// was in one until somebody who knew it decided that conflict.
 fn check_characters(truth: &Truth, shelf: &Shelf, place: &Place, shown: &str) -> Check {
     let visible: BTreeSet<char> = shown.chars().collect();
-    let mut deleted: BTreeSet<char> = BTreeSet::new();
+    let (mut deleted, mut suppressed) = (BTreeSet::new(), BTreeSet::new());
     for change in &shelf.changes {
         let Some(op) = text_op(change, place) else { continue };
         let seen: Vec<char> =
             truth.of(&change.dot)?.seen_texts.get(place).map_or("", |s| s).chars().collect();
-        for hunk in op.hunks.iter().filter(|h| h.suppressed_by.is_none()) {
-            deleted.extend(seen.iter().skip(hunk.hunk.pos as usize).take(hunk.hunk.del as usize));
+        for hunk in &op.hunks {
+            // A suppressed deletion takes only what was suppressed itself, out of its author's version.
+            let in_force = hunk.suppressed_by.is_none();
+            let taken = seen.iter().skip(hunk.hunk.pos as usize).take(hunk.hunk.del as usize);
+            deleted.extend(taken.copied().filter(|c| in_force || suppressed.contains(c)));
+            if !in_force {
+                suppressed.extend(hunk.hunk.ins.chars());
+            }
         }
     }
+    let conflicts: Vec<&Conflict> = inbox::all(shelf)
+        .filter(|c| c.kind == ConflictKind::TextOverlap)
+        .filter(|c| c.scope.record == place.0 && c.scope.field() == Some(&place.1))
+        .collect();
+    let versions: BTreeSet<char> = conflicts
+        .iter()
+        .flat_map(|c| &c.alternatives)
+        .filter_map(|a| a.value.as_ref().and_then(Value::as_str))
+        .flat_map(str::chars)
+        .collect();
     for change in &shelf.changes {
         let Some(op) = text_op(change, place) else { continue };
-        for (index, hunk) in op.hunks.iter().enumerate() {
-            let kept = hunk.suppressed_by.is_some() && is_held(truth, shelf, place, change, index)?;
-            let lost = hunk.hunk.ins.chars().find(|c| !visible.contains(c) && !deleted.contains(c) && !kept);
-            if let Some(lost) = lost {
-                return Err(format!("{lost:?} of {} is nowhere", change.dot));
+        for hunk in &op.hunks {
+            let written = hunk.hunk.ins.chars();
+            let mut missing =
+                written.filter(|c| !visible.contains(c) && !deleted.contains(c) && !versions.contains(c));
+            let Some(lost) = missing.next() else { continue };
+            if !is_decided(truth, shelf, &conflicts, change)? {
+                return Err(format!("{lost:?} of {} is nowhere in {place:?}", change.dot));
             }
         }
     }
     Ok(())
 }
 
-fn is_held(
+/// Whether somebody who knew a change decided a conflict of the text.
+fn is_decided(
     truth: &Truth,
     shelf: &Shelf,
-    place: &Place,
+    conflicts: &[&Conflict],
     author: &Change,
-    index: usize,
 ) -> Result<bool, String> {
-    for (_, row) in shelf.range(&Prefix::Conflicts) {
-        let Row::Conflict(conflict) = row else { continue };
-        if conflict.scope.record != place.0 || conflict.scope.part != ScopePart::Field(place.1.clone()) {
-            continue;
-        }
-        if holds(conflict, author, index) {
+    for change in &shelf.changes {
+        let resolved: Vec<ConflictId> = change.mutations.iter().filter_map(Mutation::resolves).collect();
+        let decides = conflicts.iter().any(|conflict| resolved.contains(&conflict.id));
+        if decides && truth.knows(change, author)? {
             return Ok(true);
-        }
-        for change in &shelf.changes {
-            let decides = change.mutations.iter().any(|m| m.resolves() == Some(conflict.id));
-            if decides && truth.knows(change, author)? {
-                return Ok(true);
-            }
         }
     }
     Ok(false)
-}
-
-fn holds(conflict: &Conflict, author: &Change, index: usize) -> bool {
-    conflict.alternatives.iter().any(|a| {
-        a.dot == author.dot
-            && a.hunk.as_ref().is_some_and(|h| {
-                usize::from(h.index) == index && a.value == Some(Value::string(h.hunk.ins.as_str()))
-            })
-    })
 }

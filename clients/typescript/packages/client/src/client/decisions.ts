@@ -1,13 +1,17 @@
 import type { Decision } from '../api.js';
 import type { Alternative, ConflictDetail, ConflictSummary } from '../domain/conflict.js';
-import { exactOf } from '../domain/exact.js';
+import { exactOf, wellFormed } from '../domain/exact.js';
 import type { FieldId } from '../domain/ids.js';
 import type { Mutation } from '../domain/operation.js';
-import { diff } from '../domain/text/diff.js';
+import { ScalarText } from '../domain/text/scalars.js';
+import { followStretch } from '../domain/text/stretch.js';
 import type { ExactValue, Value, WritableValue } from '../domain/value.js';
 import { SynclineError } from '../errors.js';
 import type { Replica } from '../replica/replica.js';
 import { tooNew } from '../replica/stage.js';
+
+/** A longer base may have been cut within its last character (server). */
+const BASE_BYTES_MAX = 64 * 1024 - 4;
 
 /** The mutation that carries out a decision on a conflict: the same the server makes for callers without a replica. */
 export function decisionMutation(replica: Replica, detail: ConflictDetail, decision: Decision): Mutation {
@@ -49,28 +53,32 @@ function alternativeAt(detail: ConflictDetail, seq: number): Alternative {
 
 function registerAction(
   replica: Replica,
-  { summary, record }: ConflictDetail,
+  detail: ConflictDetail,
   decision: Decision,
   chosen: Alternative | undefined,
 ): Mutation['action'] {
+  const { summary, record } = detail;
   const { recordId } = summary;
   const fieldId = fieldOf(summary);
   const shown = replica.view(recordId)?.fields[fieldId] ?? null;
   let value: WritableValue;
-  if (chosen?.wholeBytes !== undefined) throw unfit('only the beginning of this alternative is here; give a value');
-  if (chosen !== undefined) value = chosen.value ?? null;
+  const fromDetail = chosen !== undefined || decision.type === 'base';
+  if (chosen !== undefined) value = offered(chosen);
   else if (decision.type === 'value') value = decision.value;
   else if (decision.type === 'keep') value = shown;
-  else throw unfit('choose an alternative, give a value, or keep what is shown');
+  else if (decision.type !== 'base') {
+    throw unfit('choose an alternative, give a value, go back to the base, or keep what is shown');
+  } else if (detail.baseExact) value = baseOf(detail);
+  else throw unfit('what the sides started from is not known any more; give a value');
   const exact = exactOf(value);
   const kind = replica.stage().kindOf(summary.collectionId, fieldId);
   switch (kind) {
     case 'counter':
-      // A side offers what it came to when the detail was read; what was added since then is kept.
+      // A side is what it came to when the detail was read; what was added since then is kept.
       return {
         type: 'assign_counter',
         fieldId,
-        value: wholeOf(exact) + (chosen ? addedSince(record.fields[fieldId], shown) : 0n),
+        value: wholeOf(exact) + (fromDetail ? addedSince(record.fields[fieldId], shown) : 0n),
       };
     case 'to_one':
       if (exact.kind === 'null') return { type: 'unlink', fieldId, targetRecordId: null };
@@ -97,50 +105,52 @@ function textAction(
   decision: Decision,
   chosen: Alternative | undefined,
 ): Mutation['action'] {
-  const { recordId } = detail.summary;
-  const fieldId = fieldOf(detail.summary);
-  const shown = replica.view(recordId)?.fields[fieldId];
-  const now = typeof shown === 'string' ? shown : '';
-  let text = now;
-  if (decision.type === 'text') text = decision.text;
-  else if (decision.type === 'value' && typeof decision.value === 'string') text = decision.value;
-  else if (chosen !== undefined) text = withAlternative(now, detail, chosen);
-  else if (decision.type !== 'keep') throw unfit('choose an alternative, give a text, or keep what is shown');
-  if (text === now || replica.isTextExact(recordId, fieldId)) {
-    return { type: 'edit_text', fieldId, hunks: diff(now, text) };
+  const { region, record, summary } = detail;
+  const fieldId = fieldOf(summary);
+  const same: Mutation['action'] = { type: 'edit_text', fieldId, hunks: [] };
+  if (decision.type === 'keep') return same;
+  const insert = newText(detail, decision, chosen);
+  if (region === undefined) {
+    throw unfit('where in the text the conflict stands is not known: it was decided, or the server is older than this');
   }
+  const shown = new ScalarText(textIn(replica.view(summary.recordId)?.fields[fieldId]));
+  const read = { from: region.position, to: region.position + region.length };
+  const { from, to } = followStretch(read, textIn(record.fields[fieldId]), shown.text);
+  if (insert === shown.slice(from, to)) return same;
+  if (replica.isTextExact(summary.recordId, fieldId)) {
+    return { ...same, hunks: [{ position: from, deleteCount: to - from, insert }] };
+  }
+  const text = shown.slice(0, from) + insert + shown.slice(to, shown.length);
   return { type: 'replace_text', fieldId, text };
 }
 
-/**
- * The text with a suppressed alternative in the place of what stands there instead. Nearest to where its author put it:
- * a detail does not say where that is now.
- */
-function withAlternative(now: string, detail: ConflictDetail, chosen: Alternative): string {
-  if (chosen.state !== 'suppressed' || chosen.hunk === undefined) return now;
-  const { position, insert } = chosen.hunk;
-  const characters = Array.from(now);
-  const around = Math.min(position, characters.length);
-  const rivals = detail.alternatives.filter((other) => other.state === 'head' && other.seq !== chosen.seq);
-  for (const wanted of rivals.map((rival) => rival.hunk?.insert ?? '')) {
-    const at = nearest(characters, Array.from(wanted), around);
-    if (at !== undefined) return spliced(characters, at, Array.from(wanted).length, insert);
-  }
-  return spliced(characters, around, 0, insert);
+/** What is to stand in the region of a text. */
+function newText(detail: ConflictDetail, decision: Decision, chosen: Alternative | undefined): string {
+  let value: unknown;
+  if (chosen !== undefined) value = offered(chosen);
+  else if (decision.type === 'base') value = baseOf(detail);
+  else if (decision.type === 'text') value = decision.text;
+  else if (decision.type === 'value') value = decision.value;
+  if (typeof value === 'string') return wellFormed(value);
+  throw unfit(
+    'choose an alternative, give a text for the place in conflict, go back to the base, or keep what is shown',
+  );
 }
 
-function nearest(text: readonly string[], wanted: readonly string[], around: number): number | undefined {
-  if (wanted.length === 0) return undefined;
-  let best: number | undefined;
-  for (let at = 0; at + wanted.length <= text.length; at++) {
-    if (!wanted.every((character, index) => text[at + index] === character)) continue;
-    if (best === undefined || Math.abs(at - around) < Math.abs(best - around)) best = at;
-  }
-  return best;
+function textIn(value: Value | undefined): string {
+  return typeof value === 'string' ? value : '';
 }
 
-function spliced(text: readonly string[], at: number, count: number, insert: string): string {
-  return [...text.slice(0, at), insert, ...text.slice(at + count)].join('');
+/** What a side offers, if all of it is here. */
+function offered(side: Alternative): Value {
+  if (side.wholeBytes === undefined) return side.value ?? null;
+  throw unfit('only the beginning of this alternative is here; say what it should be');
+}
+
+/** What the sides started from, if all of it is certain to be here: of a longer one the server keeps the beginning. */
+function baseOf({ baseValue }: ConflictDetail): Value {
+  if (typeof baseValue !== 'string' || new TextEncoder().encode(baseValue).length <= BASE_BYTES_MAX) return baseValue;
+  throw unfit('only the beginning of the base may be here; say what it should be');
 }
 
 function relationship(

@@ -1,5 +1,4 @@
 import type { CausalContext, CollectionId, ConflictId, Dot, FieldId, RecordId, Seq } from './ids.js';
-import type { Hunk } from './operation.js';
 import type { Value } from './value.js';
 
 /** `unknown`: a newer version of this program can decide it. */
@@ -8,8 +7,11 @@ export type ConflictKind = 'register' | 'text_overlap' | 'edit_delete' | 'relati
 export type ConflictStatus = 'open' | 'deferred' | 'resolved' | 'obsolete' | 'superseded';
 export type ConflictEventKind = 'opened' | 'changed' | 'deferred' | 'reminded' | 'assigned' | 'closed' | 'reopened';
 
-/** Why a conflict closed: somebody decided, its sides came to one value, its record went, a write took their place, a rule. */
-export type CloseReason = 'resolved' | 'converged' | 'deleted' | 'superseded' | 'policy';
+/**
+ * Why a conflict closed: somebody decided, its sides came to one value, its record went, a write took their place, a rule,
+ * or it became part of an older conflict of the same text.
+ */
+export type CloseReason = 'resolved' | 'converged' | 'deleted' | 'superseded' | 'policy' | 'merged';
 
 /** What a mutation does, for display; `unknown` for something newer. */
 export type MutationKind =
@@ -29,6 +31,7 @@ export type MutationKind =
   | 'defer_conflict'
   | 'assign_conflict'
   | 'reopen_conflict'
+  | 'decide_text'
   | 'unknown';
 
 /** A conflict as the feed gives it: enough for an inbox, also offline. */
@@ -65,7 +68,7 @@ export interface Alternative {
   readonly clientTimeMs?: number;
   readonly commitTimeMs?: number;
   readonly context: CausalContext;
-  /** What it offers; absent for a delete. */
+  /** What it offers; absent for a delete. For a text: its author's version of the region, whole. */
   readonly value?: Value;
   /** Only the beginning of what it offers is here: the size of the whole in bytes. Such a side cannot be chosen. */
   readonly wholeBytes?: number;
@@ -74,12 +77,24 @@ export interface Alternative {
   /** What it offers for each of fields that stay together. */
   readonly values?: Readonly<Record<FieldId, Value>>;
   readonly state: 'head' | 'shadow' | 'suppressed';
-  readonly hunk?: Hunk;
-  readonly replacedText: string;
   readonly action: MutationKind;
   readonly siblings: readonly string[];
   readonly provisional: boolean;
   readonly correlationId: string;
+}
+
+/** The place in a text that a conflict is about: it begins and ends between words. */
+export interface TextRegion {
+  /** Where it begins in the text of the detail's record, in Unicode scalar values, and how many of them it is. */
+  readonly position: number;
+  readonly length: number;
+  /** What stands there in that text. */
+  readonly shown: string;
+  /** `shown` is only the beginning of it: the size of the whole in bytes. */
+  readonly wholeShownBytes?: number;
+  /** What stands directly before it and directly after it, a line or so. */
+  readonly before: string;
+  readonly after: string;
 }
 
 /** A record in a conflict's context, as the server read it. */
@@ -107,9 +122,12 @@ export interface ConflictDetail {
   readonly summary: ConflictSummary;
   readonly rule: string;
   readonly reason: string;
+  /** What the sides started from; of a text the region as it was then. */
   readonly baseValue: Value;
   readonly baseExact: boolean;
   readonly alternatives: readonly Alternative[];
+  /** Of a live conflict of a text: its place. */
+  readonly region?: TextRegion;
   readonly record: RecordPicture;
   readonly recordAtOpening: RecordPicture;
   readonly linkedRecords: readonly {

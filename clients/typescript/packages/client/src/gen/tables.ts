@@ -1,7 +1,7 @@
 import type { AbandonCounterRequestSchema, AbandonCounterResponseSchema, GetReceiptsRequestSchema, GetReceiptsResponseSchema, OutcomeCountsSchema, SubmitRequestSchema, SubmitResponseSchema } from "./syncline/v1/operation_service_pb.js";
-import type { AddElementsSchema, AppliedSchema, AssignConflictSchema, AssignCounterSchema, ClearElementsSchema, ConflictedSchema, ConflictMutationSchema, ConflictRemainingSchema, CreateRecordSchema, DeferConflictSchema, DeleteRecordSchema, DuplicateSchema, EditTextSchema, HeldSchema, IncrementCounterSchema, LinkRecordSchema, MergedSchema, MutationSchema, NotSettledSchema, OperationSchema, ReceiptSchema, RecordMutationSchema, RejectedSchema, RemoveElementsSchema, ReopenConflictSchema, ReplaceTextSchema, RestoreRecordSchema, SetFieldSchema, TextHunkSchema, UnlinkRecordSchema } from "./syncline/v1/operation_pb.js";
-import type { AlternativeSchema, ClashingPairSchema, ConflictEventSchema, ConflictSchema } from "./syncline/v1/conflict_pb.js";
-import type { AssignConflictRequestSchema, AssignConflictResponseSchema, CloseReasonCountSchema, DeferConflictRequestSchema, DeferConflictResponseSchema, DeleteInsteadSchema, GetAlternativeRequestSchema, GetAlternativeResponseSchema, GetConflictRequestSchema, GetConflictResponseSchema, GetConflictStatisticsRequestSchema, GetConflictStatisticsResponseSchema, KeepCurrentSchema, KindCountSchema, LinkedRecordSchema, ListConflictEventsRequestSchema, ListConflictEventsResponseSchema, ListConflictsRequestSchema, ListConflictsResponseSchema, ReopenConflictRequestSchema, ReopenConflictResponseSchema, ResolveConflictRequestSchema, ResolveConflictResponseSchema, StatusCountSchema, UnlinkInsteadSchema, ValuesByFieldSchema } from "./syncline/v1/conflict_service_pb.js";
+import type { AddElementsSchema, AppliedSchema, AssignConflictSchema, AssignCounterSchema, ClearElementsSchema, ConflictedSchema, ConflictMutationSchema, ConflictRemainingSchema, CreateRecordSchema, DecideTextSchema, DeferConflictSchema, DeleteRecordSchema, DuplicateSchema, EditTextSchema, HeldSchema, IncrementCounterSchema, KeepCurrentSchema, LinkRecordSchema, MergedSchema, MutationSchema, NotSettledSchema, OperationSchema, ReceiptSchema, RecordMutationSchema, RejectedSchema, RemoveElementsSchema, ReopenConflictSchema, ReplaceTextSchema, RestoreRecordSchema, SetFieldSchema, TextHunkSchema, UnlinkRecordSchema, UseBaseSchema } from "./syncline/v1/operation_pb.js";
+import type { AlternativeSchema, ClashingPairSchema, ConflictEventSchema, ConflictSchema, TextRegionSchema } from "./syncline/v1/conflict_pb.js";
+import type { AssignConflictRequestSchema, AssignConflictResponseSchema, CloseReasonCountSchema, DeferConflictRequestSchema, DeferConflictResponseSchema, DeleteInsteadSchema, GetAlternativeRequestSchema, GetAlternativeResponseSchema, GetConflictRequestSchema, GetConflictResponseSchema, GetConflictStatisticsRequestSchema, GetConflictStatisticsResponseSchema, KindCountSchema, LinkedRecordSchema, ListConflictEventsRequestSchema, ListConflictEventsResponseSchema, ListConflictsRequestSchema, ListConflictsResponseSchema, ReopenConflictRequestSchema, ReopenConflictResponseSchema, ResolveConflictRequestSchema, ResolveConflictResponseSchema, StatusCountSchema, UnlinkInsteadSchema, ValuesByFieldSchema } from "./syncline/v1/conflict_service_pb.js";
 import type { CandidateSchema, ElementListSchema, FieldStateSchema, LinkStateSchema, RecordIdListSchema, RecordSchema } from "./syncline/v1/record_pb.js";
 import type { CausalContextSchema, CursorSchema, DotSchema, LatestSchema } from "./syncline/v1/causality_pb.js";
 import type { ChangesSchema, CheckpointSchema, FeedAcknowledgeSchema, FeedFailedSchema, FeedFilterSchema, FeedOpenedSchema, FeedPauseSchema, FeedResumeSchema, FeedStartSchema, FeedStopSchema, FrameSchema, FromBeginningSchema, FromHeadSchema, FromSnapshotSchema, GoAwaySchema, HistoryResetSchema, LoadingBegunSchema, LoadingFinishedSchema, RecordLeftSchema, RecordsEnteredSchema, RecordsLeftSchema, RecordSnapshotSchema, SnapshotRequestSchema, SnapshotResponseSchema, SubscribeRequestSchema, SubscribeResponseSchema, WatchRequestSchema, WatchResponseSchema } from "./syncline/v1/change_service_pb.js";
@@ -49,8 +49,6 @@ export const alternativeTable: Table<typeof AlternativeSchema> = /* @__PURE__ */
   context: [6, () => causalContextTable],
   value: [7, () => valueTable],
   state: [8, 'int32'],
-  hunk: [9, () => textHunkTable],
-  replacedText: [10, 'string'],
   action: [11, 'int32'],
   siblings: [12, 'string', 'list'],
   provisional: [13, 'bool'],
@@ -283,6 +281,15 @@ export const cursorTable: Table<typeof CursorSchema> = /* @__PURE__ */ new Table
   loading: [6, 'bytes'],
 });
 
+/** Table of syncline.v1.DecideText. */
+export const decideTextTable: Table<typeof DecideTextSchema> = /* @__PURE__ */ new Table({
+  fieldId: [1, 'string'],
+  'choice.alternativeSeq': [2, 'uint64'],
+  'choice.base': [3, () => useBaseTable],
+  'choice.current': [4, () => keepCurrentTable],
+  'choice.text': [5, 'string'],
+});
+
 /** Table of syncline.v1.DeferConflictRequest. */
 export const deferConflictRequestTable: Table<typeof DeferConflictRequestSchema> = /* @__PURE__ */ new Table({
   workspaceId: [1, 'string'],
@@ -510,6 +517,7 @@ export const getConflictResponseTable: Table<typeof GetConflictResponseSchema> =
   events: [11, () => conflictEventTable, 'list'],
   context: [12, () => causalContextTable],
   pairs: [13, () => clashingPairTable, 'list'],
+  region: [14, () => textRegionTable],
 });
 
 /** Table of syncline.v1.GetConflictStatisticsRequest. */
@@ -941,6 +949,7 @@ export const recordMutationTable: Table<typeof RecordMutationSchema> = /* @__PUR
   'action.clearElements': [13, () => clearElementsTable],
   'action.linkRecord': [14, () => linkRecordTable],
   'action.unlinkRecord': [15, () => unlinkRecordTable],
+  'action.decideText': [16, () => decideTextTable],
   observedSeq: [20, 'uint64', 'optional'],
   resolvesConflictId: [21, 'string', 'optional'],
 });
@@ -1036,6 +1045,7 @@ export const resolveConflictRequestTable: Table<typeof ResolveConflictRequestSch
   'decision.deleteRecord': [10, () => deleteInsteadTable],
   'decision.unlinkRecord': [11, () => unlinkInsteadTable],
   'decision.values': [13, () => valuesByFieldTable],
+  'decision.useBase': [14, () => useBaseTable],
   context: [12, () => causalContextTable],
 });
 
@@ -1182,6 +1192,16 @@ export const textHunkTable: Table<typeof TextHunkSchema> = /* @__PURE__ */ new T
   insert: [3, 'string'],
 });
 
+/** Table of syncline.v1.TextRegion. */
+export const textRegionTable: Table<typeof TextRegionSchema> = /* @__PURE__ */ new Table({
+  position: [1, 'uint32'],
+  length: [2, 'uint32'],
+  shown: [3, 'string'],
+  wholeShownBytes: [4, 'uint64', 'optional'],
+  before: [5, 'string'],
+  after: [6, 'string'],
+});
+
 /** Table of syncline.v1.TextSplice. */
 export const textSpliceTable: Table<typeof TextSpliceSchema> = /* @__PURE__ */ new Table({
   'step.retainCount': [1, 'uint32'],
@@ -1218,6 +1238,10 @@ export const updateSchemaResponseTable: Table<typeof UpdateSchemaResponseSchema>
   schema: [1, () => schemaTable],
   schemaVersion: [2, 'uint64'],
   differences: [3, () => schemaDifferenceTable, 'list'],
+});
+
+/** Table of syncline.v1.UseBase. */
+export const useBaseTable: Table<typeof UseBaseSchema> = /* @__PURE__ */ new Table({
 });
 
 /** Table of syncline.v1.ValuesByField. */

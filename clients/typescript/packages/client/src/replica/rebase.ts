@@ -3,7 +3,7 @@ import { declaredKind } from '../domain/fold.js';
 import type { CausalContext, Dot, ReplicaId } from '../domain/ids.js';
 import type { Hunk, Mutation, Operation, Refusal } from '../domain/operation.js';
 import { applyClamped, transform, clamp } from '../domain/text/transform.js';
-import { diff } from '../domain/text/diff.js';
+import { diff, diffCharacters } from '../domain/text/diff.js';
 import { scalarCount } from '../domain/text/scalars.js';
 import type { RejectedRow, SettledRow, SlotId } from '../store/store.js';
 import { rebaseMutations } from './rebase-mutations.js';
@@ -182,7 +182,7 @@ class RebasedTexts {
     const now = this.now.get(key) ?? this.confirmed(recordId, action.fieldId);
     const step = this.steps.get(`${dotKey(dot)} ${key}`);
     let hunks: readonly Hunk[];
-    if (step !== undefined) hunks = transform(step.hunks, diff(step.before, now));
+    if (step !== undefined) hunks = transform(step.hunks, diffCharacters(step.before, now));
     else if (action.type === 'edit_text') hunks = action.hunks;
     else hunks = diff(now, action.text);
     const fitting = clamp(hunks, scalarCount(now));

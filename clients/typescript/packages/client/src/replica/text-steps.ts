@@ -3,7 +3,7 @@ import type { DotKey, FieldId, RecordId } from '../domain/ids.js';
 import type { Hunk, Operation } from '../domain/operation.js';
 import { Problem } from '../domain/problem.js';
 import { applyClamped, clamp } from '../domain/text/transform.js';
-import { diff } from '../domain/text/diff.js';
+import { diff, diffCharacters } from '../domain/text/diff.js';
 import { hunksOfSplices } from '../domain/text/hunk.js';
 import { scalarCount } from '../domain/text/scalars.js';
 import { undoSplices } from '../domain/text/splice.js';
@@ -74,7 +74,7 @@ function pendingSteps(
       if (wish.recordId !== recordId || wish.fieldId !== fieldId) continue;
       const after = state.texts.textUpTo(recordId, fieldId, operation.dot, trunk, state.position);
       const wanted = typeof wish.wanted === 'string' ? diff(text, wish.wanted) : wish.wanted;
-      const hunks = after === undefined ? clamp(wanted, scalarCount(text)) : diff(text, after);
+      const hunks = after === undefined ? clamp(wanted, scalarCount(text)) : diffCharacters(text, after);
       found(dotKey(operation.dot), { before: text, hunks });
       text = after ?? applyClamped(text, hunks);
     }

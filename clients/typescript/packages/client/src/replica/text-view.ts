@@ -4,7 +4,7 @@ import type { Hunk } from '../domain/operation.js';
 import { Problem } from '../domain/problem.js';
 import { type TextAuthor, knows } from '../domain/text/author.js';
 import { applyClamped, transform, clamp } from '../domain/text/transform.js';
-import { diff } from '../domain/text/diff.js';
+import { diff, diffCharacters } from '../domain/text/diff.js';
 import { hunksOfSplices, splicesOfHunks } from '../domain/text/hunk.js';
 import { scalarCount } from '../domain/text/scalars.js';
 import { undoSplices } from '../domain/text/splice.js';
@@ -115,7 +115,7 @@ export function approximateText(past: TextPast, pending: readonly PendingEdit[])
 
 /** A change of a text that nobody authored, for {@link approximateText}. */
 export function bridge(recordId: string, fieldId: string, seq: Seq, before: string, after: string): TextTailRow {
-  const hunks = diff(before, after);
+  const hunks = diffCharacters(before, after);
   const splices = splicesOfHunks(before, hunks);
   // A dot that nobody has, so that no author knows it by its own chain.
   const dot = { replicaId: `bridge:${fieldKey(recordId, fieldId)}`, counter: 0 };

@@ -3,7 +3,7 @@ import { keyOf, sameExact } from '../domain/exact.js';
 import { emptyState } from '../domain/fold.js';
 import type { Dot, FieldId, RecordId } from '../domain/ids.js';
 import type { Action, Hunk, Mutation, Operation } from '../domain/operation.js';
-import { diff } from '../domain/text/diff.js';
+import { diff, diffCharacters } from '../domain/text/diff.js';
 import { Composition } from '../domain/text/compose.js';
 import { applyHunks } from '../domain/text/hunk.js';
 import { ScalarText, scalarCount } from '../domain/text/scalars.js';
@@ -88,7 +88,7 @@ export class UndoLog {
     for (const [fieldId, field] of this.followed.get(recordId) ?? []) {
       const { text } = state.text(recordId, fieldId);
       if (text === field.text) continue;
-      const hunks = diff(field.text, text);
+      const hunks = diffCharacters(field.text, text);
       const step = { before: new ScalarText(field.text), hunks, by: undefined, undone: NOTHING };
       for (const trace of field.traces) trace.follow(step);
       field.text = text;

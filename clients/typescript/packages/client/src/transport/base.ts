@@ -160,7 +160,8 @@ export abstract class BaseTransport implements Transport {
       // Only who looks into a conflict needs what that takes.
       const { conflictDetailFromWire, wholeAlternative } = await import('../wire/conflict.js');
       const detail = conflictDetailFromWire(response);
-      if (detail.summary.kind !== 'register') return detail;
+      const { kind } = detail.summary;
+      if (kind !== 'register' && kind !== 'text_overlap') return detail;
       // Who decides for a side writes all of it.
       let wholes = 0;
       const alternatives: Alternative[] = [];

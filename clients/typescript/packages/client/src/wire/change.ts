@@ -12,26 +12,24 @@ import type {
 import type { Cursor } from '../domain/ids.js';
 import type { FieldState } from '../domain/value.js';
 import { keyOf } from '../domain/exact.js';
-import {
-  ChangeOutcome,
-  type Change as WireChange,
-  type Effect as WireEffect,
-  type RecordEffect,
-  type SettledHunk as WireSettledHunk,
-  type TextSplice,
+import type {
+  Change as WireChange,
+  Effect as WireEffect,
+  RecordEffect,
+  SettledHunk as WireSettledHunk,
+  TextSplice,
 } from '../gen/syncline/v1/change_pb.js';
-import {
-  GoAwayReason,
-  ResetReason,
-  type Frame as WireFrame,
-  type FeedStart,
-  type RecordSnapshot,
+import type {
+  Frame as WireFrame,
+  FeedStart,
+  RecordSnapshot,
+  ResetReason as WireResetReason,
 } from '../gen/syncline/v1/change_service_pb.js';
 import type { FieldState as WireFieldState } from '../gen/syncline/v1/record_pb.js';
-import { Feature, type ServerInfo as WireServerInfo } from '../gen/syncline/v1/server_info_pb.js';
+import type { Feature, ServerInfo as WireServerInfo } from '../gen/syncline/v1/server_info_pb.js';
 import { fieldStateTable, recordEffectTable } from '../gen/tables.js';
 import { encode } from './codec.js';
-import { conflictEventKind, summaryFromWire } from './conflict-summary.js';
+import { conflictEventKind, namesOf, summaryFromWire } from './conflict-summary.js';
 import {
   contextFromWire,
   cursorFromWire,
@@ -46,8 +44,11 @@ import { hunkFromWire } from './operation.js';
 import { valueFromWire } from './value.js';
 import { UnknownContent, unlessUnknown, WireError } from './wire-error.js';
 
+/** Names of the features by their numbers; as text, since an enum would name each of them twice. */
+const FEATURES = 'UNSPECIFIED SUBSCRIPTIONS FEED_SNAPSHOT ALL_OR_NOTHING VIEWS RULES TEXT_REGIONS REVERT'.split(' ');
+
 /** What this client can take in beyond the first version of the protocol. */
-export const UNDERSTANDS: readonly Feature[] = [Feature.FEED_SNAPSHOT];
+export const UNDERSTANDS: readonly Feature[] = [FEATURES.indexOf('FEED_SNAPSHOT')];
 
 /** Where a feed starts. */
 export function originToWire(origin: FeedOrigin): FeedStart['origin'] {
@@ -96,7 +97,7 @@ function knownFrame({ content, cursor: at }: WireFrame, ignorable: boolean): Fra
     case 'historyReset':
       return { cursor, type: 'reset', reason: resetReason(content.value.reason) };
     case 'goAway':
-      return { cursor, type: 'go_away', reason: goAwayReason(content.value.reason) };
+      return { cursor, type: 'go_away', reason: GO_AWAYS[content.value.reason] ?? 'draining' };
     case 'loadingBegun': {
       const { fromScratch, estimatedCount } = content.value;
       return { cursor, type: 'loading_begun', fromScratch, estimatedCount: safeNumber(estimatedCount) };
@@ -122,9 +123,6 @@ function knownFrame({ content, cursor: at }: WireFrame, ignorable: boolean): Fra
   }
 }
 
-/** Names of the features by their numbers; as text, since an enum would name each of them twice. */
-const FEATURES = 'UNSPECIFIED SUBSCRIPTIONS FEED_SNAPSHOT ALL_OR_NOTHING VIEWS RULES TEXT_REGIONS REVERT'.split(' ');
-
 /** What a server says of itself; features this client does not know keep their numbers. */
 export function serverInfoFromWire({ version, features, limits }: WireServerInfo): ServerInfo {
   return {
@@ -134,36 +132,18 @@ export function serverInfoFromWire({ version, features, limits }: WireServerInfo
   };
 }
 
-function resetReason(reason: ResetReason): Extract<Frame, { type: 'reset' }>['reason'] {
-  switch (reason) {
-    case ResetReason.COMPACTED:
-      return 'compacted';
-    case ResetReason.WRONG_EPOCH:
-      return 'wrong_epoch';
-    case ResetReason.FUTURE_CURSOR:
-      return 'future_cursor';
-    case ResetReason.FORBIDDEN:
-      return 'forbidden';
-    default:
-      throw new UnknownContent(`a reset for a reason this client does not know: ${reason}`);
-  }
+const RESETS = namesOf<Extract<Frame, { type: 'reset' }>['reason']>('compacted wrong_epoch future_cursor forbidden');
+
+function resetReason(reason: WireResetReason): Extract<Frame, { type: 'reset' }>['reason'] {
+  const known = RESETS[reason];
+  if (known !== undefined) return known;
+  throw new UnknownContent(`a reset for a reason this client does not know: ${reason}`);
 }
 
-function goAwayReason(reason: GoAwayReason): Extract<Frame, { type: 'go_away' }>['reason'] {
-  switch (reason) {
-    case GoAwayReason.MAX_AGE:
-      return 'max_age';
-    case GoAwayReason.SLOW_CONSUMER:
-      return 'slow_consumer';
-    case GoAwayReason.CREDENTIALS_EXPIRED:
-      return 'credentials_expired';
-    case GoAwayReason.MOVED:
-      return 'moved';
-    default:
-      // A newer reason is still a reason to go on elsewhere.
-      return 'draining';
-  }
-}
+/** A newer reason is still a reason to go on elsewhere. */
+const GO_AWAYS = namesOf<Extract<Frame, { type: 'go_away' }>['reason']>(
+  'draining max_age slow_consumer credentials_expired moved',
+);
 
 /** `ignorable`: an effect that this client does not know may be left out. */
 function changeFromWire(change: WireChange, ignorable: boolean): Change {
@@ -184,11 +164,7 @@ function changeFromWire(change: WireChange, ignorable: boolean): Change {
 }
 
 /** What is newer is not simply applied. */
-const OUTCOMES: Readonly<Partial<Record<ChangeOutcome, Change['outcome']>>> = {
-  [ChangeOutcome.APPLIED]: 'applied',
-  [ChangeOutcome.MERGED]: 'merged',
-  [ChangeOutcome.CONFLICTED]: 'conflicted',
-};
+const OUTCOMES = namesOf<Change['outcome']>('applied merged conflicted');
 
 function effectFromWire({ effect }: WireEffect): Effect {
   switch (effect.case) {

@@ -5,47 +5,22 @@ import type {
   ConflictStatus,
   ConflictSummary,
 } from '../domain/conflict.js';
-import {
-  CloseReason as WireCloseReason,
+import type {
+  Conflict as WireConflict,
   ConflictEventKind as WireEventKind,
-  ConflictKind as WireKind,
   ConflictStatus as WireStatus,
-  type Conflict as WireConflict,
 } from '../gen/syncline/v1/conflict_pb.js';
 import { millisecondsOf, optionalSeq, safeNumber } from './numbers.js';
 
-const KINDS: Readonly<Partial<Record<WireKind, ConflictKind>>> = {
-  [WireKind.REGISTER]: 'register',
-  [WireKind.TEXT_OVERLAP]: 'text_overlap',
-  [WireKind.EDIT_DELETE]: 'edit_delete',
-  [WireKind.RELATIONSHIP]: 'relationship',
-};
+/** Names by the protocol's numbers, from 1 on; as text, since an enum would name each of them twice. */
+export function namesOf<Name extends string>(names: string): readonly (Name | undefined)[] {
+  return ` ${names}`.split(' ').map((name) => (name === '' ? undefined : (name as Name)));
+}
 
-const STATUSES: Readonly<Partial<Record<WireStatus, ConflictStatus>>> = {
-  [WireStatus.OPEN]: 'open',
-  [WireStatus.DEFERRED]: 'deferred',
-  [WireStatus.RESOLVED]: 'resolved',
-  [WireStatus.OBSOLETE]: 'obsolete',
-  [WireStatus.SUPERSEDED]: 'superseded',
-};
-
-const EVENTS: Readonly<Partial<Record<WireEventKind, ConflictEventKind>>> = {
-  [WireEventKind.OPENED]: 'opened',
-  [WireEventKind.CHANGED]: 'changed',
-  [WireEventKind.DEFERRED]: 'deferred',
-  [WireEventKind.REMINDED]: 'reminded',
-  [WireEventKind.ASSIGNED]: 'assigned',
-  [WireEventKind.CLOSED]: 'closed',
-  [WireEventKind.REOPENED]: 'reopened',
-};
-
-const CLOSE_REASONS: Readonly<Partial<Record<WireCloseReason, CloseReason>>> = {
-  [WireCloseReason.RESOLVED]: 'resolved',
-  [WireCloseReason.CONVERGED]: 'converged',
-  [WireCloseReason.DELETED]: 'deleted',
-  [WireCloseReason.SUPERSEDED]: 'superseded',
-  [WireCloseReason.POLICY]: 'policy',
-};
+const KINDS = namesOf<ConflictKind>('register text_overlap edit_delete relationship');
+const STATUSES = namesOf<ConflictStatus>('open deferred resolved obsolete superseded');
+const EVENTS = namesOf<ConflictEventKind>('opened changed deferred reminded assigned closed reopened');
+const CLOSE_REASONS = namesOf<CloseReason>('resolved converged deleted superseded policy merged');
 
 /** Where a conflict stands. A status this client does not know is live until it is said to have closed. */
 export function conflictStatus(status: WireStatus, closedSeq?: bigint): ConflictStatus {

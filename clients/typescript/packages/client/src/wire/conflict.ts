@@ -1,18 +1,24 @@
-import type { Alternative, ConflictDetail, ConflictEvent, MutationKind, RecordPicture } from '../domain/conflict.js';
+import type {
+  Alternative,
+  ConflictDetail,
+  ConflictEvent,
+  MutationKind,
+  RecordPicture,
+  TextRegion,
+} from '../domain/conflict.js';
 import type { ExactValue, FieldState, Value } from '../domain/value.js';
-import type { MutationKind as WireKind } from '../gen/syncline/v1/conflict_pb.js';
-import {
-  AlternativeState,
-  type Alternative as WireAlternative,
-  type ConflictEvent as WireEvent,
+import type {
+  Alternative as WireAlternative,
+  ConflictEvent as WireEvent,
+  MutationKind as WireKind,
+  TextRegion as WireRegion,
 } from '../gen/syncline/v1/conflict_pb.js';
 import type { GetConflictResponse } from '../gen/syncline/v1/conflict_service_pb.js';
 import type { Record as WireRecord } from '../gen/syncline/v1/record_pb.js';
 import type { Value as WireValue } from '../gen/syncline/v1/value_pb.js';
 import { fieldStateFromWire } from './change.js';
-import { conflictEventKind, conflictStatus, summaryFromWire } from './conflict-summary.js';
+import { conflictEventKind, conflictStatus, namesOf, summaryFromWire } from './conflict-summary.js';
 import { contextFromWire, dotFromWire, millisecondsOf, present, safeNumber } from './numbers.js';
-import { hunkFromWire } from './operation.js';
 import { valueFromWire } from './value.js';
 import { unlessUnknown } from './wire-error.js';
 import { valueOf } from '../domain/exact.js';
@@ -26,6 +32,7 @@ export function conflictDetailFromWire(response: GetConflictResponse): ConflictD
     baseValue: shownValue(response.baseValue) ?? null,
     baseExact: response.baseExact,
     alternatives: response.alternatives.map(alternativeFromWire),
+    ...(response.region && { region: regionFromWire(response.region) }),
     record: pictureOf(response.record),
     recordAtOpening: pictureOf(response.recordAtOpening),
     linkedRecords: response.linkedRecords.map((linked) => ({
@@ -51,12 +58,12 @@ function shownValue(value: WireValue | undefined): Value | undefined {
   return exact && valueOf(exact);
 }
 
-/** Names of the kinds by their numbers; as text, since an enum would name each of them twice. */
-const KINDS = (
-  'unknown create_record delete_record restore_record set_field edit_text replace_text increment_counter ' +
-  'assign_counter add_elements remove_elements clear_elements link_record unlink_record defer_conflict ' +
-  'assign_conflict reopen_conflict'
-).split(' ') as MutationKind[];
+const KINDS = namesOf<MutationKind>(
+  'create_record delete_record restore_record set_field edit_text replace_text increment_counter ' +
+    'assign_counter add_elements remove_elements clear_elements link_record unlink_record defer_conflict ' +
+    'assign_conflict reopen_conflict decide_text',
+);
+const STATES = namesOf<Alternative['state']>('head shadow suppressed');
 
 export function mutationKind(kind: WireKind): MutationKind {
   return KINDS[kind] ?? 'unknown';
@@ -78,9 +85,8 @@ function alternativeFromWire(alternative: WireAlternative): Alternative {
     ...(alternative.wholeValueBytes !== undefined && { wholeBytes: safeNumber(alternative.wholeValueBytes) }),
     ...(alternative.value !== undefined && value === undefined && { opaque: true }),
     ...(values.length > 0 && { values: Object.fromEntries(values) }),
-    state: alternativeState(alternative.state),
-    ...(alternative.hunk === undefined ? {} : { hunk: hunkFromWire(alternative.hunk) }),
-    replacedText: alternative.replacedText,
+    // Something newer is offered all the same.
+    state: STATES[alternative.state] ?? 'head',
     action: mutationKind(alternative.action),
     siblings: alternative.siblings,
     provisional: alternative.provisional,
@@ -88,18 +94,9 @@ function alternativeFromWire(alternative: WireAlternative): Alternative {
   };
 }
 
-function alternativeState(state: AlternativeState): Alternative['state'] {
-  switch (state) {
-    case AlternativeState.HEAD:
-      return 'head';
-    case AlternativeState.SHADOW:
-      return 'shadow';
-    case AlternativeState.SUPPRESSED:
-      return 'suppressed';
-    default:
-      // Something newer is offered all the same.
-      return 'head';
-  }
+function regionFromWire({ position, length, shown, wholeShownBytes, before, after }: WireRegion): TextRegion {
+  const whole = wholeShownBytes === undefined ? {} : { wholeShownBytes: safeNumber(wholeShownBytes) };
+  return { position, length, shown, ...whole, before, after };
 }
 
 function eventFromWire(event: WireEvent): ConflictEvent {

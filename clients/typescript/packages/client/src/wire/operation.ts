@@ -202,6 +202,8 @@ function actionFromWire(action: RecordMutation['action']): Action {
       const { fieldId, targetRecordId } = action.value;
       return { type: 'unlink', fieldId, targetRecordId: targetRecordId ?? null };
     }
+    // This client decides on texts by edits.
+    case 'decideText':
     case undefined:
       throw new WireError('a mutation without an action');
   }

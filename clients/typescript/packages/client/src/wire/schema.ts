@@ -1,29 +1,14 @@
 import type { FieldSchema, Schema } from '../domain/schema.js';
 import type { KnownKind } from '../domain/value.js';
-import {
-  ClashRule,
-  DominateRule,
-  FieldKind as WireKind,
-  ProvisionalRule,
-  type FieldSchema as WireFieldSchema,
-} from '../gen/syncline/v1/workspace_pb.js';
+import type { FieldSchema as WireFieldSchema } from '../gen/syncline/v1/workspace_pb.js';
 import type { GetSchemaResponse } from '../gen/syncline/v1/workspace_service_pb.js';
+import { namesOf } from './conflict-summary.js';
 import { safeNumber } from './numbers.js';
 
-const KINDS: Readonly<Partial<Record<WireKind, KnownKind>>> = {
-  [WireKind.REGISTER]: 'register',
-  [WireKind.TEXT]: 'text',
-  [WireKind.COUNTER]: 'counter',
-  [WireKind.SET]: 'set',
-  [WireKind.TO_ONE]: 'to_one',
-  [WireKind.TO_MANY]: 'to_many',
-};
-
-const PROVISIONAL: Readonly<Partial<Record<ProvisionalRule, FieldSchema['provisional']>>> = {
-  [ProvisionalRule.LATEST]: 'latest',
-  [ProvisionalRule.MIN]: 'min',
-  [ProvisionalRule.MAX]: 'max',
-};
+const KINDS = namesOf<KnownKind>('register text counter set to_one to_many');
+const PROVISIONAL = namesOf<FieldSchema['provisional']>('incumbent latest min max');
+const ON_CLASH = namesOf<FieldSchema['onClash']>('open settle');
+const ON_DOMINATE = namesOf<FieldSchema['onDominate']>('keep supersede');
 
 /** A workspace's schema. A field of a kind this client does not know is opaque: it is neither shown nor written. */
 export function schemaFromWire(response: GetSchemaResponse): Schema {
@@ -42,7 +27,7 @@ function fieldFromWire(kind: KnownKind, field: WireFieldSchema): FieldSchema {
   return {
     kind,
     provisional: PROVISIONAL[field.provisional] ?? 'incumbent',
-    onClash: field.onClash === ClashRule.SETTLE ? 'settle' : 'open',
-    onDominate: field.onDominate === DominateRule.SUPERSEDE ? 'supersede' : 'keep',
+    onClash: ON_CLASH[field.onClash] ?? 'open',
+    onDominate: ON_DOMINATE[field.onDominate] ?? 'keep',
   };
 }

@@ -347,6 +347,43 @@ describe.skipIf(!serverAvailable())('a client and the real server', { timeout: 3
     await until(() => ben.conflicts.getSnapshot().length === 0, 'it is closed for ben');
     await until(() => ben.record('card').getSnapshot()?.fields['title'] === 'of ben', 'ben sees what was decided');
   });
+
+  it('a clash of two texts is about the words they share; a decision leaves the rest as it is', async () => {
+    const id = await workspace();
+    const [ann, ben] = [await client(id), await client(id, 'ben')];
+    const write = (who: Syncline, body: string) =>
+      who.mutate((tx) => {
+        tx.replaceText('card', 'body', body);
+      });
+    const bodyOf = (who: Syncline) => who.record('card').getSnapshot()?.fields['body'];
+    await ann.mutate((tx) => {
+      tx.create('cards', 'card', { title: 'one' });
+      tx.replaceText('card', 'body', 'We ship on Monday, or so. 🦊');
+    }).settled;
+    await until(() => bodyOf(ben) !== undefined, 'ben sees the card');
+    ben.connection.goOffline();
+    await until(() => ben.connection.getSnapshot().transport === 'down', 'ben is offline');
+    await write(ann, 'We ship on Tuesday, or so. 🦊').settled;
+    const clashed = write(ben, 'We ship on Friday, or so. 🦊');
+    ben.connection.goOnline();
+    expect((await clashed.settled).outcome).toBe('conflicted');
+    await until(() => ann.conflicts.getSnapshot().length === 1, 'ann has a conflict');
+    const detail = await ann.conflicts.get(ann.conflicts.getSnapshot()[0]?.summary.conflictId ?? '');
+    expect(detail.region).toMatchObject({ position: 11, length: 7, shown: 'Tuesday', before: 'We ship on ' });
+    expect(detail.baseValue).toBe('Monday');
+    expect(detail.alternatives.map(({ actor, value }) => [actor, value]).sort()).toEqual([
+      ['ann', 'Tuesday'],
+      ['ben', 'Friday'],
+    ]);
+    // Written outside of the place after it was read.
+    await write(ann, '🦊 Soon we ship on Tuesday, or so. 🦊').settled;
+    const theirs = detail.alternatives.find(({ actor }) => actor === 'ben');
+    const decided = ann.conflicts.resolve(detail, { type: 'alternative', seq: theirs?.seq ?? 0 });
+    expect((await decided.settled).remaining).toEqual([]);
+    await until(() => ben.conflicts.getSnapshot().length === 0, 'it is closed for ben');
+    await until(() => bodyOf(ben) === '🦊 Soon we ship on Friday, or so. 🦊', 'ben sees what was decided');
+    expect(bodyOf(ann)).toBe(bodyOf(ben));
+  });
 });
 
 /** Back-offs take a fiftieth of their time. */

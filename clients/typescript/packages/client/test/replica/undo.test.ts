@@ -44,6 +44,20 @@ function make(client: TestClient, build: (tx: Transaction) => void): Dot {
 }
 
 describe('undo', () => {
+  it('takes letters back out of a word of which others changed other letters', () => {
+    const dot = make(a, (tx) => {
+      tx.editText('c', 'body', [{ position: 3, deleteCount: 0, insert: 'X' }]);
+    });
+    make(b, (tx) => {
+      tx.editText('c', 'body', [{ position: 0, deleteCount: 1, insert: 'j' }]);
+    });
+    settle();
+    settle();
+    expect(a.fields('c')).toMatchObject({ body: 'jelXlo world' });
+    expect(undo(a, dot)).toEqual([]);
+    expect(a.fields('c')).toMatchObject({ body: 'jello world' });
+  });
+
   it('puts back what one operation did, whatever it was', () => {
     const before = a.fields('c');
     const dot = make(a, (tx) => {

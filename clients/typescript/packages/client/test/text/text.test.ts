@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Hunk } from '../../src/domain/operation.js';
 import { transform, normalize } from '../../src/domain/text/transform.js';
 import { Composition } from '../../src/domain/text/compose.js';
-import { diff, diffParts } from '../../src/domain/text/diff.js';
+import { diff, diffCharacters, diffParts } from '../../src/domain/text/diff.js';
 import { applyHunks, hunksOfSplices, inverseHunks, splicesOfHunks, validateHunks } from '../../src/domain/text/hunk.js';
 import { hunksOfInput } from '../../src/domain/text/input.js';
 import { ScalarText, scalarCount } from '../../src/domain/text/scalars.js';
@@ -51,10 +51,59 @@ describe('scalar values', () => {
 });
 
 describe('hunks', () => {
-  it('a difference is the shortest kind of hunks that lead from one text to the other', () => {
+  it('a difference leads from one text to the other, with a kept character between any two hunks', () => {
     fc.assert(
       fc.property(text, text, (before, after) => {
         const hunks = diff(before, after);
+        validateHunks(hunks);
+        expect(applyHunks(before, hunks)).toBe(after);
+      }),
+    );
+  });
+
+  it('a difference of longer texts does so, too, with words at its edges that reach further than is looked at', () => {
+    const word = fc.constantFrom('a', 'b'.repeat(70), 'don’t ', '3.14', ' ', '\n', '\r\n', '🦊', 'é', 'e\u0301', '漢');
+    const words = fc.array(word, { maxLength: 40 }).map((all) => all.join(''));
+    fc.assert(
+      fc.property(words, words, words, words, (start, before, after, end) => {
+        const hunks = diff(start + before + end, start + after + end);
+        validateHunks(hunks);
+        expect(applyHunks(start + before + end, hunks)).toBe(start + after + end);
+      }),
+    );
+  });
+
+  it('words that changed are replaced whole, and what stays between them by chance goes with them', () => {
+    expect(diff('ship on Monday', 'ship in March')).toEqual([{ position: 5, deleteCount: 9, insert: 'in March' }]);
+    expect(diff('a wrd here', 'a word here')).toEqual([{ position: 3, deleteCount: 0, insert: 'o' }]);
+    const long = 'x'.repeat(100);
+    expect(diff(`a ${long}b`, `a ${long}c`)).toEqual([
+      { position: 102 - 64, deleteCount: 65, insert: `${'x'.repeat(64)}c` },
+    ]);
+  });
+
+  it('a difference by words has at most so many hunks as an operation takes', () => {
+    const many = (word: string) =>
+      Array.from({ length: 1_500 }, (_, index) => `${word} a longer sentence ${index}. `).join('');
+    const hunks = diff(many('one'), many('two'));
+    expect(hunks).toHaveLength(1);
+    expect(applyHunks(many('one'), hunks)).toBe(many('two'));
+  });
+
+  it('one character in a text of 1 MiB is found without looking at its words', () => {
+    const half = 'né🦊 wörd '.repeat(40_000);
+    expect(diff(half + half, `${half}x${half}`)).toEqual([
+      { position: scalarCount(half), deleteCount: 0, insert: 'x' },
+    ]);
+    const from = performance.now();
+    for (let time = 0; time < 10; time++) diff(half + half, `${half}x${half}`);
+    expect((performance.now() - from) / 10).toBeLessThan(200);
+  });
+
+  it('a difference by characters is the shortest one', () => {
+    fc.assert(
+      fc.property(text, text, (before, after) => {
+        const hunks = diffCharacters(before, after);
         validateHunks(hunks);
         expect(applyHunks(before, hunks)).toBe(after);
         const changed = hunks.reduce((sum, hunk) => sum + hunk.deleteCount + scalarCount(hunk.insert), 0);

@@ -1,6 +1,6 @@
 import type { ConflictDetail, RecordPicture, RecordView } from '@syncline/client';
 import type { ReactElement } from 'react';
-import { fieldWords, NEWER_WORDS, timeWords, valueWords } from './words.js';
+import { closeWords, fieldWords, NEWER_WORDS, timeWords, valueWords } from './words.js';
 
 /** The record as it is now, what it is linked with, and what happened to the conflict so far. */
 export function ConflictContext(props: {
@@ -59,6 +59,9 @@ export function ConflictContext(props: {
                 </li>
               ))}
             </ol>
+            {summary.closeReason === undefined ? null : (
+              <p className="syncline-case-reason">It {closeWords(summary.closeReason)}.</p>
+            )}
           </div>
         )}
       </div>

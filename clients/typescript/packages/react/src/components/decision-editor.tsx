@@ -46,7 +46,7 @@ export function DecisionEditor(props: {
         <textarea
           id={id}
           value={text}
-          rows={kind === 'text_overlap' ? 8 : 2}
+          rows={kind === 'text_overlap' ? 4 : 2}
           aria-invalid={value === undefined}
           onChange={(event) => {
             setText(event.target.value);

@@ -42,7 +42,8 @@ function Side({ label, children }: { readonly label: string; readonly children: 
   );
 }
 
-function Part({ part }: { readonly part: WordPart }): ReactElement {
+/** A stretch of a comparison. */
+export function Part({ part }: { readonly part: WordPart }): ReactElement {
   if (part.kind === 'added') return <ins>{part.text}</ins>;
   return part.kind === 'removed' ? <del>{part.text}</del> : <span>{part.text}</span>;
 }

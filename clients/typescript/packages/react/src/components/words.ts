@@ -1,5 +1,12 @@
 import { Timestamp } from '@syncline/client';
-import type { ConflictSummary, ConnectionReason, ConnectionSnapshot, Refusal, Value } from '@syncline/client';
+import type {
+  CloseReason,
+  ConflictSummary,
+  ConnectionReason,
+  ConnectionSnapshot,
+  Refusal,
+  Value,
+} from '@syncline/client';
 
 const number = new Intl.NumberFormat('en');
 
@@ -94,10 +101,29 @@ const WHAT_HAPPENED: Readonly<Record<ConflictSummary['kind'], string>> = {
   unknown: 'changed it',
 };
 
+/** Who wrote something, where they said so. */
+export const authorWords = (actor: string): string => (actor === '' ? 'Somebody' : actor);
+
+/** `Ada and Grace`; everybody once. */
+export const namesWords = (actors: readonly string[]): string =>
+  new Intl.ListFormat('en').format(new Set(actors.map(authorWords)));
+
+const CLOSED: Readonly<Record<CloseReason, string>> = {
+  resolved: 'was decided',
+  converged: 'went away: all sides came to the same',
+  deleted: 'went away with its record',
+  superseded: 'was replaced by a later change',
+  policy: 'was settled by the rule of its field',
+  merged: 'became part of an older conflict',
+};
+
+/** Why a conflict closed, such as `was decided`. */
+export const closeWords = (reason: CloseReason): string => CLOSED[reason];
+
 /** Who clashed and how, such as `Ada and Grace set it without having seen each other’s change.` */
 export function clashWords(kind: ConflictSummary['kind'], actors: readonly string[]): string {
-  const names = [...new Set(actors.map((actor) => (actor === '' ? 'Somebody' : actor)))];
-  const who = new Intl.ListFormat('en').format(names.length === 1 ? [...names, 'the same person elsewhere'] : names);
+  const names = [...new Set(actors.map(authorWords))];
+  const who = namesWords(names.length === 1 ? [...names, 'the same person elsewhere'] : names);
   return `${who} ${WHAT_HAPPENED[kind]} without having seen each other’s change.`;
 }
 
@@ -114,6 +140,15 @@ export function fieldsWords(fields: readonly string[]): string {
 
 /** What stands in the place of what this version cannot show. */
 export const NEWER_WORDS = 'Needs a newer version';
+
+/** The beginning of a longer text, cut between characters. */
+export function beginningWords(text: string): string {
+  const beginning = Array.from(text.slice(0, 2 * BEGINNING_MAX))
+    .slice(0, BEGINNING_MAX)
+    .join('');
+  return beginning.length < text.length ? `${beginning}…` : text;
+}
+const BEGINNING_MAX = 200;
 
 /** A value in one line. */
 export function valueWords(value: Value | undefined): string {

@@ -1,4 +1,4 @@
-import { diff, type Hunk } from '@syncline/client';
+import { diffCharacters, type Hunk } from '@syncline/client';
 
 /** One replacement, in UTF-16 units as textareas count. */
 export interface Replacement {
@@ -35,7 +35,7 @@ export function replacementOfInput(before: string, after: string, caret: number)
   return { start: prefix, end: before.length - suffix, insert: after.slice(prefix, after.length - suffix) };
 }
 
-/** The replacements that turn one text into another, ascending. */
+/** The replacements that turn one text into another, ascending; by characters, so that a caret within a word keeps its place. */
 export function replacements(before: string, after: string): readonly Replacement[] {
   let [scalars, units] = [0, 0];
   /** Where so many characters of `before` end. Asked in ascending order. */
@@ -43,7 +43,7 @@ export function replacements(before: string, after: string): readonly Replacemen
     for (; scalars < position; scalars += 1) units += isLowSurrogate(before, units + 1) ? 2 : 1;
     return units;
   };
-  return diff(before, after).map(({ position, deleteCount, insert }) => {
+  return diffCharacters(before, after).map(({ position, deleteCount, insert }) => {
     const start = unitsAt(position);
     return { start, end: unitsAt(position + deleteCount), insert };
   });

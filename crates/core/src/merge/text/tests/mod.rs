@@ -13,6 +13,7 @@ mod vectors;
 
 use super::{Hunk, Integrated, SettledHunk, Splice, TextError, TextOp, Window};
 use crate::causality::{Author, Counter, ReplicaNo, Seq};
+use std::ops::Range;
 
 /// A character with its history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +30,10 @@ pub(super) struct Character {
 struct Decision {
     suppressed_by: Vec<Option<Seq>>,
     partners: Vec<(usize, Vec<Seq>)>,
-    deleted: Vec<String>,
     /// Only the window computes an effect.
     splices: Option<Vec<Splice>>,
+    /// For each clash, where it stands, and what the author sees there after its operation. Only the window computes it.
+    regions: Option<Vec<(Range<u32>, String)>>,
 }
 
 /// What the promises are checked on: the window, and the reference model to check the checks.
@@ -50,7 +52,13 @@ impl Engine for Window {
     }
 
     fn decide(&mut self, author: &Author, seq: Seq, hunks: &[Hunk]) -> Result<Decision, TextError> {
-        self.integrate(author, seq, hunks).map(Decision::from)
+        let integrated = self.integrate(author, seq, hunks)?;
+        let regions = integrated.clashes.iter().map(|c| {
+            let version = self.version(&author.after(), c.region.clone());
+            (c.region.clone(), version)
+        });
+        let regions = regions.collect();
+        Ok(Decision { regions: Some(regions), ..Decision::from(integrated) })
     }
 
     fn repeat(&mut self, op: &TextOp) -> Result<(), TextError> {
@@ -75,9 +83,9 @@ impl From<Integrated> for Decision {
         let clashes = integrated.clashes.iter();
         Self {
             suppressed_by: integrated.hunks.iter().map(|h| h.suppressed_by).collect(),
-            partners: clashes.clone().map(|c| (c.hunk_index, c.partners.clone())).collect(),
-            deleted: clashes.map(|c| c.deleted.clone()).collect(),
+            partners: clashes.map(|c| (c.hunk_index, c.partners.clone())).collect(),
             splices: Some(integrated.splices),
+            regions: None,
         }
     }
 }

@@ -229,7 +229,7 @@ impl Engine for Doc {
         let order = self.walk();
         let view = self.view(author);
         let mut decision =
-            Decision { suppressed_by: Vec::new(), partners: Vec::new(), deleted: Vec::new(), splices: None };
+            Decision { suppressed_by: Vec::new(), partners: Vec::new(), splices: None, regions: None };
         let mut plan = Vec::new();
         for (h, hunk) in hunks.iter().enumerate() {
             let (left, deleted, partners) = self.partners(author, &order, &view, hunk);
@@ -237,7 +237,6 @@ impl Engine for Doc {
             decision.suppressed_by.push(suppressed_by);
             if suppressed_by.is_some() {
                 decision.partners.push((h, partners.into_iter().collect()));
-                decision.deleted.push(self.string(&deleted));
             }
             plan.push(Planned { left, deleted, suppressed_by });
         }

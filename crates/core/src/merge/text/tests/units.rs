@@ -128,11 +128,13 @@ fn a_clash_tells_its_story() {
     };
     assert_eq!(clash.hunk_index, 1);
     assert_eq!(clash.partners, [1]);
-    assert_eq!(clash.deleted, "quick");
-    assert_eq!(clash.before, "the ");
-    assert_eq!(clash.after, " brown fox");
-    // The suppressed run is the younger sibling: right of "slow" in "A slow".
-    assert_eq!(clash.trunk_pos, 6);
+    // "slow" of "A slow brown dog": what the two replacements share.
+    assert_eq!(clash.region, 2..6);
+    assert_eq!(window.version(&author(2, 2, Seq(0)), 2..6), "swift");
+    assert_eq!(window.version(&author(2, 2, Seq(1)), 2..6), "slow");
+    assert_eq!(window.version(&author(3, 1, Seq(0)), 2..6), "quick");
+    let writers = window.writers(&author(2, 2, Seq(0)), 2..6);
+    assert_eq!(writers.iter().map(|(stamp, _)| stamp.seq).collect::<Vec<_>>(), [1]);
 
     // Its author goes on seeing it, and only it, until the other operation arrives.
     assert_eq!(window.view(&author(2, 2, Seq(0))), "A swift brown dog");
@@ -143,18 +145,22 @@ fn a_clash_tells_its_story() {
     assert_eq!(into.splices, [Splice::Retain(16)]);
 }
 
+/// Whatever is typed into a text that somebody replaced meanwhile belongs to one version, letter by letter.
 #[test]
-fn excerpts_are_bounded_and_leave_out_what_the_author_did_not_see() {
-    let long = "é".repeat(100);
-    let mut window = Window::new(&format!("{long}XY{long}"), Seq(0));
-    let unseen = [hunk(99, 0, "?"), hunk(100, 2, "Z"), hunk(104, 1, "?")];
-    assert!(window.integrate(&author(1, 1, Seq(0)), Seq(1), &unseen[1..2]).is_ok());
-    assert!(window.integrate(&author(1, 2, Seq(0)), Seq(2), &unseen[..1]).is_ok());
-    let outcome = window.integrate(&author(2, 1, Seq(0)), Seq(3), &[hunk(101, 1, "y")]);
-    let clash = outcome.expect("accepted").clashes.remove(0);
-    assert_eq!(clash.before, format!("{}X", "é".repeat(39)));
-    assert_eq!(clash.after, "é".repeat(40));
-    assert_eq!(clash.deleted, "Y");
+fn typing_into_a_replaced_text_makes_one_version() {
+    let mut window = Window::new("Intro. The old one stands here. End.", Seq(0));
+    assert!(window.integrate(&author(1, 1, Seq(0)), Seq(1), &[hunk(7, 24, "All new.")]).is_ok());
+    let mut region = 0..0;
+    for (n, letter) in (0..).zip(" of us".chars()) {
+        let me = author(2, u64::from(n) + 1, Seq(0));
+        let hunks = [hunk(18 + n, 0, &letter.to_string())];
+        let outcome = window.integrate(&me, Seq(u64::from(n) + 2), &hunks).expect("accepted");
+        region = outcome.clashes[0].region.clone();
+        assert_eq!(region, 7..15);
+    }
+    assert_eq!(window.text(), "Intro. All new. End.");
+    let version = window.version(&author(2, 7, Seq(0)), region);
+    assert_eq!(version, "The old one of us stands here.");
 }
 
 #[test]
@@ -246,15 +252,20 @@ fn a_difference_is_small_where_the_change_is() {
     assert_eq!(diff("", "new"), [hunk(0, 0, "new")]);
     assert_eq!(diff("old", ""), [hunk(0, 3, "")]);
     assert_eq!(diff("one two", "one and two"), [hunk(4, 0, "and ")]);
-    let both = [hunk(1, 1, "X"), hunk(4, 1, "Y")];
-    assert_eq!(diff("abcdef", "aXcdYf"), both);
+    assert_eq!(diff("ship on Monday", "ship on Tuesday"), [hunk(8, 6, "Tuesday")]);
+    assert_eq!(diff("ship on Monday", "ship in March"), [hunk(5, 9, "in March")]);
+    let both = [hunk(0, 3, "A"), hunk(18, 6, "Friday")];
+    assert_eq!(diff("The meeting is on Monday at ten.", "A meeting is on Friday at ten."), both);
+    // Within a word, only what was inserted, or deleted.
+    assert_eq!(diff("a wrd here", "a word here"), [hunk(3, 0, "o")]);
+    assert_eq!(diff("a woord here", "a word here"), [hunk(4, 1, "")]);
+    assert_eq!(diff("go", "the go now"), [hunk(0, 0, "the "), hunk(2, 0, " now")]);
+    assert_eq!(diff("漢字", "漢語"), [hunk(1, 1, "語")]);
     // Beyond the bound on work the differing middle is one hunk.
-    let side = u32::try_from(DIFF_WORK_LIMIT.isqrt()).expect("small") + 2;
-    let middle = "-".repeat(side as usize);
-    let (old, new) = (format!("é{middle}a"), format!("éa{middle}c"));
-    let (old, new) = (format!("{old}🦊"), format!("{new}🦊"));
-    let hunks = diff(&old, &new);
-    assert_eq!(hunks, [hunk(1, side + 1, &format!("a{middle}c"))]);
+    let side = usize::try_from(DIFF_WORK_LIMIT.isqrt()).expect("small") + 2;
+    let (old, new) = (format!("a{}b", "-".repeat(side)), format!("c{}d", "-".repeat(side)));
+    let length = u32::try_from(side).expect("small") + 2;
+    assert_eq!(diff(&old, &new), [hunk(0, length, &new)]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use prost_types::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
 use crate::pb::conflict_mutation::Action as ConflictAction;
+use crate::pb::decide_text::Choice;
 use crate::pb::mutation::Mutation;
 use crate::pb::record_mutation::Action;
 use crate::pb::{self, operation::Identity, operation::Knowledge, value::Kind};
@@ -141,6 +142,17 @@ fn action(action: &Action) -> (&'static str, Option<Json>) {
         }
         Action::ReplaceText(new) => {
             ("replaceText", object([("fieldId", text(&new.field_id)), ("text", text(&new.text))]))
+        }
+        Action::DecideText(decide) => {
+            let choice = match &decide.choice {
+                Some(Choice::AlternativeSeq(seq)) => ("alternativeSeq", Some(json!(seq.to_string()))),
+                Some(Choice::Base(_)) => ("base", Some(json!({}))),
+                Some(Choice::Current(_)) => ("current", Some(json!({}))),
+                // A member of a oneof is there even if it is empty.
+                Some(Choice::Text(text)) => ("text", Some(json!(text))),
+                None => ("text", None),
+            };
+            ("decideText", object([("fieldId", text(&decide.field_id)), choice]))
         }
         Action::IncrementCounter(add) => {
             ("incrementCounter", object([("fieldId", text(&add.field_id)), ("by", long(add.by))]))

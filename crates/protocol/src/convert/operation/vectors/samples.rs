@@ -3,6 +3,7 @@
 use prost_types::Timestamp;
 
 use crate::pb::conflict_mutation::Action as ConflictAction;
+use crate::pb::decide_text::Choice;
 use crate::pb::record_mutation::Action;
 use crate::pb::{self, operation::Identity, operation::Knowledge, value::Kind};
 
@@ -246,6 +247,34 @@ fn actions() -> Vec<(&'static str, pb::Operation)> {
         (
             "replace_text by nothing",
             one(Action::ReplaceText(pb::ReplaceText { field_id: field_id(), text: String::new() })),
+        ),
+        (
+            "decide_text for an alternative",
+            one(Action::DecideText(pb::DecideText {
+                field_id: field_id(),
+                choice: Some(Choice::AlternativeSeq(0)),
+            })),
+        ),
+        (
+            "decide_text for what all sides started from",
+            one(Action::DecideText(pb::DecideText {
+                field_id: field_id(),
+                choice: Some(Choice::Base(pb::UseBase {})),
+            })),
+        ),
+        (
+            "decide_text for what is shown",
+            one(Action::DecideText(pb::DecideText {
+                field_id: field_id(),
+                choice: Some(Choice::Current(pb::KeepCurrent {})),
+            })),
+        ),
+        (
+            "decide_text by nothing",
+            one(Action::DecideText(pb::DecideText {
+                field_id: field_id(),
+                choice: Some(Choice::Text(String::new())),
+            })),
         ),
         (
             "increment_counter",

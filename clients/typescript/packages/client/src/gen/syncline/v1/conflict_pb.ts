@@ -8,8 +8,6 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { CausalContext, Dot } from "./causality_pb.js";
 import { file_syncline_v1_causality } from "./causality_pb.js";
-import type { TextHunk } from "./operation_pb.js";
-import { file_syncline_v1_operation } from "./operation_pb.js";
 import type { Value } from "./value_pb.js";
 import { file_syncline_v1_value } from "./value_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -18,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file syncline/v1/conflict.proto.
  */
 export const file_syncline_v1_conflict: GenFile = /*@__PURE__*/
-  fileDesc("ChpzeW5jbGluZS92MS9jb25mbGljdC5wcm90bxILc3luY2xpbmUudjEioQQKCENvbmZsaWN0EhMKC2NvbmZsaWN0X2lkGAEgASgJEicKBGtpbmQYAiABKA4yGS5zeW5jbGluZS52MS5Db25mbGljdEtpbmQSKwoGc3RhdHVzGAMgASgOMhsuc3luY2xpbmUudjEuQ29uZmxpY3RTdGF0dXMSEAoIcmV2aXNpb24YBCABKAQSFQoNY29sbGVjdGlvbl9pZBgFIAEoCRIRCglyZWNvcmRfaWQYBiABKAkSEQoJZmllbGRfaWRzGAcgAygJEh0KEHRhcmdldF9yZWNvcmRfaWQYCCABKAlIAIgBARISCgpvcGVuZWRfc2VxGAkgASgEEhcKCmNsb3NlZF9zZXEYCiABKARIAYgBARIVCghhc3NpZ25lZRgLIAEoCUgCiAEBEi8KC3JlbWluZF90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZWZlcl9jb3VudBgNIAEoDRIfChJwYXJlbnRfY29uZmxpY3RfaWQYDiABKAlIA4gBARIZChFhbHRlcm5hdGl2ZV9jb3VudBgPIAEoDRIuCgxjbG9zZV9yZWFzb24YECABKA4yGC5zeW5jbGluZS52MS5DbG9zZVJlYXNvbkITChFfdGFyZ2V0X3JlY29yZF9pZEINCgtfY2xvc2VkX3NlcUILCglfYXNzaWduZWVCFQoTX3BhcmVudF9jb25mbGljdF9pZCKTBQoLQWx0ZXJuYXRpdmUSCwoDc2VxGAEgASgEEh0KA2RvdBgCIAEoCzIQLnN5bmNsaW5lLnYxLkRvdBINCgVhY3RvchgDIAEoCRIvCgtjbGllbnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY29tbWl0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB2NvbnRleHQYBiABKAsyGi5zeW5jbGluZS52MS5DYXVzYWxDb250ZXh0EiEKBXZhbHVlGAcgASgLMhIuc3luY2xpbmUudjEuVmFsdWUSLAoFc3RhdGUYCCABKA4yHS5zeW5jbGluZS52MS5BbHRlcm5hdGl2ZVN0YXRlEiMKBGh1bmsYCSABKAsyFS5zeW5jbGluZS52MS5UZXh0SHVuaxIVCg1yZXBsYWNlZF90ZXh0GAogASgJEikKBmFjdGlvbhgLIAEoDjIZLnN5bmNsaW5lLnYxLk11dGF0aW9uS2luZBIQCghzaWJsaW5ncxgMIAMoCRITCgtwcm92aXNpb25hbBgNIAEoCBIWCg5jb3JyZWxhdGlvbl9pZBgOIAEoCRI0CgZ2YWx1ZXMYDyADKAsyJC5zeW5jbGluZS52MS5BbHRlcm5hdGl2ZS5WYWx1ZXNFbnRyeRIOCgZhdXRob3IYECABKAkSHgoRd2hvbGVfdmFsdWVfYnl0ZXMYESABKARIAIgBARpBCgtWYWx1ZXNFbnRyeRILCgNrZXkYASABKAkSIQoFdmFsdWUYAiABKAsyEi5zeW5jbGluZS52MS5WYWx1ZToCOAFCFAoSX3dob2xlX3ZhbHVlX2J5dGVzSgQIEhAXIjYKDENsYXNoaW5nUGFpchITCgtlYXJsaWVyX3NlcRgBIAEoBBIRCglsYXRlcl9zZXEYAiABKAQi/gEKDUNvbmZsaWN0RXZlbnQSEwoLY29uZmxpY3RfaWQYASABKAkSLAoEa2luZBgCIAEoDjIeLnN5bmNsaW5lLnYxLkNvbmZsaWN0RXZlbnRLaW5kEgsKA3NlcRgDIAEoBBIvCgtjb21taXRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWN0b3IYBSABKAkSEAoIcmV2aXNpb24YBiABKAQSKwoGc3RhdHVzGAcgASgOMhsuc3luY2xpbmUudjEuQ29uZmxpY3RTdGF0dXMSDgoGZGV0YWlsGAggASgJEg4KBmF1dGhvchgJIAEoCSqoAQoMQ29uZmxpY3RLaW5kEh0KGUNPTkZMSUNUX0tJTkRfVU5TUEVDSUZJRUQQABIaChZDT05GTElDVF9LSU5EX1JFR0lTVEVSEAESHgoaQ09ORkxJQ1RfS0lORF9URVhUX09WRVJMQVAQAhIdChlDT05GTElDVF9LSU5EX0VESVRfREVMRVRFEAMSHgoaQ09ORkxJQ1RfS0lORF9SRUxBVElPTlNISVAQBCrFAQoOQ29uZmxpY3RTdGF0dXMSHwobQ09ORkxJQ1RfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGAoUQ09ORkxJQ1RfU1RBVFVTX09QRU4QARIcChhDT05GTElDVF9TVEFUVVNfREVGRVJSRUQQAhIcChhDT05GTElDVF9TVEFUVVNfUkVTT0xWRUQQAxIcChhDT05GTElDVF9TVEFUVVNfT0JTT0xFVEUQBBIeChpDT05GTElDVF9TVEFUVVNfU1VQRVJTRURFRBAFKqECChFDb25mbGljdEV2ZW50S2luZBIjCh9DT05GTElDVF9FVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASHgoaQ09ORkxJQ1RfRVZFTlRfS0lORF9PUEVORUQQARIfChtDT05GTElDVF9FVkVOVF9LSU5EX0NIQU5HRUQQAhIgChxDT05GTElDVF9FVkVOVF9LSU5EX0RFRkVSUkVEEAMSIAocQ09ORkxJQ1RfRVZFTlRfS0lORF9SRU1JTkRFRBAEEiAKHENPTkZMSUNUX0VWRU5UX0tJTkRfQVNTSUdORUQQBRIeChpDT05GTElDVF9FVkVOVF9LSU5EX0NMT1NFRBAGEiAKHENPTkZMSUNUX0VWRU5UX0tJTkRfUkVPUEVORUQQByqyAQoLQ2xvc2VSZWFzb24SHAoYQ0xPU0VfUkVBU09OX1VOU1BFQ0lGSUVEEAASGQoVQ0xPU0VfUkVBU09OX1JFU09MVkVEEAESGgoWQ0xPU0VfUkVBU09OX0NPTlZFUkdFRBACEhgKFENMT1NFX1JFQVNPTl9ERUxFVEVEEAMSGwoXQ0xPU0VfUkVBU09OX1NVUEVSU0VERUQQBBIXChNDTE9TRV9SRUFTT05fUE9MSUNZEAUqvwQKDE11dGF0aW9uS2luZBIdChlNVVRBVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASHwobTVVUQVRJT05fS0lORF9DUkVBVEVfUkVDT1JEEAESHwobTVVUQVRJT05fS0lORF9ERUxFVEVfUkVDT1JEEAISIAocTVVUQVRJT05fS0lORF9SRVNUT1JFX1JFQ09SRBADEhsKF01VVEFUSU9OX0tJTkRfU0VUX0ZJRUxEEAQSGwoXTVVUQVRJT05fS0lORF9FRElUX1RFWFQQBRIeChpNVVRBVElPTl9LSU5EX1JFUExBQ0VfVEVYVBAGEiMKH01VVEFUSU9OX0tJTkRfSU5DUkVNRU5UX0NPVU5URVIQBxIgChxNVVRBVElPTl9LSU5EX0FTU0lHTl9DT1VOVEVSEAgSHgoaTVVUQVRJT05fS0lORF9BRERfRUxFTUVOVFMQCRIhCh1NVVRBVElPTl9LSU5EX1JFTU9WRV9FTEVNRU5UUxAKEiAKHE1VVEFUSU9OX0tJTkRfQ0xFQVJfRUxFTUVOVFMQCxIdChlNVVRBVElPTl9LSU5EX0xJTktfUkVDT1JEEAwSHwobTVVUQVRJT05fS0lORF9VTkxJTktfUkVDT1JEEA0SIAocTVVUQVRJT05fS0lORF9ERUZFUl9DT05GTElDVBAOEiEKHU1VVEFUSU9OX0tJTkRfQVNTSUdOX0NPTkZMSUNUEA8SIQodTVVUQVRJT05fS0lORF9SRU9QRU5fQ09ORkxJQ1QQECqRAQoQQWx0ZXJuYXRpdmVTdGF0ZRIhCh1BTFRFUk5BVElWRV9TVEFURV9VTlNQRUNJRklFRBAAEhoKFkFMVEVSTkFUSVZFX1NUQVRFX0hFQUQQARIcChhBTFRFUk5BVElWRV9TVEFURV9TSEFET1cQAhIgChxBTFRFUk5BVElWRV9TVEFURV9TVVBQUkVTU0VEEANCeAoPZGV2LnN5bmNsaW5lLnYxUAFaJ3N5bmNsaW5lLmRldi9nZW4vc3luY2xpbmUvdjE7c3luY2xpbmV2MaICA1NZTKoCC1N5bmNsaW5lLlYxugIIU3luY2xpbmXKAgtTeW5jbGluZVxWMeoCDFN5bmNsaW5lOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_operation, file_syncline_v1_value]);
+  fileDesc("ChpzeW5jbGluZS92MS9jb25mbGljdC5wcm90bxILc3luY2xpbmUudjEioQQKCENvbmZsaWN0EhMKC2NvbmZsaWN0X2lkGAEgASgJEicKBGtpbmQYAiABKA4yGS5zeW5jbGluZS52MS5Db25mbGljdEtpbmQSKwoGc3RhdHVzGAMgASgOMhsuc3luY2xpbmUudjEuQ29uZmxpY3RTdGF0dXMSEAoIcmV2aXNpb24YBCABKAQSFQoNY29sbGVjdGlvbl9pZBgFIAEoCRIRCglyZWNvcmRfaWQYBiABKAkSEQoJZmllbGRfaWRzGAcgAygJEh0KEHRhcmdldF9yZWNvcmRfaWQYCCABKAlIAIgBARISCgpvcGVuZWRfc2VxGAkgASgEEhcKCmNsb3NlZF9zZXEYCiABKARIAYgBARIVCghhc3NpZ25lZRgLIAEoCUgCiAEBEi8KC3JlbWluZF90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZWZlcl9jb3VudBgNIAEoDRIfChJwYXJlbnRfY29uZmxpY3RfaWQYDiABKAlIA4gBARIZChFhbHRlcm5hdGl2ZV9jb3VudBgPIAEoDRIuCgxjbG9zZV9yZWFzb24YECABKA4yGC5zeW5jbGluZS52MS5DbG9zZVJlYXNvbkITChFfdGFyZ2V0X3JlY29yZF9pZEINCgtfY2xvc2VkX3NlcUILCglfYXNzaWduZWVCFQoTX3BhcmVudF9jb25mbGljdF9pZCL4BAoLQWx0ZXJuYXRpdmUSCwoDc2VxGAEgASgEEh0KA2RvdBgCIAEoCzIQLnN5bmNsaW5lLnYxLkRvdBINCgVhY3RvchgDIAEoCRIvCgtjbGllbnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY29tbWl0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB2NvbnRleHQYBiABKAsyGi5zeW5jbGluZS52MS5DYXVzYWxDb250ZXh0EiEKBXZhbHVlGAcgASgLMhIuc3luY2xpbmUudjEuVmFsdWUSLAoFc3RhdGUYCCABKA4yHS5zeW5jbGluZS52MS5BbHRlcm5hdGl2ZVN0YXRlEikKBmFjdGlvbhgLIAEoDjIZLnN5bmNsaW5lLnYxLk11dGF0aW9uS2luZBIQCghzaWJsaW5ncxgMIAMoCRITCgtwcm92aXNpb25hbBgNIAEoCBIWCg5jb3JyZWxhdGlvbl9pZBgOIAEoCRI0CgZ2YWx1ZXMYDyADKAsyJC5zeW5jbGluZS52MS5BbHRlcm5hdGl2ZS5WYWx1ZXNFbnRyeRIOCgZhdXRob3IYECABKAkSHgoRd2hvbGVfdmFsdWVfYnl0ZXMYESABKARIAIgBARpBCgtWYWx1ZXNFbnRyeRILCgNrZXkYASABKAkSIQoFdmFsdWUYAiABKAsyEi5zeW5jbGluZS52MS5WYWx1ZToCOAFCFAoSX3dob2xlX3ZhbHVlX2J5dGVzSgQICRAKSgQIChALSgQIEhAXUgRodW5rUg1yZXBsYWNlZF90ZXh0IpIBCgpUZXh0UmVnaW9uEhAKCHBvc2l0aW9uGAEgASgNEg4KBmxlbmd0aBgCIAEoDRINCgVzaG93bhgDIAEoCRIeChF3aG9sZV9zaG93bl9ieXRlcxgEIAEoBEgAiAEBEg4KBmJlZm9yZRgFIAEoCRINCgVhZnRlchgGIAEoCUIUChJfd2hvbGVfc2hvd25fYnl0ZXMiNgoMQ2xhc2hpbmdQYWlyEhMKC2VhcmxpZXJfc2VxGAEgASgEEhEKCWxhdGVyX3NlcRgCIAEoBCL+AQoNQ29uZmxpY3RFdmVudBITCgtjb25mbGljdF9pZBgBIAEoCRIsCgRraW5kGAIgASgOMh4uc3luY2xpbmUudjEuQ29uZmxpY3RFdmVudEtpbmQSCwoDc2VxGAMgASgEEi8KC2NvbW1pdF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhY3RvchgFIAEoCRIQCghyZXZpc2lvbhgGIAEoBBIrCgZzdGF0dXMYByABKA4yGy5zeW5jbGluZS52MS5Db25mbGljdFN0YXR1cxIOCgZkZXRhaWwYCCABKAkSDgoGYXV0aG9yGAkgASgJKqgBCgxDb25mbGljdEtpbmQSHQoZQ09ORkxJQ1RfS0lORF9VTlNQRUNJRklFRBAAEhoKFkNPTkZMSUNUX0tJTkRfUkVHSVNURVIQARIeChpDT05GTElDVF9LSU5EX1RFWFRfT1ZFUkxBUBACEh0KGUNPTkZMSUNUX0tJTkRfRURJVF9ERUxFVEUQAxIeChpDT05GTElDVF9LSU5EX1JFTEFUSU9OU0hJUBAEKsUBCg5Db25mbGljdFN0YXR1cxIfChtDT05GTElDVF9TVEFUVVNfVU5TUEVDSUZJRUQQABIYChRDT05GTElDVF9TVEFUVVNfT1BFThABEhwKGENPTkZMSUNUX1NUQVRVU19ERUZFUlJFRBACEhwKGENPTkZMSUNUX1NUQVRVU19SRVNPTFZFRBADEhwKGENPTkZMSUNUX1NUQVRVU19PQlNPTEVURRAEEh4KGkNPTkZMSUNUX1NUQVRVU19TVVBFUlNFREVEEAUqoQIKEUNvbmZsaWN0RXZlbnRLaW5kEiMKH0NPTkZMSUNUX0VWRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIeChpDT05GTElDVF9FVkVOVF9LSU5EX09QRU5FRBABEh8KG0NPTkZMSUNUX0VWRU5UX0tJTkRfQ0hBTkdFRBACEiAKHENPTkZMSUNUX0VWRU5UX0tJTkRfREVGRVJSRUQQAxIgChxDT05GTElDVF9FVkVOVF9LSU5EX1JFTUlOREVEEAQSIAocQ09ORkxJQ1RfRVZFTlRfS0lORF9BU1NJR05FRBAFEh4KGkNPTkZMSUNUX0VWRU5UX0tJTkRfQ0xPU0VEEAYSIAocQ09ORkxJQ1RfRVZFTlRfS0lORF9SRU9QRU5FRBAHKssBCgtDbG9zZVJlYXNvbhIcChhDTE9TRV9SRUFTT05fVU5TUEVDSUZJRUQQABIZChVDTE9TRV9SRUFTT05fUkVTT0xWRUQQARIaChZDTE9TRV9SRUFTT05fQ09OVkVSR0VEEAISGAoUQ0xPU0VfUkVBU09OX0RFTEVURUQQAxIbChdDTE9TRV9SRUFTT05fU1VQRVJTRURFRBAEEhcKE0NMT1NFX1JFQVNPTl9QT0xJQ1kQBRIXChNDTE9TRV9SRUFTT05fTUVSR0VEEAYq3gQKDE11dGF0aW9uS2luZBIdChlNVVRBVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASHwobTVVUQVRJT05fS0lORF9DUkVBVEVfUkVDT1JEEAESHwobTVVUQVRJT05fS0lORF9ERUxFVEVfUkVDT1JEEAISIAocTVVUQVRJT05fS0lORF9SRVNUT1JFX1JFQ09SRBADEhsKF01VVEFUSU9OX0tJTkRfU0VUX0ZJRUxEEAQSGwoXTVVUQVRJT05fS0lORF9FRElUX1RFWFQQBRIeChpNVVRBVElPTl9LSU5EX1JFUExBQ0VfVEVYVBAGEiMKH01VVEFUSU9OX0tJTkRfSU5DUkVNRU5UX0NPVU5URVIQBxIgChxNVVRBVElPTl9LSU5EX0FTU0lHTl9DT1VOVEVSEAgSHgoaTVVUQVRJT05fS0lORF9BRERfRUxFTUVOVFMQCRIhCh1NVVRBVElPTl9LSU5EX1JFTU9WRV9FTEVNRU5UUxAKEiAKHE1VVEFUSU9OX0tJTkRfQ0xFQVJfRUxFTUVOVFMQCxIdChlNVVRBVElPTl9LSU5EX0xJTktfUkVDT1JEEAwSHwobTVVUQVRJT05fS0lORF9VTkxJTktfUkVDT1JEEA0SIAocTVVUQVRJT05fS0lORF9ERUZFUl9DT05GTElDVBAOEiEKHU1VVEFUSU9OX0tJTkRfQVNTSUdOX0NPTkZMSUNUEA8SIQodTVVUQVRJT05fS0lORF9SRU9QRU5fQ09ORkxJQ1QQEBIdChlNVVRBVElPTl9LSU5EX0RFQ0lERV9URVhUEBEqkQEKEEFsdGVybmF0aXZlU3RhdGUSIQodQUxURVJOQVRJVkVfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZBTFRFUk5BVElWRV9TVEFURV9IRUFEEAESHAoYQUxURVJOQVRJVkVfU1RBVEVfU0hBRE9XEAISIAocQUxURVJOQVRJVkVfU1RBVEVfU1VQUFJFU1NFRBADQngKD2Rldi5zeW5jbGluZS52MVABWidzeW5jbGluZS5kZXYvZ2VuL3N5bmNsaW5lL3YxO3N5bmNsaW5ldjGiAgNTWUyqAgtTeW5jbGluZS5WMboCCFN5bmNsaW5lygILU3luY2xpbmVcVjHqAgxTeW5jbGluZTo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_value]);
 
 /**
  * A conflict: what lists, feeds and snapshots say of it. What is needed to decide it comes from
@@ -200,7 +198,8 @@ export type Alternative = Message<"syncline.v1.Alternative"> & {
    * What it offers; absent for a delete. A to-one link offers its target's id as a string, or null; a counter offers,
    * while the conflict is live, the assignment with the increments that its author did not know, since a decision keeps
    * these. Where these lie more than 10,000 changes of the counter back, it offers the bare assignment, and choosing it is
-   * refused: give a value.
+   * refused: give a value. For a text it is the author's version of the region, whole: everything that the author saw there
+   * after the last of its edits.
    *
    * @generated from field: syncline.v1.Value value = 7;
    */
@@ -212,20 +211,6 @@ export type Alternative = Message<"syncline.v1.Alternative"> & {
    * @generated from field: syncline.v1.AlternativeState state = 8;
    */
   state: AlternativeState;
-
-  /**
-   * For a text: the author's hunk.
-   *
-   * @generated from field: syncline.v1.TextHunk hunk = 9;
-   */
-  hunk?: TextHunk;
-
-  /**
-   * For a text: what the hunk replaced or would have replaced.
-   *
-   * @generated from field: string replaced_text = 10;
-   */
-  replacedText: string;
 
   /**
    * What the operation did.
@@ -286,6 +271,64 @@ export const AlternativeSchema: GenMessage<Alternative> = /*@__PURE__*/
   messageDesc(file_syncline_v1_conflict, 1);
 
 /**
+ * The place in a text that a conflict is about. It begins and ends between words, at characters that no side touched, and
+ * moves with the text around it. Edits that change something inside make it theirs, too; what is inserted at its edges
+ * belongs to it only if it continues a word, or comes from somebody with a version of it.
+ *
+ * @generated from message syncline.v1.TextRegion
+ */
+export type TextRegion = Message<"syncline.v1.TextRegion"> & {
+  /**
+   * Where it begins in the text as this read shows it, in characters.
+   *
+   * @generated from field: uint32 position = 1;
+   */
+  position: number;
+
+  /**
+   * How many characters of that text it is; 0 where nothing is shown in its place.
+   *
+   * @generated from field: uint32 length = 2;
+   */
+  length: number;
+
+  /**
+   * What is shown in its place, up to 64 KiB.
+   *
+   * @generated from field: string shown = 3;
+   */
+  shown: string;
+
+  /**
+   * The size of all that is shown in its place, in bytes, if `shown` is only the beginning.
+   *
+   * @generated from field: optional uint64 whole_shown_bytes = 4;
+   */
+  wholeShownBytes?: bigint;
+
+  /**
+   * What stands directly before it, at most 80 characters.
+   *
+   * @generated from field: string before = 5;
+   */
+  before: string;
+
+  /**
+   * What stands directly after it, at most 80 characters.
+   *
+   * @generated from field: string after = 6;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message syncline.v1.TextRegion.
+ * Use `create(TextRegionSchema)` to create a new message.
+ */
+export const TextRegionSchema: GenMessage<TextRegion> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_conflict, 2);
+
+/**
  * Two concurrent operations that clashed.
  *
  * @generated from message syncline.v1.ClashingPair
@@ -311,7 +354,7 @@ export type ClashingPair = Message<"syncline.v1.ClashingPair"> & {
  * Use `create(ClashingPairSchema)` to create a new message.
  */
 export const ClashingPairSchema: GenMessage<ClashingPair> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict, 2);
+  messageDesc(file_syncline_v1_conflict, 3);
 
 /**
  * Something that happened to a conflict.
@@ -388,7 +431,7 @@ export type ConflictEvent = Message<"syncline.v1.ConflictEvent"> & {
  * Use `create(ConflictEventSchema)` to create a new message.
  */
 export const ConflictEventSchema: GenMessage<ConflictEvent> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict, 3);
+  messageDesc(file_syncline_v1_conflict, 4);
 
 /**
  * What clashed.
@@ -411,7 +454,8 @@ export enum ConflictKind {
   REGISTER = 1,
 
   /**
-   * Concurrent, overlapping edits of a text; the later one is suppressed and kept.
+   * Concurrent, overlapping edits of a text. The conflict is about a region of it: the words that the edits share. The
+   * later edit is not applied; each author's version of the region is kept whole.
    *
    * @generated from enum value: CONFLICT_KIND_TEXT_OVERLAP = 2;
    */
@@ -609,6 +653,13 @@ export enum CloseReason {
    * @generated from enum value: CLOSE_REASON_POLICY = 5;
    */
   POLICY = 5,
+
+  /**
+   * A text conflict whose region grew into that of an older one, which has its versions now.
+   *
+   * @generated from enum value: CLOSE_REASON_MERGED = 6;
+   */
+  MERGED = 6,
 }
 
 /**
@@ -741,6 +792,13 @@ export enum MutationKind {
    * @generated from enum value: MUTATION_KIND_REOPEN_CONFLICT = 16;
    */
   REOPEN_CONFLICT = 16,
+
+  /**
+   * Decides a conflict of a text.
+   *
+   * @generated from enum value: MUTATION_KIND_DECIDE_TEXT = 17;
+   */
+  DECIDE_TEXT = 17,
 }
 
 /**
@@ -777,7 +835,7 @@ export enum AlternativeState {
   SHADOW = 2,
 
   /**
-   * A part of a text edit that was not applied.
+   * A version of a text that is not applied.
    *
    * @generated from enum value: ALTERNATIVE_STATE_SUPPRESSED = 3;
    */

@@ -10,9 +10,9 @@ import type { CausalContext, Cursor } from "./causality_pb.js";
 import { file_syncline_v1_causality } from "./causality_pb.js";
 import type { Change } from "./change_pb.js";
 import { file_syncline_v1_change } from "./change_pb.js";
-import type { Alternative, ClashingPair, CloseReason, Conflict, ConflictEvent, ConflictKind, ConflictStatus } from "./conflict_pb.js";
+import type { Alternative, ClashingPair, CloseReason, Conflict, ConflictEvent, ConflictKind, ConflictStatus, TextRegion } from "./conflict_pb.js";
 import { file_syncline_v1_conflict } from "./conflict_pb.js";
-import type { Receipt } from "./operation_pb.js";
+import type { KeepCurrent, Receipt, UseBase } from "./operation_pb.js";
 import { file_syncline_v1_operation } from "./operation_pb.js";
 import type { Record } from "./record_pb.js";
 import { file_syncline_v1_record } from "./record_pb.js";
@@ -24,7 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file syncline/v1/conflict_service.proto.
  */
 export const file_syncline_v1_conflict_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJzeW5jbGluZS92MS9jb25mbGljdF9zZXJ2aWNlLnByb3RvEgtzeW5jbGluZS52MSLKAgoUTGlzdENvbmZsaWN0c1JlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEi0KCHN0YXR1c2VzGAIgAygOMhsuc3luY2xpbmUudjEuQ29uZmxpY3RTdGF0dXMSJwoEa2luZBgDIAEoDjIZLnN5bmNsaW5lLnYxLkNvbmZsaWN0S2luZBIaCg1jb2xsZWN0aW9uX2lkGAQgASgJSACIAQESFgoJcmVjb3JkX2lkGAUgASgJSAGIAQESFQoIYXNzaWduZWUYBiABKAlIAogBARIRCglwYWdlX3NpemUYByABKA0SEgoKcGFnZV90b2tlbhgIIAEoCRIlCghhdF9sZWFzdBgJIAEoCzITLnN5bmNsaW5lLnYxLkN1cnNvckIQCg5fY29sbGVjdGlvbl9pZEIMCgpfcmVjb3JkX2lkQgsKCV9hc3NpZ25lZSJaChVMaXN0Q29uZmxpY3RzUmVzcG9uc2USKAoJY29uZmxpY3RzGAEgAygLMhUuc3luY2xpbmUudjEuQ29uZmxpY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImYKEkdldENvbmZsaWN0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEwoLY29uZmxpY3RfaWQYAiABKAkSJQoIYXRfbGVhc3QYAyABKAsyEy5zeW5jbGluZS52MS5DdXJzb3IigAQKE0dldENvbmZsaWN0UmVzcG9uc2USJwoIY29uZmxpY3QYASABKAsyFS5zeW5jbGluZS52MS5Db25mbGljdBIMCgRydWxlGAIgASgJEg4KBnJlYXNvbhgDIAEoCRImCgpiYXNlX3ZhbHVlGAQgASgLMhIuc3luY2xpbmUudjEuVmFsdWUSEgoKYmFzZV9leGFjdBgFIAEoCBIuCgxhbHRlcm5hdGl2ZXMYBiADKAsyGC5zeW5jbGluZS52MS5BbHRlcm5hdGl2ZRIjCgZyZWNvcmQYByABKAsyEy5zeW5jbGluZS52MS5SZWNvcmQSLgoRcmVjb3JkX2F0X29wZW5pbmcYCCABKAsyEy5zeW5jbGluZS52MS5SZWNvcmQSMQoObGlua2VkX3JlY29yZHMYCSADKAsyGS5zeW5jbGluZS52MS5MaW5rZWRSZWNvcmQSKwoOcmVjZW50X2hpc3RvcnkYCiADKAsyEy5zeW5jbGluZS52MS5DaGFuZ2USKgoGZXZlbnRzGAsgAygLMhouc3luY2xpbmUudjEuQ29uZmxpY3RFdmVudBIrCgdjb250ZXh0GAwgASgLMhouc3luY2xpbmUudjEuQ2F1c2FsQ29udGV4dBIoCgVwYWlycxgNIAMoCzIZLnN5bmNsaW5lLnYxLkNsYXNoaW5nUGFpciJbChVHZXRBbHRlcm5hdGl2ZVJlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEhMKC2NvbmZsaWN0X2lkGAIgASgJEhcKD2FsdGVybmF0aXZlX3NlcRgDIAEoBCI7ChZHZXRBbHRlcm5hdGl2ZVJlc3BvbnNlEiEKBXZhbHVlGAEgASgLMhIuc3luY2xpbmUudjEuVmFsdWUiVwoMTGlua2VkUmVjb3JkEiMKBnJlY29yZBgBIAEoCzITLnN5bmNsaW5lLnYxLlJlY29yZBIQCghmaWVsZF9pZBgCIAEoCRIQCghpbmNvbWluZxgDIAEoCCLLAwoWUmVzb2x2ZUNvbmZsaWN0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEwoLY29uZmxpY3RfaWQYAiABKAkSEAoIcmV2aXNpb24YAyABKAQSEgoKcmVxdWVzdF9pZBgEIAEoCRINCgVhY3RvchgFIAEoCRIZCg9hbHRlcm5hdGl2ZV9zZXEYBiABKARIABIjCgV2YWx1ZRgHIAEoCzISLnN5bmNsaW5lLnYxLlZhbHVlSAASDgoEdGV4dBgIIAEoCUgAEjAKDGtlZXBfY3VycmVudBgJIAEoCzIYLnN5bmNsaW5lLnYxLktlZXBDdXJyZW50SAASMwoNZGVsZXRlX3JlY29yZBgKIAEoCzIaLnN5bmNsaW5lLnYxLkRlbGV0ZUluc3RlYWRIABIzCg11bmxpbmtfcmVjb3JkGAsgASgLMhouc3luY2xpbmUudjEuVW5saW5rSW5zdGVhZEgAEiwKBnZhbHVlcxgNIAEoCzIaLnN5bmNsaW5lLnYxLlZhbHVlc0J5RmllbGRIABIrCgdjb250ZXh0GAwgASgLMhouc3luY2xpbmUudjEuQ2F1c2FsQ29udGV4dEIKCghkZWNpc2lvbiKKAQoNVmFsdWVzQnlGaWVsZBI2CgZ2YWx1ZXMYASADKAsyJi5zeW5jbGluZS52MS5WYWx1ZXNCeUZpZWxkLlZhbHVlc0VudHJ5GkEKC1ZhbHVlc0VudHJ5EgsKA2tleRgBIAEoCRIhCgV2YWx1ZRgCIAEoCzISLnN5bmNsaW5lLnYxLlZhbHVlOgI4ASINCgtLZWVwQ3VycmVudCIPCg1EZWxldGVJbnN0ZWFkIg8KDVVubGlua0luc3RlYWQiaQoXUmVzb2x2ZUNvbmZsaWN0UmVzcG9uc2USJQoHcmVjZWlwdBgBIAEoCzIULnN5bmNsaW5lLnYxLlJlY2VpcHQSJwoIY29uZmxpY3QYAiABKAsyFS5zeW5jbGluZS52MS5Db25mbGljdCKnAQoURGVmZXJDb25mbGljdFJlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEhMKC2NvbmZsaWN0X2lkGAIgASgJEhAKCHJldmlzaW9uGAMgASgEEi8KC3JlbWluZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpyZXF1ZXN0X2lkGAUgASgJEg0KBWFjdG9yGAYgASgJImcKFURlZmVyQ29uZmxpY3RSZXNwb25zZRIlCgdyZWNlaXB0GAEgASgLMhQuc3luY2xpbmUudjEuUmVjZWlwdBInCghjb25mbGljdBgCIAEoCzIVLnN5bmNsaW5lLnYxLkNvbmZsaWN0IokBChVBc3NpZ25Db25mbGljdFJlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEhMKC2NvbmZsaWN0X2lkGAIgASgJEhUKCGFzc2lnbmVlGAMgASgJSACIAQESEgoKcmVxdWVzdF9pZBgEIAEoCRINCgVhY3RvchgFIAEoCUILCglfYXNzaWduZWUiaAoWQXNzaWduQ29uZmxpY3RSZXNwb25zZRIlCgdyZWNlaXB0GAEgASgLMhQuc3luY2xpbmUudjEuUmVjZWlwdBInCghjb25mbGljdBgCIAEoCzIVLnN5bmNsaW5lLnYxLkNvbmZsaWN0ImUKFVJlb3BlbkNvbmZsaWN0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEwoLY29uZmxpY3RfaWQYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCRINCgVhY3RvchgEIAEoCSJoChZSZW9wZW5Db25mbGljdFJlc3BvbnNlEiUKB3JlY2VpcHQYASABKAsyFC5zeW5jbGluZS52MS5SZWNlaXB0EicKCGNvbmZsaWN0GAIgASgLMhUuc3luY2xpbmUudjEuQ29uZmxpY3QiggEKGUxpc3RDb25mbGljdEV2ZW50c1JlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEhgKC2NvbmZsaWN0X2lkGAIgASgJSACIAQESEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAlCDgoMX2NvbmZsaWN0X2lkImEKGkxpc3RDb25mbGljdEV2ZW50c1Jlc3BvbnNlEioKBmV2ZW50cxgBIAMoCzIaLnN5bmNsaW5lLnYxLkNvbmZsaWN0RXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjQKHEdldENvbmZsaWN0U3RhdGlzdGljc1JlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJIvcBCh1HZXRDb25mbGljdFN0YXRpc3RpY3NSZXNwb25zZRITCgt0b3RhbF9jb3VudBgBIAEoBBIrCglieV9zdGF0dXMYAiADKAsyGC5zeW5jbGluZS52MS5TdGF0dXNDb3VudBInCgdieV9raW5kGAMgAygLMhYuc3luY2xpbmUudjEuS2luZENvdW50EjYKD2J5X2Nsb3NlX3JlYXNvbhgEIAMoCzIdLnN5bmNsaW5lLnYxLkNsb3NlUmVhc29uQ291bnQSFgoObWVkaWFuX29wZW5fbXMYBSABKAQSGwoTZGVmZXJyZWRfZXZlcl9jb3VudBgGIAEoBCJJCgtTdGF0dXNDb3VudBIrCgZzdGF0dXMYASABKA4yGy5zeW5jbGluZS52MS5Db25mbGljdFN0YXR1cxINCgVjb3VudBgCIAEoBCJRChBDbG9zZVJlYXNvbkNvdW50Ei4KDGNsb3NlX3JlYXNvbhgBIAEoDjIYLnN5bmNsaW5lLnYxLkNsb3NlUmVhc29uEg0KBWNvdW50GAIgASgEIkMKCUtpbmRDb3VudBInCgRraW5kGAEgASgOMhkuc3luY2xpbmUudjEuQ29uZmxpY3RLaW5kEg0KBWNvdW50GAIgASgEMoYHCg9Db25mbGljdFNlcnZpY2USWwoNTGlzdENvbmZsaWN0cxIhLnN5bmNsaW5lLnYxLkxpc3RDb25mbGljdHNSZXF1ZXN0GiIuc3luY2xpbmUudjEuTGlzdENvbmZsaWN0c1Jlc3BvbnNlIgOQAgESVQoLR2V0Q29uZmxpY3QSHy5zeW5jbGluZS52MS5HZXRDb25mbGljdFJlcXVlc3QaIC5zeW5jbGluZS52MS5HZXRDb25mbGljdFJlc3BvbnNlIgOQAgESXgoOR2V0QWx0ZXJuYXRpdmUSIi5zeW5jbGluZS52MS5HZXRBbHRlcm5hdGl2ZVJlcXVlc3QaIy5zeW5jbGluZS52MS5HZXRBbHRlcm5hdGl2ZVJlc3BvbnNlIgOQAgESYQoPUmVzb2x2ZUNvbmZsaWN0EiMuc3luY2xpbmUudjEuUmVzb2x2ZUNvbmZsaWN0UmVxdWVzdBokLnN5bmNsaW5lLnYxLlJlc29sdmVDb25mbGljdFJlc3BvbnNlIgOQAgISWwoNRGVmZXJDb25mbGljdBIhLnN5bmNsaW5lLnYxLkRlZmVyQ29uZmxpY3RSZXF1ZXN0GiIuc3luY2xpbmUudjEuRGVmZXJDb25mbGljdFJlc3BvbnNlIgOQAgISXgoOQXNzaWduQ29uZmxpY3QSIi5zeW5jbGluZS52MS5Bc3NpZ25Db25mbGljdFJlcXVlc3QaIy5zeW5jbGluZS52MS5Bc3NpZ25Db25mbGljdFJlc3BvbnNlIgOQAgISXgoOUmVvcGVuQ29uZmxpY3QSIi5zeW5jbGluZS52MS5SZW9wZW5Db25mbGljdFJlcXVlc3QaIy5zeW5jbGluZS52MS5SZW9wZW5Db25mbGljdFJlc3BvbnNlIgOQAgISagoSTGlzdENvbmZsaWN0RXZlbnRzEiYuc3luY2xpbmUudjEuTGlzdENvbmZsaWN0RXZlbnRzUmVxdWVzdBonLnN5bmNsaW5lLnYxLkxpc3RDb25mbGljdEV2ZW50c1Jlc3BvbnNlIgOQAgEScwoVR2V0Q29uZmxpY3RTdGF0aXN0aWNzEikuc3luY2xpbmUudjEuR2V0Q29uZmxpY3RTdGF0aXN0aWNzUmVxdWVzdBoqLnN5bmNsaW5lLnYxLkdldENvbmZsaWN0U3RhdGlzdGljc1Jlc3BvbnNlIgOQAgFCeAoPZGV2LnN5bmNsaW5lLnYxUAFaJ3N5bmNsaW5lLmRldi9nZW4vc3luY2xpbmUvdjE7c3luY2xpbmV2MaICA1NZTKoCC1N5bmNsaW5lLlYxugIIU3luY2xpbmXKAgtTeW5jbGluZVxWMeoCDFN5bmNsaW5lOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_change, file_syncline_v1_conflict, file_syncline_v1_operation, file_syncline_v1_record, file_syncline_v1_value]);
+  fileDesc("CiJzeW5jbGluZS92MS9jb25mbGljdF9zZXJ2aWNlLnByb3RvEgtzeW5jbGluZS52MSLKAgoUTGlzdENvbmZsaWN0c1JlcXVlc3QSFAoMd29ya3NwYWNlX2lkGAEgASgJEi0KCHN0YXR1c2VzGAIgAygOMhsuc3luY2xpbmUudjEuQ29uZmxpY3RTdGF0dXMSJwoEa2luZBgDIAEoDjIZLnN5bmNsaW5lLnYxLkNvbmZsaWN0S2luZBIaCg1jb2xsZWN0aW9uX2lkGAQgASgJSACIAQESFgoJcmVjb3JkX2lkGAUgASgJSAGIAQESFQoIYXNzaWduZWUYBiABKAlIAogBARIRCglwYWdlX3NpemUYByABKA0SEgoKcGFnZV90b2tlbhgIIAEoCRIlCghhdF9sZWFzdBgJIAEoCzITLnN5bmNsaW5lLnYxLkN1cnNvckIQCg5fY29sbGVjdGlvbl9pZEIMCgpfcmVjb3JkX2lkQgsKCV9hc3NpZ25lZSJaChVMaXN0Q29uZmxpY3RzUmVzcG9uc2USKAoJY29uZmxpY3RzGAEgAygLMhUuc3luY2xpbmUudjEuQ29uZmxpY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImYKEkdldENvbmZsaWN0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEwoLY29uZmxpY3RfaWQYAiABKAkSJQoIYXRfbGVhc3QYAyABKAsyEy5zeW5jbGluZS52MS5DdXJzb3IiqQQKE0dldENvbmZsaWN0UmVzcG9uc2USJwoIY29uZmxpY3QYASABKAsyFS5zeW5jbGluZS52MS5Db25mbGljdBIMCgRydWxlGAIgASgJEg4KBnJlYXNvbhgDIAEoCRImCgpiYXNlX3ZhbHVlGAQgASgLMhIuc3luY2xpbmUudjEuVmFsdWUSEgoKYmFzZV9leGFjdBgFIAEoCBIuCgxhbHRlcm5hdGl2ZXMYBiADKAsyGC5zeW5jbGluZS52MS5BbHRlcm5hdGl2ZRIjCgZyZWNvcmQYByABKAsyEy5zeW5jbGluZS52MS5SZWNvcmQSLgoRcmVjb3JkX2F0X29wZW5pbmcYCCABKAsyEy5zeW5jbGluZS52MS5SZWNvcmQSMQoObGlua2VkX3JlY29yZHMYCSADKAsyGS5zeW5jbGluZS52MS5MaW5rZWRSZWNvcmQSKwoOcmVjZW50X2hpc3RvcnkYCiADKAsyEy5zeW5jbGluZS52MS5DaGFuZ2USKgoGZXZlbnRzGAsgAygLMhouc3luY2xpbmUudjEuQ29uZmxpY3RFdmVudBIrCgdjb250ZXh0GAwgASgLMhouc3luY2xpbmUudjEuQ2F1c2FsQ29udGV4dBIoCgVwYWlycxgNIAMoCzIZLnN5bmNsaW5lLnYxLkNsYXNoaW5nUGFpchInCgZyZWdpb24YDiABKAsyFy5zeW5jbGluZS52MS5UZXh0UmVnaW9uIlsKFUdldEFsdGVybmF0aXZlUmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEwoLY29uZmxpY3RfaWQYAiABKAkSFwoPYWx0ZXJuYXRpdmVfc2VxGAMgASgEIjsKFkdldEFsdGVybmF0aXZlUmVzcG9uc2USIQoFdmFsdWUYASABKAsyEi5zeW5jbGluZS52MS5WYWx1ZSJXCgxMaW5rZWRSZWNvcmQSIwoGcmVjb3JkGAEgASgLMhMuc3luY2xpbmUudjEuUmVjb3JkEhAKCGZpZWxkX2lkGAIgASgJEhAKCGluY29taW5nGAMgASgIIvUDChZSZXNvbHZlQ29uZmxpY3RSZXF1ZXN0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCRITCgtjb25mbGljdF9pZBgCIAEoCRIQCghyZXZpc2lvbhgDIAEoBBISCgpyZXF1ZXN0X2lkGAQgASgJEg0KBWFjdG9yGAUgASgJEhkKD2FsdGVybmF0aXZlX3NlcRgGIAEoBEgAEiMKBXZhbHVlGAcgASgLMhIuc3luY2xpbmUudjEuVmFsdWVIABIOCgR0ZXh0GAggASgJSAASMAoMa2VlcF9jdXJyZW50GAkgASgLMhguc3luY2xpbmUudjEuS2VlcEN1cnJlbnRIABIzCg1kZWxldGVfcmVjb3JkGAogASgLMhouc3luY2xpbmUudjEuRGVsZXRlSW5zdGVhZEgAEjMKDXVubGlua19yZWNvcmQYCyABKAsyGi5zeW5jbGluZS52MS5VbmxpbmtJbnN0ZWFkSAASLAoGdmFsdWVzGA0gASgLMhouc3luY2xpbmUudjEuVmFsdWVzQnlGaWVsZEgAEigKCHVzZV9iYXNlGA4gASgLMhQuc3luY2xpbmUudjEuVXNlQmFzZUgAEisKB2NvbnRleHQYDCABKAsyGi5zeW5jbGluZS52MS5DYXVzYWxDb250ZXh0QgoKCGRlY2lzaW9uIooBCg1WYWx1ZXNCeUZpZWxkEjYKBnZhbHVlcxgBIAMoCzImLnN5bmNsaW5lLnYxLlZhbHVlc0J5RmllbGQuVmFsdWVzRW50cnkaQQoLVmFsdWVzRW50cnkSCwoDa2V5GAEgASgJEiEKBXZhbHVlGAIgASgLMhIuc3luY2xpbmUudjEuVmFsdWU6AjgBIg8KDURlbGV0ZUluc3RlYWQiDwoNVW5saW5rSW5zdGVhZCJpChdSZXNvbHZlQ29uZmxpY3RSZXNwb25zZRIlCgdyZWNlaXB0GAEgASgLMhQuc3luY2xpbmUudjEuUmVjZWlwdBInCghjb25mbGljdBgCIAEoCzIVLnN5bmNsaW5lLnYxLkNvbmZsaWN0IqcBChREZWZlckNvbmZsaWN0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEwoLY29uZmxpY3RfaWQYAiABKAkSEAoIcmV2aXNpb24YAyABKAQSLwoLcmVtaW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnJlcXVlc3RfaWQYBSABKAkSDQoFYWN0b3IYBiABKAkiZwoVRGVmZXJDb25mbGljdFJlc3BvbnNlEiUKB3JlY2VpcHQYASABKAsyFC5zeW5jbGluZS52MS5SZWNlaXB0EicKCGNvbmZsaWN0GAIgASgLMhUuc3luY2xpbmUudjEuQ29uZmxpY3QiiQEKFUFzc2lnbkNvbmZsaWN0UmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSEwoLY29uZmxpY3RfaWQYAiABKAkSFQoIYXNzaWduZWUYAyABKAlIAIgBARISCgpyZXF1ZXN0X2lkGAQgASgJEg0KBWFjdG9yGAUgASgJQgsKCV9hc3NpZ25lZSJoChZBc3NpZ25Db25mbGljdFJlc3BvbnNlEiUKB3JlY2VpcHQYASABKAsyFC5zeW5jbGluZS52MS5SZWNlaXB0EicKCGNvbmZsaWN0GAIgASgLMhUuc3luY2xpbmUudjEuQ29uZmxpY3QiZQoVUmVvcGVuQ29uZmxpY3RSZXF1ZXN0EhQKDHdvcmtzcGFjZV9pZBgBIAEoCRITCgtjb25mbGljdF9pZBgCIAEoCRISCgpyZXF1ZXN0X2lkGAMgASgJEg0KBWFjdG9yGAQgASgJImgKFlJlb3BlbkNvbmZsaWN0UmVzcG9uc2USJQoHcmVjZWlwdBgBIAEoCzIULnN5bmNsaW5lLnYxLlJlY2VpcHQSJwoIY29uZmxpY3QYAiABKAsyFS5zeW5jbGluZS52MS5Db25mbGljdCKCAQoZTGlzdENvbmZsaWN0RXZlbnRzUmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAkSGAoLY29uZmxpY3RfaWQYAiABKAlIAIgBARIRCglwYWdlX3NpemUYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCUIOCgxfY29uZmxpY3RfaWQiYQoaTGlzdENvbmZsaWN0RXZlbnRzUmVzcG9uc2USKgoGZXZlbnRzGAEgAygLMhouc3luY2xpbmUudjEuQ29uZmxpY3RFdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiNAocR2V0Q29uZmxpY3RTdGF0aXN0aWNzUmVxdWVzdBIUCgx3b3Jrc3BhY2VfaWQYASABKAki9wEKHUdldENvbmZsaWN0U3RhdGlzdGljc1Jlc3BvbnNlEhMKC3RvdGFsX2NvdW50GAEgASgEEisKCWJ5X3N0YXR1cxgCIAMoCzIYLnN5bmNsaW5lLnYxLlN0YXR1c0NvdW50EicKB2J5X2tpbmQYAyADKAsyFi5zeW5jbGluZS52MS5LaW5kQ291bnQSNgoPYnlfY2xvc2VfcmVhc29uGAQgAygLMh0uc3luY2xpbmUudjEuQ2xvc2VSZWFzb25Db3VudBIWCg5tZWRpYW5fb3Blbl9tcxgFIAEoBBIbChNkZWZlcnJlZF9ldmVyX2NvdW50GAYgASgEIkkKC1N0YXR1c0NvdW50EisKBnN0YXR1cxgBIAEoDjIbLnN5bmNsaW5lLnYxLkNvbmZsaWN0U3RhdHVzEg0KBWNvdW50GAIgASgEIlEKEENsb3NlUmVhc29uQ291bnQSLgoMY2xvc2VfcmVhc29uGAEgASgOMhguc3luY2xpbmUudjEuQ2xvc2VSZWFzb24SDQoFY291bnQYAiABKAQiQwoJS2luZENvdW50EicKBGtpbmQYASABKA4yGS5zeW5jbGluZS52MS5Db25mbGljdEtpbmQSDQoFY291bnQYAiABKAQyhgcKD0NvbmZsaWN0U2VydmljZRJbCg1MaXN0Q29uZmxpY3RzEiEuc3luY2xpbmUudjEuTGlzdENvbmZsaWN0c1JlcXVlc3QaIi5zeW5jbGluZS52MS5MaXN0Q29uZmxpY3RzUmVzcG9uc2UiA5ACARJVCgtHZXRDb25mbGljdBIfLnN5bmNsaW5lLnYxLkdldENvbmZsaWN0UmVxdWVzdBogLnN5bmNsaW5lLnYxLkdldENvbmZsaWN0UmVzcG9uc2UiA5ACARJeCg5HZXRBbHRlcm5hdGl2ZRIiLnN5bmNsaW5lLnYxLkdldEFsdGVybmF0aXZlUmVxdWVzdBojLnN5bmNsaW5lLnYxLkdldEFsdGVybmF0aXZlUmVzcG9uc2UiA5ACARJhCg9SZXNvbHZlQ29uZmxpY3QSIy5zeW5jbGluZS52MS5SZXNvbHZlQ29uZmxpY3RSZXF1ZXN0GiQuc3luY2xpbmUudjEuUmVzb2x2ZUNvbmZsaWN0UmVzcG9uc2UiA5ACAhJbCg1EZWZlckNvbmZsaWN0EiEuc3luY2xpbmUudjEuRGVmZXJDb25mbGljdFJlcXVlc3QaIi5zeW5jbGluZS52MS5EZWZlckNvbmZsaWN0UmVzcG9uc2UiA5ACAhJeCg5Bc3NpZ25Db25mbGljdBIiLnN5bmNsaW5lLnYxLkFzc2lnbkNvbmZsaWN0UmVxdWVzdBojLnN5bmNsaW5lLnYxLkFzc2lnbkNvbmZsaWN0UmVzcG9uc2UiA5ACAhJeCg5SZW9wZW5Db25mbGljdBIiLnN5bmNsaW5lLnYxLlJlb3BlbkNvbmZsaWN0UmVxdWVzdBojLnN5bmNsaW5lLnYxLlJlb3BlbkNvbmZsaWN0UmVzcG9uc2UiA5ACAhJqChJMaXN0Q29uZmxpY3RFdmVudHMSJi5zeW5jbGluZS52MS5MaXN0Q29uZmxpY3RFdmVudHNSZXF1ZXN0Gicuc3luY2xpbmUudjEuTGlzdENvbmZsaWN0RXZlbnRzUmVzcG9uc2UiA5ACARJzChVHZXRDb25mbGljdFN0YXRpc3RpY3MSKS5zeW5jbGluZS52MS5HZXRDb25mbGljdFN0YXRpc3RpY3NSZXF1ZXN0Giouc3luY2xpbmUudjEuR2V0Q29uZmxpY3RTdGF0aXN0aWNzUmVzcG9uc2UiA5ACAUJ4Cg9kZXYuc3luY2xpbmUudjFQAVonc3luY2xpbmUuZGV2L2dlbi9zeW5jbGluZS92MTtzeW5jbGluZXYxogIDU1lMqgILU3luY2xpbmUuVjG6AghTeW5jbGluZcoCC1N5bmNsaW5lXFYx6gIMU3luY2xpbmU6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_change, file_syncline_v1_conflict, file_syncline_v1_operation, file_syncline_v1_record, file_syncline_v1_value]);
 
 /**
  * Request of ConflictService.ListConflicts.
@@ -194,7 +194,7 @@ export type GetConflictResponse = Message<"syncline.v1.GetConflictResponse"> & {
   reason: string;
 
   /**
-   * The value both sides started from.
+   * The value both sides started from; for a text: the region as it was then.
    *
    * @generated from field: syncline.v1.Value base_value = 4;
    */
@@ -258,11 +258,18 @@ export type GetConflictResponse = Message<"syncline.v1.GetConflictResponse"> & {
   context?: CausalContext;
 
   /**
-   * Dots of pairs that clashed: every concurrent pair once.
+   * Dots of pairs that clashed: every concurrent pair once. Of a text, the first 256, and once for each version.
    *
    * @generated from field: repeated syncline.v1.ClashingPair pairs = 13;
    */
   pairs: ClashingPair[];
+
+  /**
+   * For a live text conflict: its place. `base_value` and the values of the alternatives are versions of it.
+   *
+   * @generated from field: syncline.v1.TextRegion region = 14;
+   */
+  region?: TextRegion;
 };
 
 /**
@@ -411,7 +418,7 @@ export type ResolveConflictRequest = Message<"syncline.v1.ResolveConflictRequest
    */
   decision: {
     /**
-     * Take this alternative, by its position; for a text conflict: apply its suppressed hunks as well.
+     * Take this alternative, by its position; for a text conflict: this version in the place of the region.
      *
      * @generated from field: uint64 alternative_seq = 6;
      */
@@ -427,7 +434,7 @@ export type ResolveConflictRequest = Message<"syncline.v1.ResolveConflictRequest
     case: "value";
   } | {
     /**
-     * Set this text.
+     * Set this text in the place of the region of a text conflict. The rest of the text stays as it is.
      *
      * @generated from field: string text = 8;
      */
@@ -465,6 +472,14 @@ export type ResolveConflictRequest = Message<"syncline.v1.ResolveConflictRequest
      */
     value: ValuesByField;
     case: "values";
+  } | {
+    /**
+     * Go back to what both sides started from (text conflicts; registers whose base is exact).
+     *
+     * @generated from field: syncline.v1.UseBase use_base = 14;
+     */
+    value: UseBase;
+    case: "useBase";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -505,21 +520,6 @@ export const ValuesByFieldSchema: GenMessage<ValuesByField> = /*@__PURE__*/
   messageDesc(file_syncline_v1_conflict_service, 8);
 
 /**
- * Decision: what is there now stays.
- *
- * @generated from message syncline.v1.KeepCurrent
- */
-export type KeepCurrent = Message<"syncline.v1.KeepCurrent"> & {
-};
-
-/**
- * Describes the message syncline.v1.KeepCurrent.
- * Use `create(KeepCurrentSchema)` to create a new message.
- */
-export const KeepCurrentSchema: GenMessage<KeepCurrent> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 9);
-
-/**
  * Decision: the record goes.
  *
  * @generated from message syncline.v1.DeleteInstead
@@ -532,7 +532,7 @@ export type DeleteInstead = Message<"syncline.v1.DeleteInstead"> & {
  * Use `create(DeleteInsteadSchema)` to create a new message.
  */
 export const DeleteInsteadSchema: GenMessage<DeleteInstead> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 10);
+  messageDesc(file_syncline_v1_conflict_service, 9);
 
 /**
  * Decision: the link goes.
@@ -547,7 +547,7 @@ export type UnlinkInstead = Message<"syncline.v1.UnlinkInstead"> & {
  * Use `create(UnlinkInsteadSchema)` to create a new message.
  */
 export const UnlinkInsteadSchema: GenMessage<UnlinkInstead> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 11);
+  messageDesc(file_syncline_v1_conflict_service, 10);
 
 /**
  * Response of ConflictService.ResolveConflict.
@@ -575,7 +575,7 @@ export type ResolveConflictResponse = Message<"syncline.v1.ResolveConflictRespon
  * Use `create(ResolveConflictResponseSchema)` to create a new message.
  */
 export const ResolveConflictResponseSchema: GenMessage<ResolveConflictResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 12);
+  messageDesc(file_syncline_v1_conflict_service, 11);
 
 /**
  * Request of ConflictService.DeferConflict.
@@ -631,7 +631,7 @@ export type DeferConflictRequest = Message<"syncline.v1.DeferConflictRequest"> &
  * Use `create(DeferConflictRequestSchema)` to create a new message.
  */
 export const DeferConflictRequestSchema: GenMessage<DeferConflictRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 13);
+  messageDesc(file_syncline_v1_conflict_service, 12);
 
 /**
  * Response of ConflictService.DeferConflict.
@@ -659,7 +659,7 @@ export type DeferConflictResponse = Message<"syncline.v1.DeferConflictResponse">
  * Use `create(DeferConflictResponseSchema)` to create a new message.
  */
 export const DeferConflictResponseSchema: GenMessage<DeferConflictResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 14);
+  messageDesc(file_syncline_v1_conflict_service, 13);
 
 /**
  * Request of ConflictService.AssignConflict.
@@ -708,7 +708,7 @@ export type AssignConflictRequest = Message<"syncline.v1.AssignConflictRequest">
  * Use `create(AssignConflictRequestSchema)` to create a new message.
  */
 export const AssignConflictRequestSchema: GenMessage<AssignConflictRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 15);
+  messageDesc(file_syncline_v1_conflict_service, 14);
 
 /**
  * Response of ConflictService.AssignConflict.
@@ -736,7 +736,7 @@ export type AssignConflictResponse = Message<"syncline.v1.AssignConflictResponse
  * Use `create(AssignConflictResponseSchema)` to create a new message.
  */
 export const AssignConflictResponseSchema: GenMessage<AssignConflictResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 16);
+  messageDesc(file_syncline_v1_conflict_service, 15);
 
 /**
  * Request of ConflictService.ReopenConflict.
@@ -778,7 +778,7 @@ export type ReopenConflictRequest = Message<"syncline.v1.ReopenConflictRequest">
  * Use `create(ReopenConflictRequestSchema)` to create a new message.
  */
 export const ReopenConflictRequestSchema: GenMessage<ReopenConflictRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 17);
+  messageDesc(file_syncline_v1_conflict_service, 16);
 
 /**
  * Response of ConflictService.ReopenConflict.
@@ -806,7 +806,7 @@ export type ReopenConflictResponse = Message<"syncline.v1.ReopenConflictResponse
  * Use `create(ReopenConflictResponseSchema)` to create a new message.
  */
 export const ReopenConflictResponseSchema: GenMessage<ReopenConflictResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 18);
+  messageDesc(file_syncline_v1_conflict_service, 17);
 
 /**
  * Request of ConflictService.ListConflictEvents.
@@ -848,7 +848,7 @@ export type ListConflictEventsRequest = Message<"syncline.v1.ListConflictEventsR
  * Use `create(ListConflictEventsRequestSchema)` to create a new message.
  */
 export const ListConflictEventsRequestSchema: GenMessage<ListConflictEventsRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 19);
+  messageDesc(file_syncline_v1_conflict_service, 18);
 
 /**
  * Response of ConflictService.ListConflictEvents.
@@ -876,7 +876,7 @@ export type ListConflictEventsResponse = Message<"syncline.v1.ListConflictEvents
  * Use `create(ListConflictEventsResponseSchema)` to create a new message.
  */
 export const ListConflictEventsResponseSchema: GenMessage<ListConflictEventsResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 20);
+  messageDesc(file_syncline_v1_conflict_service, 19);
 
 /**
  * Request of ConflictService.GetConflictStatistics.
@@ -897,7 +897,7 @@ export type GetConflictStatisticsRequest = Message<"syncline.v1.GetConflictStati
  * Use `create(GetConflictStatisticsRequestSchema)` to create a new message.
  */
 export const GetConflictStatisticsRequestSchema: GenMessage<GetConflictStatisticsRequest> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 21);
+  messageDesc(file_syncline_v1_conflict_service, 20);
 
 /**
  * Response of ConflictService.GetConflictStatistics.
@@ -953,7 +953,7 @@ export type GetConflictStatisticsResponse = Message<"syncline.v1.GetConflictStat
  * Use `create(GetConflictStatisticsResponseSchema)` to create a new message.
  */
 export const GetConflictStatisticsResponseSchema: GenMessage<GetConflictStatisticsResponse> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 22);
+  messageDesc(file_syncline_v1_conflict_service, 21);
 
 /**
  * A count of conflicts with a status.
@@ -981,7 +981,7 @@ export type StatusCount = Message<"syncline.v1.StatusCount"> & {
  * Use `create(StatusCountSchema)` to create a new message.
  */
 export const StatusCountSchema: GenMessage<StatusCount> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 23);
+  messageDesc(file_syncline_v1_conflict_service, 22);
 
 /**
  * A count of conflicts that closed for a reason.
@@ -1009,7 +1009,7 @@ export type CloseReasonCount = Message<"syncline.v1.CloseReasonCount"> & {
  * Use `create(CloseReasonCountSchema)` to create a new message.
  */
 export const CloseReasonCountSchema: GenMessage<CloseReasonCount> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 24);
+  messageDesc(file_syncline_v1_conflict_service, 23);
 
 /**
  * A count of conflicts of a kind.
@@ -1037,7 +1037,7 @@ export type KindCount = Message<"syncline.v1.KindCount"> & {
  * Use `create(KindCountSchema)` to create a new message.
  */
 export const KindCountSchema: GenMessage<KindCount> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_conflict_service, 25);
+  messageDesc(file_syncline_v1_conflict_service, 24);
 
 /**
  * The inbox of what could not be merged. A conflict is recorded in the transaction of the merge that met it,

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file syncline/v1/operation.proto.
  */
 export const file_syncline_v1_operation: GenFile = /*@__PURE__*/
-  fileDesc("ChtzeW5jbGluZS92MS9vcGVyYXRpb24ucHJvdG8SC3N5bmNsaW5lLnYxIpEDCglPcGVyYXRpb24SHwoDZG90GAEgASgLMhAuc3luY2xpbmUudjEuRG90SAASFAoKcmVxdWVzdF9pZBgCIAEoCUgAEi0KB2NvbnRleHQYAyABKAsyGi5zeW5jbGluZS52MS5DYXVzYWxDb250ZXh0SAESJQoGbGF0ZXN0GAQgASgLMhMuc3luY2xpbmUudjEuTGF0ZXN0SAESKAoJbXV0YXRpb25zGAUgAygLMhUuc3luY2xpbmUudjEuTXV0YXRpb24SFgoOY29ycmVsYXRpb25faWQYBiABKAkSJAoKZGVwZW5kc19vbhgHIAMoCzIQLnN5bmNsaW5lLnYxLkRvdBINCgVhY3RvchgIIAEoCRIvCgtjbGllbnRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNYXdhaXRfcmVjb3JkcxgKIAEoCBIZChFhZnRlcl9yZXF1ZXN0X2lkcxgLIAMoCUIKCghpZGVudGl0eUILCglrbm93bGVkZ2VKBAgMEA0ieAoITXV0YXRpb24SLQoGcmVjb3JkGAEgASgLMhsuc3luY2xpbmUudjEuUmVjb3JkTXV0YXRpb25IABIxCghjb25mbGljdBgCIAEoCzIdLnN5bmNsaW5lLnYxLkNvbmZsaWN0TXV0YXRpb25IAEIKCghtdXRhdGlvbiLQBgoOUmVjb3JkTXV0YXRpb24SFQoNY29sbGVjdGlvbl9pZBgBIAEoCRIRCglyZWNvcmRfaWQYAiABKAkSMgoNY3JlYXRlX3JlY29yZBgDIAEoCzIZLnN5bmNsaW5lLnYxLkNyZWF0ZVJlY29yZEgAEjIKDWRlbGV0ZV9yZWNvcmQYBCABKAsyGS5zeW5jbGluZS52MS5EZWxldGVSZWNvcmRIABI0Cg5yZXN0b3JlX3JlY29yZBgFIAEoCzIaLnN5bmNsaW5lLnYxLlJlc3RvcmVSZWNvcmRIABIqCglzZXRfZmllbGQYBiABKAsyFS5zeW5jbGluZS52MS5TZXRGaWVsZEgAEioKCWVkaXRfdGV4dBgHIAEoCzIVLnN5bmNsaW5lLnYxLkVkaXRUZXh0SAASMAoMcmVwbGFjZV90ZXh0GAggASgLMhguc3luY2xpbmUudjEuUmVwbGFjZVRleHRIABI6ChFpbmNyZW1lbnRfY291bnRlchgJIAEoCzIdLnN5bmNsaW5lLnYxLkluY3JlbWVudENvdW50ZXJIABI0Cg5hc3NpZ25fY291bnRlchgKIAEoCzIaLnN5bmNsaW5lLnYxLkFzc2lnbkNvdW50ZXJIABIwCgxhZGRfZWxlbWVudHMYCyABKAsyGC5zeW5jbGluZS52MS5BZGRFbGVtZW50c0gAEjYKD3JlbW92ZV9lbGVtZW50cxgMIAEoCzIbLnN5bmNsaW5lLnYxLlJlbW92ZUVsZW1lbnRzSAASNAoOY2xlYXJfZWxlbWVudHMYDSABKAsyGi5zeW5jbGluZS52MS5DbGVhckVsZW1lbnRzSAASLgoLbGlua19yZWNvcmQYDiABKAsyFy5zeW5jbGluZS52MS5MaW5rUmVjb3JkSAASMgoNdW5saW5rX3JlY29yZBgPIAEoCzIZLnN5bmNsaW5lLnYxLlVubGlua1JlY29yZEgAEhkKDG9ic2VydmVkX3NlcRgUIAEoBEgBiAEBEiEKFHJlc29sdmVzX2NvbmZsaWN0X2lkGBUgASgJSAKIAQFCCAoGYWN0aW9uQg8KDV9vYnNlcnZlZF9zZXFCFwoVX3Jlc29sdmVzX2NvbmZsaWN0X2lkSgQIEBAUIsIBChBDb25mbGljdE11dGF0aW9uEhMKC2NvbmZsaWN0X2lkGAEgASgJEisKBWRlZmVyGAIgASgLMhouc3luY2xpbmUudjEuRGVmZXJDb25mbGljdEgAEi0KBmFzc2lnbhgDIAEoCzIbLnN5bmNsaW5lLnYxLkFzc2lnbkNvbmZsaWN0SAASLQoGcmVvcGVuGAQgASgLMhsuc3luY2xpbmUudjEuUmVvcGVuQ29uZmxpY3RIAEIICgZhY3Rpb25KBAgFEAYiiAEKDENyZWF0ZVJlY29yZBI1CgZmaWVsZHMYASADKAsyJS5zeW5jbGluZS52MS5DcmVhdGVSZWNvcmQuRmllbGRzRW50cnkaQQoLRmllbGRzRW50cnkSCwoDa2V5GAEgASgJEiEKBXZhbHVlGAIgASgLMhIuc3luY2xpbmUudjEuVmFsdWU6AjgBIg4KDERlbGV0ZVJlY29yZCIPCg1SZXN0b3JlUmVjb3JkIj8KCFNldEZpZWxkEhAKCGZpZWxkX2lkGAEgASgJEiEKBXZhbHVlGAIgASgLMhIuc3luY2xpbmUudjEuVmFsdWUiQgoIVGV4dEh1bmsSEAoIcG9zaXRpb24YASABKA0SFAoMZGVsZXRlX2NvdW50GAIgASgNEg4KBmluc2VydBgDIAEoCSJCCghFZGl0VGV4dBIQCghmaWVsZF9pZBgBIAEoCRIkCgVodW5rcxgCIAMoCzIVLnN5bmNsaW5lLnYxLlRleHRIdW5rIi0KC1JlcGxhY2VUZXh0EhAKCGZpZWxkX2lkGAEgASgJEgwKBHRleHQYAiABKAkiMAoQSW5jcmVtZW50Q291bnRlchIQCghmaWVsZF9pZBgBIAEoCRIKCgJieRgCIAEoEiIwCg1Bc3NpZ25Db3VudGVyEhAKCGZpZWxkX2lkGAEgASgJEg0KBXZhbHVlGAIgASgSIkUKC0FkZEVsZW1lbnRzEhAKCGZpZWxkX2lkGAEgASgJEiQKCGVsZW1lbnRzGAIgAygLMhIuc3luY2xpbmUudjEuVmFsdWUiSAoOUmVtb3ZlRWxlbWVudHMSEAoIZmllbGRfaWQYASABKAkSJAoIZWxlbWVudHMYAiADKAsyEi5zeW5jbGluZS52MS5WYWx1ZSIhCg1DbGVhckVsZW1lbnRzEhAKCGZpZWxkX2lkGAEgASgJIjgKCkxpbmtSZWNvcmQSEAoIZmllbGRfaWQYASABKAkSGAoQdGFyZ2V0X3JlY29yZF9pZBgCIAEoCSJUCgxVbmxpbmtSZWNvcmQSEAoIZmllbGRfaWQYASABKAkSHQoQdGFyZ2V0X3JlY29yZF9pZBgCIAEoCUgAiAEBQhMKEV90YXJnZXRfcmVjb3JkX2lkIlIKDURlZmVyQ29uZmxpY3QSEAoIcmV2aXNpb24YASABKAQSLwoLcmVtaW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjQKDkFzc2lnbkNvbmZsaWN0EhUKCGFzc2lnbmVlGAEgASgJSACIAQFCCwoJX2Fzc2lnbmVlIhAKDlJlb3BlbkNvbmZsaWN0IrwDCgdSZWNlaXB0Eh0KA2RvdBgBIAEoCzIQLnN5bmNsaW5lLnYxLkRvdBISCgpyZXF1ZXN0X2lkGAIgASgJEhYKDmNvcnJlbGF0aW9uX2lkGAMgASgJEicKB2FwcGxpZWQYBCABKAsyFC5zeW5jbGluZS52MS5BcHBsaWVkSAASJQoGbWVyZ2VkGAUgASgLMhMuc3luY2xpbmUudjEuTWVyZ2VkSAASLQoKY29uZmxpY3RlZBgGIAEoCzIXLnN5bmNsaW5lLnYxLkNvbmZsaWN0ZWRIABIhCgRoZWxkGAcgASgLMhEuc3luY2xpbmUudjEuSGVsZEgAEikKCHJlamVjdGVkGAggASgLMhUuc3luY2xpbmUudjEuUmVqZWN0ZWRIABIrCglkdXBsaWNhdGUYCSABKAsyFi5zeW5jbGluZS52MS5EdXBsaWNhdGVIABIuCgtub3Rfc2V0dGxlZBgKIAEoCzIXLnN5bmNsaW5lLnYxLk5vdFNldHRsZWRIABIxCglyZW1haW5pbmcYCyADKAsyHi5zeW5jbGluZS52MS5Db25mbGljdFJlbWFpbmluZ0IJCgdvdXRjb21lIhYKB0FwcGxpZWQSCwoDc2VxGAEgASgEIhUKBk1lcmdlZBILCgNzZXEYASABKAQiLwoKQ29uZmxpY3RlZBILCgNzZXEYASABKAQSFAoMY29uZmxpY3RfaWRzGAIgAygJImcKBEhlbGQSJQoJb3BlcmF0aW9uGAEgASgLMhAuc3luY2xpbmUudjEuRG90SAASEwoJcmVjb3JkX2lkGAIgASgJSAASGAoQZXhwZWN0ZWRfY291bnRlchgDIAEoBEIJCgdtaXNzaW5nIt0BCghSZWplY3RlZBIoCgZyZWFzb24YASABKA4yGC5zeW5jbGluZS52MS5FcnJvclJlYXNvbhIPCgdtZXNzYWdlGAIgASgJEjUKCG1ldGFkYXRhGAMgAygLMiMuc3luY2xpbmUudjEuUmVqZWN0ZWQuTWV0YWRhdGFFbnRyeRIbCg5tdXRhdGlvbl9pbmRleBgEIAEoDUgAiAEBGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIRCg9fbXV0YXRpb25faW5kZXgiMQoJRHVwbGljYXRlEiQKBnN0b3JlZBgBIAEoCzIULnN5bmNsaW5lLnYxLlJlY2VpcHQi+wEKCk5vdFNldHRsZWQSKAoGcmVhc29uGAEgASgOMhguc3luY2xpbmUudjEuRXJyb3JSZWFzb24SDwoHbWVzc2FnZRgCIAEoCRI3CghtZXRhZGF0YRgDIAMoCzIlLnN5bmNsaW5lLnYxLk5vdFNldHRsZWQuTWV0YWRhdGFFbnRyeRIYChBleHBlY3RlZF9jb3VudGVyGAQgASgEEhsKDm11dGF0aW9uX2luZGV4GAUgASgNSACIAQEaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhEKD19tdXRhdGlvbl9pbmRleCI9ChFDb25mbGljdFJlbWFpbmluZxITCgtjb25mbGljdF9pZBgBIAEoCRITCgt1bnNlZW5fc2VxcxgCIAMoBEJ4Cg9kZXYuc3luY2xpbmUudjFQAVonc3luY2xpbmUuZGV2L2dlbi9zeW5jbGluZS92MTtzeW5jbGluZXYxogIDU1lMqgILU3luY2xpbmUuVjG6AghTeW5jbGluZcoCC1N5bmNsaW5lXFYx6gIMU3luY2xpbmU6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_error, file_syncline_v1_value]);
+  fileDesc("ChtzeW5jbGluZS92MS9vcGVyYXRpb24ucHJvdG8SC3N5bmNsaW5lLnYxIpEDCglPcGVyYXRpb24SHwoDZG90GAEgASgLMhAuc3luY2xpbmUudjEuRG90SAASFAoKcmVxdWVzdF9pZBgCIAEoCUgAEi0KB2NvbnRleHQYAyABKAsyGi5zeW5jbGluZS52MS5DYXVzYWxDb250ZXh0SAESJQoGbGF0ZXN0GAQgASgLMhMuc3luY2xpbmUudjEuTGF0ZXN0SAESKAoJbXV0YXRpb25zGAUgAygLMhUuc3luY2xpbmUudjEuTXV0YXRpb24SFgoOY29ycmVsYXRpb25faWQYBiABKAkSJAoKZGVwZW5kc19vbhgHIAMoCzIQLnN5bmNsaW5lLnYxLkRvdBINCgVhY3RvchgIIAEoCRIvCgtjbGllbnRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNYXdhaXRfcmVjb3JkcxgKIAEoCBIZChFhZnRlcl9yZXF1ZXN0X2lkcxgLIAMoCUIKCghpZGVudGl0eUILCglrbm93bGVkZ2VKBAgMEA0ieAoITXV0YXRpb24SLQoGcmVjb3JkGAEgASgLMhsuc3luY2xpbmUudjEuUmVjb3JkTXV0YXRpb25IABIxCghjb25mbGljdBgCIAEoCzIdLnN5bmNsaW5lLnYxLkNvbmZsaWN0TXV0YXRpb25IAEIKCghtdXRhdGlvbiKABwoOUmVjb3JkTXV0YXRpb24SFQoNY29sbGVjdGlvbl9pZBgBIAEoCRIRCglyZWNvcmRfaWQYAiABKAkSMgoNY3JlYXRlX3JlY29yZBgDIAEoCzIZLnN5bmNsaW5lLnYxLkNyZWF0ZVJlY29yZEgAEjIKDWRlbGV0ZV9yZWNvcmQYBCABKAsyGS5zeW5jbGluZS52MS5EZWxldGVSZWNvcmRIABI0Cg5yZXN0b3JlX3JlY29yZBgFIAEoCzIaLnN5bmNsaW5lLnYxLlJlc3RvcmVSZWNvcmRIABIqCglzZXRfZmllbGQYBiABKAsyFS5zeW5jbGluZS52MS5TZXRGaWVsZEgAEioKCWVkaXRfdGV4dBgHIAEoCzIVLnN5bmNsaW5lLnYxLkVkaXRUZXh0SAASMAoMcmVwbGFjZV90ZXh0GAggASgLMhguc3luY2xpbmUudjEuUmVwbGFjZVRleHRIABI6ChFpbmNyZW1lbnRfY291bnRlchgJIAEoCzIdLnN5bmNsaW5lLnYxLkluY3JlbWVudENvdW50ZXJIABI0Cg5hc3NpZ25fY291bnRlchgKIAEoCzIaLnN5bmNsaW5lLnYxLkFzc2lnbkNvdW50ZXJIABIwCgxhZGRfZWxlbWVudHMYCyABKAsyGC5zeW5jbGluZS52MS5BZGRFbGVtZW50c0gAEjYKD3JlbW92ZV9lbGVtZW50cxgMIAEoCzIbLnN5bmNsaW5lLnYxLlJlbW92ZUVsZW1lbnRzSAASNAoOY2xlYXJfZWxlbWVudHMYDSABKAsyGi5zeW5jbGluZS52MS5DbGVhckVsZW1lbnRzSAASLgoLbGlua19yZWNvcmQYDiABKAsyFy5zeW5jbGluZS52MS5MaW5rUmVjb3JkSAASMgoNdW5saW5rX3JlY29yZBgPIAEoCzIZLnN5bmNsaW5lLnYxLlVubGlua1JlY29yZEgAEi4KC2RlY2lkZV90ZXh0GBAgASgLMhcuc3luY2xpbmUudjEuRGVjaWRlVGV4dEgAEhkKDG9ic2VydmVkX3NlcRgUIAEoBEgBiAEBEiEKFHJlc29sdmVzX2NvbmZsaWN0X2lkGBUgASgJSAKIAQFCCAoGYWN0aW9uQg8KDV9vYnNlcnZlZF9zZXFCFwoVX3Jlc29sdmVzX2NvbmZsaWN0X2lkSgQIERAUIsIBChBDb25mbGljdE11dGF0aW9uEhMKC2NvbmZsaWN0X2lkGAEgASgJEisKBWRlZmVyGAIgASgLMhouc3luY2xpbmUudjEuRGVmZXJDb25mbGljdEgAEi0KBmFzc2lnbhgDIAEoCzIbLnN5bmNsaW5lLnYxLkFzc2lnbkNvbmZsaWN0SAASLQoGcmVvcGVuGAQgASgLMhsuc3luY2xpbmUudjEuUmVvcGVuQ29uZmxpY3RIAEIICgZhY3Rpb25KBAgFEAYiiAEKDENyZWF0ZVJlY29yZBI1CgZmaWVsZHMYASADKAsyJS5zeW5jbGluZS52MS5DcmVhdGVSZWNvcmQuRmllbGRzRW50cnkaQQoLRmllbGRzRW50cnkSCwoDa2V5GAEgASgJEiEKBXZhbHVlGAIgASgLMhIuc3luY2xpbmUudjEuVmFsdWU6AjgBIg4KDERlbGV0ZVJlY29yZCIPCg1SZXN0b3JlUmVjb3JkIj8KCFNldEZpZWxkEhAKCGZpZWxkX2lkGAEgASgJEiEKBXZhbHVlGAIgASgLMhIuc3luY2xpbmUudjEuVmFsdWUiQgoIVGV4dEh1bmsSEAoIcG9zaXRpb24YASABKA0SFAoMZGVsZXRlX2NvdW50GAIgASgNEg4KBmluc2VydBgDIAEoCSJCCghFZGl0VGV4dBIQCghmaWVsZF9pZBgBIAEoCRIkCgVodW5rcxgCIAMoCzIVLnN5bmNsaW5lLnYxLlRleHRIdW5rIi0KC1JlcGxhY2VUZXh0EhAKCGZpZWxkX2lkGAEgASgJEgwKBHRleHQYAiABKAkipgEKCkRlY2lkZVRleHQSEAoIZmllbGRfaWQYASABKAkSGQoPYWx0ZXJuYXRpdmVfc2VxGAIgASgESAASJAoEYmFzZRgDIAEoCzIULnN5bmNsaW5lLnYxLlVzZUJhc2VIABIrCgdjdXJyZW50GAQgASgLMhguc3luY2xpbmUudjEuS2VlcEN1cnJlbnRIABIOCgR0ZXh0GAUgASgJSABCCAoGY2hvaWNlIg0KC0tlZXBDdXJyZW50IgkKB1VzZUJhc2UiMAoQSW5jcmVtZW50Q291bnRlchIQCghmaWVsZF9pZBgBIAEoCRIKCgJieRgCIAEoEiIwCg1Bc3NpZ25Db3VudGVyEhAKCGZpZWxkX2lkGAEgASgJEg0KBXZhbHVlGAIgASgSIkUKC0FkZEVsZW1lbnRzEhAKCGZpZWxkX2lkGAEgASgJEiQKCGVsZW1lbnRzGAIgAygLMhIuc3luY2xpbmUudjEuVmFsdWUiSAoOUmVtb3ZlRWxlbWVudHMSEAoIZmllbGRfaWQYASABKAkSJAoIZWxlbWVudHMYAiADKAsyEi5zeW5jbGluZS52MS5WYWx1ZSIhCg1DbGVhckVsZW1lbnRzEhAKCGZpZWxkX2lkGAEgASgJIjgKCkxpbmtSZWNvcmQSEAoIZmllbGRfaWQYASABKAkSGAoQdGFyZ2V0X3JlY29yZF9pZBgCIAEoCSJUCgxVbmxpbmtSZWNvcmQSEAoIZmllbGRfaWQYASABKAkSHQoQdGFyZ2V0X3JlY29yZF9pZBgCIAEoCUgAiAEBQhMKEV90YXJnZXRfcmVjb3JkX2lkIlIKDURlZmVyQ29uZmxpY3QSEAoIcmV2aXNpb24YASABKAQSLwoLcmVtaW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjQKDkFzc2lnbkNvbmZsaWN0EhUKCGFzc2lnbmVlGAEgASgJSACIAQFCCwoJX2Fzc2lnbmVlIhAKDlJlb3BlbkNvbmZsaWN0IrwDCgdSZWNlaXB0Eh0KA2RvdBgBIAEoCzIQLnN5bmNsaW5lLnYxLkRvdBISCgpyZXF1ZXN0X2lkGAIgASgJEhYKDmNvcnJlbGF0aW9uX2lkGAMgASgJEicKB2FwcGxpZWQYBCABKAsyFC5zeW5jbGluZS52MS5BcHBsaWVkSAASJQoGbWVyZ2VkGAUgASgLMhMuc3luY2xpbmUudjEuTWVyZ2VkSAASLQoKY29uZmxpY3RlZBgGIAEoCzIXLnN5bmNsaW5lLnYxLkNvbmZsaWN0ZWRIABIhCgRoZWxkGAcgASgLMhEuc3luY2xpbmUudjEuSGVsZEgAEikKCHJlamVjdGVkGAggASgLMhUuc3luY2xpbmUudjEuUmVqZWN0ZWRIABIrCglkdXBsaWNhdGUYCSABKAsyFi5zeW5jbGluZS52MS5EdXBsaWNhdGVIABIuCgtub3Rfc2V0dGxlZBgKIAEoCzIXLnN5bmNsaW5lLnYxLk5vdFNldHRsZWRIABIxCglyZW1haW5pbmcYCyADKAsyHi5zeW5jbGluZS52MS5Db25mbGljdFJlbWFpbmluZ0IJCgdvdXRjb21lIhYKB0FwcGxpZWQSCwoDc2VxGAEgASgEIhUKBk1lcmdlZBILCgNzZXEYASABKAQiLwoKQ29uZmxpY3RlZBILCgNzZXEYASABKAQSFAoMY29uZmxpY3RfaWRzGAIgAygJImcKBEhlbGQSJQoJb3BlcmF0aW9uGAEgASgLMhAuc3luY2xpbmUudjEuRG90SAASEwoJcmVjb3JkX2lkGAIgASgJSAASGAoQZXhwZWN0ZWRfY291bnRlchgDIAEoBEIJCgdtaXNzaW5nIt0BCghSZWplY3RlZBIoCgZyZWFzb24YASABKA4yGC5zeW5jbGluZS52MS5FcnJvclJlYXNvbhIPCgdtZXNzYWdlGAIgASgJEjUKCG1ldGFkYXRhGAMgAygLMiMuc3luY2xpbmUudjEuUmVqZWN0ZWQuTWV0YWRhdGFFbnRyeRIbCg5tdXRhdGlvbl9pbmRleBgEIAEoDUgAiAEBGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIRCg9fbXV0YXRpb25faW5kZXgiMQoJRHVwbGljYXRlEiQKBnN0b3JlZBgBIAEoCzIULnN5bmNsaW5lLnYxLlJlY2VpcHQi+wEKCk5vdFNldHRsZWQSKAoGcmVhc29uGAEgASgOMhguc3luY2xpbmUudjEuRXJyb3JSZWFzb24SDwoHbWVzc2FnZRgCIAEoCRI3CghtZXRhZGF0YRgDIAMoCzIlLnN5bmNsaW5lLnYxLk5vdFNldHRsZWQuTWV0YWRhdGFFbnRyeRIYChBleHBlY3RlZF9jb3VudGVyGAQgASgEEhsKDm11dGF0aW9uX2luZGV4GAUgASgNSACIAQEaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhEKD19tdXRhdGlvbl9pbmRleCI9ChFDb25mbGljdFJlbWFpbmluZxITCgtjb25mbGljdF9pZBgBIAEoCRITCgt1bnNlZW5fc2VxcxgCIAMoBEJ4Cg9kZXYuc3luY2xpbmUudjFQAVonc3luY2xpbmUuZGV2L2dlbi9zeW5jbGluZS92MTtzeW5jbGluZXYxogIDU1lMqgILU3luY2xpbmUuVjG6AghTeW5jbGluZcoCC1N5bmNsaW5lXFYx6gIMU3luY2xpbmU6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_syncline_v1_causality, file_syncline_v1_error, file_syncline_v1_value]);
 
 /**
  * An atomic list of mutations: all of them settle at one position, or none.
@@ -315,6 +315,14 @@ export type RecordMutation = Message<"syncline.v1.RecordMutation"> & {
      */
     value: UnlinkRecord;
     case: "unlinkRecord";
+  } | {
+    /**
+     * Decides the conflict of a text that `resolves_conflict_id` names.
+     *
+     * @generated from field: syncline.v1.DecideText decide_text = 16;
+     */
+    value: DecideText;
+    case: "decideText";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -569,6 +577,100 @@ export const ReplaceTextSchema: GenMessage<ReplaceText> = /*@__PURE__*/
   messageDesc(file_syncline_v1_operation, 10);
 
 /**
+ * Decides a conflict of a text field: puts what is chosen in the place of the conflict's region, wherever that is when the
+ * operation settles, and touches nothing else of the text. The change that comes of it is an edit_text, made on the text that
+ * the context shows: what others wrote in the region that the context does not contain stays in the text and in the
+ * conflict, and the choice becomes a version beside it (see Receipt.remaining). Rejected with CONFLICT_CHANGED if the context
+ * does not contain the conflict's opening.
+ *
+ * @generated from message syncline.v1.DecideText
+ */
+export type DecideText = Message<"syncline.v1.DecideText"> & {
+  /**
+   * The field.
+   *
+   * @generated from field: string field_id = 1;
+   */
+  fieldId: string;
+
+  /**
+   * What is chosen. Exactly one is set.
+   *
+   * @generated from oneof syncline.v1.DecideText.choice
+   */
+  choice: {
+    /**
+     * The version of the alternative at this position.
+     *
+     * @generated from field: uint64 alternative_seq = 2;
+     */
+    value: bigint;
+    case: "alternativeSeq";
+  } | {
+    /**
+     * What all sides started from.
+     *
+     * @generated from field: syncline.v1.UseBase base = 3;
+     */
+    value: UseBase;
+    case: "base";
+  } | {
+    /**
+     * What is shown there when the operation settles.
+     *
+     * @generated from field: syncline.v1.KeepCurrent current = 4;
+     */
+    value: KeepCurrent;
+    case: "current";
+  } | {
+    /**
+     * This text.
+     *
+     * @generated from field: string text = 5;
+     */
+    value: string;
+    case: "text";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message syncline.v1.DecideText.
+ * Use `create(DecideTextSchema)` to create a new message.
+ */
+export const DecideTextSchema: GenMessage<DecideText> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_operation, 11);
+
+/**
+ * Decision: what is there now stays.
+ *
+ * @generated from message syncline.v1.KeepCurrent
+ */
+export type KeepCurrent = Message<"syncline.v1.KeepCurrent"> & {
+};
+
+/**
+ * Describes the message syncline.v1.KeepCurrent.
+ * Use `create(KeepCurrentSchema)` to create a new message.
+ */
+export const KeepCurrentSchema: GenMessage<KeepCurrent> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_operation, 12);
+
+/**
+ * Decision: what all sides started from.
+ *
+ * @generated from message syncline.v1.UseBase
+ */
+export type UseBase = Message<"syncline.v1.UseBase"> & {
+};
+
+/**
+ * Describes the message syncline.v1.UseBase.
+ * Use `create(UseBaseSchema)` to create a new message.
+ */
+export const UseBaseSchema: GenMessage<UseBase> = /*@__PURE__*/
+  messageDesc(file_syncline_v1_operation, 13);
+
+/**
  * Adds to a counter field; concurrent increments add up.
  *
  * @generated from message syncline.v1.IncrementCounter
@@ -594,7 +696,7 @@ export type IncrementCounter = Message<"syncline.v1.IncrementCounter"> & {
  * Use `create(IncrementCounterSchema)` to create a new message.
  */
 export const IncrementCounterSchema: GenMessage<IncrementCounter> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 11);
+  messageDesc(file_syncline_v1_operation, 14);
 
 /**
  * Assigns a counter field; increments the author did not know are kept on top.
@@ -622,7 +724,7 @@ export type AssignCounter = Message<"syncline.v1.AssignCounter"> & {
  * Use `create(AssignCounterSchema)` to create a new message.
  */
 export const AssignCounterSchema: GenMessage<AssignCounter> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 12);
+  messageDesc(file_syncline_v1_operation, 15);
 
 /**
  * Adds elements to a set field. Against a concurrent removal the addition wins.
@@ -650,7 +752,7 @@ export type AddElements = Message<"syncline.v1.AddElements"> & {
  * Use `create(AddElementsSchema)` to create a new message.
  */
 export const AddElementsSchema: GenMessage<AddElements> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 13);
+  messageDesc(file_syncline_v1_operation, 16);
 
 /**
  * Removes elements from a set field: only additions the author knew.
@@ -678,7 +780,7 @@ export type RemoveElements = Message<"syncline.v1.RemoveElements"> & {
  * Use `create(RemoveElementsSchema)` to create a new message.
  */
 export const RemoveElementsSchema: GenMessage<RemoveElements> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 14);
+  messageDesc(file_syncline_v1_operation, 17);
 
 /**
  * Removes all elements of a set or to-many field that the author knew.
@@ -699,7 +801,7 @@ export type ClearElements = Message<"syncline.v1.ClearElements"> & {
  * Use `create(ClearElementsSchema)` to create a new message.
  */
 export const ClearElementsSchema: GenMessage<ClearElements> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 15);
+  messageDesc(file_syncline_v1_operation, 18);
 
 /**
  * Links the record to another. A to-one field holds one target and clashes like a register; a to-many field
@@ -728,7 +830,7 @@ export type LinkRecord = Message<"syncline.v1.LinkRecord"> & {
  * Use `create(LinkRecordSchema)` to create a new message.
  */
 export const LinkRecordSchema: GenMessage<LinkRecord> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 16);
+  messageDesc(file_syncline_v1_operation, 19);
 
 /**
  * Removes a link.
@@ -756,7 +858,7 @@ export type UnlinkRecord = Message<"syncline.v1.UnlinkRecord"> & {
  * Use `create(UnlinkRecordSchema)` to create a new message.
  */
 export const UnlinkRecordSchema: GenMessage<UnlinkRecord> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 17);
+  messageDesc(file_syncline_v1_operation, 20);
 
 /**
  * Puts a conflict aside until a time; then it opens again and a reminder travels in the feed.
@@ -784,7 +886,7 @@ export type DeferConflict = Message<"syncline.v1.DeferConflict"> & {
  * Use `create(DeferConflictSchema)` to create a new message.
  */
 export const DeferConflictSchema: GenMessage<DeferConflict> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 18);
+  messageDesc(file_syncline_v1_operation, 21);
 
 /**
  * Assigns a conflict to the person who is to decide it.
@@ -805,7 +907,7 @@ export type AssignConflict = Message<"syncline.v1.AssignConflict"> & {
  * Use `create(AssignConflictSchema)` to create a new message.
  */
 export const AssignConflictSchema: GenMessage<AssignConflict> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 19);
+  messageDesc(file_syncline_v1_operation, 22);
 
 /**
  * Opens a closed conflict again. Rejected with CONFLICT_LIVE when its scope has a live conflict already, and with
@@ -822,7 +924,7 @@ export type ReopenConflict = Message<"syncline.v1.ReopenConflict"> & {
  * Use `create(ReopenConflictSchema)` to create a new message.
  */
 export const ReopenConflictSchema: GenMessage<ReopenConflict> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 20);
+  messageDesc(file_syncline_v1_operation, 23);
 
 /**
  * What became of an operation. A terminal outcome never changes.
@@ -929,7 +1031,7 @@ export type Receipt = Message<"syncline.v1.Receipt"> & {
  * Use `create(ReceiptSchema)` to create a new message.
  */
 export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 21);
+  messageDesc(file_syncline_v1_operation, 24);
 
 /**
  * Outcome: settled, nothing concurrent involved.
@@ -950,7 +1052,7 @@ export type Applied = Message<"syncline.v1.Applied"> & {
  * Use `create(AppliedSchema)` to create a new message.
  */
 export const AppliedSchema: GenMessage<Applied> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 22);
+  messageDesc(file_syncline_v1_operation, 25);
 
 /**
  * Outcome: settled and merged.
@@ -971,7 +1073,7 @@ export type Merged = Message<"syncline.v1.Merged"> & {
  * Use `create(MergedSchema)` to create a new message.
  */
 export const MergedSchema: GenMessage<Merged> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 23);
+  messageDesc(file_syncline_v1_operation, 26);
 
 /**
  * Outcome: settled, with conflicts.
@@ -999,7 +1101,7 @@ export type Conflicted = Message<"syncline.v1.Conflicted"> & {
  * Use `create(ConflictedSchema)` to create a new message.
  */
 export const ConflictedSchema: GenMessage<Conflicted> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 24);
+  messageDesc(file_syncline_v1_operation, 27);
 
 /**
  * Outcome: waiting. Dropped after 24 hours (60 seconds when it waits for a record); dropping settles nothing.
@@ -1043,7 +1145,7 @@ export type Held = Message<"syncline.v1.Held"> & {
  * Use `create(HeldSchema)` to create a new message.
  */
 export const HeldSchema: GenMessage<Held> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 25);
+  messageDesc(file_syncline_v1_operation, 28);
 
 /**
  * Outcome: no effect, final. Only for operations with a dot: one with a request id is not settled instead.
@@ -1085,7 +1187,7 @@ export type Rejected = Message<"syncline.v1.Rejected"> & {
  * Use `create(RejectedSchema)` to create a new message.
  */
 export const RejectedSchema: GenMessage<Rejected> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 26);
+  messageDesc(file_syncline_v1_operation, 29);
 
 /**
  * Outcome: it had settled before.
@@ -1106,7 +1208,7 @@ export type Duplicate = Message<"syncline.v1.Duplicate"> & {
  * Use `create(DuplicateSchema)` to create a new message.
  */
 export const DuplicateSchema: GenMessage<Duplicate> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 27);
+  messageDesc(file_syncline_v1_operation, 30);
 
 /**
  * Outcome: nothing is settled and nothing is stored under this identity.
@@ -1155,7 +1257,7 @@ export type NotSettled = Message<"syncline.v1.NotSettled"> & {
  * Use `create(NotSettledSchema)` to create a new message.
  */
 export const NotSettledSchema: GenMessage<NotSettled> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 28);
+  messageDesc(file_syncline_v1_operation, 31);
 
 /**
  * A conflict that a resolution left open because its author had not seen everything.
@@ -1183,5 +1285,5 @@ export type ConflictRemaining = Message<"syncline.v1.ConflictRemaining"> & {
  * Use `create(ConflictRemainingSchema)` to create a new message.
  */
 export const ConflictRemainingSchema: GenMessage<ConflictRemaining> = /*@__PURE__*/
-  messageDesc(file_syncline_v1_operation, 29);
+  messageDesc(file_syncline_v1_operation, 32);
 
