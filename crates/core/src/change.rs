@@ -51,46 +51,7 @@ const LINK_BYTES: usize = 40;
 impl Change {
     /// Roughly how many bytes it has on the wire.
     pub fn weight_bytes(&self) -> usize {
-        let effects: usize = self
-            .effects
-            .iter()
-            .map(|effect| match &effect.kind {
-                EffectKind::Register { value: Some(value) } => value.weight_bytes(),
-                EffectKind::Text { splices, hunks, .. } => {
-                    let text: usize = splices
-                        .iter()
-                        .map(|s| match s {
-                            Splice::Retain(_) => 4,
-                            Splice::Insert(text) | Splice::Delete(text) => text.len() + 4,
-                        })
-                        .sum();
-                    text + hunks.iter().map(|h| h.hunk.ins.len() + 16).sum::<usize>()
-                }
-                EffectKind::Links { added, removed } => (added.len() + removed.len()) * LINK_BYTES,
-                EffectKind::Set { added, removed } => {
-                    added.iter().chain(removed).map(Value::weight_bytes).sum()
-                }
-                EffectKind::RecordCreated
-                | EffectKind::RecordDeleted
-                | EffectKind::RecordRestored
-                | EffectKind::Existence
-                | EffectKind::Register { value: None }
-                | EffectKind::Counter { .. }
-                | EffectKind::Link { .. }
-                | EffectKind::Conflict { .. } => 64,
-            })
-            .map(|bytes| bytes + 96)
-            .sum();
-        let mutations: usize = self
-            .mutations
-            .iter()
-            .filter_map(Mutation::on_record)
-            .map(|mutation| match &mutation.action {
-                Action::Set { value, .. } => value.weight_bytes(),
-                _ => 0,
-            })
-            .sum();
-        192 + effects + mutations
+        weight_bytes(&self.effects, &self.mutations)
     }
 
     /// Whether the operation of this change has this content.
@@ -126,6 +87,46 @@ impl Change {
                 )
         })
     }
+}
+
+/// Roughly how many bytes a change has on the wire that did this.
+pub fn weight_bytes(effects: &[Effect], mutations: &[Mutation]) -> usize {
+    let effects: usize = effects
+        .iter()
+        .map(|effect| match &effect.kind {
+            EffectKind::Register { value: Some(value) } => value.weight_bytes(),
+            EffectKind::Text { splices, hunks, .. } => {
+                let text: usize = splices
+                    .iter()
+                    .map(|s| match s {
+                        Splice::Retain(_) => 4,
+                        Splice::Insert(text) | Splice::Delete(text) => text.len() + 4,
+                    })
+                    .sum();
+                text + hunks.iter().map(|h| h.hunk.ins.len() + 16).sum::<usize>()
+            }
+            EffectKind::Links { added, removed } => (added.len() + removed.len()) * LINK_BYTES,
+            EffectKind::Set { added, removed } => added.iter().chain(removed).map(Value::weight_bytes).sum(),
+            EffectKind::RecordCreated
+            | EffectKind::RecordDeleted
+            | EffectKind::RecordRestored
+            | EffectKind::Existence
+            | EffectKind::Register { value: None }
+            | EffectKind::Counter { .. }
+            | EffectKind::Link { .. }
+            | EffectKind::Conflict { .. } => 64,
+        })
+        .map(|bytes| bytes + 96)
+        .sum();
+    let mutations: usize = mutations
+        .iter()
+        .filter_map(Mutation::on_record)
+        .map(|mutation| match &mutation.action {
+            Action::Set { value, .. } => value.weight_bytes(),
+            _ => 0,
+        })
+        .sum();
+    192 + effects + mutations
 }
 
 /// One thing a change did. It is decided once, as a pure function of the state, the operation and its context.

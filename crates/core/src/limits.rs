@@ -32,10 +32,14 @@ pub const ELEMENTS_PER_MUTATION_MAX: usize = 100;
 pub const SET_ELEMENTS_MAX: u64 = 10_000;
 /// Hunks in one text edit.
 pub const TEXT_HUNKS_MAX: usize = 1_000;
+/// What one operation may do, as it stands in the feed: a whole text may go, and a whole operation come in its place, as text
+/// and as hunk. What is larger could not be received by clients with the usual limit of 4 MiB.
+pub const EFFECT_BYTES_MAX: usize = TEXT_BYTES_MAX + 2 * OPERATION_BYTES_MAX + 64 * 1024;
 /// A text field's size.
 pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
-/// Operations in one text's merge window; an edit that needs more becomes a conflict instead.
-pub const TEXT_WINDOW_OPERATIONS_MAX: usize = 20_000;
+/// Operations in one text's merge window. An edit that needs more puts the whole text in conflict, with its author's version
+/// of it.
+pub const TEXT_WINDOW_OPERATIONS_MAX: usize = 25_000;
 /// Edits in a row that need no order of all characters, after which a text forgets it.
 pub const TEXT_WINDOW_IDLE_MAX: usize = 256;
 /// Clashing pairs that a text conflict names.

@@ -70,6 +70,10 @@ pub enum Refusal {
         "the edit at {position} (deleting {delete_count}) reaches outside of the author's text of {text_length} characters"
     )]
     PositionOutOfBounds { position: u32, delete_count: u32, text_length: u32 },
+    #[error(
+        "the operation would change {bytes} bytes, more than the {limit} that a message may have; do it in several operations"
+    )]
+    EffectTooLarge { bytes: u64, limit: u64 },
     #[error("the text would exceed {limit_bytes} bytes")]
     TextTooLarge { limit_bytes: u64 },
     #[error("counter {field} would leave the range of 64 bits")]

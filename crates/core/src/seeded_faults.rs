@@ -51,6 +51,16 @@ pub enum SeededFault {
     ObservedIgnored,
     /// Engine: of a field's heads the incumbent comes first, whatever its policy shows.
     ShownByPolicyNow,
+    /// Engine: a region of a text stays at its position whatever happens before it.
+    RegionStandsStill,
+    /// Engine: a version takes the place of an earlier one of its author that the author did not see any more.
+    VersionForgotten,
+    /// Engine: a clash keeps the versions of the two who clashed, and of nobody else who wrote there.
+    BystandersForgotten,
+    /// Engine: regions that touch stay conflicts of their own.
+    RegionsStayApart,
+    /// Engine: how far an author knew a text holds for its later bases, too.
+    ReachOutlivesBase,
     /// Engine: an operation that has settled settles again.
     SettleAgain,
     /// Engine: a rejected operation leaves the writes of its first mutations.

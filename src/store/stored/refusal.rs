@@ -38,4 +38,5 @@ choice! { Refusal {
     32 HistoryRewound { 1 base_seq: one Uint },
     33 NotAllSettled { 1 operation_index: one Uint },
     34 UnknownField { 1 field: one Text },
+    35 EffectTooLarge { 1 bytes: one Uint, 2 limit: one Uint },
 } }

@@ -259,6 +259,18 @@ async fn what_would_exceed_a_limit_is_rejected_and_leaves_things_as_they_are() {
     let receipt = client.tries(vec![card("c1").edit("notes", &[(0, 0, &part)])]).await;
     assert_eq!(rejected(&receipt, Reason::TextTooLarge).metadata["limit_bytes"], "1048576");
 
+    // Two such texts cannot go by one operation: no client could receive what that does.
+    client.head = settled(&client.tries(vec![card("e2").create()]).await);
+    for _ in 0..4 {
+        client.head = settled(&client.tries(vec![card("e2").edit("notes", &[(0, 0, &part)])]).await);
+    }
+    let clears = ["c1", "e2"].map(|id| card(id).replace("notes", ""));
+    let receipt = client.tries(clears.to_vec()).await;
+    assert_eq!(rejected(&receipt, Reason::EffectTooLarge).metadata["limit_bytes"], "1638400");
+    for clear in clears {
+        client.head = settled(&client.tries(vec![clear]).await);
+    }
+
     let hundreds = (0..100).map(|n| card("c1").add("tags", elements(n * 100, 100))).collect();
     client.head = settled(&client.tries(hundreds).await);
     let receipt = client.tries(vec![card("c1").add("tags", elements(10_000, 1))]).await;

@@ -12,6 +12,7 @@ use crate::causality::{Author, ReplicaNo, Seq};
 use crate::conflict::{
     Alternative, AlternativeState, CloseReason, Conflict, ConflictEventKind, ConflictKind, Scope, ScopePart,
 };
+use crate::fault;
 use crate::ids::{ConflictId, FieldId};
 use crate::limits::TEXT_PAIRS_MAX;
 use crate::merge::text::{
@@ -138,7 +139,7 @@ impl Settling<'_, '_> {
         loop {
             sites.sort_by_key(|site| site.range.start);
             let touching = sites.windows(2).find(|pair| pair[0].range.end >= pair[1].range.start);
-            let Some([first, _]) = touching else { return Ok(()) };
+            let Some([first, _]) = touching.filter(|_| !fault!(RegionsStayApart)) else { return Ok(()) };
             let region = first.range.clone();
             let union = self.union_around(edit, sites, region)?;
             let range = union.range.clone();
@@ -172,7 +173,8 @@ impl Settling<'_, '_> {
                     }
             });
         }
-        let mut site = Site { id: place.conflict, range: followed.range, changed: None };
+        let range = if fault!(RegionStandsStill) { place.range.into() } else { followed.range };
+        let mut site = Site { id: place.conflict, range, changed: None };
         if followed.touched {
             let mut conflict = self.live_conflict(site.id)?;
             widen(&mut conflict, &followed.before, &followed.behind);
@@ -217,7 +219,9 @@ impl Settling<'_, '_> {
             Some(_) => AlternativeState::Suppressed,
             None => AlternativeState::Head,
         };
-        let still_saw = |side: &Alternative| side.suppressed_by.is_none_or(|seq| seq > self.author.base_seq);
+        let still_saw = |side: &Alternative| {
+            side.suppressed_by.is_none_or(|seq| seq > self.author.base_seq) || fault!(VersionForgotten)
+        };
         let goes_on = |side: &Alternative| side.state == state && self.is_mine(side) && still_saw(side);
         let place = conflict.alternatives.iter().position(goes_on);
         // Its author sees all of it until the first of the operations that suppressed a part of it is known.
@@ -254,7 +258,9 @@ impl Settling<'_, '_> {
         }
         let mut conflict = self.united(mutation, edit, union)?;
         self.put_versions_of_others(edit, &mut conflict, range.clone())?;
-        self.put_version(mutation, &mut conflict, mine, clash.partners.first().copied());
+        let settled = edit.integrated.hunks.get(clash.hunk_index);
+        let suppressed_by = settled.and_then(|hunk| hunk.suppressed_by);
+        self.put_version(mutation, &mut conflict, mine, suppressed_by);
         self.add_text_pairs(&mut conflict, &clash.partners)?;
         self.settlement.conflicts.push(conflict.id);
         reawaken(&mut conflict);
@@ -359,6 +365,9 @@ impl Settling<'_, '_> {
         region: Range<u32>,
     ) -> Attempt<()> {
         let TextSight::Window(window, _) = edit.sight else { return Ok(()) };
+        if fault!(BystandersForgotten) {
+            return Ok(());
+        }
         for (stamp, author) in window.writers(&edit.author.after(), region.clone()) {
             let same_author = |side: &Alternative| {
                 side.stamp == stamp

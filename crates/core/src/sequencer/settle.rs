@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::replica::{author_of, replica_row};
 use super::{Environment, rejected};
 use crate::causality::{Author, Counter, ReplicaNo, Seq, Stamp};
-use crate::change::{Change, Effect};
+use crate::change::{Change, Effect, weight_bytes};
 use crate::conflict::Scope;
 use crate::fault;
 use crate::hash::{Hash, Secret, chain, operation_hash};
 use crate::ids::{Dot, FieldId, RecordId};
-use crate::limits::SEQ_MAX;
+use crate::limits::{EFFECT_BYTES_MAX, SEQ_MAX};
 use crate::operation::{
     Action, CausalContext, Identity, Mutation, MutationKind, Operation, Outcome, RecordMutation, Rejection,
     Settlement,
@@ -105,6 +105,12 @@ fn try_accept(
                 return Ok(Err(Rejection { refusal, mutation_index: u32::try_from(index).ok() }));
             }
         }
+    }
+    let bytes = weight_bytes(&settling.effects, &settling.mutations);
+    if bytes > EFFECT_BYTES_MAX {
+        settling.tx.rollback_to_savepoint();
+        let refusal = Refusal::EffectTooLarge { bytes: bytes as u64, limit: EFFECT_BYTES_MAX as u64 };
+        return Ok(Err(Rejection { refusal, mutation_index: None }));
     }
     Ok(Ok(settling.finish(hash)))
 }

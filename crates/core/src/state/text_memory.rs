@@ -1,6 +1,7 @@
 //! What is remembered of a text between operations: derived from the log, and rebuilt when it is not there.
 
 use crate::causality::{Author, Seq};
+use crate::fault;
 use crate::merge::text::Window;
 
 /// What is remembered of one text.
@@ -36,7 +37,7 @@ impl Reach {
         let Author { replica_no, counter, base_seq, extras, own_requests } = author;
         self.author.replica_no == *replica_no
             && self.author.counter <= *counter
-            && self.author.base_seq == *base_seq
+            && (self.author.base_seq == *base_seq || fault!(ReachOutlivesBase))
             && self.author.extras == *extras
             && self.author.own_requests == *own_requests
     }

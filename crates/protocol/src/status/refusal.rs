@@ -125,6 +125,11 @@ pub fn refusal_parts(refusal: &Refusal) -> (Reason, Code, String, BTreeMap<Strin
             put("text_length", text_length);
             Reason::PositionOutOfBounds
         }
+        Refusal::EffectTooLarge { bytes, limit } => {
+            put("bytes", bytes);
+            put("limit_bytes", limit);
+            Reason::EffectTooLarge
+        }
         Refusal::TextTooLarge { limit_bytes } => {
             put("limit_bytes", limit_bytes);
             Reason::TextTooLarge

@@ -167,6 +167,7 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
             Refusal::PositionOutOfBounds { position: 1, delete_count: 2, text_length: 0 },
         ),
         ("TEXT_TOO_LARGE", Refusal::TextTooLarge { limit_bytes: 1 }),
+        ("EFFECT_TOO_LARGE", Refusal::EffectTooLarge { bytes: 2, limit: 1 }),
         ("COUNTER_OUT_OF_RANGE", Refusal::CounterOutOfRange { field: id.into() }),
         ("SET_TOO_LARGE", Refusal::SetTooLarge { field: id.into(), limit: 1 }),
         ("CONFLICT_NOT_FOUND", Refusal::ConflictNotFound { conflict }),

@@ -164,6 +164,7 @@ fn all_refusals() -> Vec<Refusal> {
         Refusal::InvalidTextEdit { hunk_index: 2, detail: detail() },
         Refusal::PositionOutOfBounds { position: 9, delete_count: 1, text_length: 8 },
         Refusal::TextTooLarge { limit_bytes: 1_048_576 },
+        Refusal::EffectTooLarge { bytes: 12_000_000, limit: 1_638_400 },
         Refusal::CounterOutOfRange { field: id("f") },
         Refusal::SetTooLarge { field: id("f"), limit: 10_000 },
         Refusal::ConflictNotFound { conflict },

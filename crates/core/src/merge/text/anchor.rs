@@ -27,7 +27,7 @@ pub(super) fn anchor(tree: &Tree, sight: &Sight, left: Option<usize>) -> Anchor 
         if fault!(RightOriginSkipsTombstones) {
             return span.seen;
         }
-        !fault!(NaiveRightChild) && sight.knows(tree.run_of(span).op)
+        !fault!(NaiveRightChild) && sight.knows_span(span)
     });
     if let Some(index) = right {
         let place = tree.spans[index].first();

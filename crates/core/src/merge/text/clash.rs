@@ -65,10 +65,9 @@ struct Judge<'a> {
 impl Judge<'_> {
     /// The deletions of a span that are in force and that the author did not know of.
     fn unknown_deletions<'a>(&'a self, span: &'a Span) -> impl Iterator<Item = (usize, &'a Deletion)> + 'a {
-        span.deletions
-            .iter()
-            .map(|&index| (index, &self.tree.deletions[index]))
-            .filter(|(_, deletion)| deletion.suppressed_by.is_none() && !self.sight.knows(Some(deletion.op)))
+        span.deletions.iter().map(|&index| (index, &self.tree.deletions[index])).filter(|(_, deletion)| {
+            deletion.suppressed_by.is_none() && !self.sight.knows(&self.ops[deletion.op])
+        })
     }
 
     /// c1: somebody else deleted this too. Two plain deletions agree; otherwise there are two replacements
@@ -93,12 +92,9 @@ impl Judge<'_> {
         }
         let run = self.tree.run_of(span);
         let gone = fault!(SwallowUsesTrunkVisibility) && !span.in_trunk;
-        if let Some(op) = run.op
-            && !self.sight.knows(run.op)
-            && run.suppressed_by.is_none()
-            && !gone
-        {
-            found.insert(self.ops[op].seq);
+        if run.suppressed_by.is_none() && !gone {
+            let ops = run.parts_of(span.start, span.len).map(|(part, _)| &self.ops[part.op]);
+            found.extend(ops.filter(|op| !self.sight.knows(op)).map(|op| op.seq));
         }
     }
 

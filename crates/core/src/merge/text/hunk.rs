@@ -27,7 +27,7 @@ impl Hunk {
 pub struct SettledHunk {
     /// The hunk as its author wrote it.
     pub hunk: Hunk,
-    /// The earliest operation it clashed with, if any. It is absent from the trunk then, and its author
+    /// The earliest operation it clashed with, if any (or its own, of a decision). It is absent from the trunk then, and its author
     /// sees it until that operation is in the author's base.
     pub suppressed_by: Option<Seq>,
 }

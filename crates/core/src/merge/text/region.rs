@@ -4,23 +4,36 @@
 //! view that stands, in the order of all characters, between these two, whether it is in the trunk or not.
 
 use super::sight::Sight;
-use super::tree::Span;
+use super::tree::{Run, Span};
 use super::window::{Footprint, Window};
 use crate::causality::{Author, Seq, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 impl Window {
     /// The suppressed hunks that a hunk stands next to, or deletes text of.
     pub(super) fn suppressed_ground(&self, footprint: &Footprint) -> BTreeSet<usize> {
+        let whole = |span: &Span| span.start..span.start + span.len;
         let (first, last) = footprint.deleted.unwrap_or((1, 0));
-        let around = footprint.left.into_iter().chain(first..=last).chain(footprint.right);
-        around
-            .map(|index| &self.tree.spans[index])
-            .filter(|span| span.seen)
-            .map(|span| self.tree.run_of(span))
-            .filter(|run| run.suppressed_by.is_some())
-            .filter_map(|run| run.edit)
+        let deleted = self.tree.spans.get(first..=last).unwrap_or_default();
+        let mut ground: Vec<(&Span, Range<u32>)> = deleted.iter().map(|span| (span, whole(span))).collect();
+        // Beside it, only the nearest character counts.
+        ground.extend(footprint.left.map(|index| &self.tree.spans[index]).map(|span| {
+            let end = span.start + span.len;
+            (span, end - 1..end)
+        }));
+        ground.extend(
+            footprint
+                .right
+                .map(|index| &self.tree.spans[index])
+                .map(|span| (span, span.start..span.start + 1)),
+        );
+        let suppressed = ground.into_iter().filter(|(span, _)| span.seen);
+        suppressed
+            .map(|(span, stretch)| (self.tree.run_of(span), stretch))
+            .filter(|(run, _)| run.suppressed_by.is_some())
+            .flat_map(|(run, stretch)| run.parts_of(stretch.start, stretch.end - stretch.start))
+            .map(|(part, _)| part.edit)
             .collect()
     }
 
@@ -30,40 +43,53 @@ impl Window {
         own.insert(edit);
         let partner_ops: BTreeSet<usize> =
             partners.iter().filter_map(|seq| self.ops.binary_search_by_key(seq, |op| op.seq).ok()).collect();
-        let mut hull: Option<(usize, usize)> = None;
-        let mut theirs: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+        let mut hull: Option<Extent> = None;
+        let mut theirs: BTreeMap<usize, Extent> = BTreeMap::new();
+        let mut pos = 0;
         for (index, span) in self.tree.spans.iter().enumerate() {
-            for (op, touched) in self.edits_of(span) {
+            for (op, touched, stretch) in self.edits_among(span, &own, &partner_ops) {
+                let trunk = |offset: u32| if span.in_trunk { pos + offset - span.start } else { pos };
+                let extent = Extent {
+                    first: (index, stretch.start),
+                    last: (index, stretch.end),
+                    trunk: trunk(stretch.start)..trunk(stretch.end),
+                };
                 if own.contains(&touched) {
-                    hull = Some((hull.map_or(index, |(first, _)| first), index));
+                    hull = Some(hull.map_or(extent.clone(), |hull| hull.and(&extent)));
                 } else if partner_ops.contains(&op) {
-                    theirs.entry(touched).or_insert((index, index)).1 = index;
+                    let whole = theirs.get(&touched).map_or(extent.clone(), |before| before.and(&extent));
+                    theirs.insert(touched, whole);
                 }
             }
+            pos += if span.in_trunk { span.len } else { 0 };
         }
-        let Some((first, last)) = hull else { return 0..0 };
-        let overlapping = theirs.values().filter(|(from, to)| *from <= last && *to >= first);
-        let (first, last) =
-            overlapping.fold((first, last), |(first, last), (from, to)| (first.min(*from), last.max(*to)));
-        self.trunk_range(first..=last)
+        let Some(hull) = hull else { return 0..0 };
+        let overlapping =
+            theirs.values().filter(|extent| extent.first < hull.last && extent.last > hull.first);
+        overlapping.fold(hull.clone(), |whole, extent| whole.and(extent)).trunk
     }
 
-    /// The operations and hunks that inserted or deleted the characters of a span.
-    fn edits_of<'a>(&'a self, span: &'a Span) -> impl Iterator<Item = (usize, usize)> + 'a {
-        let run = self.tree.run_of(span);
-        let inserted = run.op.zip(run.edit);
-        let deleted = span.deletions.iter().map(|index| {
-            let deletion = &self.tree.deletions[*index];
-            (deletion.op, deletion.edit)
+    /// Those of some hunks, and of the hunks of some operations, that inserted or deleted characters of a span, each with its
+    /// operation and the stretch of the run.
+    fn edits_among(
+        &self,
+        span: &Span,
+        edits: &BTreeSet<usize>,
+        ops: &BTreeSet<usize>,
+    ) -> Vec<(usize, usize, Range<u32>)> {
+        let Run { parts, text, .. } = self.tree.run_of(span);
+        let of_edits =
+            edits.iter().filter_map(|edit| parts.binary_search_by_key(edit, |part| part.edit).ok());
+        // Of one operation, a run has one part: it cannot type behind itself.
+        let of_ops = ops.iter().filter_map(|op| parts.binary_search_by_key(op, |part| part.op).ok());
+        let inserted = of_edits.chain(of_ops).filter_map(|index| {
+            let end = parts.get(index + 1).map_or(text.char_len(), |next| next.start);
+            let stretch = parts[index].start.max(span.start)..end.min(span.start + span.len);
+            (!stretch.is_empty()).then_some((parts[index].op, parts[index].edit, stretch))
         });
-        inserted.into_iter().chain(deleted)
-    }
-
-    fn trunk_range(&self, spans: RangeInclusive<usize>) -> Range<u32> {
-        let len =
-            |spans: &[Span]| spans.iter().filter(|span| span.in_trunk).map(|span| span.len).sum::<u32>();
-        let start = len(&self.tree.spans[..*spans.start()]);
-        start..start + len(&self.tree.spans[spans])
+        let deleted = span.deletions.iter().map(|index| &self.tree.deletions[*index]);
+        let deleted = deleted.filter(|d| edits.contains(&d.edit) || ops.contains(&d.op));
+        inserted.chain(deleted.map(|d| (d.op, d.edit, span.start..span.start + span.len))).collect()
     }
 
     /// The spans between the character before a stretch of the trunk and the one behind it, each with the part of it that
@@ -85,8 +111,10 @@ impl Window {
     pub fn version(&self, author: &Author, region: Range<u32>) -> String {
         let sight = Sight::new(author, &self.ops, &self.tree);
         self.between(region)
-            .filter(|(span, _, _)| sight.sees(span))
-            .map(|(span, offset, len)| self.tree.run_of(span).text.slice(span.start + offset, len))
+            .map(|(span, offset, len)| {
+                let seen = sight.sees(span).clamp(offset, offset + len) - offset;
+                self.tree.run_of(span).text.slice(span.start + offset, seen)
+            })
             .collect()
     }
 
@@ -97,20 +125,12 @@ impl Window {
         for span in &self.tree.spans {
             let seen = sight.sees(span);
             if span.in_trunk {
-                // Characters of one span are all seen or all unseen.
-                let (before, within) = match region {
-                    Range { start, .. } if pos + span.len <= start => (span.len, 0),
-                    Range { end, .. } if pos >= end => (0, 0),
-                    Range { start, end } => {
-                        (start.saturating_sub(pos), end.min(pos + span.len) - start.max(pos))
-                    }
-                };
+                start += seen.min(region.start.saturating_sub(pos));
+                end += seen.min(region.end.saturating_sub(pos));
                 pos += span.len;
-                start += if seen { before } else { 0 };
-                end += if seen { before + within } else { 0 };
-            } else if seen {
-                start += if pos < region.start { span.len } else { 0 };
-                end += if pos <= region.end { span.len } else { 0 };
+            } else {
+                start += if pos < region.start { seen } else { 0 };
+                end += if pos <= region.end { seen } else { 0 };
             }
         }
         start..end
@@ -120,9 +140,11 @@ impl Window {
     /// known to another one. With each, who would see what its author saw after it.
     pub fn writers(&self, author: &Author, region: Range<u32>) -> Vec<(Stamp, Author)> {
         let mut ops = BTreeSet::new();
-        for (span, _, _) in self.between(region) {
+        for (span, offset, len) in self.between(region) {
             let run = self.tree.run_of(span);
-            ops.extend(run.op.filter(|_| run.suppressed_by.is_none()));
+            if run.suppressed_by.is_none() {
+                ops.extend(run.parts_of(span.start + offset, len).map(|(part, _)| part.op));
+            }
             let deletions = span.deletions.iter().map(|index| &self.tree.deletions[*index]);
             ops.extend(deletions.filter(|d| d.suppressed_by.is_none()).map(|d| d.op));
         }
@@ -131,5 +153,26 @@ impl Window {
             .iter()
             .filter(|op| !ops.range(*op + 1..).any(|later| self.authors[*later].knows(&self.ops[**op])));
         maximal.map(|op| (self.ops[*op], self.authors[*op].after())).collect()
+    }
+}
+
+/// Where a hunk lies in the order of all characters, and in the trunk.
+#[derive(Debug, Clone)]
+struct Extent {
+    /// Its first character: a span, and the place in its run.
+    first: (usize, u32),
+    /// The same behind its last character.
+    last: (usize, u32),
+    trunk: Range<u32>,
+}
+
+impl Extent {
+    /// The smallest extent that has both.
+    fn and(&self, other: &Extent) -> Extent {
+        Extent {
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+            trunk: self.trunk.start.min(other.trunk.start)..self.trunk.end.max(other.trunk.end),
+        }
     }
 }

@@ -3,7 +3,7 @@
 /// Distance between two entries of the byte index of a text that is not plain ASCII.
 const MARK_CHARS: u32 = 128;
 
-/// An immutable text with quick access by character position.
+/// A text that only grows at its end, with quick access by character position.
 #[derive(Debug, Clone)]
 pub(super) struct RunText {
     text: String,
@@ -28,6 +28,27 @@ impl RunText {
             char_len = char_len.saturating_add(1);
         }
         Self { text, char_len, marks }
+    }
+
+    /// Adds characters at the end. Together they must not have more characters than a `u32` counts.
+    pub(super) fn push(&mut self, more: &str) {
+        if self.marks.is_empty() && more.is_ascii() {
+            self.char_len = self.char_len.saturating_add(saturating_u32(more.len()));
+            self.text.push_str(more);
+            return;
+        }
+        if self.marks.is_empty() {
+            // All characters so far are bytes.
+            self.marks = (0..to_usize(self.char_len)).step_by(to_usize(MARK_CHARS)).collect();
+        }
+        let before = self.text.len();
+        for (offset, _) in more.char_indices() {
+            if self.char_len.is_multiple_of(MARK_CHARS) {
+                self.marks.push(before + offset);
+            }
+            self.char_len = self.char_len.saturating_add(1);
+        }
+        self.text.push_str(more);
     }
 
     pub(super) fn char_len(&self) -> u32 {

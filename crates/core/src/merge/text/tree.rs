@@ -1,7 +1,7 @@
 //! The order of all characters of a window, deleted and suppressed ones included.
 //!
 //! The characters form a tree, but only its in-order walk is ever needed, so that is what is kept: a list of
-//! spans. A span is a stretch of one insertion that was never divided; it is split when an edit falls into
+//! spans. A span is a stretch of one run that was never divided; it is split when an edit falls into
 //! it. Of the tree itself each insertion remembers its parent: the first character hangs off it, and every
 //! further character is the right child of the one before. Since operations arrive in settling order, a new
 //! insertion is always the last among its siblings, so that its place is the end of its parent's subtree or
@@ -9,6 +9,7 @@
 
 use super::run::RunText;
 use crate::causality::Seq;
+use std::ops::Range;
 
 /// One character: its insertion and its place in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,17 +18,57 @@ pub(super) struct Place {
     pub(super) offset: u32,
 }
 
-/// The characters one hunk inserted, or the text at the window's base.
+/// Characters that a hunk inserted, with those that the same author typed on directly behind them; or the text at the
+/// window's base.
+///
+/// A letter typed behind the last one hangs off it exactly as the letters of one insertion hang off each other, so that a
+/// sentence is one run, however many operations it took.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
     pub(super) text: RunText,
-    /// Index of the operation in the window; `None` for the base text, which everybody knows.
-    pub(super) op: Option<usize>,
-    /// Number of the hunk in the window; `None` for the base text.
-    pub(super) edit: Option<usize>,
+    /// The insertions, each with its first character, in their order. None for the base text, which everybody knows.
+    pub(super) parts: Vec<Part>,
     /// What the first character hangs off; `None` for the root.
     pub(super) parent: Option<Place>,
     pub(super) suppressed_by: Option<Seq>,
+}
+
+/// What one hunk contributed to a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    /// Its first character in the run.
+    pub(super) start: u32,
+    /// Index of the operation in the window.
+    pub(super) op: usize,
+    /// Number of the hunk in the window.
+    pub(super) edit: usize,
+}
+
+impl Run {
+    /// The insertions that some characters of the run come from, each with the stretch of it that lies among them.
+    pub(super) fn parts_of(&self, start: u32, len: u32) -> impl Iterator<Item = (Part, Range<u32>)> + '_ {
+        let end = start + len;
+        let first = self.parts.partition_point(|part| part.start <= start).saturating_sub(1);
+        let ends = self.parts.iter().skip(first + 1).map(|part| part.start).chain([self.text.char_len()]);
+        self.parts[first..]
+            .iter()
+            .zip(ends)
+            .take_while(move |(part, _)| part.start < end)
+            .map(move |(part, part_end)| (*part, part.start.max(start)..part_end.min(end)))
+    }
+
+    /// How many characters at its beginning come from operations that are known. Whoever knows one operation of an author
+    /// knows the earlier ones.
+    pub(super) fn known_len(&self, is_known: impl Fn(usize) -> bool) -> u32 {
+        match &self.parts[..] {
+            [] => return self.text.char_len(),
+            [.., last] if is_known(last.op) => return self.text.char_len(),
+            [only] if only.start == 0 => return 0,
+            _ => {}
+        }
+        let known = self.parts.partition_point(|part| is_known(part.op));
+        self.parts.get(known).map_or(self.text.char_len(), |part| part.start)
+    }
 }
 
 /// The characters one hunk deleted, seen from the hunk.
@@ -103,8 +144,7 @@ impl Tree {
         // One right-child chain from the root.
         let base = tree.add_run(Run {
             text: RunText::new(base_text.to_owned()),
-            op: None,
-            edit: None,
+            parts: Vec::new(),
             parent: None,
             suppressed_by: None,
         });
@@ -128,6 +168,39 @@ impl Tree {
         };
         self.runs.push(run);
         span
+    }
+
+    /// Adds what an author typed directly behind the end of a run and returns its span, which has no place yet.
+    pub(super) fn extend_run(&mut self, run: usize, more: &str, op: usize, edit: usize) -> Span {
+        let Run { text, parts, suppressed_by, .. } = &mut self.runs[run];
+        let start = text.char_len();
+        text.push(more);
+        parts.push(Part { start, op, edit });
+        let in_trunk = suppressed_by.is_none();
+        Span {
+            run,
+            start,
+            len: text.char_len() - start,
+            deletions: Vec::new(),
+            in_trunk,
+            seen: false,
+            change: if in_trunk { Change::Entered } else { Change::None },
+        }
+    }
+
+    /// Makes one span of two neighbours if nothing tells them apart any more.
+    pub(super) fn join(&mut self, index: usize) {
+        let Some([left, right]) = index.checked_sub(1).and_then(|left| self.spans.get(left..=index)) else {
+            return;
+        };
+        let joined = left.run == right.run
+            && left.start + left.len == right.start
+            && left.in_trunk == right.in_trunk
+            && left.deletions == right.deletions;
+        if joined {
+            let right = self.spans.remove(index);
+            self.spans[index - 1].len += right.len;
+        }
     }
 
     pub(super) fn run_of(&self, span: &Span) -> &Run {
@@ -157,8 +230,14 @@ impl Tree {
 
     /// Cuts spans in two; `cuts` are in ascending order and refer to the spans as they are now.
     pub(super) fn split(&mut self, cuts: &[Cut]) {
-        let Some(first) = cuts.first().map(|cut| cut.span) else {
-            return;
+        let first = match cuts {
+            [] => return,
+            [cut] => {
+                let front = self.spans[cut.span].take_front(cut.offset);
+                self.spans.insert(cut.span, front);
+                return;
+            }
+            [first, ..] => first.span,
         };
         let tail = self.spans.split_off(first);
         let mut cuts = cuts.iter().peekable();
@@ -174,10 +253,14 @@ impl Tree {
 
     /// Puts spans before the spans of the given indices; `arrivals` are in ascending order of index and
     /// the indices refer to the spans as they are now.
-    pub(super) fn insert(&mut self, arrivals: Vec<(usize, Span)>) {
+    pub(super) fn insert(&mut self, mut arrivals: Vec<(usize, Span)>) {
         let Some(first) = arrivals.first().map(|(index, _)| *index) else {
             return;
         };
+        if arrivals.len() == 1 {
+            self.spans.splice(first..first, arrivals.pop().map(|(_, arrival)| arrival));
+            return;
+        }
         let tail = self.spans.split_off(first);
         let mut arrivals = arrivals.into_iter().peekable();
         for (index, span) in (first..).zip(tail) {

@@ -5,9 +5,9 @@ use super::clash::{self, Clash};
 use super::hunk::{self, Hunk, SettledHunk, TextOp};
 use super::run::RunText;
 use super::sight::Sight;
-use super::tree::{Change, Cut, Deletion, Run, Tree};
+use super::tree::{Change, Cut, Deletion, Part, Run, Tree};
 use super::{Splice, TextError, splice};
-use crate::causality::{Author, Seq, Stamp};
+use crate::causality::{Author, ReplicaNo, Seq, Stamp};
 use crate::fault;
 
 /// What became of an operation.
@@ -83,7 +83,8 @@ impl Window {
         let hunks: Vec<&Hunk> = op.hunks.iter().map(|settled| &settled.hunk).collect();
         let (sight, footprints) = self.locate(&op.author, op.seq, &hunks)?;
         let decisions: Vec<Option<Seq>> = op.hunks.iter().map(|h| h.suppressed_by).collect();
-        self.enter(&op.author, op.seq, &sight, &hunks, &footprints, &decisions);
+        let places = self.enter(&op.author, op.seq, &sight, &hunks, &footprints, &decisions);
+        self.join(&places);
         Ok(())
     }
 
@@ -99,7 +100,8 @@ impl Window {
     }
 
     /// As [`Window::integrate`], where every hunk clashes with these operations in addition: a decision about a place in
-    /// which they wrote, by somebody who does not know it.
+    /// which they wrote, by somebody who does not know it. A hunk that clashes for no other reason is suppressed by its own
+    /// operation.
     ///
     /// # Errors
     ///
@@ -118,12 +120,14 @@ impl Window {
         let mut clashes = Vec::new();
         for (hunk_index, (hunk, footprint)) in hunks.iter().zip(&footprints).enumerate() {
             let mut partners = clash::partners(&self.tree, &self.ops, &sight, hunk, footprint);
-            partners.extend(also);
             let suppressed_by = if fault!(SuppressedByLatestPartner) {
                 partners.last().copied()
             } else {
                 partners.first().copied()
             };
+            // Its author cannot tell before it comes back, and sees it until then: so it suppresses itself.
+            let suppressed_by = suppressed_by.or((!also.is_empty()).then_some(seq));
+            partners.extend(also);
             decisions.push(suppressed_by);
             if suppressed_by.is_some() {
                 let partners: Vec<Seq> = partners.into_iter().collect();
@@ -132,7 +136,7 @@ impl Window {
         }
 
         let first_edit = self.edits;
-        self.enter(author, seq, &sight, &hunk_refs, &footprints, &decisions);
+        let places = self.enter(author, seq, &sight, &hunk_refs, &footprints, &decisions);
         let clashes = clashes
             .into_iter()
             .map(|(hunk_index, partners, ground)| {
@@ -145,21 +149,22 @@ impl Window {
             .zip(decisions)
             .map(|(hunk, suppressed_by)| SettledHunk { hunk: hunk.clone(), suppressed_by })
             .collect();
-        Ok(Integrated { splices: self.effect(), hunks, clashes })
+        let splices = self.effect();
+        self.join(&places);
+        Ok(Integrated { splices, hunks, clashes })
     }
 
     /// The text as this author sees it before its operation.
     pub fn view(&self, author: &Author) -> String {
         let sight = Sight::new(author, &self.ops, &self.tree);
-        let spans = self.tree.spans.iter().filter(|span| sight.sees(span));
-        spans.map(|span| self.tree.text_of(span)).collect()
+        let spans = self.tree.spans.iter();
+        spans.map(|span| self.tree.run_of(span).text.slice(span.start, sight.sees(span))).collect()
     }
 
     /// Number of characters this author sees before its operation.
     pub fn view_len(&self, author: &Author) -> u32 {
         let sight = Sight::new(author, &self.ops, &self.tree);
-        let spans = self.tree.spans.iter().filter(|span| sight.sees(span));
-        spans.map(|span| span.len).sum()
+        self.tree.spans.iter().map(|span| sight.sees(span)).sum()
     }
 
     /// The trunk: the text everybody agrees on once they received everything.
@@ -193,12 +198,13 @@ impl Window {
         }
 
         let sight = Sight::new(author, &self.ops, &self.tree);
+        self.cut_at_knowledge(&sight);
         let mut view_len = 0;
         let mut cuts = Vec::new();
         let mut bounds = hunks.iter().flat_map(|hunk| [hunk.pos, hunk.pos + hunk.del]).peekable();
         for (index, span) in self.tree.spans.iter_mut().enumerate() {
             span.change = Change::None;
-            span.seen = sight.sees(span);
+            span.seen = sight.sees(span) > 0;
             if !span.seen {
                 continue;
             }
@@ -215,6 +221,20 @@ impl Window {
         self.char_count = char_count;
         self.tree.split(&cuts);
         Ok((sight, self.footprints(hunks)))
+    }
+
+    /// Cuts the spans of which the author knew only a part.
+    fn cut_at_knowledge(&mut self, sight: &Sight) {
+        if !sight.ends_within_a_run() {
+            return;
+        }
+        let mut cuts = Vec::new();
+        for (index, span) in self.tree.spans.iter().enumerate() {
+            let mut offsets: Vec<u32> = sight.cuts(span).collect();
+            offsets.sort_unstable();
+            cuts.extend(offsets.into_iter().map(|offset| Cut { span: index, offset }));
+        }
+        self.tree.split(&cuts);
     }
 
     /// The hunks' footprints, once every bound of a hunk is the end of a span.
@@ -238,7 +258,7 @@ impl Window {
         footprints
     }
 
-    /// Marks deletions and inserts runs.
+    /// Marks deletions and inserts runs. Returns the indices of the spans that came in, in ascending order.
     fn enter(
         &mut self,
         author: &Author,
@@ -247,7 +267,7 @@ impl Window {
         hunks: &[&Hunk],
         footprints: &[Footprint],
         decisions: &[Option<Seq>],
-    ) {
+    ) -> Vec<usize> {
         let op = self.ops.len();
         self.ops.push(Stamp { seq, replica_no: author.replica_no, counter: author.counter });
         self.authors.push(author.clone());
@@ -264,18 +284,50 @@ impl Window {
             if !hunk.ins.is_empty() {
                 // Runs of this very operation are not in the list yet. They could not matter: between two
                 // hunks of an operation stands a character that its author saw.
-                let Anchor { parent, index } = anchor(&self.tree, sight, footprint.left);
-                let span = self.tree.add_run(Run {
-                    text: RunText::new(hunk.ins.clone()),
-                    op: Some(op),
-                    edit: Some(edit),
-                    parent,
-                    suppressed_by,
-                });
+                let place = anchor(&self.tree, sight, footprint.left);
+                let index = place.index;
+                let span = match self.run_typed_on(author, footprint.left, place, suppressed_by) {
+                    Some(run) => self.tree.extend_run(run, &hunk.ins, op, edit),
+                    None => self.tree.add_run(Run {
+                        text: RunText::new(hunk.ins.clone()),
+                        parts: vec![Part { start: 0, op, edit }],
+                        parent: place.parent,
+                        suppressed_by,
+                    }),
+                };
                 arrivals.push((index, span));
             }
         }
+        let places = arrivals.iter().enumerate().map(|(earlier, (index, _))| index + earlier).collect();
         self.tree.insert(arrivals);
+        places
+    }
+
+    /// The run that an insertion goes on with: the author's own one that ends directly before it, if the tree has nothing
+    /// between the two.
+    fn run_typed_on(
+        &self,
+        author: &Author,
+        left: Option<usize>,
+        place: Anchor,
+        suppressed_by: Option<Seq>,
+    ) -> Option<usize> {
+        let left = &self.tree.spans[left.filter(|left| left + 1 == place.index)?];
+        let run = self.tree.run_of(left);
+        let last = self.ops[run.parts.last()?.op];
+        let goes_on = author.replica_no != ReplicaNo::SERVER
+            && last.replica_no == author.replica_no
+            && left.start + left.len == run.text.char_len()
+            && place.parent == Some(left.last())
+            && run.suppressed_by == suppressed_by;
+        goes_on.then_some(left.run)
+    }
+
+    /// Joins spans that just came in to what stands before them, if it is typed on there.
+    fn join(&mut self, places: &[usize]) {
+        for place in places.iter().rev() {
+            self.tree.join(*place);
+        }
     }
 
     fn mark_deleted(&mut self, (first, last): (usize, usize), deletion: Deletion) {
@@ -322,10 +374,14 @@ impl Window {
                 (self.ops[deletion.op].seq, deletion.suppressed_by)
             });
             let deletions: Vec<_> = deletions.collect();
-            for ch in self.tree.text_of(span).chars() {
+            let inserted_by = |offset: u32| {
+                let part = run.parts_of(span.start + offset, 1).next();
+                part.map(|(part, _)| self.ops[part.op].seq)
+            };
+            for (offset, ch) in (0..).zip(self.tree.text_of(span).chars()) {
                 characters.push(super::tests::Character {
                     ch,
-                    inserted_by: run.op.map(|op| self.ops[op].seq),
+                    inserted_by: inserted_by(offset),
                     suppressed_by: run.suppressed_by,
                     deletions: deletions.clone(),
                     in_trunk: span.in_trunk,

@@ -9,7 +9,7 @@ use crate::causality::Seq;
 use crate::merge::text::Hunk;
 use crate::operation::{Action, Mutation, Operation, Outcome};
 use crate::sequencer::{Environment, submit};
-use crate::state::WorkspaceState;
+use crate::state::{FieldRow, FieldValue, Key, Row, WorkspaceState};
 
 /// What stands in the way of the queue.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +68,43 @@ fn a_queue_costs_as_much_for_each_letter_however_long_it_is() {
         let shortest = |letters| (0..3).map(|_| time_of(case, letters).expect("a queue that settles")).min();
         let (Some(short), Some(long)) = (shortest(1_000), shortest(4_000)) else { panic!("three runs") };
         let ratio = long.as_secs_f64() / short.as_secs_f64();
-        eprintln!("{case:?}: {short:?} for 1,000 letters, {long:?} for 4,000: {ratio:.1} times");
+        assert!(ratio < 9.0, "{case:?}: {short:?} for 1,000 letters, {long:?} for 4,000");
+    }
+}
+
+/// A thousand letters typed on an old text find their places among 21,000 edits of others, wherever those are.
+#[test]
+fn letters_typed_on_an_old_text_are_merged_with_thousands_of_others() {
+    for scattered in [false, true] {
+        let took = time_on_an_old_text(scattered).expect("a queue that merges");
+        // Typed edits take a few milliseconds; places all over the text are what costs.
+        assert!(
+            took < Duration::from_secs(if scattered { 30 } else { 2 }),
+            "scattered {scattered}: {took:?}"
+        );
+    }
+}
+
+fn time_on_an_old_text(scattered: bool) -> Result<Duration, String> {
+    let mut state = WorkspaceState::resident(EPOCH);
+    let text = edit(0, 0, &"word ".repeat(2_000));
+    let base = settle(&mut state, &operation(dot(1, 1), Seq(0), Vec::new(), vec![create("r0"), text]))?;
+    for n in 0..21_000 {
+        let pos = if scattered { 1 + n * 7_919 % 4_000 } else { 1 + n };
+        settle(&mut state, &operation(dot(2, u64::from(n) + 1), base, Vec::new(), vec![edit(pos, 0, "x")]))?;
+    }
+    let from = Instant::now();
+    for n in 0..1_000 {
+        let letter = operation(dot(3, u64::from(n) + 1), base, Vec::new(), vec![edit(9_000 + n, 0, "e")]);
+        settle(&mut state, &letter)?;
+    }
+    let took = from.elapsed();
+    match state.row(&Key::Field("r0".into(), "text".into())) {
+        Some(Row::Field(FieldRow { value: FieldValue::Text(text), regions, .. }))
+            if regions.is_empty() && text.contains(&"e".repeat(1_000)) =>
+        {
+            Ok(took)
+        }
+        other => Err(format!("the letters are not together in the text: {other:?}")),
     }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use rand::RngExt;
 
 use super::Check;
-use super::client::text_place;
+use super::client::{text_op, text_place};
 use super::fold::Place;
 use super::inbox;
 use super::network::World;
@@ -18,6 +18,7 @@ use super::truth::{Made, Truth};
 use crate::change::Change;
 use crate::conflict::{Conflict, ConflictKind};
 use crate::ids::{Dot, ReplicaId};
+use crate::merge::text::SettledHunk;
 use crate::operation::{
     Action, CausalContext, Identity, Knowledge, Mutation, Operation, Outcome, TextChoice,
 };
@@ -40,7 +41,7 @@ impl World {
         let mut mutations = script.operation()?;
         mutations.retain(|m| text_place(m).is_none() && m.resolves().is_none());
         let decision = self.decision_of_a_text();
-        let expected = decision.as_ref().and_then(|decision| self.text_after(decision));
+        let expected = decision.as_ref().and_then(|decision| self.text_after(decision)).transpose()?;
         mutations.extend(decision.clone());
         for mutation in &mut mutations {
             if let Mutation::Record(mutation) = mutation {
@@ -81,9 +82,23 @@ impl World {
         }
     }
 
+    /// The characters of a text that somebody who saw them deleted, in force or not.
+    fn given_up(&self, place: &Place) -> BTreeSet<char> {
+        let mut given_up = BTreeSet::new();
+        for change in &self.server.shelf.changes {
+            let Some(op) = text_op(change, place) else { continue };
+            let made = self.truth.made.get(&change.dot);
+            let Some(seen) = made.and_then(|made| made.seen_texts.get(place)) else { continue };
+            for SettledHunk { hunk, .. } in &op.hunks {
+                given_up.extend(seen.chars().skip(hunk.pos as usize).take(hunk.del as usize));
+            }
+        }
+        given_up
+    }
+
     /// What a decision of a text comes to for somebody who knows everything: the text before the region, what is chosen, and
-    /// the text behind it.
-    fn text_after(&self, decision: &Mutation) -> Option<(Place, String)> {
+    /// the text behind it. Whatever it takes out of the text is in a version.
+    fn text_after(&self, decision: &Mutation) -> Option<Result<(Place, String), String>> {
         let decision = decision.on_record()?;
         let Action::DecideText { field, choice } = &decision.action else { return None };
         let Row::Field(row) =
@@ -107,9 +122,19 @@ impl World {
                 side.value.as_ref()?.as_str()?.to_owned()
             }
         };
+        let versions = conflict.alternatives.iter().filter_map(|side| side.value.as_ref()?.as_str());
+        let kept: BTreeSet<char> = versions.chain([chosen.as_str()]).flat_map(str::chars).collect();
+        let place_of_text = (decision.record.clone(), field.clone());
+        let given_up = self.given_up(&place_of_text);
+        if let Some(lost) = text[start..end].iter().find(|c| !kept.contains(c) && !given_up.contains(c)) {
+            return Some(Err(format!(
+                "{lost:?} is shown in the region of {}, and in no version",
+                conflict.id
+            )));
+        }
         let around = |part: &[char]| part.iter().collect::<String>();
         let after = format!("{}{chosen}{}", around(&text[..start]), around(&text[end..]));
-        Some(((decision.record.clone(), field.clone()), after))
+        Some(Ok((place_of_text, after)))
     }
 
     /// Takes one side of a text's conflict, or what all sides started from, or what is there, or something else.

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, admission, lifecycle, network, together};
+use super::{Check, admission, lifecycle, network, together, writing};
 use crate::seeded_faults::{self, SeededFault};
 
 /// Seeds tried before a fault counts as unnoticed.
-const SEEDS_MAX: u64 = 60;
+const SEEDS_MAX: u64 = 400;
 
 type Noticing = fn(u64) -> Check;
 
 /// Every fault, what notices it, and the first seed that does.
-const FAULTS: [(SeededFault, &str, Noticing, u64); 32] = [
+const FAULTS: [(SeededFault, &str, Noticing, u64); 37] = [
     (SeededFault::IgnoreExtras, "runs", random_run, 0),
     (SeededFault::ForgetOwnChain, "runs", random_run, 0),
     (SeededFault::NoHold, "runs", random_run, 2),
@@ -44,6 +44,11 @@ const FAULTS: [(SeededFault, &str, Noticing, u64); 32] = [
     (SeededFault::RequestBaseUnchecked, "own requests", own_requests, 0),
     (SeededFault::BaseChainUnchecked, "rewound", rewound, 0),
     (SeededFault::HalfOfCallStays, "together", together::check_random, 0),
+    (SeededFault::RegionStandsStill, "listed texts", writing::check_listed, 0),
+    (SeededFault::VersionForgotten, "runs", random_run, 40),
+    (SeededFault::BystandersForgotten, "runs", random_run, 58),
+    (SeededFault::RegionsStayApart, "listed texts", writing::check_listed, 12),
+    (SeededFault::ReachOutlivesBase, "runs", random_run, 4),
 ];
 
 fn random_run(seed: u64) -> Check {

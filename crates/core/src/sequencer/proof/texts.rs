@@ -10,7 +10,7 @@ use super::inbox;
 use super::server::Shelf;
 use super::truth::Truth;
 use crate::change::{Change, EffectKind};
-use crate::conflict::{Conflict, ConflictKind};
+use crate::conflict::{Conflict, ConflictKind, ConflictStatus};
 use crate::ids::ConflictId;
 use crate::merge::text::{SettledHunk, Splice, Window, apply_hunks};
 use crate::operation::{Action, Mutation};
@@ -85,7 +85,7 @@ fn check_meant(mutations: &[Mutation], place: &Place, view: &str, hunks: &[Settl
 /// was in one until somebody who knew it decided that conflict.
 fn check_characters(truth: &Truth, shelf: &Shelf, place: &Place, shown: &str) -> Check {
     let visible: BTreeSet<char> = shown.chars().collect();
-    let (mut deleted, mut suppressed) = (BTreeSet::new(), BTreeSet::new());
+    let (mut deleted, mut suppressed, mut given_up) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for change in &shelf.changes {
         let Some(op) = text_op(change, place) else { continue };
         let seen: Vec<char> =
@@ -94,6 +94,7 @@ fn check_characters(truth: &Truth, shelf: &Shelf, place: &Place, shown: &str) ->
             // A suppressed deletion takes only what was suppressed itself, out of its author's version.
             let in_force = hunk.suppressed_by.is_none();
             let taken = seen.iter().skip(hunk.hunk.pos as usize).take(hunk.hunk.del as usize);
+            given_up.extend(taken.clone().copied());
             deleted.extend(taken.copied().filter(|c| in_force || suppressed.contains(c)));
             if !in_force {
                 suppressed.extend(hunk.hunk.ins.chars());
@@ -104,6 +105,7 @@ fn check_characters(truth: &Truth, shelf: &Shelf, place: &Place, shown: &str) ->
         .filter(|c| c.kind == ConflictKind::TextOverlap)
         .filter(|c| c.scope.record == place.0 && c.scope.field() == Some(&place.1))
         .collect();
+    let is_some_decided = conflicts.iter().any(|c| c.status == ConflictStatus::Resolved);
     let versions: BTreeSet<char> = conflicts
         .iter()
         .flat_map(|c| &c.alternatives)
@@ -114,8 +116,11 @@ fn check_characters(truth: &Truth, shelf: &Shelf, place: &Place, shown: &str) ->
         let Some(op) = text_op(change, place) else { continue };
         for hunk in &op.hunks {
             let written = hunk.hunk.ins.chars();
-            let mut missing =
-                written.filter(|c| !visible.contains(c) && !deleted.contains(c) && !versions.contains(c));
+            let mut missing = written.filter(|c| {
+                let is_there = visible.contains(c) || deleted.contains(c) || versions.contains(c);
+                // Where a decision did not take a version, what its author deleted in it may be gone all the same.
+                !is_there && !(given_up.contains(c) && is_some_decided)
+            });
             let Some(lost) = missing.next() else { continue };
             if !is_decided(truth, shelf, &conflicts, change)? {
                 return Err(format!("{lost:?} of {} is nowhere in {place:?}", change.dot));
@@ -125,7 +130,8 @@ fn check_characters(truth: &Truth, shelf: &Shelf, place: &Place, shown: &str) ->
     Ok(())
 }
 
-/// Whether somebody who knew a change decided a conflict of the text.
+/// Whether somebody who knew a change decided a conflict of the text in part: then the versions that were decided are gone.
+/// A conflict that closed has all of them.
 fn is_decided(
     truth: &Truth,
     shelf: &Shelf,
@@ -133,8 +139,8 @@ fn is_decided(
     author: &Change,
 ) -> Result<bool, String> {
     for change in &shelf.changes {
-        let resolved: Vec<ConflictId> = change.mutations.iter().filter_map(Mutation::resolves).collect();
-        let decides = conflicts.iter().any(|conflict| resolved.contains(&conflict.id));
+        let in_part: Vec<ConflictId> = change.settlement.remaining.iter().map(|(id, _)| *id).collect();
+        let decides = conflicts.iter().any(|conflict| in_part.contains(&conflict.id));
         if decides && truth.knows(change, author)? {
             return Ok(true);
         }

@@ -448,7 +448,8 @@ export enum ErrorReason {
   REPLICA_NOT_YOURS = 58,
 
   /**
-   * (receipt) What the operation would do is larger than a message may be. Metadata: limit_bytes, bytes. Not sent yet.
+   * (receipt) What the operation would do is larger than a message may be: do it in several operations. Metadata:
+   * limit_bytes, bytes.
    *
    * @generated from enum value: ERROR_REASON_EFFECT_TOO_LARGE = 59;
    */
