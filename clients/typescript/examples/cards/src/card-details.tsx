@@ -103,7 +103,7 @@ function Title({ record }: { readonly record: CardRecord }): ReactElement {
 
 /** A text is edited by position: everybody can write into it at once. */
 function Body({ id }: { readonly id: string }): ReactElement {
-  const { props, mark } = useTextField(id, 'body');
+  const { props, mark, problem } = useTextField(id, 'body');
   const areaId = useId();
   return (
     <div className="field">
@@ -111,6 +111,11 @@ function Body({ id }: { readonly id: string }): ReactElement {
         Text <SyncMark recordId={id} field="body" />
       </label>
       <textarea id={areaId} rows={7} data-mark={mark} {...props} />
+      {problem ? (
+        <p className="syncline-problem" role="alert">
+          This is not kept: {problem.message}.
+        </p>
+      ) : null}
     </div>
   );
 }

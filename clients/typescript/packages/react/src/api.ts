@@ -27,6 +27,7 @@ import type {
   Transaction,
   UndoResult,
   Untyped,
+  SynclineError,
 } from '@syncline/client';
 import type { ChangeEventHandler, CompositionEventHandler, KeyboardEventHandler, ReactNode, RefCallback } from 'react';
 
@@ -81,6 +82,11 @@ export interface TextFieldBinding {
     readonly onCompositionStart: CompositionEventHandler<HTMLTextAreaElement | HTMLInputElement>;
     readonly onCompositionEnd: CompositionEventHandler<HTMLTextAreaElement | HTMLInputElement>;
   };
+  /**
+   * Why what was typed last is not kept, such as a text that would be too large: it stays in the element, and nowhere else,
+   * until its user changes it. Undefined as a rule.
+   */
+  readonly problem: SynclineError | undefined;
   readonly mark: SyncMark;
   readonly conflictIds: readonly string[];
 }

@@ -88,6 +88,8 @@ export class Fake {
   readonly conflicts = new Cell<readonly ConflictItem[]>([]);
   readonly undoable = new Cell({ undo: false, redo: false });
   readonly details = new Map<string, ConflictDetail>();
+  /** What edits of texts fail with. */
+  refusal: SynclineError | undefined;
   readonly edits: { readonly hunks: readonly Hunk[]; readonly undoGroup: string | undefined }[] = [];
   readonly calls = {
     resolve: vi.fn(),
@@ -167,6 +169,7 @@ export class Fake {
             const cell = this.cell(id);
             const record = cell.getSnapshot();
             if (record === undefined) throw new SynclineError('INVALID_MUTATION', 'no such record');
+            if (this.refusal !== undefined) throw this.refusal;
             this.edits.push({ hunks, undoGroup: options?.undoGroup });
             const text = applyHunks(String(record.fields[field] ?? ''), hunks);
             cell.set({ ...record, fields: { ...record.fields, [field]: text } });

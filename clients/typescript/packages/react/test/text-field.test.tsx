@@ -1,6 +1,7 @@
 import { act, cleanup, fireEvent, screen } from '@testing-library/react';
 import type { ReactElement } from 'react';
 import { afterEach, describe, expect, it } from 'vitest';
+import { SynclineError } from '@syncline/client';
 import { useTextField } from '../src/index.js';
 import { Fake, recordOf } from './fake.js';
 import { show } from './setup.js';
@@ -8,8 +9,13 @@ import { show } from './setup.js';
 afterEach(cleanup);
 
 function Body(): ReactElement {
-  const { props } = useTextField('card-1', 'body');
-  return <textarea aria-label="Body" {...props} />;
+  const { props, problem } = useTextField('card-1', 'body');
+  return (
+    <>
+      <textarea aria-label="Body" {...props} />
+      {problem ? <p role="alert">{problem.message}</p> : null}
+    </>
+  );
 }
 
 function setup(text: string) {
@@ -55,18 +61,55 @@ describe('typing', () => {
     expect(groups[2]).not.toBe(groups[1]);
   });
 
-  it('into a record that is gone is not shown', () => {
+  it('of more than an operation takes is several operations, whole characters each', () => {
+    const { fake, area, shown, type } = setup('ab');
+    const paste = `${'x'.repeat(63_999)}${'😀'.repeat(50_000)}`;
+    type(`a${paste}b`, 1 + paste.length);
+    expect(shown()).toBe(`a${paste}b`);
+    expect(area.value).toBe(`a${paste}b`);
+    expect(fake.edits.length).toBe(3);
+    expect(new Set(fake.edits.map((edit) => edit.undoGroup)).size).toBe(1);
+    for (const { hunks } of fake.edits) {
+      expect(new TextEncoder().encode(hunks[0]?.insert).length).toBeLessThan(256 * 1024);
+      expect(hunks[0]?.insert).not.toMatch(/\p{Surrogate}/u);
+    }
+  });
+
+  it('that cannot be kept stays in the element, says why, and is kept once it can be', () => {
+    const { fake, area, shown, type } = setup('ab');
+    fake.refusal = new SynclineError('OPERATION_TOO_LARGE', 'a text has more than a megabyte');
+    type('aLONGb', 5);
+    expect(area.value).toBe('aLONGb');
+    expect(shown()).toBe('ab');
+    expect(screen.getByRole('alert').textContent).toBe('a text has more than a megabyte');
+    act(() => {
+      fake.remote('card-1', { body: 'zab' });
+    });
+    expect(area.value).toBe('aLONGb');
+    fake.refusal = undefined;
+    type('aLb', 2);
+    expect(shown()).toBe('zaLb');
+    expect(area.value).toBe('zaLb');
+    expect(screen.queryByRole('alert')).toBeNull();
+  });
+
+  it('that cannot be kept is given up by taking it out again', () => {
+    const { fake, area, type } = setup('ab');
+    fake.refusal = new SynclineError('OPERATION_TOO_LARGE', 'too large');
+    type('aXb', 2);
+    type('ab', 1);
+    expect(area.value).toBe('ab');
+    expect(screen.queryByRole('alert')).toBeNull();
+  });
+
+  it('into a record that is gone stays in the element', () => {
     const { fake, area, type } = setup('text');
     act(() => {
       fake.cell('card-1').set(undefined);
     });
-    const ignore = (event: ErrorEvent) => {
-      event.preventDefault();
-    };
-    window.addEventListener('error', ignore);
     type('x', 1);
-    window.removeEventListener('error', ignore);
-    expect(area.value).toBe('');
+    expect(area.value).toBe('x');
+    expect(screen.getByRole('alert').textContent).not.toBe('');
   });
 });
 

@@ -1,3 +1,4 @@
+import type { SynclineError } from '@syncline/client';
 import { useLayoutEffect, useMemo, useState } from 'react';
 import type { TextFieldBinding, UseTextField } from '../api.js';
 import { useSyncline } from '../provider.js';
@@ -10,9 +11,18 @@ export const useTextField: UseTextField = (id, field) => {
   const client = useSyncline();
   const record = useMemo(() => client.record(id), [client, id]);
   const view = useObservable(record);
-  const [draft, setDraft] = useState<string>();
+  const [draft, setDraft] = useState<{ readonly text: string; readonly problem: SynclineError | undefined }>();
   const editor = useMemo(
-    () => new TextEditor({ client, record, id, field, onDraft: setDraft }),
+    () =>
+      new TextEditor({
+        client,
+        record,
+        id,
+        field,
+        onDraft: (text, problem) => {
+          setDraft(text === undefined ? undefined : { text, problem });
+        },
+      }),
     [client, record, id, field],
   );
   useLayoutEffect(() => editor.start(), [editor]);
@@ -39,14 +49,16 @@ export const useTextField: UseTextField = (id, field) => {
     }),
     [client, editor],
   );
-  const value = draft ?? textOf(view, field);
+  const value = draft?.text ?? textOf(view, field);
+  const problem = draft?.problem;
   return useMemo(
     () => ({
       props: { ...handlers, value, ...(view?.opaque.includes(field) === true && NEWER) },
+      problem,
       mark: view?.fieldSync[field] ?? 'synced',
       conflictIds: view?.conflictIds ?? NONE,
     }),
-    [handlers, value, view, field],
+    [handlers, value, problem, view, field],
   );
 };
 

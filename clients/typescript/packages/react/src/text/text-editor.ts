@@ -1,4 +1,5 @@
-import type { Observable, RecordView, Syncline } from '@syncline/client';
+import { SynclineError, type Observable, type RecordView, type Syncline } from '@syncline/client';
+import { partsOf } from './parts.js';
 import { mapIndex, transformReplacement, hunkOf, replacementOfInput, replacements } from './transform.js';
 import type { Replacement } from './transform.js';
 
@@ -18,8 +19,11 @@ export interface TextField {
   readonly record: Observable<RecordView | undefined>;
   readonly id: string;
   readonly field: string;
-  /** What an input method is writing, or undefined when it does not. */
-  readonly onDraft: (draft: string | undefined) => void;
+  /**
+   * What the element shows while that is not the text of the record: what an input method is writing, or what could not be
+   * kept, with the reason. Undefined when the two are the same.
+   */
+  readonly onDraft: (draft: string | undefined, problem?: SynclineError) => void;
 }
 
 /**
@@ -33,6 +37,8 @@ export class TextEditor {
   private base: string;
   private composing = false;
   private applying = false;
+  /** The element has text that could not be kept. It stays there until its user changes it. */
+  private refused = false;
   private lastInputAt = Number.NEGATIVE_INFINITY;
   private undoGroup = 0;
 
@@ -61,17 +67,14 @@ export class TextEditor {
 
   readonly compositionStart = (): void => {
     this.composing = true;
-    this.base = this.shown();
+    if (!this.refused) this.base = this.shown();
   };
 
   readonly compositionEnd = (element: TextElement, atMs: number): void => {
     if (!this.composing) return;
     this.composing = false;
-    try {
-      this.commit(element.value, element.selectionStart ?? element.value.length, atMs);
-    } finally {
-      this.text.onDraft(undefined);
-    }
+    this.commit(element.value, element.selectionStart ?? element.value.length, atMs);
+    if (!this.refused) this.text.onDraft(undefined);
     this.follow();
   };
 
@@ -81,25 +84,43 @@ export class TextEditor {
 
   private commit(after: string, caret: number, atMs: number): void {
     const step = replacementOfInput(this.base, after, caret);
-    if (step === undefined) return;
+    if (step === undefined) {
+      this.accepted();
+      return;
+    }
     const current = this.shown();
     const own = current === this.base ? step : transformReplacement(step, replacements(this.base, current));
     if (atMs - this.lastInputAt > UNDO_PAUSE_MS || step.insert.includes('\n')) this.undoGroup += 1;
     this.lastInputAt = atMs;
     const { client, id, field } = this.text;
+    const undoGroup = `text/${id}/${field}/${String(this.undoGroup)}`;
     this.applying = true;
     try {
-      client.mutate((tx) => tx.editText(id, field, [hunkOf(current, own)]), {
-        undoGroup: `text/${id}/${field}/${String(this.undoGroup)}`,
-      });
+      // A paste can be larger than an operation.
+      for (const part of partsOf(hunkOf(current, own))) {
+        client.mutate((tx) => tx.editText(id, field, [part]), { undoGroup });
+      }
+    } catch (error) {
+      if (!(error instanceof SynclineError)) throw error;
+      this.refused = true;
+      this.base = this.shown();
+      this.text.onDraft(after, error);
+      return;
     } finally {
       this.applying = false;
-      this.show(this.shown());
     }
+    this.accepted();
+  }
+
+  /** The element shows the text of the record again. */
+  private accepted(): void {
+    if (this.refused) this.text.onDraft(undefined);
+    this.refused = false;
+    this.show(this.shown());
   }
 
   private readonly follow = (): void => {
-    if (!this.composing && !this.applying) this.show(this.shown());
+    if (!this.composing && !this.applying && !this.refused) this.show(this.shown());
   };
 
   /** Puts a text into the element; caret and selection stay with the characters they are between. */
