@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 
 // One file may be 75 KB at most; the limits are what it takes with the checks of queries (1 KB).
-const LIMITS_KB = { first: 63.5, parts: 79, 'one file': 74.6, 'one file, brotli': 64.2 };
+const LIMITS_KB = { first: 63.5, parts: 79, 'one file': 74.8, 'one file, brotli': 64.4 };
 
 /** The chunks that come of it. */
 async function chunksOf(output) {

@@ -24,8 +24,10 @@ pub const LABEL_BYTES_MAX: usize = 128;
 /// The last position and the greatest epoch: both are below 2^63, so that languages without unsigned numbers of 64 bits
 /// can hold them. No log gets there.
 pub const SEQ_MAX: u64 = (1 << 63) - 1;
-/// Nesting of a value.
-pub const VALUE_DEPTH_MAX: usize = 16;
+/// Nesting of a value. A map takes three messages a level, and decoders in many languages stop at 100 nested messages.
+pub const VALUE_DEPTH_MAX: usize = 30;
+/// The name of an entry of a map.
+pub const MAP_NAME_BYTES_MAX: usize = 256;
 /// Elements in one add or remove.
 pub const ELEMENTS_PER_MUTATION_MAX: usize = 100;
 /// Elements of a set or to-many field.

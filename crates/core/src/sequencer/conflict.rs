@@ -55,7 +55,7 @@ impl Settling<'_, '_> {
         }
         add_pairs(&mut conflict, &pairs, self.stamp.seq);
         if resolves == Some(live) {
-            let unseen = conflict.alternatives.iter().map(|a| a.stamp.seq).collect();
+            let unseen = self.unseen(mutation, &conflict);
             self.settlement.remaining.push((live, unseen));
         }
         self.write_in_conflict(mutation, conflict, clash)

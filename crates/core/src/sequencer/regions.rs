@@ -442,7 +442,8 @@ impl Settling<'_, '_> {
         }
         if mutation.resolves == Some(id) {
             // Its author has not even seen the conflict open: an edit like any other.
-            let unseen = conflict.alternatives.iter().map(|a| a.stamp.seq).collect();
+            let mut unseen = self.unseen(mutation, &conflict);
+            unseen.retain(|seq| *seq != self.stamp.seq);
             self.settlement.remaining.push((id, unseen));
         }
         let agree = |side: &Alternative| side.value.as_ref().and_then(Value::as_str) == Some(shown);

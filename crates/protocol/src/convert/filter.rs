@@ -162,7 +162,7 @@ mod tests {
             (compare("f", 10, null()), "filter.comparison.values[0]", ""),
             (compare("f", 7, vec![pb::Value::default()]), "filter.comparison.values[0]", "INVALID_VALUE"),
             (
-                not(compare("f", 1, vec![super::super::value::tests::nested(17)])),
+                not(compare("f", 1, vec![super::super::value::tests::nested(31)])),
                 "filter.negation_of.comparison.values[0]",
                 "VALUE_TOO_DEEP",
             ),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::pb::{self, value::Kind};
-use syncline_core::limits::{ID_BYTES_MAX, VALUE_DEPTH_MAX};
+use syncline_core::limits::{MAP_NAME_BYTES_MAX, VALUE_DEPTH_MAX};
 use syncline_core::refusal::Refusal;
 use syncline_core::value::Value;
 
@@ -36,8 +36,8 @@ fn at_depth(value: &pb::Value, levels_left: usize) -> Result<Value, Refusal> {
         Some(Kind::MapValue(pb::MapValue { entries })) => {
             let below = one_level_below(levels_left)?;
             let entry = |(name, v): (&String, &pb::Value)| {
-                if name.len() > ID_BYTES_MAX {
-                    return Err(invalid("the name of a map's entry has more than 64 bytes"));
+                if name.len() > MAP_NAME_BYTES_MAX {
+                    return Err(invalid("the name of a map's entry has more than 256 bytes"));
                 }
                 Ok((name.clone(), at_depth(v, below)?))
             };
@@ -140,10 +140,10 @@ pub(super) mod tests {
     #[test]
     fn nesting_is_limited_as_in_the_domain() {
         for build in [nested, nested_maps] {
-            let deepest = value_from_pb(&build(VALUE_DEPTH_MAX)).expect("16 levels");
+            let deepest = value_from_pb(&build(VALUE_DEPTH_MAX)).expect("as deep as can be");
             assert!(deepest.is_shallow());
             for levels in [VALUE_DEPTH_MAX + 1, 60] {
-                assert_eq!(value_from_pb(&build(levels)), Err(Refusal::ValueTooDeep { limit: 16 }));
+                assert_eq!(value_from_pb(&build(levels)), Err(Refusal::ValueTooDeep { limit: 30 }));
             }
         }
     }
@@ -155,7 +155,7 @@ pub(super) mod tests {
         let inside =
             pb::Value { kind: Some(Kind::ListValue(pb::ListValue { values: vec![pb::Value::default()] })) };
         let long_name = pb::Value {
-            kind: Some(Kind::MapValue(pb::MapValue { entries: [("n".repeat(65), null_to_pb())].into() })),
+            kind: Some(Kind::MapValue(pb::MapValue { entries: [("n".repeat(257), null_to_pb())].into() })),
         };
         let time = |seconds, nanos| pb::Value {
             kind: Some(Kind::TimestampValue(prost_types::Timestamp { seconds, nanos })),

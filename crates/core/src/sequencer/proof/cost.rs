@@ -61,14 +61,20 @@ fn time_of(case: Case, letters: u32) -> Result<Duration, String> {
     Ok(from.elapsed())
 }
 
-/// Four times as many letters take about four times as long, and not sixteen times. The shortest of three runs counts.
+/// Four times as many letters take about four times as long, and not sixteen times. A busy machine can slow one run down,
+/// but not every one of them.
 #[test]
 fn a_queue_costs_as_much_for_each_letter_however_long_it_is() {
+    const RUNS: usize = 8;
     for case in [Case::Alone, Case::Replaced, Case::Deleted, Case::Beside] {
-        let shortest = |letters| (0..3).map(|_| time_of(case, letters).expect("a queue that settles")).min();
-        let (Some(short), Some(long)) = (shortest(1_000), shortest(4_000)) else { panic!("three runs") };
-        let ratio = long.as_secs_f64() / short.as_secs_f64();
-        assert!(ratio < 9.0, "{case:?}: {short:?} for 1,000 letters, {long:?} for 4,000");
+        let time = |letters| time_of(case, letters).expect("a queue that settles");
+        let mut times = Vec::new();
+        let is_linear = (0..RUNS).any(|_| {
+            let (short, long) = (time(1_000), time(4_000));
+            times.push((short, long));
+            long.as_secs_f64() / short.as_secs_f64() < 8.0
+        });
+        assert!(is_linear, "{case:?}: for 1,000 and for 4,000 letters {times:?}");
     }
 }
 

@@ -338,9 +338,9 @@ fn bad_values_are_refused() {
         assert!(matches!(refusal, Refusal::InvalidValue { .. }), "{refusal:?}");
         assert_eq!(index, Some(1));
     }
-    assert_eq!(taken(one(set(nested(16)))).malformed, None);
-    for action in [set(nested(17)), create(nested(17)), add(vec![nested(17)])] {
-        assert_eq!(refused(one(action)), (Refusal::ValueTooDeep { limit: 16 }, Some(0)));
+    assert_eq!(taken(one(set(nested(30)))).malformed, None);
+    for action in [set(nested(31)), create(nested(31)), add(vec![nested(31)])] {
+        assert_eq!(refused(one(action)), (Refusal::ValueTooDeep { limit: 30 }, Some(0)));
     }
 }
 
@@ -522,7 +522,7 @@ fn what_breaks_its_form_is_named() {
 
 #[test]
 fn malformed_operations_are_the_same_when_sent_again() {
-    let sent = pb::Operation { correlation_id: "x".repeat(200), ..one(set(nested(17))) };
+    let sent = pb::Operation { correlation_id: "x".repeat(200), ..one(set(nested(31))) };
     let (first, again) = (taken(sent.clone()), taken(sent.clone()));
     assert_eq!(first.content_hash(), again.content_hash());
     // Labels that break their form are dropped, and still tell contents apart.

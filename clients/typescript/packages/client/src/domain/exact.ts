@@ -3,7 +3,7 @@ import { Timestamp } from './timestamp.js';
 import type { Double, ExactValue, Value, ValueKey, WritableValue } from './value.js';
 
 /** Nesting of a value that the server accepts. */
-export const VALUE_DEPTH_MAX = 16;
+export const VALUE_DEPTH_MAX = 30;
 const INT_MIN = -(2n ** 63n);
 const INT_MAX = 2n ** 63n - 1n;
 const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
@@ -75,7 +75,15 @@ function exactObject(value: (NonNullable<Value> & object) | Date, depth: number)
     throw new Problem('value', 'only plain objects, arrays, byte arrays and times can be written');
   }
   const entries = Object.entries(value as { readonly [name: string]: Value });
-  return { kind: 'map', entries: new Map(entries.map(([name, item]) => [wellFormed(name), exact(item, depth + 1)])) };
+  return { kind: 'map', entries: new Map(entries.map(([name, item]) => [nameOf(name), exact(item, depth + 1)])) };
+}
+
+function nameOf(name: string): string {
+  const formed = wellFormed(name);
+  if (new TextEncoder().encode(formed).length > 256) {
+    throw new Problem('value', 'the name of an entry has more than 256 bytes');
+  }
+  return formed;
 }
 
 function exactTime(value: Timestamp | Date): ExactValue {

@@ -87,7 +87,7 @@ export enum ErrorReason {
   INVALID_VALUE = 8,
 
   /**
-   * (receipt) A value nests more than 16 levels. Metadata: limit.
+   * (receipt) A value nests more than 30 levels. Metadata: limit.
    *
    * @generated from enum value: ERROR_REASON_VALUE_TOO_DEEP = 9;
    */

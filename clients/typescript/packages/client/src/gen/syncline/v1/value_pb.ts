@@ -23,7 +23,7 @@ export const file_syncline_v1_value: GenFile = /*@__PURE__*/
  * element of a set, and pass the same filters. A register has the kind that was last written; an element of a set stays
  * as it was first added, until it is removed.
  *
- * NaN is refused (INVALID_VALUE). Nesting is limited to 16 levels (VALUE_TOO_DEEP) and an operation to 256 KiB
+ * NaN is refused (INVALID_VALUE). Nesting is limited to 30 levels (VALUE_TOO_DEEP) and an operation to 256 KiB
  * (OPERATION_TOO_LARGE).
  *
  * @generated from message syncline.v1.Value
@@ -160,7 +160,7 @@ export const ListValueSchema: GenMessage<ListValue> = /*@__PURE__*/
  */
 export type MapValue = Message<"syncline.v1.MapValue"> & {
   /**
-   * The entries; names are at most 64 bytes.
+   * The entries; names are at most 256 bytes.
    *
    * @generated from field: map<string, syncline.v1.Value> entries = 1;
    */
