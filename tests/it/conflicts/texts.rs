@@ -275,7 +275,7 @@ async fn regions_are_conflicts_of_their_own_until_they_meet() {
     let (seq, named) =
         conflicted(&ws.submit(cem.op(vec![card("c1").edit("notes", &[(0, 23, "all")])])).await);
     let oldest = ids.iter().min().expect("two").clone();
-    assert_eq!(named, [oldest.clone()]);
+    assert_eq!(named, std::slice::from_ref(&oldest));
     let closed = ws.summary(ids.iter().max().expect("two")).await;
     assert_eq!(closed.close_reason(), pb::CloseReason::Merged);
     let read = ws.conflict(&oldest).await;

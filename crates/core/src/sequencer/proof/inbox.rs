@@ -318,7 +318,8 @@ pub(super) fn check_regions(shelf: &Shelf) -> Check {
             .map(|c| c.id)
             .collect();
         let mut placed: Vec<ConflictId> = row.regions.iter().map(|place| place.conflict).collect();
-        (live.sort_unstable(), placed.sort_unstable());
+        live.sort_unstable();
+        placed.sort_unstable();
         if live != placed {
             return Err(format!("{record}.{field} has {live:?} in conflict, and regions of {placed:?}"));
         }

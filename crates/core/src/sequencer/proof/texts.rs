@@ -119,7 +119,8 @@ fn check_characters(truth: &Truth, shelf: &Shelf, place: &Place, shown: &str) ->
             let mut missing = written.filter(|c| {
                 let is_there = visible.contains(c) || deleted.contains(c) || versions.contains(c);
                 // Where a decision did not take a version, what its author deleted in it may be gone all the same.
-                !is_there && !(given_up.contains(c) && is_some_decided)
+                let is_given_up = given_up.contains(c) && is_some_decided;
+                !is_there && !is_given_up
             });
             let Some(lost) = missing.next() else { continue };
             if !is_decided(truth, shelf, &conflicts, change)? {
