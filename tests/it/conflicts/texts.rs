@@ -214,6 +214,45 @@ async fn a_sentence_typed_into_a_replaced_paragraph_is_one_version() {
     assert_eq!(ws.text("c1", "notes").await, format!("Intro.\n{by_bob}\nEnd."));
 }
 
+/// Taking a word out and writing another one is one version, however many operations it takes.
+#[tokio::test]
+async fn whoever_takes_a_word_out_and_writes_another_is_one_side() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let base = ws.write(vec![card("c1").create(), card("c1").replace("notes", "The red car")]).await;
+    let (mut ada, mut bob) = authors(&ws, base);
+    applied(&ws.submit(ada.op(vec![card("c1").edit("notes", &[(4, 3, "blue")])])).await);
+    let mut seq = 0;
+    for hunk in [(4, 3, ""), (4, 0, "g"), (5, 0, "rey")] {
+        seq = conflicted(&ws.submit(bob.op(vec![card("c1").edit("notes", &[hunk])])).await).0;
+    }
+    assert_eq!(ws.text("c1", "notes").await, "The blue car");
+    let [conflict] = &ws.inbox().await[..] else { panic!("one conflict") };
+    let read = ws.conflict(&conflict.conflict_id).await;
+    let offered: Vec<pb::Value> = read.alternatives.iter().filter_map(|side| side.value.clone()).collect();
+    assert_eq!(offered, ["blue".into_value(), "grey".into_value()]);
+    decide(&ws, &conflict.conflict_id, Decision::AlternativeSeq(seq)).await;
+    assert_eq!(ws.text("c1", "notes").await, "The grey car");
+}
+
+/// An operation with one hunk that clashes and one beside it that does not is one side of the conflict all the same.
+#[tokio::test]
+async fn an_operation_is_one_side_of_a_conflict() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let base = ws.write(vec![card("c1").create(), card("c1").replace("notes", "go, ab now")]).await;
+    let (mut ada, mut bob) = authors(&ws, base);
+    applied(&ws.submit(ada.op(vec![card("c1").edit("notes", &[(4, 2, "NEW")])])).await);
+    conflicted(&ws.submit(bob.op(vec![card("c1").edit("notes", &[(5, 0, "mid")])])).await);
+    let hunks = [(2, 0, "hey"), (7, 2, "qq")];
+    let (seq, ids) = conflicted(&ws.submit(bob.op(vec![card("c1").edit("notes", &hunks)])).await);
+    let read = ws.conflict(&ids[0]).await;
+    let mut seqs: Vec<u64> = read.alternatives.iter().map(|side| side.seq).collect();
+    seqs.dedup();
+    assert_eq!(seqs.len(), read.alternatives.len(), "{read:?}");
+    assert_eq!(seqs.iter().filter(|own| **own == seq).count(), 1);
+}
+
 /// What others wrote around the region meanwhile stays as it is, wherever that moved the region.
 #[tokio::test]
 async fn a_decision_finds_its_region_where_it_is_by_now() {
@@ -276,8 +315,16 @@ async fn regions_are_conflicts_of_their_own_until_they_meet() {
         conflicted(&ws.submit(cem.op(vec![card("c1").edit("notes", &[(0, 23, "all")])])).await);
     let oldest = ids.iter().min().expect("two").clone();
     assert_eq!(named, std::slice::from_ref(&oldest));
-    let closed = ws.summary(ids.iter().max().expect("two")).await;
-    assert_eq!(closed.close_reason(), pb::CloseReason::Merged);
+    let merged = ids.iter().max().expect("two").clone();
+    assert_eq!(ws.summary(&merged).await.close_reason(), pb::CloseReason::Merged);
+    let again = pb::ReopenConflictRequest {
+        workspace_id: ws.id.clone(),
+        conflict_id: merged,
+        request_id: request_id(),
+        actor: "carol".to_owned(),
+    };
+    let refused = within("ReopenConflict", ws.clients.conflicts().reopen_conflict(again)).await;
+    assert!(refused.is_err_and(|status| status.message().contains("older conflict")));
     let read = ws.conflict(&oldest).await;
     let offered: Vec<pb::Value> = read.alternatives.iter().filter_map(|side| side.value.clone()).collect();
     let expected = ["1 two three four 5", "uno two three four cinque", "all"].map(|text| text.into_value());

@@ -116,6 +116,10 @@ impl Settling<'_, '_> {
         if let Some(live) = self.tx.scope(&conflict.scope)?.live {
             return Err(Refusal::ConflictLive { conflict: live }.into());
         }
+        if conflict.closing.is_some_and(|closing| closing.reason == CloseReason::Merged) {
+            let detail = "it became part of an older conflict of its text; open that one again".to_owned();
+            return Err(Refusal::InvalidOperation { field: "reopen_conflict".to_owned(), detail }.into());
+        }
         // Nobody could decide about a field of a record that is gone. What is about the record itself, or about a link,
         // is decided by bringing it back.
         if let ScopePart::Field(_) | ScopePart::Region(..) = conflict.scope.part {

@@ -5,14 +5,14 @@ use super::conflict::{Contender, add_pairs, reawaken};
 use super::delete::is_about_existence;
 use super::settle::Settling;
 use crate::causality::{ReplicaNo, Seq, Stamp};
-use crate::change::{Effect, EffectKind, own_value};
+use crate::change::{Change, Effect, EffectKind, own_value};
 use crate::conflict::ConflictEventKind;
 use crate::conflict::{Alternative, AlternativeState, CloseReason, Conflict, ConflictKind, Scope, ScopePart};
 use crate::fault;
 use crate::ids::{ConflictId, RecordId};
 use crate::operation::{MutationKind, RecordMutation};
 use crate::refusal::Refusal;
-use crate::state::{Attempt, Existence, ExistenceHead, Key, RecordRow, Row};
+use crate::state::{Attempt, Existence, ExistenceHead, FieldValue, Key, RecordRow, Row};
 use crate::unknown::Unknown;
 use crate::value::Value;
 
@@ -41,7 +41,7 @@ impl Settling<'_, '_> {
         let deletes: Vec<Stamp> = row.heads.iter().filter(|h| h.delete).map(|h| h.stamp).collect();
         let unknown: Vec<Stamp> =
             deletes.iter().filter(|d| !self.knows(d) && !fault!(EditIgnoresDelete)).copied().collect();
-        if row.existence == Existence::Deleted && unknown.len() < deletes.len() {
+        if row.existence == Existence::Deleted && self.saw_deleted(&mutation.record, &deletes, &unknown)? {
             return Err(Refusal::RecordDeleted { record: mutation.record.clone() }.into());
         }
         if unknown.is_empty() {
@@ -53,6 +53,20 @@ impl Settling<'_, '_> {
         let scope = Scope { record: mutation.record.clone(), part: ScopePart::Record };
         let against: Vec<Contender> = unknown.into_iter().map(deleter).collect();
         self.existence_clash(mutation, scope, ConflictKind::EditDelete, against)
+    }
+
+    /// Whether the author of an edit saw the record deleted: it knew a delete, and not as one that had lost.
+    fn saw_deleted(&self, record: &RecordId, deletes: &[Stamp], unknown: &[Stamp]) -> Attempt<bool> {
+        if unknown.is_empty() {
+            return Ok(true);
+        }
+        for delete in deletes.iter().filter(|delete| !unknown.contains(delete)) {
+            let is_read = delete.seq <= self.author.base_seq;
+            if !is_read || !has_lost(&*self.tx.change(delete.seq)?, record) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Creates the record. A concurrent creation of the same id merges with it.
@@ -300,6 +314,11 @@ impl Settling<'_, '_> {
     fn offered_by(&self, seq: Seq, record: &RecordId) -> Attempt<Option<Value>> {
         let change = self.tx.change(seq)?;
         let effect = change.effects.iter().find(|e| e.record == *record && e.field.is_some());
+        if let Some(Effect { kind: EffectKind::Text { .. }, field: Some(field), .. }) = effect
+            && let Some(FieldValue::Text(text)) = self.tx.field(record, field)?.map(|row| &row.value)
+        {
+            return Ok(Some(Value::string(text.as_str())));
+        }
         Ok(effect.and_then(|e| change.mutation_of(e)).and_then(own_value))
     }
 
@@ -320,6 +339,19 @@ impl Settling<'_, '_> {
         let row = RecordRow { last_seq: self.stamp.seq, ..row };
         self.tx.put(Key::Record(record.clone()), Row::Record(row));
     }
+}
+
+/// Whether a delete left its record alive, because it clashed.
+fn has_lost(delete: &Change, record: &RecordId) -> bool {
+    let took_effect = |effect: &Effect| effect.record == *record && effect.kind == EffectKind::RecordDeleted;
+    let clashed = |effect: &Effect| match &effect.kind {
+        EffectKind::Conflict { event, summary } => {
+            matches!(event, ConflictEventKind::Opened | ConflictEventKind::Changed)
+                && is_about_existence(&summary.scope, record)
+        }
+        _ => false,
+    };
+    !delete.effects.iter().any(took_effect) && delete.effects.iter().any(clashed)
 }
 
 /// A delete's side of a clash.

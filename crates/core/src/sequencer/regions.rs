@@ -206,8 +206,8 @@ impl Settling<'_, '_> {
             || (self.knows(&side.stamp) && side.actor == self.operation.actor)
     }
 
-    /// Makes a text the version of the operation's author. It stands in for the version that it goes on with, if there is
-    /// one: its own that is shown, or its own suppressed one that the author still saw.
+    /// Makes a text the version of the operation's author. It stands in for all that the author wrote there and still saw, in
+    /// force or not, and for what it wrote before in the same words.
     fn put_version(
         &self,
         mutation: &RecordMutation,
@@ -215,26 +215,24 @@ impl Settling<'_, '_> {
         version: String,
         suppressed_by: Option<Seq>,
     ) {
+        let value = Some(Value::string(version));
+        let still_saw = |side: &Alternative| {
+            side.suppressed_by.is_none_or(|seq| seq > self.author.base_seq) || fault!(VersionForgotten)
+        };
+        let goes_on = |side: &Alternative| self.is_mine(side) && (still_saw(side) || side.value == value);
+        let place = conflict.alternatives.iter().position(goes_on);
+        // Its author sees all of it until the first of the operations that suppressed a part of it is known.
+        let seen = conflict.alternatives.iter().filter(|side| self.is_mine(side) && still_saw(side));
+        let earlier = seen.filter_map(|side| side.suppressed_by);
+        let suppressed_by = earlier.chain(suppressed_by).min();
         let state = match suppressed_by {
             Some(_) => AlternativeState::Suppressed,
             None => AlternativeState::Head,
         };
-        let still_saw = |side: &Alternative| {
-            side.suppressed_by.is_none_or(|seq| seq > self.author.base_seq) || fault!(VersionForgotten)
-        };
-        let goes_on = |side: &Alternative| side.state == state && self.is_mine(side) && still_saw(side);
-        let place = conflict.alternatives.iter().position(goes_on);
-        // Its author sees all of it until the first of the operations that suppressed a part of it is known.
-        let earlier =
-            conflict.alternatives.iter().filter(|side| goes_on(side)).filter_map(|side| side.suppressed_by);
-        let suppressed_by = earlier.chain(suppressed_by).min();
         let rank = place.map_or(self.stamp.seq, |index| conflict.alternatives[index].rank);
         let me = Contender { stamp: self.stamp, rank, value: None };
-        let mine = Alternative {
-            value: Some(Value::string(version)),
-            suppressed_by,
-            ..self.my_alternative(mutation, &me, state)
-        };
+        let mine =
+            Alternative { value: value.clone(), suppressed_by, ..self.my_alternative(mutation, &me, state) };
         conflict.alternatives.retain(|side| !goes_on(side));
         let place = place.unwrap_or(usize::MAX).min(conflict.alternatives.len());
         conflict.alternatives.insert(place, mine);
@@ -307,7 +305,11 @@ impl Settling<'_, '_> {
         if union.pieces.is_empty() {
             return self.new_region(mutation, edit, union.range);
         }
-        let (alternatives, base) = union.sides(edit);
+        let (mut alternatives, mut base) = union.sides(edit);
+        let has_grown = !matches!(&union.pieces[..], [(piece, _)] if *piece == union.range);
+        if let (TextSight::Window(window, base_seq), true) = (&edit.sight, has_grown) {
+            base = union.see_again(window, *base_seq, edit, &mut alternatives).or(base);
+        }
         let mut conflicts: Vec<Conflict> = union.pieces.into_iter().map(|(_, conflict)| conflict).collect();
         conflicts.sort_by_key(|conflict| conflict.id);
         let mut conflicts = conflicts.into_iter();
@@ -319,6 +321,11 @@ impl Settling<'_, '_> {
                 if oldest.pairs.len() < TEXT_PAIRS_MAX && !oldest.pairs.contains(pair) {
                     oldest.pairs.push(*pair);
                 }
+            }
+            if merged.revision == 0 {
+                // Another hunk of this operation was about to open it.
+                self.settlement.conflicts.retain(|id| *id != merged.id);
+                continue;
             }
             self.close_in_place(merged, CloseReason::Merged)?;
         }
@@ -373,17 +380,18 @@ impl Settling<'_, '_> {
                 side.stamp == stamp
                     || (side.author.replica_no == stamp.replica_no && stamp.replica_no != ReplicaNo::SERVER)
             };
-            let known = conflict
-                .alternatives
-                .iter()
-                .position(|side| side.state == AlternativeState::Head && same_author(side));
-            if known.is_some_and(|index| conflict.alternatives[index].stamp.seq >= stamp.seq) {
+            let sides = &conflict.alternatives;
+            if sides.iter().any(|side| same_author(side) && side.stamp.seq >= stamp.seq) {
                 continue;
             }
+            let still_saw = |side: &Alternative| side.suppressed_by.is_none_or(|seq| seq > author.base_seq);
+            let known = sides.iter().position(|side| same_author(side) && still_saw(side));
+            let before = known.map(|index| (sides[index].state, sides[index].suppressed_by));
             let version = Some(Value::string(window.version(&author, region.clone())));
             let rank = known.map_or(stamp.seq, |index| conflict.alternatives[index].rank);
             let other = Contender { stamp, rank, value: None };
-            let side = Alternative { value: version, ..self.alternative_of(&other, &conflict.scope)? };
+            let mut side = Alternative { value: version, ..self.alternative_of(&other, &conflict.scope)? };
+            (side.state, side.suppressed_by) = before.unwrap_or((side.state, side.suppressed_by));
             match known {
                 Some(index) => conflict.alternatives[index] = side,
                 None => conflict.alternatives.push(side),
@@ -499,6 +507,43 @@ impl Union {
         }
         let base = self.filled(edit, |conflict| conflict.base.as_ref().and_then(Value::as_str));
         (sides, Some(base))
+    }
+
+    /// What the authors of the sides see in the region now that it has grown, as far as their operations are among those in
+    /// order, and if nothing is missing in it that they had there before. Returns what all of them started from, if that can
+    /// be told.
+    fn see_again(
+        &self,
+        window: &Window,
+        base_seq: Seq,
+        edit: &TextEdit<'_>,
+        sides: &mut [Alternative],
+    ) -> Option<String> {
+        let mut common = Some(base_seq);
+        for side in sides {
+            // Whatever came after the author's base is in every order that is found again; what came before may not be.
+            let is_later = side.stamp.seq > edit.author.base_seq;
+            let Some(author) = window.author_of(side.stamp.seq).filter(|_| is_later) else {
+                common = None;
+                continue;
+            };
+            common = common.map(|common| common.min(author.base_seq));
+            let version = window.version(&author.after(), self.range.clone());
+            let before = self.pieces.iter().flat_map(|(_, conflict)| &conflict.alternatives);
+            let mut own =
+                before.filter(|other| same_lineage(other, side)).filter_map(|own| own.value.as_ref());
+            if own.all(|own| own.as_str().is_some_and(|own| version.contains(own))) {
+                side.value = Some(Value::string(version));
+            }
+        }
+        let anybody = Author {
+            replica_no: ReplicaNo::SERVER,
+            base_seq: common?,
+            extras: Vec::new(),
+            own_requests: Vec::new(),
+            ..edit.author.clone()
+        };
+        Some(window.version(&anybody, self.range.clone()))
     }
 
     /// The text of the region with some pieces of it in another version.

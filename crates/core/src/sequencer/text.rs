@@ -8,7 +8,7 @@ use super::regions::{TextEdit, TextSight};
 use super::settle::Settling;
 use crate::causality::{Author, Seq};
 use crate::change::{Change, EffectKind};
-use crate::conflict::{Conflict, ConflictKind};
+use crate::conflict::{AlternativeState, Conflict, ConflictKind};
 use crate::ids::{ConflictId, FieldId, RecordId};
 use crate::limits::{TEXT_BYTES_MAX, TEXT_WINDOW_IDLE_MAX, TEXT_WINDOW_OPERATIONS_MAX};
 use crate::merge::text::{
@@ -137,6 +137,18 @@ impl Settling<'_, '_> {
         Ok(decided.map(|conflict| conflict.id))
     }
 
+    /// Sides of the conflict that an operation decides that are in the text, and that its author has not seen. They are not
+    /// decided with the rest.
+    fn unseen_in_force(&self, decides: Option<ConflictId>) -> Attempt<Vec<Seq>> {
+        let Some(id) = decides else { return Ok(Vec::new()) };
+        let conflict = self.live_conflict(id)?;
+        let sides = conflict.alternatives.iter().filter(|side| side.state == AlternativeState::Head);
+        let mut unseen: Vec<Seq> =
+            sides.map(|side| side.stamp).filter(|stamp| !self.knows(stamp)).map(|stamp| stamp.seq).collect();
+        unseen.sort_unstable();
+        Ok(unseen)
+    }
+
     fn change_text(&mut self, mutation: &RecordMutation, field: &FieldId, wanted: Wanted<'_>) -> Attempt<()> {
         self.field_spec(mutation, field, &[FieldKind::Text])?;
         self.touch_record(mutation)?;
@@ -156,24 +168,23 @@ impl Settling<'_, '_> {
         }
         let mut memory = self.tx.take_text_memory(&mutation.record, field);
         let known_seq = self.known_seq(&mutation.record, field, row.last_seq, &mut memory)?;
-        // What others wrote there without its author's knowledge is not decided with the rest.
-        let place = row.regions.iter().find(|place| Some(place.conflict) == decides);
-        let decided = place.map(|place| place.range.into());
+        let unseen = self.unseen_in_force(decides)?;
         let before = TextField { row, text, known_seq };
         let Merged { text, hunks, integrated, window, seen } =
-            self.integrate((&mutation.record, field), &before, wanted, decided, &mut memory)?;
+            self.integrate((&mutation.record, field), &before, wanted, &unseen, &mut memory)?;
         if text.len() > TEXT_BYTES_MAX {
             return Err(Refusal::TextTooLarge { limit_bytes: TEXT_BYTES_MAX as u64 }.into());
         }
         self.remember_hunks(field, hunks);
         let author = Author { base_seq: known_seq, ..self.author.clone() };
+        // Whoever saw the text as it is needs no order of its characters, even if there is one.
         let sight = match (&window, &seen) {
-            (Some(window), _) => TextSight::Window(
-                window,
-                self.common_base((&mutation.record, field), known_seq, &integrated)?,
-            ),
-            (None, Some(seen)) => TextSight::Text(seen),
-            (None, None) => TextSight::Trunk,
+            (_, Some(seen)) => TextSight::Text(seen),
+            (Some(window), None) if !before.in_step() => {
+                let place = (&mutation.record, field);
+                TextSight::Window(window, self.common_base(place, known_seq, &integrated)?)
+            }
+            (_, None) => TextSight::Trunk,
         };
         let edit = TextEdit {
             field,
@@ -223,13 +234,13 @@ impl Settling<'_, '_> {
         Ok(bound.unwrap_or(last_seq.max(base)))
     }
 
-    /// Merges an edit; `decided` is the region whose conflict it decides.
+    /// Merges an edit; it clashes with `unseen` in any case.
     fn integrate(
         &mut self,
         (record, field): (&RecordId, &FieldId),
         before: &TextField,
         wanted: Wanted<'_>,
-        decided: Option<Range<u32>>,
+        unseen: &[Seq],
         memory: &mut TextMemory,
     ) -> Attempt<Merged> {
         let current = memory.window.take().filter(|w| w.last_seq() == before.row.last_seq);
@@ -252,10 +263,7 @@ impl Settling<'_, '_> {
         let author = Author { base_seq: before.known_seq, ..self.author.clone() };
         let range_of = |region| window.view_range(&author, region);
         let hunks = wanted_hunks(wanted, || window.view(&author), range_of);
-        let unseen = decided.map(|region| window.writers(&author, region)).unwrap_or_default();
-        let unseen: Vec<Seq> = unseen.iter().map(|(stamp, _)| stamp.seq).collect();
-        let integrated =
-            window.integrate_against(&author, self.stamp.seq, &hunks, &unseen).map_err(refuse)?;
+        let integrated = window.integrate_against(&author, self.stamp.seq, &hunks, unseen).map_err(refuse)?;
         self.settlement.merged |= !before.in_step();
         let text = apply_splices(&before.text, &integrated.splices).map_err(refuse)?;
         Ok(Merged { text, hunks, integrated, window: Some(window), seen: None })

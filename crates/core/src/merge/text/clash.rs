@@ -53,6 +53,11 @@ pub(super) fn partners(
     if inserts {
         judge.ground(left, &mut found);
     }
+    let from = footprint.left.map_or(0, |index| index + 1);
+    let to = footprint.right.unwrap_or(tree.spans.len());
+    for span in tree.spans[from..to].iter().filter(|span| !span.seen) {
+        judge.ground_taken(span, &mut found);
+    }
     found
 }
 
@@ -108,6 +113,15 @@ impl Judge<'_> {
                 .filter(|(index, _)| right.deletions.contains(index))
                 .map(|(_, deletion)| self.ops[deletion.op].seq),
         );
+    }
+
+    /// c4, too: the hunk stands where a suppressed deletion took text away from its author. Whoever takes out a word and
+    /// writes another one writes one version, however many operations it takes.
+    fn ground_taken(&self, span: &Span, found: &mut BTreeSet<Seq>) {
+        if fault!(SuppressedGroundUnnoticed) {
+            return;
+        }
+        found.extend(self.sight.suppressed_deletions(self.tree, span).filter_map(|d| d.suppressed_by));
     }
 
     /// c4: the hunk builds on text that is suppressed, and is suppressed with it.

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 impl Window {
-    /// The suppressed hunks that a hunk stands next to, or deletes text of.
-    pub(super) fn suppressed_ground(&self, footprint: &Footprint) -> BTreeSet<usize> {
+    /// The suppressed hunks that a hunk stands next to, deletes text of, or stands in the place of.
+    pub(super) fn suppressed_ground(&self, sight: &Sight, footprint: &Footprint) -> BTreeSet<usize> {
         let whole = |span: &Span| span.start..span.start + span.len;
         let (first, last) = footprint.deleted.unwrap_or((1, 0));
         let deleted = self.tree.spans.get(first..=last).unwrap_or_default();
@@ -28,12 +28,18 @@ impl Window {
                 .map(|index| &self.tree.spans[index])
                 .map(|span| (span, span.start..span.start + 1)),
         );
+        let from = footprint.left.map_or(0, |index| index + 1);
+        let to = footprint.right.unwrap_or(self.tree.spans.len());
+        let taken = self.tree.spans[from..to].iter().filter(|span| !span.seen);
+        let taken =
+            taken.flat_map(|span| sight.suppressed_deletions(&self.tree, span)).map(|deletion| deletion.edit);
         let suppressed = ground.into_iter().filter(|(span, _)| span.seen);
         suppressed
             .map(|(span, stretch)| (self.tree.run_of(span), stretch))
             .filter(|(run, _)| run.suppressed_by.is_some())
             .flat_map(|(run, stretch)| run.parts_of(stretch.start, stretch.end - stretch.start))
             .map(|(part, _)| part.edit)
+            .chain(taken)
             .collect()
     }
 
@@ -116,6 +122,12 @@ impl Window {
                 self.tree.run_of(span).text.slice(span.start + offset, seen)
             })
             .collect()
+    }
+
+    /// What the author of an operation in the window knew.
+    pub fn author_of(&self, seq: Seq) -> Option<&Author> {
+        let op = self.ops.binary_search_by_key(&seq, |op| op.seq).ok()?;
+        self.authors.get(op)
     }
 
     /// Where a region of the trunk stands in the text that an author sees before the operation it is about to make.

@@ -1,6 +1,6 @@
 //! What one author knows and sees of a window.
 
-use super::tree::{Span, Tree};
+use super::tree::{Deletion, Span, Tree};
 use crate::causality::{Author, ReplicaNo, Seq, Stamp};
 use crate::fault;
 
@@ -54,6 +54,16 @@ impl Sight {
     pub(super) fn sees(&self, span: &Span) -> u32 {
         let inserted = self.inserted[span.run].saturating_sub(span.start).min(span.len);
         if span.deletions.iter().any(|index| self.deleted[*index]) { 0 } else { inserted }
+    }
+
+    /// The deletions of a span that are suppressed, and in effect for the author.
+    pub(super) fn suppressed_deletions<'a>(
+        &'a self,
+        tree: &'a Tree,
+        span: &'a Span,
+    ) -> impl Iterator<Item = &'a Deletion> + 'a {
+        let in_effect = span.deletions.iter().filter(|index| self.deleted[**index]);
+        in_effect.map(|index| &tree.deletions[*index]).filter(|deletion| deletion.suppressed_by.is_some())
     }
 
     /// Whether the author knew only a part of some run.

@@ -131,7 +131,7 @@ impl Window {
             decisions.push(suppressed_by);
             if suppressed_by.is_some() {
                 let partners: Vec<Seq> = partners.into_iter().collect();
-                clashes.push((hunk_index, partners, self.suppressed_ground(footprint)));
+                clashes.push((hunk_index, partners, self.suppressed_ground(&sight, footprint)));
             }
         }
 

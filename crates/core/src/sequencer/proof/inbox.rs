@@ -110,7 +110,8 @@ fn check_kept(truth: &Truth, shelf: &Shelf, o: &Change, before: &Conflict, after
             && !a.deletes()
             && after.alternatives.iter().any(|b| {
                 let same_author = b.author.replica_no == a.author.replica_no;
-                same_author && b.state == a.state && b.stamp.seq > a.stamp.seq && !b.deletes()
+                let in_stead = b.state == a.state || after.kind == ConflictKind::TextOverlap;
+                same_author && in_stead && b.stamp.seq > a.stamp.seq && !b.deletes()
             })
     };
     let lost: Vec<&Alternative> = before

@@ -25,6 +25,8 @@ pub(super) struct Writer {
 pub(super) struct Verdict {
     pub seq: Seq,
     pub delete: bool,
+    /// A delete that left the record alive.
+    pub lost: bool,
 }
 
 /// A record's existence.
@@ -196,7 +198,8 @@ impl<'a> Reference<'a> {
         let (mut known, mut unknown) = (0, Vec::new());
         for head in life.heads.iter().filter(|h| h.delete) {
             if self.knows(o, head.seq)? {
-                known += 1;
+                // Whoever has read that a delete lost has seen the record alive.
+                known += u32::from(!head.lost || head.seq > o.author.base_seq);
             } else {
                 unknown.push(head.seq);
             }
@@ -212,7 +215,7 @@ impl<'a> Reference<'a> {
     }
 
     fn create(&mut self, o: &Change, record: &RecordId) -> Result<(), String> {
-        let me = Verdict { seq: o.seq, delete: false };
+        let me = Verdict { seq: o.seq, delete: false, lost: false };
         if self.lives.contains_key(record) {
             self.against_deletes(o, record, Scope { record: record.clone(), part: ScopePart::Record })?;
         }
@@ -229,7 +232,7 @@ impl<'a> Reference<'a> {
         let life = self.lives.entry(record.clone()).or_default();
         life.alive = true;
         life.heads = unknown;
-        life.heads.push(Verdict { seq: o.seq, delete: false });
+        life.heads.push(Verdict { seq: o.seq, delete: false, lost: false });
         Ok(())
     }
 
@@ -261,7 +264,7 @@ impl<'a> Reference<'a> {
             edits.into_iter().for_each(|seq| self.pair(scope.clone(), seq, o.seq));
             links.into_iter().for_each(|(scope, seq)| self.pair(scope, seq, o.seq));
         }
-        unknown.push(Verdict { seq: o.seq, delete: true });
+        unknown.push(Verdict { seq: o.seq, delete: true, lost: was_alive && !goes });
         let life = self.lives.entry(record.clone()).or_default();
         life.heads = unknown;
         life.alive = was_alive && !goes;

@@ -45,7 +45,7 @@ const FAULTS: [(SeededFault, &str, Noticing, u64); 37] = [
     (SeededFault::BaseChainUnchecked, "rewound", rewound, 0),
     (SeededFault::HalfOfCallStays, "together", together::check_random, 0),
     (SeededFault::RegionStandsStill, "listed texts", writing::check_listed, 0),
-    (SeededFault::VersionForgotten, "runs", random_run, 40),
+    (SeededFault::VersionForgotten, "runs", random_run, 22),
     (SeededFault::BystandersForgotten, "runs", random_run, 58),
     (SeededFault::RegionsStayApart, "listed texts", writing::check_listed, 12),
     (SeededFault::ReachOutlivesBase, "runs", random_run, 4),

@@ -199,6 +199,14 @@ impl Doc {
                 partners.extend(right.and_then(|right| self.elements[right].suppressed_by));
             }
         }
+        // c4: where a suppressed deletion of the author's took text away
+        let position = |e: usize| order.iter().position(|o| *o == e).expect("in the order");
+        let end = right.map_or(order.len(), position);
+        for &e in &order[position(left) + 1..end] {
+            for &(op, _, sup) in &self.elements[e].deletions {
+                partners.extend(sup.filter(|_| self.in_effect(op, sup, author)));
+            }
+        }
         (left, deleted, partners)
     }
 }

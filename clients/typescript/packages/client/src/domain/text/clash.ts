@@ -72,5 +72,12 @@ export function suppressor(
     ground(right);
   }
   if (inserts) ground(left);
+  // c4, too: it stands where a suppressed deletion took text away from its author.
+  for (const span of tree.spans.slice(left + 1, right < 0 ? undefined : right)) {
+    if (!span.seen)
+      sight.deletionsInEffect(span, (index) => {
+        found(at(tree.deletions, index).suppressedBy);
+      });
+  }
   return earliest;
 }

@@ -26,6 +26,11 @@ export class Sight {
     return op < 0 || this.knownOps[op] === true;
   }
 
+  /** The deletions of a span that are in effect for the author. */
+  deletionsInEffect(span: Span, each: (index: number) => void): void {
+    for (const index of span.deletions) if (this.deleted[index] === true) each(index);
+  }
+
   /** Whether the author saw the characters of this span. */
   sees(span: Span): boolean {
     if (this.inserted[span.run] !== true) return false;
