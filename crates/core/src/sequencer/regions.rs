@@ -434,11 +434,15 @@ impl Settling<'_, '_> {
             let mut unseen = self.unseen(mutation, &conflict);
             unseen.retain(|seq| *seq != self.stamp.seq);
             let is_suppressed = |a: &Alternative| a.stamp == self.stamp && a.suppressed_by.is_some();
-            if unseen.is_empty() && !conflict.alternatives.iter().any(is_suppressed) {
+            let in_force = !conflict.alternatives.iter().any(is_suppressed);
+            if unseen.is_empty() && in_force {
                 self.close_in_place(conflict, CloseReason::Resolved)?;
                 return Ok(false);
             }
-            conflict.alternatives.retain(|a| unseen.contains(&a.stamp.seq) || a.stamp == self.stamp);
+            // A decision that is not in force has decided nothing yet: it is one version more.
+            conflict
+                .alternatives
+                .retain(|a| !in_force || unseen.contains(&a.stamp.seq) || a.stamp == self.stamp);
             if !conflict.alternatives.iter().any(|a| a.stamp == self.stamp) {
                 self.put_version(mutation, &mut conflict, shown.to_owned(), None);
             }
