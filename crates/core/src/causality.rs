@@ -203,7 +203,7 @@ impl Author {
         w.seq <= observed_seq.min(self.base_seq) || self.knows_beyond_base(w)
     }
 
-    /// Somebody who knows what this author knew, and the operation that it made.
+    /// The knowledge that this author has after its operation: what it knew before, and the operation itself.
     pub fn after(&self) -> Author {
         let mut after = self.clone();
         if self.replica_no == ReplicaNo::SERVER {

@@ -17,6 +17,7 @@ mod prefetch;
 #[cfg(test)]
 mod proof;
 mod region_places;
+mod region_union;
 mod regions;
 mod register;
 mod replica;

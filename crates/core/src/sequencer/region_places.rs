@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::regions::widen;
+use super::region_union::widen;
 use super::settle::Settling;
 use crate::causality::Seq;
 use crate::change::EffectKind;

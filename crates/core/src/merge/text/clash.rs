@@ -115,8 +115,8 @@ impl Judge<'_> {
         );
     }
 
-    /// c4, too: the hunk stands where a suppressed deletion took text away from its author. Whoever takes out a word and
-    /// writes another one writes one version, however many operations it takes.
+    /// c4 as well: the hunk stands where a suppressed deletion took text out of its author's view. An author who deletes a
+    /// word and then types another one makes one change, even if it takes many operations, so all of it is suppressed.
     fn ground_taken(&self, span: &Span, found: &mut BTreeSet<Seq>) {
         if fault!(SuppressedGroundUnnoticed) {
             return;

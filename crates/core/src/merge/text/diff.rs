@@ -1,8 +1,8 @@
 //! Hunks from two whole texts, for callers that replace a text instead of editing it.
 //!
-//! Texts are compared by words. By characters, "ship on Monday" would keep letters of "Monday" on its way to "Tuesday", and
-//! together with somebody else's change of the same words it would give words that nobody wrote. Within a stretch that
-//! differs, only a pure insertion or a pure deletion is told by characters, so that two people can still type into one word.
+//! Texts are compared by words. A comparison by characters keeps letters of "Monday" when somebody changes it to "Tuesday".
+//! When somebody else changes the same word, the letters that were kept by chance make a word that nobody wrote. Within a
+//! stretch that differs, only a pure insertion or a pure deletion is told by characters, so that two people can still type into one word.
 
 use super::Hunk;
 use super::words::{WORD_REACH_CHARS, words};

@@ -6,7 +6,7 @@
 use super::sight::Sight;
 use super::tree::{Run, Span};
 use super::window::{Footprint, Window};
-use crate::causality::{Author, Seq, Stamp};
+use crate::causality::{Author, ReplicaNo, Seq, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -151,16 +151,23 @@ impl Window {
     /// The latest operations that wrote in a region without this author's knowledge, and are in the trunk: none of them is
     /// known to another one. With each, who would see what its author saw after it.
     pub fn writers(&self, author: &Author, region: Range<u32>) -> Vec<(Stamp, Author)> {
-        let mut ops = BTreeSet::new();
+        // Of each replica the latest one, which knew the others. The server's is shared by independent authors.
+        let mut latest = BTreeMap::new();
+        let mut add = |op: usize| {
+            let Stamp { replica_no, .. } = self.ops[op];
+            let independent = (replica_no == ReplicaNo::SERVER).then_some(op);
+            let known = latest.entry((replica_no, independent)).or_insert(op);
+            *known = op.max(*known);
+        };
         for (span, offset, len) in self.between(region) {
             let run = self.tree.run_of(span);
             if run.suppressed_by.is_none() {
-                ops.extend(run.parts_of(span.start + offset, len).map(|(part, _)| part.op));
+                run.last_part(span.start + offset + len).into_iter().for_each(|part| add(part.op));
             }
             let deletions = span.deletions.iter().map(|index| &self.tree.deletions[*index]);
-            ops.extend(deletions.filter(|d| d.suppressed_by.is_none()).map(|d| d.op));
+            deletions.filter(|d| d.suppressed_by.is_none()).for_each(|d| add(d.op));
         }
-        ops.retain(|op| !author.knows(&self.ops[*op]));
+        let ops: BTreeSet<usize> = latest.into_values().filter(|op| !author.knows(&self.ops[*op])).collect();
         let maximal = ops
             .iter()
             .filter(|op| !ops.range(*op + 1..).any(|later| self.authors[*later].knows(&self.ops[**op])));

@@ -57,6 +57,12 @@ impl Run {
             .map(move |(part, part_end)| (*part, part.start.max(start)..part_end.min(end)))
     }
 
+    /// The last insertion that has characters before a place in the run; none in the base text.
+    pub(super) fn last_part(&self, end: u32) -> Option<&Part> {
+        let count = self.parts.partition_point(|part| part.start < end);
+        self.parts.get(count.checked_sub(1)?)
+    }
+
     /// How many characters at its beginning come from operations that are known. Whoever knows one operation of an author
     /// knows the earlier ones.
     pub(super) fn known_len(&self, is_known: impl Fn(usize) -> bool) -> u32 {

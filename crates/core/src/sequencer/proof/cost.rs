@@ -18,6 +18,8 @@ enum Case {
     Alone,
     /// Somebody replaced the paragraph that the queue types into.
     Replaced,
+    /// Somebody replaced that paragraph and typed as much into the new one.
+    Rewritten,
     /// Somebody deleted the record.
     Deleted,
     /// Somebody typed as much elsewhere in the text.
@@ -45,6 +47,10 @@ fn time_of(case: Case, letters: u32) -> Result<Duration, String> {
     let others = match case {
         Case::Alone => Vec::new(),
         Case::Replaced => vec![edit(7, 30, "New.")],
+        Case::Rewritten => {
+            let typed = (0..letters).map(|n| edit(8 + n, 0, "x"));
+            [edit(7, 30, "New.")].into_iter().chain(typed).collect()
+        }
         Case::Deleted => vec![mutation("r0", Action::Delete)],
         Case::Beside => (0..letters).map(|n| edit(n, 0, "x")).collect(),
     };
@@ -66,7 +72,7 @@ fn time_of(case: Case, letters: u32) -> Result<Duration, String> {
 #[test]
 fn a_queue_costs_as_much_for_each_letter_however_long_it_is() {
     const RUNS: usize = 8;
-    for case in [Case::Alone, Case::Replaced, Case::Deleted, Case::Beside] {
+    for case in [Case::Alone, Case::Replaced, Case::Rewritten, Case::Deleted, Case::Beside] {
         let time = |letters| time_of(case, letters).expect("a queue that settles");
         let mut times = Vec::new();
         let is_linear = (0..RUNS).any(|_| {

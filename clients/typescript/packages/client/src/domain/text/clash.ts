@@ -72,7 +72,7 @@ export function suppressor(
     ground(right);
   }
   if (inserts) ground(left);
-  // c4, too: it stands where a suppressed deletion took text away from its author.
+  // c4 as well: it stands where a suppressed deletion took text out of its author's view.
   for (const span of tree.spans.slice(left + 1, right < 0 ? undefined : right)) {
     if (!span.seen)
       sight.deletionsInEffect(span, (index) => {

@@ -13,8 +13,8 @@ const HUNKS_MAX = 1_000;
 
 /**
  * The hunks that turn one text into the other: sorted, with a kept character between any two. Texts are compared by words,
- * since by characters "ship on Monday" would keep letters of "Monday" on its way to "Tuesday", and together with somebody
- * else's change of the same words it would give words that nobody wrote. Within a stretch that differs, only a pure insertion
+ * because a comparison by characters keeps letters of "Monday" when somebody changes it to "Tuesday". When somebody else
+ * changes the same word, the letters that were kept by chance would make a word that nobody wrote. Within a stretch that differs, only a pure insertion
  * or a pure deletion is told by characters, so that two people can still type into one word.
  */
 export function diff(before: string, after: string): readonly Hunk[] {
