@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::regions::TextEdit;
+use super::regions::{TextEdit, TextSight};
 use crate::causality::{Author, ReplicaNo, Seq};
 use crate::conflict::{Alternative, Conflict};
 use crate::merge::text::Window;
@@ -24,6 +24,18 @@ impl Union {
         versions.push(edit.shown(self.range.clone()).to_owned());
         versions.push(edit.version(self.range.clone()));
         versions
+    }
+
+    /// The region with the suppressed text that the sides have, and that text inserted at the region's edge has shifted out of
+    /// it: they are about to be replaced by what their authors see in the region now.
+    pub fn with_suppressed(&self, edit: &TextEdit<'_>) -> Range<u32> {
+        let TextSight::Window(window, _) = edit.sight else { return self.range.clone() };
+        let sides = self.pieces.iter().flat_map(|(_, conflict)| &conflict.alternatives);
+        let suppressed = sides.filter(|side| side.suppressed_by.is_some());
+        suppressed.fold(self.range.clone(), |range, side| match window.author_of(side.stamp.seq) {
+            Some(author) => window.with_suppressed(&author.after(), range, side.stamp.seq),
+            None => range,
+        })
     }
 
     /// The sides of the conflicts, and what they started from, for the whole region: where an author has no version of its

@@ -173,12 +173,30 @@ impl Settling<'_, '_> {
         if followed.touched {
             let mut conflict = self.live_conflict(site.id)?;
             widen(&mut conflict, &followed.before, &followed.behind);
+            site.range = self.with_own_suppressed(edit, &mut conflict, site.range);
             if edit.decides != Some(site.id) {
                 self.put_version(mutation, &mut conflict, edit.version(site.range.clone()), None);
             }
             site.changed = Some(Box::new(conflict));
         }
         Ok(site)
+    }
+
+    /// Takes back into a region what its author's version has, and what text inserted at the region's edge has shifted out of
+    /// it: the version is about to be replaced by what the author sees in the region now.
+    fn with_own_suppressed(
+        &self,
+        edit: &TextEdit<'_>,
+        conflict: &mut Conflict,
+        region: Range<u32>,
+    ) -> Range<u32> {
+        let TextSight::Window(window, _) = edit.sight else { return region };
+        let mine =
+            conflict.alternatives.iter().filter(|side| self.is_mine(side) && side.suppressed_by.is_some());
+        let Some(since) = mine.map(|side| side.stamp.seq).min() else { return region };
+        let wider = window.with_suppressed(&edit.author.after(), region.clone(), since);
+        widen(conflict, edit.shown(wider.start..region.start), edit.shown(region.end..wider.end));
+        wider
     }
 
     /// Whether the operation's author wrote one of a conflict's versions and has not seen the conflict yet: it is still
@@ -278,6 +296,7 @@ impl Settling<'_, '_> {
                 union.pieces.push((site.range, conflict));
                 union.pieces.sort_by_key(|(range, _)| range.start);
             }
+            union.range = union.with_suppressed(edit);
             let versions = union.all_versions(edit);
             let before = slice_chars(edit.after, 0..union.range.start);
             let behind = slice_chars(edit.after, union.range.end..u32::MAX);

@@ -124,6 +124,39 @@ impl Window {
             .collect()
     }
 
+    /// A region with the suppressed text beside it that an author sees, as far as only text that came in after `since` stands
+    /// between the two. Such text was inserted at the region's edge, and took from it what was suppressed there.
+    pub fn with_suppressed(&self, author: &Author, region: Range<u32>, since: Seq) -> Range<u32> {
+        let sight = Sight::new(author, &self.ops, &self.tree);
+        let (mut pos, mut end) = (0, region.end);
+        // The first suppressed text from which nothing but such text leads to the region, and how far such text leads behind it.
+        let (mut first, mut reach) = (None, region.end);
+        for span in &self.tree.spans {
+            let from = pos;
+            pos += if span.in_trunk { span.len } else { 0 };
+            let suppressed = self.tree.run_of(span).suppressed_by.is_some() && sight.sees(span) > 0;
+            if span.in_trunk && from < region.start {
+                let passes = self.came_after(span, 0..span.len.min(region.start - from), since);
+                first = first.filter(|_| passes);
+            } else if span.in_trunk && pos > reach {
+                let passes = self.came_after(span, reach.max(from) - from..span.len, since);
+                reach = if passes && from <= reach { pos } else { reach };
+            } else if suppressed && from < region.start {
+                first = first.or(Some(from));
+            } else if suppressed && from == reach {
+                end = from;
+            }
+        }
+        first.unwrap_or(region.start)..end
+    }
+
+    /// Whether a stretch of a span was inserted after a position.
+    fn came_after(&self, span: &Span, stretch: Range<u32>, since: Seq) -> bool {
+        let run = self.tree.run_of(span);
+        let mut parts = run.parts_of(span.start + stretch.start, stretch.end - stretch.start);
+        !run.parts.is_empty() && parts.all(|(part, _)| self.ops[part.op].seq > since)
+    }
+
     /// What the author of an operation in the window knew.
     pub fn author_of(&self, seq: Seq) -> Option<&Author> {
         let op = self.ops.binary_search_by_key(&seq, |op| op.seq).ok()?;

@@ -47,15 +47,15 @@ pub(super) fn check_refusal(
         }
         Refusal::DependencyRejected { dot } => truth.rejected.contains(dot),
         // Decisions about conflicts that moved on.
-        Refusal::ConflictChanged { conflict, .. } => {
-            // A decision of a text whose author has not seen the conflict open.
+        Refusal::ConflictChanged { conflict, .. } | Refusal::ConflictNotLive { conflict, .. } => {
+            // A decision of a text whose author has not seen the conflict open, or not seen it close.
             let unseen = |m: &RecordMutation| {
                 let decides = matches!(m.action, Action::DecideText { .. }) && m.resolves == Some(*conflict);
                 decides && before().any(|c| c.seq >= conflict.opened_seq && !knew(&c))
             };
             about_conflicts(made) || on_records(&made.operation.mutations).any(unseen)
         }
-        Refusal::ConflictNotLive { .. } | Refusal::ConflictLive { .. } => about_conflicts(made),
+        Refusal::ConflictLive { .. } => about_conflicts(made),
         _ => false,
     };
     if just { Ok(()) } else { Err(format!("{} was refused at {at_seq}: {refusal:?}", made.dot)) }

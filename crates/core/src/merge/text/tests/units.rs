@@ -163,6 +163,27 @@ fn typing_into_a_replaced_text_makes_one_version() {
     assert_eq!(version, "The old one of us stands here.");
 }
 
+/// Text inserted at a region's edge does not separate the region from what is suppressed there.
+#[test]
+fn suppressed_text_is_found_behind_what_was_inserted_at_an_edge() {
+    for (replacement, knew, inserted, after, apart, together) in
+        [("", 0, "new", "one new three", 7..7, 4..7), ("TWO", 2, " new", "one TWO new three", 4..7, 4..11)]
+    {
+        let mut window = Window::new("one two three", Seq(0));
+        assert!(window.integrate(&author(1, 1, Seq(0)), Seq(1), &[hunk(4, 3, replacement)]).is_ok());
+        assert!(window.integrate(&author(2, 1, Seq(0)), Seq(2), &[hunk(4, 3, "zwei")]).is_ok());
+        assert!(window.integrate(&author(3, 1, Seq(knew)), Seq(3), &[hunk(7, 0, inserted)]).is_ok());
+        assert_eq!(window.text(), after);
+        let me = author(2, 2, Seq(0));
+        assert_eq!(window.with_suppressed(&me, apart.clone(), Seq(2)), together);
+        assert!(!window.version(&me, apart.clone()).contains("zwei"));
+        assert!(window.version(&me, together).contains("zwei"));
+        // What was there before does separate them, and nobody else sees the word.
+        assert_eq!(window.with_suppressed(&me, apart.clone(), Seq(3)), apart);
+        assert_eq!(window.with_suppressed(&author(3, 2, Seq(3)), apart.clone(), Seq(2)), apart);
+    }
+}
+
 #[test]
 fn deletions_of_the_same_text_agree() {
     let mut window = Window::new("abcdef", Seq(0));
