@@ -250,6 +250,15 @@ impl Alternative {
         }
     }
 
+    /// Whether this side offers a value; of a value that is cut, the whole counts.
+    pub fn offers(&self, value: Option<&Value>) -> bool {
+        match (&self.value, value, &self.cut) {
+            (_, Some(value), Some(cut)) => beginning(value.clone()).1.as_ref() == Some(cut),
+            (Some(mine), Some(value), None) => mine.equals(value),
+            (mine, value, _) => mine.is_none() && value.is_none(),
+        }
+    }
+
     /// Whether this side deletes its record.
     pub fn deletes(&self) -> bool {
         self.action == Some(MutationKind::DeleteRecord)

@@ -227,11 +227,14 @@ impl Settling<'_, '_> {
         self.save_or_converge(conflict, "written to while in conflict")
     }
 
-    /// Heads the newcomer clashes with belong to the alternatives, whatever the conflict was about so far.
+    /// Heads the newcomer clashes with belong to the alternatives, whatever the conflict was about so far. An operation that
+    /// wrote again after its decision had closed the conflict is there with its first value.
     fn add_heads(&self, conflict: &mut Conflict, clash: &Clash) -> Attempt<()> {
         for other in &clash.against {
-            if !conflict.alternatives.iter().any(|a| a.stamp == other.stamp) {
-                conflict.alternatives.push(self.alternative_of(other, &clash.scope)?);
+            match conflict.alternatives.iter_mut().find(|a| a.stamp == other.stamp) {
+                Some(there) if there.offers(other.value.as_ref()) => {}
+                Some(there) => *there = self.alternative_of(other, &clash.scope)?,
+                None => conflict.alternatives.push(self.alternative_of(other, &clash.scope)?),
             }
         }
         Ok(())

@@ -232,6 +232,18 @@ pub(super) fn check_deleted_and_back() -> Check {
     Ok(())
 }
 
+/// An operation that decides and then writes once more offers its last value when the conflict is opened again.
+pub(super) fn check_writing_again_after_deciding() -> Check {
+    let (mut desk, id) = clashing()?;
+    desk.settle(4, Seq(3), [decides(9, id), vec![set("r0", "plain", 7)]].concat())?;
+    ensure!(reason(&now(&desk, id)?) == Some(CloseReason::Resolved), "closed otherwise");
+    desk.settle(5, desk.head(), vec![on_conflict(id, ConflictAction::Reopen)])?;
+    desk.settle(6, Seq(3), vec![set("r0", "plain", 6)])?;
+    let offered = values(&now(&desk, id)?);
+    ensure!(offered.contains(&7) && offered.contains(&6) && !offered.contains(&9), "offered: {offered:?}");
+    Ok(())
+}
+
 /// Whoever deletes without having seen a conflict about it does not resolve it: another delete agreed, that is all.
 pub(super) fn check_agreeing_deletes() -> Check {
     let mut desk = RuleFixture::new()?;

@@ -271,6 +271,7 @@ fn the_life_of_a_conflict() {
         ("observed", lifecycle::check_observed),
         ("deleted and back", lifecycle::check_deleted_and_back),
         ("agreeing deletes", lifecycle::check_agreeing_deletes),
+        ("writing again after deciding", lifecycle::check_writing_again_after_deciding),
         ("twins", lifecycle::check_twins),
     ]);
 }

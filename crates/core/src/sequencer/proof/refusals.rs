@@ -4,8 +4,9 @@ use super::Check;
 use super::server::Shelf;
 use super::truth::{Made, Truth};
 use crate::causality::{ReplicaNo, Seq};
-use crate::change::Change;
-use crate::ids::Dot;
+use crate::change::{Change, EffectKind};
+use crate::conflict::ConflictEventKind;
+use crate::ids::{ConflictId, Dot};
 use crate::operation::{Action, Mutation, RecordMutation, Rejection};
 use crate::refusal::Refusal;
 use crate::state::{Key, Row};
@@ -46,19 +47,32 @@ pub(super) fn check_refusal(
                 || (about_conflicts(made) && before().any(|c| of(record, deletes, c)))
         }
         Refusal::DependencyRejected { dot } => truth.rejected.contains(dot),
-        // Decisions about conflicts that moved on.
-        Refusal::ConflictChanged { conflict, .. } | Refusal::ConflictNotLive { conflict, .. } => {
-            // A decision of a text whose author has not seen the conflict open, or not seen it close.
-            let unseen = |m: &RecordMutation| {
-                let decides = matches!(m.action, Action::DecideText { .. }) && m.resolves == Some(*conflict);
-                decides && before().any(|c| c.seq >= conflict.opened_seq && !knew(&c))
-            };
-            about_conflicts(made) || on_records(&made.operation.mutations).any(unseen)
+        // Decisions about conflicts that moved on: of a text, one whose author has not seen the conflict open, or one that
+        // comes when it is closed.
+        Refusal::ConflictChanged { conflict, .. } => {
+            let unseen = before().any(|c| c.seq >= conflict.opened_seq && !knew(&c));
+            about_conflicts(made) || (unseen && decides_text(made, *conflict))
+        }
+        Refusal::ConflictNotLive { conflict, .. } => {
+            let closed = |c: &Change| c.effects.iter().any(|e| closes(&e.kind, *conflict));
+            let deletes_first = on_records(&made.operation.mutations).any(|m| deletes(&m.action));
+            about_conflicts(made)
+                || ((deletes_first || before().any(closed)) && decides_text(made, *conflict))
         }
         Refusal::ConflictLive { .. } => about_conflicts(made),
         _ => false,
     };
     if just { Ok(()) } else { Err(format!("{} was refused at {at_seq}: {refusal:?}", made.dot)) }
+}
+
+fn decides_text(made: &Made, conflict: ConflictId) -> bool {
+    let decides =
+        |m: &RecordMutation| matches!(m.action, Action::DecideText { .. }) && m.resolves == Some(conflict);
+    on_records(&made.operation.mutations).any(decides)
+}
+
+fn closes(effect: &EffectKind, conflict: ConflictId) -> bool {
+    matches!(effect, EffectKind::Conflict { event: ConflictEventKind::Closed, summary } if summary.id == conflict)
 }
 
 fn about_conflicts(made: &Made) -> bool {
