@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Check;
+use super::fold::Place;
 use super::reference::Reference;
 use super::server::Shelf;
-use super::truth::Truth;
+use super::truth::{Made, Truth};
 use super::values::spec_in;
 use crate::causality::Seq;
 use crate::change::{Change, EffectKind, own_value};
 use crate::conflict::ConflictEventKind;
 use crate::conflict::{Alternative, AlternativeState, CloseReason, Conflict, ConflictKind, Scope, ScopePart};
 use crate::ids::ConflictId;
+use crate::merge::text::{Hunk, SettledHunk};
 use crate::operation::{Mutation, MutationKind, RecordMutation};
 use crate::schema::OnClash;
-use crate::state::{Existence, FieldValue, Key, Prefix, Row};
+use crate::state::{Existence, FieldRow, FieldValue, Key, Prefix, Row};
 use crate::value::Value;
 
 /// The inbox as it was after the last change, to see what a change did to it.
@@ -254,7 +256,7 @@ pub(super) fn check_pairs(truth: &Truth, reference: &Reference<'_>, shelf: &Shel
             return Err(format!("{pair:?} is recorded {got:?} times, should be {wanted:?}"));
         }
     }
-    check_text_pairs(shelf)
+    check_text_pairs(truth, shelf)
 }
 
 /// Whether a pair of an edit and a delete is told by another edit of the same author against the same delete. Where one
@@ -285,13 +287,16 @@ fn is_told_once(
     Ok(false)
 }
 
-/// Every suppressed hunk is in a conflict: in its author's version, or in a later one of the same author.
-fn check_text_pairs(shelf: &Shelf) -> Check {
+/// Every suppressed hunk is in a conflict: in its author's version, or in a later one of the same author. There need be none
+/// where somebody else had already taken all that it deletes.
+fn check_text_pairs(truth: &Truth, shelf: &Shelf) -> Check {
     for change in &shelf.changes {
         for effect in &change.effects {
-            let EffectKind::Text { hunks, .. } = &effect.kind else { continue };
-            let suppressed = hunks.iter().filter_map(|h| h.suppressed_by);
-            for by in suppressed {
+            let (EffectKind::Text { hunks, .. }, Some(field)) = (&effect.kind, &effect.field) else {
+                continue;
+            };
+            for SettledHunk { hunk, suppressed_by } in hunks {
+                let Some(by) = suppressed_by else { continue };
                 let found = all(shelf).any(|c| {
                     c.kind == ConflictKind::TextOverlap
                         && c.scope.record == effect.record
@@ -299,13 +304,26 @@ fn check_text_pairs(shelf: &Shelf) -> Check {
                             a.author.replica_no == change.author.replica_no && a.stamp.seq >= change.seq
                         }) || c.events.iter().any(|e| e.seq >= change.seq))
                 });
-                if !found {
+                let place = (effect.record.clone(), field.clone());
+                if !found && !is_gone(truth.of(&change.dot)?, shelf, &place, hunk) {
                     return Err(format!("a hunk of {} suppressed by {by} is in no conflict", change.dot));
                 }
             }
         }
     }
     Ok(())
+}
+
+/// Whether a hunk only deletes, and nothing of what it deletes is shown.
+fn is_gone(made: &Made, shelf: &Shelf, place: &Place, hunk: &Hunk) -> bool {
+    let seen = made.seen_texts.get(place).map_or("", |seen| seen).chars();
+    let mut taken = seen.skip(hunk.pos as usize).take(hunk.del as usize);
+    let row = shelf.rows.get(&Key::Field(place.0.clone(), place.1.clone())).map(|row| &**row);
+    let shown = match row {
+        Some(Row::Field(FieldRow { value: FieldValue::Text(text), .. })) => text.as_str(),
+        _ => "",
+    };
+    hunk.ins.is_empty() && taken.all(|c| !shown.contains(c))
 }
 
 /// The regions of every text are apart, inside of it, and those of its live conflicts.
