@@ -93,11 +93,13 @@ async fn seed(engine: &Engine) -> Result<(), CliError> {
     let mut operations = Vec::new();
     for (id, name, position) in [("todo", "To do", 1), ("doing", "Doing", 2), ("done", "Done", 3)] {
         let fields = vec![("name".into(), Value::string(name)), ("position".into(), Value::Int(position))];
-        operations.push(example(id, vec![on("columns", id, Action::Create { fields })]));
+        operations
+            .push(example(id, vec![on("columns", id, Action::Create { fields, replace_deleted: false })]));
     }
     for (id, name) in [("ada", "Ada"), ("grace", "Grace"), ("linus", "Linus")] {
         let fields = vec![("name".into(), Value::string(name))];
-        operations.push(example(id, vec![on("people", id, Action::Create { fields })]));
+        operations
+            .push(example(id, vec![on("people", id, Action::Create { fields, replace_deleted: false })]));
     }
     let cards = [
         (
@@ -116,8 +118,12 @@ async fn seed(engine: &Engine) -> Result<(), CliError> {
         let fields = vec![("title".into(), Value::string(title)), ("body".into(), Value::string(body))];
         let link = |field: &str, target: &str| Action::Link { field: field.into(), target: target.into() };
         let tags = Action::AddElements { field: "tags".into(), elements: vec![Value::string(tag)] };
-        let actions =
-            vec![Action::Create { fields }, link("column", column), link("assignees", person), tags];
+        let actions = vec![
+            Action::Create { fields, replace_deleted: false },
+            link("column", column),
+            link("assignees", person),
+            tags,
+        ];
         operations.push(example(id, actions.into_iter().map(|action| on("cards", id, action)).collect()));
     }
     let blocked = Action::Link { field: "blocked_by".into(), target: "card-1".into() };

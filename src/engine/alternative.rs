@@ -55,7 +55,7 @@ pub(super) async fn whole_value(
                     Some(Value::String(text.clone()))
                 }
                 Action::ReplaceText { text, .. } if is_whole(text) => Some(Value::string(text.as_str())),
-                Action::Create { fields } => fields.iter().find_map(|(_, value)| match value {
+                Action::Create { fields, .. } => fields.iter().find_map(|(_, value)| match value {
                     Value::String(text) if is_whole(text) => Some(value.clone()),
                     _ => None,
                 }),

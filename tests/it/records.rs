@@ -82,6 +82,9 @@ async fn a_deleted_record_is_returned_as_deleted_and_comes_back_with_its_fields(
     let record = ws.record("c1").await;
     assert!(record.deleted);
     assert_eq!(register(&record, "title"), "kept".into_value());
+    let again = ws.submit(latest(vec![card("c1").create_with([])])).await;
+    let words = refused(&again, Reason::RecordDeleted).message.clone();
+    assert!(words.contains("restore it, or create it with replace_deleted"), "{words}");
     let edit = ws.submit(latest(vec![card("c1").set("title", "too late")])).await;
     assert_eq!(refused(&edit, Reason::RecordDeleted).metadata["record_id"], "c1");
     refused(&ws.submit(latest(vec![card("c1").delete()])).await, Reason::RecordDeleted);
@@ -89,6 +92,29 @@ async fn a_deleted_record_is_returned_as_deleted_and_comes_back_with_its_fields(
     let record = ws.record("c1").await;
     assert!(!record.deleted);
     assert_eq!(register(&record, "title"), "kept".into_value());
+}
+
+#[tokio::test]
+async fn a_record_created_in_the_place_of_a_deleted_one_has_nothing_of_what_was_there() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    let mut old = vec![card("c1").create_with([("title", "old".into_value())])];
+    old.push(card("c1").add("tags", vec![1_i64.into_value()]));
+    ws.write(old).await;
+    ws.write(vec![card("c1").delete()]).await;
+    let replace = |title: &str| {
+        let fields = [("title".to_owned(), title.into_value())].into();
+        let create = pb::CreateRecord { fields, replace_deleted: true };
+        card("c1").mutation(pb::record_mutation::Action::CreateRecord(create))
+    };
+    ws.write(vec![replace("new")]).await;
+    let record = ws.record("c1").await;
+    assert!(!record.deleted);
+    assert_eq!(register(&record, "title"), "new".into_value());
+    assert!(matches!(&record.fields["tags"].state, Some(State::Elements(tags)) if tags.values.is_empty()));
+    // It is there now, and nothing is to be replaced.
+    refused(&ws.submit(latest(vec![replace("newer")])).await, Reason::RecordExists);
+    assert_eq!(history(&ws, "c1", 10, "").await.changes.len(), 3, "the history goes on");
 }
 
 #[tokio::test]

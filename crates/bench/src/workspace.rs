@@ -174,7 +174,10 @@ fn create(record: &str, value: &str) -> pb::Mutation {
     pb::RecordMutation {
         collection_id: COLLECTION.to_owned(),
         record_id: record.to_owned(),
-        action: Some(pb::record_mutation::Action::CreateRecord(pb::CreateRecord { fields })),
+        action: Some(pb::record_mutation::Action::CreateRecord(pb::CreateRecord {
+            fields,
+            replace_deleted: false,
+        })),
         ..Default::default()
     }
     .into()

@@ -193,6 +193,8 @@ pub enum Action {
     Create {
         /// Initial values of its fields.
         fields: Vec<(FieldId, Value)>,
+        /// If the record is deleted, and the author knew that, it is there again without what it had.
+        replace_deleted: bool,
     },
     /// Deletes the record.
     Delete,

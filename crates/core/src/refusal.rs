@@ -60,7 +60,7 @@ pub enum Refusal {
     RecordNotFound { record: RecordId },
     #[error("record {record} exists already")]
     RecordExists { record: RecordId },
-    #[error("record {record} is deleted; restore it first")]
+    #[error("record {record} is deleted: restore it, or create it with replace_deleted")]
     RecordDeleted { record: RecordId },
     #[error("record {record} belongs to collection {collection}")]
     CollectionMismatch { record: RecordId, collection: CollectionId },

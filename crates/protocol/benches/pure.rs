@@ -121,7 +121,7 @@ fn filled() -> WorkspaceState {
     for (counter, numbers) in (1..).zip(numbers.chunks(CREATIONS)) {
         let creations = numbers.iter().map(|number| {
             let fields = vec![("title".into(), Value::string(text_value(*number)))];
-            mutation(&record_name(*number), Action::Create { fields })
+            mutation(&record_name(*number), Action::Create { fields, replace_deleted: false })
         });
         let dot = Dot { replica: replica(0), counter: Counter(counter) };
         settle(&mut state, &operation(dot, context(0), creations.collect()));
@@ -229,7 +229,7 @@ const BODY: &str = "body";
 fn empty_document() -> WorkspaceState {
     let mut state = WorkspaceState::resident(EPOCH);
     let dot = Dot { replica: replica(0), counter: Counter::FIRST };
-    let create = mutation(DOCUMENT, Action::Create { fields: Vec::new() });
+    let create = mutation(DOCUMENT, Action::Create { fields: Vec::new(), replace_deleted: false });
     settle(&mut state, &operation(dot, context(0), vec![create]));
     state
 }

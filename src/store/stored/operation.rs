@@ -50,7 +50,7 @@ codes! { MutationKind {
 } }
 
 choice! { Action {
-    1 Create { 1 fields: rep Nested },
+    1 Create { 1 fields: rep Nested, 2 replace_deleted: one Uint },
     2 Delete {},
     3 Restore {},
     4 Set { 1 field: one Text, 2 value: need Nested },

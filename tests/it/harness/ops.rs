@@ -92,7 +92,7 @@ impl On {
 
     pub fn create_with<const N: usize>(&self, fields: [(&str, pb::Value); N]) -> pb::Mutation {
         let fields = fields.into_iter().map(|(id, value)| (id.to_owned(), value)).collect();
-        self.mutation(Action::CreateRecord(pb::CreateRecord { fields }))
+        self.mutation(Action::CreateRecord(pb::CreateRecord { fields, replace_deleted: false }))
     }
 
     pub fn delete(&self) -> pb::Mutation {

@@ -234,7 +234,11 @@ fn writer_of(dot: Dot) -> u64 {
 
 fn create() -> Operation {
     let identity = Identity::Request("create".into());
-    with_mutations(identity, Knowledge::Latest, vec![Action::Create { fields: Vec::new() }])
+    with_mutations(
+        identity,
+        Knowledge::Latest,
+        vec![Action::Create { fields: Vec::new(), replace_deleted: false }],
+    )
 }
 
 /// The same content for the same counter, whenever it is sent: its author never learns of others.

@@ -196,7 +196,10 @@ fn conflict_mutation(out: &mut Vec<u8>, mutation: &ConflictMutation) {
 fn action(out: &mut Vec<u8>, action: &Action) {
     use record_field as field_no;
     match action {
-        Action::Create { fields } => put_message(out, field_no::CREATE, |out| initial_values(out, fields)),
+        Action::Create { fields, replace_deleted } => put_message(out, field_no::CREATE, |out| {
+            initial_values(out, fields);
+            uint(out, 2, u64::from(*replace_deleted));
+        }),
         Action::Delete => put_message(out, field_no::DELETE, |_| {}),
         Action::Restore => put_message(out, field_no::RESTORE, |_| {}),
         Action::Set { field, value: new } => put_message(out, field_no::SET, |out| {

@@ -73,7 +73,8 @@ fn any_action() -> impl Strategy<Value = Action> {
         || btree_map(id(), any_value(), 0..2).prop_map(|fields| fields.into_iter().collect::<Vec<_>>());
     let elements = || vec(any_value(), 0..2);
     prop_oneof![
-        fields().prop_map(|fields| Action::Create { fields }),
+        (fields(), any::<bool>())
+            .prop_map(|(fields, replace_deleted)| Action::Create { fields, replace_deleted }),
         Just(Action::Delete),
         Just(Action::Restore),
         (id(), any_value()).prop_map(|(field, value)| Action::Set { field, value }),
@@ -186,7 +187,7 @@ fn example() -> Operation {
             RecordMutation {
                 collection: "cards".into(),
                 record: "card-1".into(),
-                action: Action::Create { fields },
+                action: Action::Create { fields, replace_deleted: false },
                 observed_seq: None,
                 resolves: None,
             }
@@ -213,8 +214,10 @@ fn a_hash_that_was_stored_is_still_the_hash() {
 #[test]
 fn the_order_in_which_initial_values_were_listed_is_not_content() {
     let mut other = example();
-    if let Some(Mutation::Record(RecordMutation { action: Action::Create { fields }, .. })) =
-        other.mutations.first_mut()
+    if let Some(Mutation::Record(RecordMutation {
+        action: Action::Create { fields, replace_deleted: false },
+        ..
+    })) = other.mutations.first_mut()
     {
         fields.reverse();
     }

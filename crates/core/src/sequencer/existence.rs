@@ -75,8 +75,7 @@ impl Settling<'_, '_> {
         let existing = self.tx.record(&mutation.record)?.cloned();
         match existing {
             Some(row) if !matches!(row.existence, Existence::Phantom(_)) => {
-                let knows_delete = row.heads.iter().any(|h| h.delete && self.knows(&h.stamp));
-                if row.existence == Existence::Deleted && knows_delete {
+                if self.saw_deleted_record(mutation)? {
                     return Err(Refusal::RecordDeleted { record: mutation.record.clone() }.into());
                 }
                 if self.knows(&row.created) || row.heads.iter().any(|h| self.knows(&h.stamp)) {

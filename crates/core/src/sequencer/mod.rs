@@ -20,6 +20,7 @@ mod region_places;
 mod region_union;
 mod regions;
 mod register;
+mod replace_deleted;
 mod replica;
 mod set;
 mod settle;

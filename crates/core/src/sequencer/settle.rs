@@ -266,12 +266,16 @@ impl Settling<'_, '_> {
         }
     }
 
-    fn change_record(&mut self, mutation: &RecordMutation) -> Attempt<()> {
+    pub(super) fn change_record(&mut self, mutation: &RecordMutation) -> Attempt<()> {
         self.mutations.push(mutation.clone().into());
         check_decides(mutation)?;
         match &mutation.action {
-            Action::Create { fields } => {
-                self.create(mutation)?;
+            Action::Create { fields, replace_deleted } => {
+                if *replace_deleted && self.saw_deleted_record(mutation)? {
+                    self.restore_empty(mutation, fields)?;
+                } else {
+                    self.create(mutation)?;
+                }
                 for (field, value) in fields {
                     let initial = self.initial(mutation, field, value)?;
                     self.change_record(&initial)?;
@@ -336,7 +340,9 @@ impl Settling<'_, '_> {
         for mutation in self.mutations.iter_mut().rev() {
             match mutation {
                 Mutation::Record(mutation) if mutation == create => {
-                    mutation.action = Action::Create { fields: Vec::new() };
+                    if let Action::Create { fields, .. } = &mut mutation.action {
+                        fields.clear();
+                    }
                     return;
                 }
                 _ => {}

@@ -140,7 +140,10 @@ fn check_observed(action: &Action, observed_seq: Option<Seq>, base_seq: Option<S
 fn action_from_pb(action: &PbAction, index: usize) -> Result<Action, Refusal> {
     let at = |action: &'static str| Place { index, of: "record", action };
     match action {
-        PbAction::CreateRecord(pb::CreateRecord { fields }) => create(fields.iter(), &at("create_record")),
+        PbAction::CreateRecord(pb::CreateRecord { fields, replace_deleted }) => {
+            let fields = initial_values(fields.iter(), &at("create_record"))?;
+            Ok(Action::Create { fields, replace_deleted: *replace_deleted })
+        }
         PbAction::DeleteRecord(pb::DeleteRecord {}) => Ok(Action::Delete),
         PbAction::RestoreRecord(pb::RestoreRecord {}) => Ok(Action::Restore),
         PbAction::SetField(pb::SetField { field_id, value }) => {
@@ -208,10 +211,10 @@ fn action_from_pb(action: &PbAction, index: usize) -> Result<Action, Refusal> {
     }
 }
 
-fn create<'a>(
+fn initial_values<'a>(
     fields: impl ExactSizeIterator<Item = (&'a String, &'a pb::Value)>,
     place: &Place,
-) -> Result<Action, Refusal> {
+) -> Result<Vec<(FieldId, Value)>, Refusal> {
     // No collection has more fields than this, so no record can be created with more.
     if fields.len() > FIELDS_PER_COLLECTION_MAX {
         return Err(place.invalid("fields", &format!("at most {FIELDS_PER_COLLECTION_MAX}")));
@@ -220,7 +223,7 @@ fn create<'a>(
     for (field, value) in fields {
         taken.push((place.name("fields", field)?, value_from_pb(value)?));
     }
-    Ok(Action::Create { fields: taken })
+    Ok(taken)
 }
 
 fn deferral(defer: &pb::DeferConflict, place: &Place) -> Result<ConflictAction, Refusal> {

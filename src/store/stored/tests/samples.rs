@@ -95,7 +95,11 @@ fn scopes() -> [ScopePart; 4] {
 fn all_actions() -> Vec<Action> {
     let field: syncline_core::ids::FieldId = id("f");
     vec![
-        Action::Create { fields: vec![(id("a"), Value::Int(1)), (id("b"), Value::Null)] },
+        Action::Create {
+            fields: vec![(id("a"), Value::Int(1)), (id("b"), Value::Null)],
+            replace_deleted: false,
+        },
+        Action::Create { fields: Vec::new(), replace_deleted: true },
         Action::Delete,
         Action::Restore,
         Action::Set { field: field.clone(), value: Value::Int(5) },

@@ -168,7 +168,7 @@ fn workspace() -> WorkspaceState {
     let cards = Collection { fields, ..Collection::default() };
     let schema = Schema { collections: [("cards".into(), cards)].into(), ..Schema::default() };
     state.put(Key::Schema, Some(Row::Schema(schema)));
-    let create = |record| on(record, Action::Create { fields: Vec::new() });
+    let create = |record| on(record, Action::Create { fields: Vec::new(), replace_deleted: false });
     settle(&mut state, &operation(1, 1, 0, vec![create("r1"), create("t1")]));
     settle(&mut state, &operation(2, 1, 1, writes(1, "one")));
     settle(&mut state, &operation(3, 1, 1, writes(2, "two")));
@@ -184,7 +184,7 @@ fn workspace() -> WorkspaceState {
 
 /// Rewrites all that is there without replacing any of its parts.
 fn rewrite(state: &mut WorkspaceState) {
-    let create = |record| on(record, Action::Create { fields: Vec::new() });
+    let create = |record| on(record, Action::Create { fields: Vec::new(), replace_deleted: false });
     // Known authors, elsewhere.
     settle(state, &operation(1, 2, 1, vec![create("r2")]));
     settle(state, &operation(2, 2, 1, vec![create("r3")]));

@@ -141,6 +141,15 @@ export interface WriteOptions {
   readonly observed?: Seq;
 }
 
+/** Options of a creation. */
+export interface CreateOptions {
+  /**
+   * If the record is shown as deleted, it is there again with these fields and nothing else: what it had is emptied, its
+   * history stays. Without it, a record that is there or deleted cannot be created.
+   */
+  readonly replaceDeleted?: boolean;
+}
+
 /** Options of a mutation that decides a conflict. */
 export interface ResolveOptions {
   readonly resolves?: ConflictId;
@@ -154,7 +163,12 @@ export interface Transaction<S extends SchemaDefinition = Untyped> {
    * Creates a record with initial values: a value for a register, a string for a text, a whole number for a counter,
    * an array for a set or to-many field, an id for a to-one field. A field that no schema knows becomes a register.
    */
-  create<C extends CollectionOf<S>>(collection: C, id: Id<NoInfer<C>>, fields?: InitialFields<S, NoInfer<C>>): void;
+  create<C extends CollectionOf<S>>(
+    collection: C,
+    id: Id<NoInfer<C>>,
+    fields?: InitialFields<S, NoInfer<C>>,
+    options?: CreateOptions,
+  ): void;
   delete(id: RecordId, options?: ResolveOptions): void;
   restore(id: RecordId, options?: ResolveOptions): void;
   /** Sets a register. */

@@ -293,7 +293,7 @@ pub(super) fn text_place(mutation: &Mutation) -> Option<Place> {
     let mutation = mutation.on_record()?;
     let field = match &mutation.action {
         Action::EditText { field, .. } | Action::ReplaceText { field, .. } => field.clone(),
-        Action::Create { fields } => fields.iter().find(|(field, _)| &**field == "text")?.0.clone(),
+        Action::Create { fields, .. } => fields.iter().find(|(field, _)| &**field == "text")?.0.clone(),
         _ => return None,
     };
     Some((mutation.record.clone(), field))
@@ -305,7 +305,7 @@ fn hunks_of(mutation: &Mutation, seen: &str) -> Vec<Hunk> {
     match &mutation.action {
         Action::EditText { hunks, .. } => hunks.clone(),
         Action::ReplaceText { text, .. } => diff(seen, text),
-        Action::Create { fields } => match fields.iter().find(|(field, _)| &**field == "text") {
+        Action::Create { fields, .. } => match fields.iter().find(|(field, _)| &**field == "text") {
             Some((_, Value::String(text))) => diff(seen, text),
             _ => Vec::new(),
         },

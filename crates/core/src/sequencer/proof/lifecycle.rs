@@ -26,7 +26,7 @@ fn decides(value: i64, id: ConflictId) -> Vec<Mutation> {
     vec![resolving(set("r0", "plain", value), id)]
 }
 
-fn now(desk: &RuleFixture, id: ConflictId) -> Result<Conflict, String> {
+pub(super) fn now(desk: &RuleFixture, id: ConflictId) -> Result<Conflict, String> {
     match desk.row(&Key::Conflict(id)) {
         Some(Row::Conflict(conflict)) => Ok((**conflict).clone()),
         _ => Err(format!("{id} is gone")),

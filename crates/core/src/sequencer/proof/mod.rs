@@ -66,6 +66,7 @@ mod numbers;
 mod pairs;
 mod reference;
 mod refusals;
+mod replacing;
 mod replay;
 mod script;
 mod seeded_faults;
@@ -271,6 +272,7 @@ fn the_life_of_a_conflict() {
         ("observed", lifecycle::check_observed),
         ("deleted and back", lifecycle::check_deleted_and_back),
         ("agreeing deletes", lifecycle::check_agreeing_deletes),
+        ("replacing a deleted record", replacing::check_replacing_deleted),
         ("writing again after deciding", lifecycle::check_writing_again_after_deciding),
         ("twins", lifecycle::check_twins),
     ]);

@@ -83,6 +83,9 @@ impl<'a> Reference<'a> {
     fn apply(&mut self, o: &Change, mutation: &RecordMutation) -> Result<(), String> {
         let record = &mutation.record;
         match &mutation.action {
+            Action::Create { replace_deleted: true, .. } if self.saw_deleted(o, record)? => {
+                self.restore(o, record)
+            }
             Action::Create { .. } => self.create(o, record),
             Action::Delete => self.delete(o, record),
             Action::Restore => self.restore(o, record),
@@ -223,6 +226,16 @@ impl<'a> Reference<'a> {
         life.alive = true;
         life.heads.push(me);
         Ok(())
+    }
+
+    fn saw_deleted(&self, o: &Change, record: &RecordId) -> Result<bool, String> {
+        let Some(life) = self.lives.get(record).filter(|life| !life.alive) else { return Ok(false) };
+        for head in life.heads.iter().filter(|head| head.delete) {
+            if self.knows(o, head.seq)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn restore(&mut self, o: &Change, record: &RecordId) -> Result<(), String> {

@@ -105,7 +105,7 @@ pub(super) fn create(record: &str) -> Mutation {
 }
 
 pub(super) fn create_in(collection: &str, record: &str) -> Mutation {
-    let action = Action::Create { fields: Vec::new() };
+    let action = Action::Create { fields: Vec::new(), replace_deleted: false };
     let (collection, record) = (collection.into(), record.into());
     RecordMutation { collection, record, action, observed_seq: None, resolves: None }.into()
 }
@@ -169,8 +169,11 @@ impl Script<'_> {
                 let value = Value::Int(self.dice.random_range(0..3));
                 let text = Value::string(self.write_something(1));
                 let fields = vec![("plain".into(), value), ("text".into(), text)];
+                if let Some(deleted) = self.deleted_record() {
+                    return Ok(mutation(deleted, Action::Create { fields, replace_deleted: true }));
+                }
                 let fields = if self.dice.random_bool(0.5) { fields } else { Vec::new() };
-                mutation(self.new_record(), Action::Create { fields })
+                mutation(self.new_record(), Action::Create { fields, replace_deleted: false })
             }
             7 => mutation(record, Action::Delete),
             8 => mutation(RECORDS[self.dice.random_range(0..self.theme.records())], Action::Restore),
@@ -199,6 +202,20 @@ impl Script<'_> {
             .filter(|r| !self.client.confirmed.records.contains_key(&RecordId::from(*r)))
             .collect();
         if new.is_empty() { self.record() } else { new[self.dice.random_range(0..new.len())] }
+    }
+
+    /// Now and then a record that the client has heard to be deleted.
+    fn deleted_record(&mut self) -> Option<&'static str> {
+        let confirmed = &self.client.confirmed;
+        let is_deleted = |record: &&&str| {
+            let id = RecordId::from(**record);
+            confirmed.records.contains_key(&id) && !confirmed.is_alive(&id)
+        };
+        let deleted: Vec<&str> = RECORDS[..self.theme.records()].iter().filter(is_deleted).copied().collect();
+        if deleted.is_empty() || self.dice.random_bool(0.5) {
+            return None;
+        }
+        Some(deleted[self.dice.random_range(0..deleted.len())])
     }
 
     /// Now and then a value was read some time before it is written.

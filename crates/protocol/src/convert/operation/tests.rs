@@ -113,8 +113,11 @@ fn a_whole_operation_is_taken() {
     let element = || vec![null()];
     let cases = [
         (
-            PbAction::CreateRecord(pb::CreateRecord { fields: [(name(), null())].into() }),
-            Action::Create { fields: vec![(field.clone(), Value::Null)] },
+            PbAction::CreateRecord(pb::CreateRecord {
+                fields: [(name(), null())].into(),
+                replace_deleted: true,
+            }),
+            Action::Create { fields: vec![(field.clone(), Value::Null)], replace_deleted: true },
         ),
         (PbAction::DeleteRecord(pb::DeleteRecord {}), Action::Delete),
         (PbAction::RestoreRecord(pb::RestoreRecord {}), Action::Restore),
@@ -321,8 +324,12 @@ fn bad_values_are_refused() {
     let nan = pb::Value { kind: Some(pb::value::Kind::DoubleValue(f64::NAN)) };
     let add = |elements| PbAction::AddElements(pb::AddElements { field_id: "f".into(), elements });
     let remove = |elements| PbAction::RemoveElements(pb::RemoveElements { field_id: "f".into(), elements });
-    let create =
-        |value| PbAction::CreateRecord(pb::CreateRecord { fields: [("f".to_owned(), value)].into() });
+    let create = |value| {
+        PbAction::CreateRecord(pb::CreateRecord {
+            fields: [("f".to_owned(), value)].into(),
+            replace_deleted: false,
+        })
+    };
     let invalid = [
         set(nan.clone()),
         set(pb::Value { kind: None }),
@@ -501,11 +508,14 @@ fn what_breaks_its_form_is_named() {
         (elements(101), "mutations[0].record.add_elements.elements"),
         (hunks(1_001), "mutations[0].record.edit_text.hunks"),
         (
-            one(PbAction::CreateRecord(pb::CreateRecord { fields })),
+            one(PbAction::CreateRecord(pb::CreateRecord { fields, replace_deleted: false })),
             "mutations[0].record.create_record.fields",
         ),
         (
-            one(PbAction::CreateRecord(pb::CreateRecord { fields: [("a b".to_owned(), null())].into() })),
+            one(PbAction::CreateRecord(pb::CreateRecord {
+                fields: [("a b".to_owned(), null())].into(),
+                replace_deleted: false,
+            })),
             "mutations[0].record.create_record.fields",
         ),
         (with(vec![reopen("nonsense")]), "mutations[0].conflict.conflict_id"),

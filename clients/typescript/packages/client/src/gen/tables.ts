@@ -257,6 +257,7 @@ export const counterChangedTable: Table<typeof CounterChangedSchema> = /* @__PUR
 /** Table of syncline.v1.CreateRecord. */
 export const createRecordTable: Table<typeof CreateRecordSchema> = /* @__PURE__ */ new Table({
   fields: [1, () => valueTable, 'map'],
+  replaceDeleted: [2, 'bool'],
 });
 
 /** Table of syncline.v1.CreateWorkspaceRequest. */

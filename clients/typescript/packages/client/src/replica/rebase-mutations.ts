@@ -90,11 +90,12 @@ function withTexts(mutation: Mutation, action: Create, kindOf: KindOf): readonly
 function initialValues(mutation: Mutation, action: Create, kindOf: KindOf): readonly Mutation[] {
   return [...action.fields].map(([fieldId, value]) => ({
     ...mutation,
-    action: initialAction(kindOf(mutation.collectionId, fieldId) ?? 'register', fieldId, value),
+    action: initialAction(kindOf(mutation.collectionId, fieldId), fieldId, value),
   }));
 }
 
-function initialAction(kind: ReturnType<KindOf>, fieldId: string, value: ExactValue): Action {
+/** What the initial value of a field stands for, on a record that is there. */
+export function initialAction(kind: ReturnType<KindOf>, fieldId: string, value: ExactValue): Action {
   if (kind === 'text' && value.kind === 'string') return { type: 'replace_text', fieldId, text: value.value };
   if (kind === 'counter' && value.kind === 'int') return { type: 'assign_counter', fieldId, value: value.value };
   if (kind === 'to_one' && value.kind === 'string') return { type: 'link', fieldId, targetRecordId: value.value };

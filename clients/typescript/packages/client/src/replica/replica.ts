@@ -181,6 +181,8 @@ export interface Staging {
   get(id: RecordId): RecordView | undefined;
   /** A field as staged; undefined when nobody set it. */
   field(id: RecordId, field: FieldId): FieldState | undefined;
+  /** The fields of a record of a collection that is shown as deleted. */
+  deleted(id: RecordId, collection: CollectionId): ReadonlyMap<FieldId, FieldState> | undefined;
   /** The collection of a record that exists; throws INVALID_MUTATION otherwise. */
   collectionOf(id: RecordId): CollectionId;
   kindOf(collection: CollectionId, field: FieldId): KnownKind | undefined;

@@ -59,6 +59,12 @@ export class Stage {
     return this.state(id)?.fields.get(fieldId);
   }
 
+  /** The fields of a record of a collection that is shown as deleted. */
+  deleted(id: RecordId, collectionId: CollectionId): ReadonlyMap<FieldId, FieldState> | undefined {
+    const state = this.state(id);
+    return state?.deleted === true && state.collectionId === collectionId ? state.fields : undefined;
+  }
+
   collectionOf(id: RecordId): CollectionId {
     return this.existing(id).collectionId;
   }
@@ -92,7 +98,10 @@ export class Stage {
   }
 
   private checkCreate(mutation: Mutation, action: Extract<Action, { readonly type: 'create' }>): void {
-    if (this.state(mutation.recordId) !== undefined) throw misfit(`record ${mutation.recordId} exists already`);
+    const { recordId, collectionId } = mutation;
+    if (this.deleted(recordId, collectionId) !== undefined)
+      throw misfit(`record ${recordId} is deleted: restore it, or create it with replaceDeleted`);
+    if (this.state(recordId) !== undefined) throw misfit(`record ${recordId} exists already`);
     this.checkDeclared(mutation.collectionId);
     for (const [fieldId, value] of action.fields) {
       const kind = this.kind(mutation.collectionId, fieldId, 'create', ['register', 'text', 'counter', 'to_one']);

@@ -1,4 +1,4 @@
-import type { RecordOf, ResolveOptions, Transaction, WriteOptions } from '../api.js';
+import type { CreateOptions, RecordOf, ResolveOptions, Transaction, WriteOptions } from '../api.js';
 import { isId } from '../domain/dot.js';
 import { exactOf, isInt64, wellFormed } from '../domain/exact.js';
 import type { CollectionId, FieldId, RecordId } from '../domain/ids.js';
@@ -7,10 +7,11 @@ import { Problem } from '../domain/problem.js';
 import { Composition } from '../domain/text/compose.js';
 import { diff } from '../domain/text/diff.js';
 import { scalarCount } from '../domain/text/scalars.js';
-import type { ExactValue, WritableValue } from '../domain/value.js';
+import type { ExactValue, FieldState, WritableValue } from '../domain/value.js';
 import { SynclineError } from '../errors.js';
 import { ELEMENTS_PER_MUTATION_MAX, TEXT_HUNKS_MAX } from '../limits.js';
 import type { Id, Untyped } from '../typed.js';
+import { initialAction } from './rebase-mutations.js';
 import type { Replica, Staging } from './replica.js';
 import { argument, misfit } from './stage.js';
 
@@ -91,6 +92,7 @@ class TransactionBuilder implements Transaction {
     collection: CollectionId,
     id: RecordId,
     fields: Readonly<Record<FieldId, WritableValue | undefined>> = {},
+    options?: CreateOptions,
   ): void {
     this.check();
     if (!isId(collection)) throw argument(`"${collection}" cannot be the id of a collection`);
@@ -126,8 +128,28 @@ class TransactionBuilder implements Transaction {
         initial.set(field, exactly(value));
       }
     }
-    this.put({ collectionId: collection, recordId: id, action: { type: 'create', fields: initial } });
+    const emptied = options?.replaceDeleted === true ? this.staging.deleted(id, collection) : undefined;
+    if (emptied === undefined) {
+      this.put({ collectionId: collection, recordId: id, action: { type: 'create', fields: initial } });
+    } else {
+      this.restoreEmpty(id, emptied);
+      for (const [fieldId, value] of initial) {
+        this.write(id, initialAction(this.staging.kindOf(collection, fieldId), fieldId, value));
+      }
+    }
     for (const step of later) step();
+  }
+
+  /** Restores a deleted record and takes everything out of it. */
+  private restoreEmpty(id: RecordId, fields: ReadonlyMap<FieldId, FieldState>): void {
+    this.restore(id);
+    for (const [field, { kind }] of fields) {
+      if (kind === 'register') this.set(id, field, null);
+      else if (kind === 'text') this.replaceText(id, field, '');
+      else if (kind === 'counter') this.assignCounter(id, field, 0);
+      else if (kind === 'to_one') this.unlink(id, field);
+      else if (kind !== 'opaque') this.clear(id, field);
+    }
   }
 
   /** Whether the field's kind is known by the schema of the program and not, or not yet, by the server's. */

@@ -356,6 +356,34 @@ describe('the feed', () => {
     expect(shown?.fields).toMatchObject({ owner: 'p', links: ['p', 'q'] });
   });
 
+  it('a record created in the place of a deleted one has nothing of what was there', () => {
+    a.mutate((tx) => {
+      tx.create('people', 'p');
+      tx.create('cards', 'c', { title: 'old', body: 'text', votes: 3, tags: ['x'], owner: 'p', links: ['p'] });
+    });
+    settleAll();
+    a.mutate((tx) => {
+      tx.delete('c');
+    });
+    expect(() => {
+      a.mutate((tx) => {
+        tx.create('cards', 'c');
+      });
+    }).toThrow('restore it, or create it with replaceDeleted');
+    a.mutate((tx) => {
+      tx.create('cards', 'c', { title: 'new', votes: 1 }, { replaceDeleted: true });
+    });
+    const emptied = { title: 'new', body: '', votes: 1, tags: [], owner: null, links: [] };
+    expect(a.view('c')).toMatchObject({ deleted: false, fields: emptied });
+    settleAll();
+    expect(b.view('c')).toMatchObject({ deleted: false, fields: emptied });
+    expect(() => {
+      a.mutate((tx) => {
+        tx.create('cards', 'c', {}, { replaceDeleted: true });
+      });
+    }).toThrow('exists already');
+  });
+
   it('an own pending edit shows a record alive that somebody deleted', () => {
     a.mutate((tx) => {
       tx.create('people', 'p', { name: 'Ada' });

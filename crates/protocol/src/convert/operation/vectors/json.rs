@@ -124,9 +124,10 @@ fn record_mutation(mutation: &pb::RecordMutation) -> Json {
 
 fn action(action: &Action) -> (&'static str, Option<Json>) {
     let (name, content) = match action {
-        Action::CreateRecord(pb::CreateRecord { fields }) => {
+        Action::CreateRecord(pb::CreateRecord { fields, replace_deleted }) => {
             let fields: Map<String, Json> = fields.iter().map(|(id, v)| (id.clone(), value(v))).collect();
-            ("createRecord", object([("fields", (!fields.is_empty()).then_some(Json::Object(fields)))]))
+            let fields = ("fields", (!fields.is_empty()).then_some(Json::Object(fields)));
+            ("createRecord", object([fields, ("replaceDeleted", replace_deleted.then_some(json!(true)))]))
         }
         Action::DeleteRecord(_) => ("deleteRecord", json!({})),
         Action::RestoreRecord(_) => ("restoreRecord", json!({})),

@@ -204,7 +204,7 @@ fn actions() -> Vec<(&'static str, pb::Operation)> {
     let field_id = || "f_1".to_owned();
     let fields = |fields: Vec<(&str, pb::Value)>| {
         let fields = fields.into_iter().map(|(id, v)| (id.to_owned(), v)).collect();
-        Action::CreateRecord(pb::CreateRecord { fields })
+        Action::CreateRecord(pb::CreateRecord { fields, replace_deleted: false })
     };
     let hunk = |position, delete_count, insert: &str| pb::TextHunk {
         position,
@@ -224,6 +224,13 @@ fn actions() -> Vec<(&'static str, pb::Operation)> {
                 ("a", text("")),
                 ("-", int(-1)),
             ])),
+        ),
+        (
+            "create_record in the place of a deleted record",
+            one(Action::CreateRecord(pb::CreateRecord {
+                fields: [("a".to_owned(), int(1))].into(),
+                replace_deleted: true,
+            })),
         ),
         ("restore_record", one(Action::RestoreRecord(pb::RestoreRecord {}))),
         (

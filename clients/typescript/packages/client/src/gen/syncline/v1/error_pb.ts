@@ -225,7 +225,7 @@ export enum ErrorReason {
 
   /**
    * (receipt; FAILED_PRECONDITION) The author knew that the record is deleted, and changed or created it or opened a
-   * conflict about a field of it again: restore it, then change it. Metadata: record_id.
+   * conflict about a field of it again: restore it, then change it, or create it with replace_deleted. Metadata: record_id.
    *
    * @generated from enum value: ERROR_REASON_RECORD_DELETED = 28;
    */
