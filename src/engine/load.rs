@@ -26,6 +26,7 @@ pub(super) async fn load(
 ) -> Result<(), StoreError> {
     match need {
         Missing::Row(key) => rows(reader, ws, state, vec![key]).await,
+        Missing::Rows(keys) => rows(reader, ws, state, keys).await,
         Missing::Range(prefix) => range(reader, ws, state, prefix).await,
         Missing::ChangesUpTo(seq) => {
             let from = seq.saturating_sub(CHANGES_BACK);

@@ -52,6 +52,11 @@ pub const REOPENED_CHANGES_MAX: usize = 10_000;
 pub const COLLECTIONS_MAX: usize = 200;
 /// Fields in a collection.
 pub const FIELDS_PER_COLLECTION_MAX: usize = 500;
+/// Maximum weight of a schema: a client with the usual limits has to be able to read it, and a commit that changes it writes
+/// all of it.
+pub const SCHEMA_BYTES_MAX: usize = 512 * 1024;
+/// What a collection or a field counts against that besides its name.
+pub const SCHEMA_ENTRY_BYTES: usize = 24;
 /// Held operations of one replica.
 pub const HELD_PER_REPLICA_MAX: u64 = 1_000;
 /// Bytes of held operations of one replica.
@@ -84,6 +89,8 @@ pub const CONFLICT_VALUE_BYTES_MAX: usize = 64 * 1024;
 pub const CHAINS_KNOWN_MAX: usize = 4_096;
 /// Alternatives kept in a conflict's own row, beyond which edits of one replica fold into its latest.
 pub const ALTERNATIVES_INLINE_MAX: usize = 256;
+/// Maximum number of changes of a counter that are looked at to tell whether an increment met others.
+pub const BEHIND_STEPS_MAX: usize = 64;
 /// Hops a walk back through a field's chain may take.
 pub const CHAIN_STEPS_MAX: usize = 100_000;
 

@@ -266,7 +266,7 @@ fn any_schema() -> impl Strategy<Value = Schema> {
             .into_iter()
             .map(|(id, fields)| {
                 let fields = fields.into_iter().map(|(id, field)| (id.as_str().into(), field)).collect();
-                (id.as_str().into(), Collection { fields, unknown: Unknown::NONE })
+                (id.as_str().into(), Collection { fields, unknown: Unknown::NONE }.into())
             })
             .collect(),
         unknown: Unknown::NONE,

@@ -332,6 +332,18 @@ impl<T: Message> Kind<T> for Nested {
     }
 }
 
+impl<T: Message> Message for Arc<T> {
+    const NAME: &'static str = T::NAME;
+
+    fn put(&self, out: &mut Vec<u8>) {
+        T::put(self, out);
+    }
+
+    fn get(reader: Reader<'_>) -> Result<Arc<T>, Fault> {
+        T::get(reader).map(Arc::new)
+    }
+}
+
 /// A type whose values are numbered.
 pub(super) trait Coded: Sized {
     fn code(&self) -> u64;

@@ -1,8 +1,10 @@
 //! What a workspace's records look like, and how their fields merge.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::ids::{CollectionId, FieldId};
+use crate::limits::SCHEMA_ENTRY_BYTES;
 use crate::unknown::Unknown;
 
 mod update;
@@ -23,8 +25,9 @@ pub struct Schema {
     pub strict: bool,
     /// Counts up with every change.
     pub version: u64,
-    /// The collections that are declared or were derived from what was written, by name.
-    pub collections: BTreeMap<CollectionId, Collection>,
+    /// The collections that are declared or were derived from what was written, by name. A schema that differs in one of them
+    /// shares the others.
+    pub collections: BTreeMap<CollectionId, Arc<Collection>>,
     /// Fields that a newer version wrote and this one does not know.
     pub unknown: Unknown,
 }
@@ -155,6 +158,14 @@ pub enum SchemaError {
 }
 
 impl Schema {
+    /// What the schema's names and entries weigh, for [`SCHEMA_BYTES_MAX`].
+    pub fn weight_bytes(&self) -> usize {
+        let entry = |id: &str| id.len() + SCHEMA_ENTRY_BYTES;
+        let of_fields =
+            |collection: &Arc<Collection>| collection.fields.keys().map(|id| entry(id)).sum::<usize>();
+        self.collections.iter().map(|(id, collection)| entry(id) + of_fields(collection)).sum()
+    }
+
     /// The field's declaration, when there is one.
     pub fn field(&self, collection: &str, field: &str) -> Option<&Field> {
         self.collections.get(collection)?.fields.get(field)

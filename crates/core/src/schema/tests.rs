@@ -1,5 +1,7 @@
 //! Promises of schema updates, over random schemas and updates with few names, so that they overlap.
 
+use std::sync::Arc;
+
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -124,16 +126,16 @@ fn tell(schema: &mut Schema, difference: SchemaDifference) -> Result<(), String>
         }
         SchemaDifference::Collection { collection } => {
             ensure(!schema.collections.contains_key(&collection), wrong)?;
-            schema.collections.insert(collection, Collection::default());
+            schema.collections.insert(collection, Arc::default());
         }
         SchemaDifference::Field { collection, field, kind } => {
             let new = schema.field(&collection, &field).is_none();
             ensure(new, wrong)?;
-            let fields = schema.collections.get_mut(&collection).map(|c| &mut c.fields);
+            let fields = schema.collections.get_mut(&collection).map(|c| &mut Arc::make_mut(c).fields);
             fields.ok_or("no collection")?.insert(field, Field::of(kind));
         }
         SchemaDifference::Policy { collection, field, policy } => {
-            let fields = schema.collections.get_mut(&collection).map(|c| &mut c.fields);
+            let fields = schema.collections.get_mut(&collection).map(|c| &mut Arc::make_mut(c).fields);
             let spec = fields.and_then(|fields| fields.get_mut(&field)).ok_or("no field")?;
             let told = match policy {
                 PolicyDifference::Provisional { before, after } => {

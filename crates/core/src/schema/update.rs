@@ -1,11 +1,12 @@
 //! Updates of a schema: an update adds and changes, and what it does not mention stays as it is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Collection, Field, FieldKind, OnClash, OnDominate, Provisional, Schema, SchemaError};
 use crate::fault;
 use crate::ids::{CollectionId, FieldId};
-use crate::limits::{COLLECTIONS_MAX, FIELDS_PER_COLLECTION_MAX};
+use crate::limits::{COLLECTIONS_MAX, FIELDS_PER_COLLECTION_MAX, SCHEMA_BYTES_MAX, SCHEMA_ENTRY_BYTES};
 
 /// What somebody asks a schema to become. What is absent stays as it is; what is new gets the defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -162,8 +163,9 @@ impl Schema {
         for (collection, CollectionUpdate { fields }) in collections {
             let declared = next.collections.entry(collection.clone()).or_insert_with(|| {
                 differences.push(SchemaDifference::Collection { collection: collection.clone() });
-                Collection::default()
+                Arc::default()
             });
+            let declared = Arc::make_mut(declared);
             for (field, field_update) in fields {
                 let before = declared.fields.get(field);
                 let after = updated_field(before, collection, field, field_update, &mut differences)?;
@@ -176,10 +178,42 @@ impl Schema {
         if next.collections.len() > COLLECTIONS_MAX {
             return Err(SchemaError::TooMany { what: "collections", limit: COLLECTIONS_MAX });
         }
+        if !differences.is_empty() && next.weight_bytes() > SCHEMA_BYTES_MAX {
+            return Err(SchemaError::TooMany { what: "bytes of names and fields", limit: SCHEMA_BYTES_MAX });
+        }
         if !differences.is_empty() {
             next.version += 1;
         }
         Ok(UpdatedSchema { schema: next, differences })
+    }
+
+    /// Declares a field that is not declared yet, with the default policies, and counts the version up. `weight_bytes` is what
+    /// the schema weighs, and is kept up to date: only the first field of an operation has to weigh the whole.
+    pub(crate) fn derive(
+        &mut self,
+        weight_bytes: &mut usize,
+        collection: &CollectionId,
+        field: &FieldId,
+        kind: FieldKind,
+    ) -> Result<(), SchemaError> {
+        let there = self.collections.get(collection);
+        let is_new = there.is_none();
+        let added = SCHEMA_ENTRY_BYTES + field.len();
+        let added = added + if is_new { SCHEMA_ENTRY_BYTES + collection.len() } else { 0 };
+        if there.is_some_and(|there| there.fields.len() >= FIELDS_PER_COLLECTION_MAX) {
+            return Err(SchemaError::TooMany { what: "fields", limit: FIELDS_PER_COLLECTION_MAX });
+        }
+        if is_new && self.collections.len() >= COLLECTIONS_MAX {
+            return Err(SchemaError::TooMany { what: "collections", limit: COLLECTIONS_MAX });
+        }
+        if *weight_bytes + added > SCHEMA_BYTES_MAX {
+            return Err(SchemaError::TooMany { what: "bytes of names and fields", limit: SCHEMA_BYTES_MAX });
+        }
+        *weight_bytes += added;
+        let declared = Arc::make_mut(self.collections.entry(collection.clone()).or_default());
+        declared.fields.insert(field.clone(), Field::of(kind));
+        self.version += 1;
+        Ok(())
     }
 
     /// As [`Schema::updated`], for an update that was made for the schema of a certain version. An update that changes

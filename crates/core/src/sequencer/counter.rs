@@ -32,8 +32,7 @@ impl Settling<'_, '_> {
         self.touch_record(mutation)?;
         let row = self.field_row(&mutation.record, field, FieldKind::Counter)?;
         let mut heads = counter_heads(&row);
-        self.settlement.merged |=
-            !self.unknown_changes(&mutation.record, field, row.last_seq, mutation)?.is_empty();
+        self.settlement.merged |= self.is_behind(mutation, field, row.last_seq)?;
         for head in &mut heads {
             head.increments = head.increments.checked_add(by).ok_or_else(|| out_of_range(field))?;
         }

@@ -89,8 +89,16 @@ impl Settling<'_, '_> {
         if fault!(DeleteIgnoresLinks) {
             return Ok(links);
         }
-        for key in self.tx.keys(&Prefix::BacklinksOf(target.clone()))? {
-            let Key::Backlink(_, source, field) = key else { continue };
+        let backlinks = self.backlinks(target)?;
+        self.tx.need_rows(backlinks.iter().cloned().map(|(source, field)| Key::Field(source, field)))?;
+        let mut elements = Vec::new();
+        for (source, field) in &backlinks {
+            if let Some(FieldValue::ToMany { .. }) = self.tx.field(source, field)?.map(|row| &row.value) {
+                elements.push(link_key(source, field, target));
+            }
+        }
+        self.tx.need_rows(elements)?;
+        for (source, field) in backlinks {
             let value = Some(Value::from(target.clone()));
             let contenders: Vec<Contender> = self
                 .unknown_links(&source, &field, target)?
@@ -107,6 +115,16 @@ impl Settling<'_, '_> {
         Ok(links)
     }
 
+    /// The links to a record: from where, and in which field.
+    fn backlinks(&self, target: &RecordId) -> Attempt<Vec<(RecordId, FieldId)>> {
+        let keys = self.tx.keys(&Prefix::BacklinksOf(target.clone()))?.into_iter();
+        let link = |key| match key {
+            Key::Backlink(_, source, field) => Some((source, field)),
+            _ => None,
+        };
+        Ok(keys.filter_map(link).collect())
+    }
+
     /// The writers that hold a link in place and that the author did not know, oldest first.
     fn unknown_links(&self, source: &RecordId, field: &FieldId, target: &RecordId) -> Attempt<Vec<Stamp>> {
         let value = Value::from(target.clone());
@@ -114,12 +132,9 @@ impl Settling<'_, '_> {
             Some(FieldValue::ToOne(heads)) => {
                 heads.iter().filter(|h| h.value == value).map(|h| h.stamp).collect()
             }
-            Some(FieldValue::ToMany { .. }) => {
-                let key = Key::Element(source.clone(), field.clone(), value.element_hash());
-                element_row(self.tx.row(&key)?)?
-                    .map(|row| row.additions.iter().map(|a| a.stamp).collect())
-                    .unwrap_or_default()
-            }
+            Some(FieldValue::ToMany { .. }) => element_row(self.tx.row(&link_key(source, field, target))?)?
+                .map(|row| row.additions.iter().map(|a| a.stamp).collect())
+                .unwrap_or_default(),
             _ => Vec::new(),
         };
         stamps.retain(|s| !self.knows(s));
@@ -175,16 +190,22 @@ impl Settling<'_, '_> {
             let Key::Scope(scope) = key else { continue };
             scopes.push(scope);
         }
-        for key in self.tx.keys(&Prefix::BacklinksOf(mutation.record.clone()))? {
-            let Key::Backlink(target, source, field) = key else { continue };
-            scopes.push(Scope { record: source, part: ScopePart::Link(field, target) });
+        let target = &mutation.record;
+        for (source, field) in self.backlinks(target)? {
+            scopes.push(Scope { record: source, part: ScopePart::Link(field, target.clone()) });
         }
         if let Some(id) = mutation.resolves {
             // The link may be gone while its conflict is still there.
             scopes.push(self.live_conflict(id)?.scope);
         }
+        self.tx.need_rows(scopes.iter().cloned().map(Key::Scope))?;
         Ok(scopes)
     }
+}
+
+/// The row of a link of a to-many field.
+fn link_key(source: &RecordId, field: &FieldId, target: &RecordId) -> Key {
+    Key::Element(source.clone(), field.clone(), Value::from(target.clone()).element_hash())
 }
 
 /// Whether a conflict in this place is about whether the record stays: an edit or a link against its deletion.

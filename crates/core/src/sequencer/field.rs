@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::settle::Settling;
-use crate::causality::Seq;
+use crate::causality::{ReplicaNo, Seq};
 use crate::change::{Change, Effect, EffectKind};
 use crate::ids::{CollectionId, FieldId, RecordId};
-use crate::limits::CHAIN_STEPS_MAX;
+use crate::limits::{BEHIND_STEPS_MAX, CHAIN_STEPS_MAX};
 use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
-use crate::schema::{Field, FieldKind, SchemaUpdate};
+use crate::schema::{Field, FieldKind};
 use crate::state::{Attempt, FieldRow, FieldValue, Key, Row};
 use crate::unknown::Unknown;
 
@@ -53,14 +53,12 @@ impl Settling<'_, '_> {
     }
 
     fn derive_field(&mut self, collection: &CollectionId, field: &FieldId, kind: FieldKind) -> Attempt<()> {
-        let schema = self.tx.schema()?.cloned().unwrap_or_default();
-        let update = SchemaUpdate::declaring(collection.clone(), field.clone(), kind);
-        let updated = schema.updated(&update).map_err(|error| Refusal::InvalidOperation {
-            field: "field_id".to_owned(),
-            detail: error.to_string(),
-        })?;
-        self.tx.put(Key::Schema, Row::Schema(updated.schema));
-        Ok(())
+        let (schema, weight_bytes) = self.tx.schema_mut()?;
+        let derived = schema.derive(weight_bytes, collection, field, kind);
+        derived.map_err(|error| {
+            let detail = error.to_string();
+            Refusal::InvalidOperation { field: "field_id".to_owned(), detail }.into()
+        })
     }
 
     /// A field's row, or an empty one if nobody has written the field.
@@ -121,6 +119,34 @@ impl Settling<'_, '_> {
             }
         }
         Ok(unknown)
+    }
+
+    /// Whether others changed a field that this author did not know: a look at its latest changes. Where the author's own
+    /// ones come first, the latest of them was made with the same knowledge and says it.
+    pub fn is_behind(&self, mutation: &RecordMutation, field: &FieldId, last_seq: Seq) -> Attempt<bool> {
+        let record = &mutation.record;
+        let mut seq = last_seq;
+        for _ in 0..BEHIND_STEPS_MAX {
+            if seq == self.stamp.seq {
+                seq = self.own_previous(record, field);
+                continue;
+            }
+            if seq <= self.author.base_seq {
+                return Ok(false);
+            }
+            let change = self.tx.change(seq)?;
+            if !self.knows(&change.stamp()) {
+                return Ok(true);
+            }
+            if change.author.replica_no != ReplicaNo::SERVER
+                && change.author.replica_no == self.author.replica_no
+                && change.author.base_seq == self.author.base_seq
+            {
+                return Ok(change.settlement.merged);
+            }
+            seq = change.effect_on(record, field).map_or(Seq::START, |e| e.previous_seq);
+        }
+        Ok(false)
     }
 
     /// Position of the field's last change before this operation.

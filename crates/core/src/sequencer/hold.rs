@@ -181,7 +181,8 @@ pub(super) fn release(tx: &mut Transaction<'_>, settled: Vec<WaitOn>, env: Envir
             // miss starts the whole submission anew.
             tx.need_range(&Prefix::Waiters)?;
         }
-        let waiters = tx.keys(&Prefix::WaitersOn(event.clone()))?;
+        // One more than may be released says that there are more.
+        let waiters = tx.first_keys(&Prefix::WaitersOn(event.clone()), RELEASE_CASCADE_MAX + 1 - released)?;
         prefetch(tx, &waiters)?;
         for key in waiters {
             let Key::Waiter(_, waiter) = key else { continue };
@@ -203,14 +204,18 @@ pub(super) fn release(tx: &mut Transaction<'_>, settled: Vec<WaitOn>, env: Envir
 /// Reads what releasing these operations will surely read, before any of them settles: a miss starts the whole
 /// submission anew, and the earlier that happens, the less work is lost.
 fn prefetch(tx: &Transaction<'_>, waiters: &[Key]) -> Attempt<()> {
-    for key in waiters.iter().take(RELEASE_CASCADE_MAX) {
-        let Key::Waiter(_, waiter) = key else { continue };
-        let Some(row) = held(tx, *waiter)? else { continue };
-        for key in prefetch_keys(&row.operation) {
-            tx.row(&key)?;
-        }
+    let waiting = || {
+        waiters.iter().filter_map(|key| match key {
+            Key::Waiter(_, waiter) => Some(*waiter),
+            _ => None,
+        })
+    };
+    tx.need_rows(waiting().map(Key::Held))?;
+    let mut keys = Vec::new();
+    for waiter in waiting() {
+        keys.extend(held(tx, waiter)?.map(|row| prefetch_keys(&row.operation)).unwrap_or_default());
     }
-    Ok(())
+    tx.need_rows(keys)
 }
 
 /// Looks at one held operation again.

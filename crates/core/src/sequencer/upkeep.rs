@@ -41,14 +41,13 @@ pub fn abandon(
 /// Releases what a cascade limit left waiting. Returns whether there is more.
 pub fn wake(state: &mut WorkspaceState, env: Environment) -> Result<bool, Missing> {
     let attempt = run(state, |tx| {
-        let keys = tx.keys(&Prefix::Wakes)?;
-        let Some(key) = keys.first().cloned() else { return Ok(false) };
+        let Some(key) = tx.first_keys(&Prefix::Wakes, 1)?.pop() else { return Ok(false) };
         tx.delete(key.clone());
         tx.savepoint();
         if let Key::Wake(event) = key {
             hold::release(tx, vec![event], env)?;
         }
-        Ok(!tx.keys(&Prefix::Wakes)?.is_empty())
+        Ok(!tx.first_keys(&Prefix::Wakes, 1)?.is_empty())
     });
     needed(attempt, false)
 }

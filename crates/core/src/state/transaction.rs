@@ -24,6 +24,8 @@ use crate::schema::Schema;
 pub enum Missing {
     /// A row, or the fact that there is none.
     Row(Key),
+    /// The same for many rows at once.
+    Rows(Vec<Key>),
     /// All rows of a range.
     Range(Prefix),
     /// The change at this position (and, as walks go backwards, those before it).
@@ -67,6 +69,8 @@ pub struct Transaction<'a> {
     current: Rows,
     current_complete: Vec<Prefix>,
     touched_texts: BTreeSet<(RecordId, FieldId)>,
+    /// What the schema weighs that the current operation has changed.
+    schema_weight_bytes: Option<usize>,
 }
 
 /// What a submission had kept when it was interrupted. Nobody else may change the state before it goes on.
@@ -107,6 +111,7 @@ impl<'a> Transaction<'a> {
             current: Rows::new(),
             current_complete: Vec::new(),
             touched_texts: BTreeSet::new(),
+            schema_weight_bytes: None,
         }
     }
 
@@ -135,6 +140,7 @@ impl<'a> Transaction<'a> {
             current: Rows::new(),
             current_complete: Vec::new(),
             touched_texts: BTreeSet::new(),
+            schema_weight_bytes: None,
         }
     }
 
@@ -155,6 +161,13 @@ impl<'a> Transaction<'a> {
         self.complete.iter().chain(&self.current_complete).any(|prefix| prefix.contains(key))
     }
 
+    /// Asks for all rows that will be read, so that they are loaded together: each of them alone would begin the submission
+    /// anew.
+    pub fn need_rows(&self, keys: impl IntoIterator<Item = Key>) -> Attempt<()> {
+        let missing: Vec<Key> = keys.into_iter().filter(|key| self.row(key).is_err()).collect();
+        if missing.is_empty() { Ok(()) } else { Err(Interrupt::Missing(Missing::Rows(missing))) }
+    }
+
     /// Asks for a whole range, because what follows will read many parts of it.
     pub fn need_range(&self, prefix: &Prefix) -> Attempt<()> {
         let known = self.base.is_complete(prefix)
@@ -165,15 +178,34 @@ impl<'a> Transaction<'a> {
 
     /// The keys of a range, in order.
     pub fn keys(&self, prefix: &Prefix) -> Attempt<Vec<Key>> {
+        self.first_keys(prefix, usize::MAX)
+    }
+
+    /// The first keys of a range, in order. It costs as much as there are rows before the last of them.
+    pub fn first_keys(&self, prefix: &Prefix, limit: usize) -> Attempt<Vec<Key>> {
         self.need_range(prefix)?;
         let start = prefix.start();
-        let mut found: BTreeMap<&Key, bool> = BTreeMap::new();
-        for layer in [&self.base.rows, &self.pending, &self.current] {
-            for (key, row) in layer.range(&start..).take_while(|(key, _)| prefix.contains(key)) {
-                found.insert(key, row.is_some());
+        let layers = [&self.base.rows, &self.pending, &self.current];
+        let mut layers =
+            layers.map(|layer| layer.range(&start..).take_while(|(key, _)| prefix.contains(key)).peekable());
+        let mut keys = Vec::new();
+        while keys.len() < limit {
+            let Some(next) = layers.iter_mut().filter_map(|layer| layer.peek().map(|(key, _)| *key)).min()
+            else {
+                break;
+            };
+            // The newest layer that has the key says whether it is there.
+            let mut is_there = false;
+            for layer in &mut layers {
+                if let Some((_, row)) = layer.next_if(|(key, _)| *key == next) {
+                    is_there = row.is_some();
+                }
+            }
+            if is_there {
+                keys.push(next.clone());
             }
         }
-        Ok(found.into_iter().filter(|(_, present)| *present).map(|(key, _)| key.clone()).collect())
+        Ok(keys)
     }
 
     /// Writes a row.
@@ -269,6 +301,7 @@ impl<'a> Transaction<'a> {
     /// Keeps the current operation's writes within the submission.
     pub fn savepoint(&mut self) {
         self.kept_head = self.head;
+        self.schema_weight_bytes = None;
         self.pending.append(&mut self.current);
         self.complete.append(&mut self.current_complete);
     }
@@ -283,6 +316,7 @@ impl<'a> Transaction<'a> {
     pub fn rollback_to_savepoint(&mut self) {
         self.head = self.kept_head;
         self.current.clear();
+        self.schema_weight_bytes = None;
         self.current_complete.clear();
         self.drop_touched_texts();
     }
@@ -309,6 +343,22 @@ impl<'a> Transaction<'a> {
             Row::Schema(schema) => Some(schema),
             _ => None,
         })
+    }
+
+    /// The schema for the current operation to change, with what it weighs. It is copied once, however many fields an
+    /// operation adds.
+    pub fn schema_mut(&mut self) -> Attempt<(&mut Schema, &mut usize)> {
+        if !matches!(self.current.get(&Key::Schema).map(Option::as_deref), Some(Some(Row::Schema(_)))) {
+            let schema = self.schema()?.cloned().unwrap_or_default();
+            self.put(Key::Schema, Row::Schema(schema));
+        }
+        match self.current.get_mut(&Key::Schema).and_then(Option::as_mut).map(Arc::make_mut) {
+            Some(Row::Schema(schema)) => {
+                let weight = self.schema_weight_bytes.get_or_insert_with(|| schema.weight_bytes());
+                Ok((schema, weight))
+            }
+            _ => Err(Interrupt::Refused(inconsistent("the schema is no schema".to_owned()))),
+        }
     }
 
     /// The workspace's secret, which was drawn when it was created.

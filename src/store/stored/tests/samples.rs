@@ -195,7 +195,7 @@ fn schema() -> Row {
         (id(name), Field { kind, provisional, on_clash, on_dominate, unknown: Unknown::NONE })
     });
     let cards = Collection { fields: fields.into(), unknown: Unknown::NONE };
-    let collections = [(id("cards"), cards), (id("empty"), Collection::default())].into();
+    let collections = [(id("cards"), cards.into()), (id("empty"), Collection::default().into())].into();
     Row::Schema(Schema { strict: true, version: 7, collections, unknown: Unknown::NONE })
 }
 

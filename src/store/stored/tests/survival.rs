@@ -1,5 +1,7 @@
 //! A row that a newer version wrote with further fields keeps them when this version rewrites it.
 
+use std::sync::Arc;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 use syncline_core::causality::{Counter, Seq};
@@ -27,7 +29,7 @@ fn places(row: &mut Row) -> Vec<&mut Unknown> {
     match row {
         Row::Schema(schema) => {
             let mut places = vec![&mut schema.unknown];
-            for collection in schema.collections.values_mut() {
+            for collection in schema.collections.values_mut().map(Arc::make_mut) {
                 places.push(&mut collection.unknown);
                 places.extend(collection.fields.values_mut().map(|field| &mut field.unknown));
             }
@@ -166,7 +168,7 @@ fn workspace() -> WorkspaceState {
     ];
     let fields = fields.map(|(id, kind)| (id.into(), Field::of(kind))).into();
     let cards = Collection { fields, ..Collection::default() };
-    let schema = Schema { collections: [("cards".into(), cards)].into(), ..Schema::default() };
+    let schema = Schema { collections: [("cards".into(), cards.into())].into(), ..Schema::default() };
     state.put(Key::Schema, Some(Row::Schema(schema)));
     let create = |record| on(record, Action::Create { fields: Vec::new(), replace_deleted: false });
     settle(&mut state, &operation(1, 1, 0, vec![create("r1"), create("t1")]));

@@ -36,7 +36,7 @@ pub(super) fn schema() -> Schema {
     ];
     let fields = fields.into_iter().map(|(id, field)| (FieldId::from(id), field)).collect();
     let mut schema = Schema::default();
-    schema.collections.insert(COLLECTION.into(), Collection { fields, ..Collection::default() });
+    schema.collections.insert(COLLECTION.into(), Collection { fields, ..Collection::default() }.into());
     schema
 }
 

@@ -69,6 +69,15 @@ impl Shelf {
                 let row = self.rows.get(&key).map(|row| (**row).clone());
                 state.learn_rows([(key, row)]);
             }
+            Missing::Rows(keys) => {
+                self.reads += keys.len() as u64;
+                let rows = keys.into_iter().map(|key| {
+                    let row = self.rows.get(&key).map(|row| (**row).clone());
+                    (key, row)
+                });
+                let rows: Vec<_> = rows.collect();
+                state.learn_rows(rows);
+            }
             Missing::Range(prefix) => {
                 let rows: Vec<(Key, Row)> =
                     self.range(&prefix).map(|(k, r)| (k.clone(), r.clone())).collect();
