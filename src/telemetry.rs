@@ -24,8 +24,10 @@ pub const SUBMIT_SECONDS: &str = "syncline_submit_seconds";
 pub const COMMIT_BATCH_OPERATIONS: &str = "syncline_commit_batch_operations";
 /// One commit of the database, from its first statement until it is on disk.
 pub const COMMIT_SECONDS: &str = "syncline_commit_seconds";
-/// Errors of the database. Label `kind`.
+/// Writes that failed, whether the database or the work on them did. Label `kind`.
 pub const STORE_ERRORS_TOTAL: &str = "syncline_store_errors_total";
+/// Workspaces that are read-only because their stored data contradict themselves.
+pub const WORKSPACES_READ_ONLY: &str = "syncline_workspaces_read_only";
 /// Feeds that are open.
 pub const FEED_SUBSCRIBERS: &str = "syncline_feed_subscribers";
 /// Changes handed to feeds, counted once for each feed.
@@ -76,7 +78,13 @@ const METRICS: &[(&str, Kind, Unit, &str)] = &[
     (SUBMIT_SECONDS, Kind::Histogram, Unit::Seconds, "From the arrival of a Submit to its durable receipts."),
     (COMMIT_BATCH_OPERATIONS, Kind::Histogram, Unit::Count, "Operations in one commit."),
     (COMMIT_SECONDS, Kind::Histogram, Unit::Seconds, "One commit of the database."),
-    (STORE_ERRORS_TOTAL, Kind::Counter, Unit::Count, "Errors of the database, by kind."),
+    (STORE_ERRORS_TOTAL, Kind::Counter, Unit::Count, "Writes that failed, by kind."),
+    (
+        WORKSPACES_READ_ONLY,
+        Kind::Gauge,
+        Unit::Count,
+        "Workspaces that are read-only because their stored data contradict themselves.",
+    ),
     (FEED_SUBSCRIBERS, Kind::Gauge, Unit::Count, "Feeds that are open."),
     (
         FEED_CHANGES_DELIVERED_TOTAL,

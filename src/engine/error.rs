@@ -18,6 +18,8 @@ pub enum StoreFailure {
     Inconsistent,
     /// The disk is full; reads go on.
     DiskFull,
+    /// The database does not take what was to be written, however often it is tried. Nothing was stored.
+    Refused,
 }
 
 /// Why the engine could not do what was asked.
@@ -104,6 +106,16 @@ pub enum EngineError {
     /// The server is stopping and takes nothing new.
     #[error("the server is stopping")]
     ShuttingDown,
+    /// The stored data of the workspace contradict themselves; nothing was stored, and nothing will be until somebody
+    /// has mended or restored them.
+    #[error("workspace {id} is read-only, because its stored data contradict themselves")]
+    WorkspaceReadOnly {
+        /// The workspace's id; its number where the id was never asked for.
+        id: String,
+    },
+    /// The work on a call ended in a panic; nothing was stored, and the log has the details.
+    #[error("the work on this call ended in a panic")]
+    Panicked,
     /// The store failed; the kind says whether anything may have been stored.
     #[error("the store failed: {0:?}")]
     Store(StoreFailure),
@@ -118,6 +130,7 @@ impl From<StoreError> for EngineError {
             StoreError::CommitUnknown(_) => StoreFailure::Unknown,
             StoreError::Inconsistent(_) => StoreFailure::Inconsistent,
             StoreError::DiskFull => StoreFailure::DiskFull,
+            StoreError::Refused(_) => StoreFailure::Refused,
         };
         tracing::error!(%error, "the store failed");
         EngineError::Store(failure)

@@ -98,6 +98,13 @@ impl Hubs {
         lock(&self.numbers).get(id).copied()
     }
 
+    /// The id of a workspace, for logs and errors; its number if nobody has asked for it by its id.
+    pub(super) fn id_of(&self, ws: WorkspaceNo) -> String {
+        let numbers = lock(&self.numbers);
+        let id = numbers.iter().find(|(_, no)| **no == ws).map(|(id, _)| id.to_string());
+        id.unwrap_or_else(|| format!("number {ws}"))
+    }
+
     /// Remembers the number of a workspace.
     pub(super) fn remember(&self, id: Arc<str>, no: WorkspaceNo) {
         lock(&self.numbers).insert(id, no);

@@ -24,6 +24,7 @@ mod loading;
 mod presence;
 mod read;
 mod read_conflicts;
+mod read_only;
 mod record_view;
 mod reminders;
 pub mod snapshot;
@@ -50,6 +51,7 @@ use follow::PeerCommits;
 use hub::Hubs;
 pub use hub::{EncodedChange, PublishedHead};
 use lane::{Job, Lanes, Tools};
+use read_only::ReadOnly;
 
 /// Settings of an engine.
 #[derive(Debug, Clone)]
@@ -114,6 +116,7 @@ impl Engine {
             clock: clock.clone(),
             due: due.clone(),
             peers: peers.clone(),
+            read_only: ReadOnly::default(),
             draining: draining.clone(),
         });
         let engine = Engine {
@@ -175,7 +178,7 @@ impl Engine {
         if self.inner.draining.is_cancelled() {
             return Err(EngineError::ShuttingDown);
         }
-        let (reply, answer) = tokio::sync::oneshot::channel();
+        let (reply, answer) = lane::Reply::new();
         self.inner.lanes.send(job(reply))?;
         answer.await.unwrap_or(Err(EngineError::ShuttingDown))
     }

@@ -56,9 +56,13 @@ pub(super) async fn run(engine: Engine, due: Due) {
         }
         ticks += 1;
         for ws in due.take_reminders(engine.now_ms()) {
-            if let Err(error) = fire(&engine, &due, ws).await {
-                tracing::warn!(workspace_no = ws.0, %error, "reminders could not be fired; they will be tried again");
-                due.remind_at(ws, engine.now_ms());
+            match fire(&engine, &due, ws).await {
+                // As long as nothing can be written, nothing is due.
+                Ok(()) | Err(EngineError::WorkspaceReadOnly { id: _ }) => {}
+                Err(error) => {
+                    tracing::warn!(workspace_no = ws.0, %error, "reminders could not be fired; they will be tried again");
+                    due.remind_at(ws, engine.now_ms());
+                }
             }
         }
         for ws in due.take_sweeps(engine.now_ms()) {
@@ -70,6 +74,7 @@ pub(super) async fn run(engine: Engine, due: Due) {
 async fn sweep(engine: &Engine, due: &Due, ws: WorkspaceNo) {
     let next_ms = match engine.enqueue(|reply| Job::Sweep { ws, reply }).await {
         Ok(next_ms) => next_ms,
+        Err(EngineError::WorkspaceReadOnly { id: _ }) => None,
         Err(error) => {
             tracing::warn!(workspace_no = ws.0, %error, "a sweep failed; it will be tried again");
             Some(engine.now_ms())

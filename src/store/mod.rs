@@ -26,6 +26,10 @@ use syncline_core::state::{Key, Prefix, Row, WorkspaceHead, WriteBatch};
 
 pub use shared::{Announced, ConnectionContent, SharedConnection, SharedStore};
 
+/// Maximum size of one encoded row, well below what SQLite and Postgres take, so that all stores refuse alike and say
+/// whose row it was.
+pub const ROW_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// Why the store could not do it. Nothing was changed unless said otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -45,6 +49,10 @@ pub enum StoreError {
     /// The stored data contradicts itself; this is never retried.
     #[error("the stored data is inconsistent: {0}")]
     Inconsistent(String),
+    /// The database does not take a value, however often it is tried: the one who wants to store it has to be told.
+    /// Nothing was changed.
+    #[error("the database refuses a value: {0}")]
+    Refused(String),
     /// The disk is full: reads go on.
     #[error("the disk is full")]
     DiskFull,

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{StoreError, codec};
+use super::{ROW_BYTES_MAX, StoreError, codec};
 use syncline_core::causality::{Counter, ReplicaNo, Seq};
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::state::{WorkspaceHead, WriteBatch};
@@ -40,7 +40,7 @@ impl Pending {
     ) -> Result<(), StoreError> {
         self.heads.insert(ws, *head);
         for (key, row) in &batch.rows {
-            let value = row.as_deref().map(codec::encode_row);
+            let value = row.as_deref().map(codec::encode_row).map(fitting).transpose()?;
             self.rows.insert((ws, codec::encode_key(key)?), value);
         }
         for change in &batch.changes {
@@ -49,7 +49,7 @@ impl Pending {
                 seq: change.seq,
                 replica_no: change.author.replica_no,
                 counter: change.author.counter,
-                content: codec::encode_change(change),
+                content: fitting(codec::encode_change(change))?,
             });
         }
         Ok(())
@@ -58,6 +58,16 @@ impl Pending {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.heads.is_empty() && self.changes.is_empty() && self.rows.is_empty()
+    }
+}
+
+/// The encoded row, if every database takes one of its size.
+fn fitting(content: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    match content.len() {
+        bytes if bytes > ROW_BYTES_MAX => {
+            Err(StoreError::Refused(format!("a row of {bytes} bytes, and {ROW_BYTES_MAX} are allowed")))
+        }
+        _ => Ok(content),
     }
 }
 

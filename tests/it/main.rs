@@ -13,6 +13,7 @@ mod bad_input;
 mod changes;
 mod conflicts;
 mod connections;
+mod contained;
 mod crash;
 mod doctor;
 mod feeds;

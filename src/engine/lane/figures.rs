@@ -9,6 +9,8 @@ use syncline_core::conflict::ConflictEventKind;
 use syncline_core::ids::WorkspaceNo;
 use syncline_core::operation::{Outcome, Receipt};
 
+use super::job::Job;
+
 /// Counts what committed changes did to conflicts.
 pub(super) fn count_conflicts(published: &[(WorkspaceNo, Vec<Arc<Change>>)]) {
     for effect in published.iter().flat_map(|(_, changes)| changes).flat_map(|change| &change.effects) {
@@ -27,6 +29,24 @@ pub(super) fn count_conflicts(published: &[(WorkspaceNo, Vec<Arc<Change>>)]) {
     }
 }
 
+/// Counts what a committed job came to.
+pub(super) fn count_settled(job: &Job) {
+    let count = |receipt: &Receipt| {
+        metrics::counter!(telemetry::OPERATIONS_TOTAL, "outcome" => outcome_name(receipt)).increment(1);
+    };
+    match job {
+        Job::Submit { reply, .. } => {
+            reply.settled().into_iter().flat_map(|(receipts, _)| receipts).for_each(count);
+        }
+        Job::Decide { reply, .. } => reply.settled().into_iter().for_each(count),
+        Job::Remind { reply, .. } => {
+            let fired = reply.settled().map_or(0, |fired| *fired);
+            metrics::counter!(telemetry::REMINDERS_FIRED_TOTAL).increment(fired as u64);
+        }
+        _ => {}
+    }
+}
+
 /// The kind of a failure, as a label.
 pub(super) fn kind_of(error: &StoreError) -> &'static str {
     match error {
@@ -36,12 +56,13 @@ pub(super) fn kind_of(error: &StoreError) -> &'static str {
         StoreError::CommitUnknown(_) => "commit_unknown",
         StoreError::Inconsistent(_) => "inconsistent",
         StoreError::DiskFull => "disk_full",
+        StoreError::Refused(_) => "refused",
         StoreError::Unusable(_) => "unusable",
     }
 }
 
 /// What a receipt says, as a label.
-pub(super) fn outcome_name(receipt: &Receipt) -> &'static str {
+fn outcome_name(receipt: &Receipt) -> &'static str {
     match &receipt.outcome {
         _ if receipt.duplicate => "duplicate",
         Outcome::Accepted { settlement, .. } if !settlement.conflicts.is_empty() => "conflicted",

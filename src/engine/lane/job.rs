@@ -13,8 +13,35 @@ use syncline_core::schema::{Schema, SchemaError, SchemaUpdate, UpdatedSchema};
 
 use crate::engine::error::EngineError;
 
-/// Where a job's answer goes.
-pub(in crate::engine) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
+/// Where a job's answer goes, and what it will be once it is on disk. A job that is settled again replaces it.
+pub(in crate::engine) struct Reply<T> {
+    to: oneshot::Sender<Result<T, EngineError>>,
+    settled: Option<T>,
+}
+
+impl<T> Reply<T> {
+    /// A reply and the end where it arrives.
+    pub(in crate::engine) fn new() -> (Reply<T>, oneshot::Receiver<Result<T, EngineError>>) {
+        let (to, answer) = oneshot::channel();
+        (Reply { to, settled: None }, answer)
+    }
+
+    /// Notes what the job came to.
+    pub(super) fn settle(&mut self, settled: Result<T, StoreError>) -> Result<(), StoreError> {
+        self.settled = Some(settled?);
+        Ok(())
+    }
+
+    /// What the job came to.
+    pub(super) fn settled(&self) -> Option<&T> {
+        self.settled.as_ref()
+    }
+
+    fn answer(self, outcome: Result<(), EngineError>) {
+        let answer = outcome.and_then(|()| self.settled.ok_or(EngineError::ShuttingDown));
+        drop(self.to.send(answer));
+    }
+}
 
 /// Work for the lane.
 pub(in crate::engine) enum Job {
@@ -70,7 +97,7 @@ pub(in crate::engine) enum Job {
 
 impl Job {
     /// The workspace the job is about; none for one that does not exist yet.
-    pub(super) fn workspace(&self) -> Option<WorkspaceNo> {
+    pub(in crate::engine) fn workspace(&self) -> Option<WorkspaceNo> {
         match self {
             Job::CreateWorkspace { .. } => None,
             Job::Submit { ws, .. }
@@ -81,10 +108,20 @@ impl Job {
             | Job::Sweep { ws, .. } => Some(*ws),
         }
     }
-}
 
-/// An answer that waits for the commit.
-pub(super) type Answer = Box<dyn FnOnce(Result<(), EngineError>) + Send>;
+    /// Tells the caller what the job was settled as, or why it was not.
+    pub(in crate::engine) fn answer(self, outcome: Result<(), EngineError>) {
+        match self {
+            Job::Submit { reply, .. } => reply.answer(outcome),
+            Job::Decide { reply, .. } => reply.answer(outcome),
+            Job::Abandon { reply, .. } => reply.answer(outcome),
+            Job::UpdateSchema { reply, .. } => reply.answer(outcome),
+            Job::CreateWorkspace { reply, .. } => reply.answer(outcome),
+            Job::Remind { reply, .. } => reply.answer(outcome),
+            Job::Sweep { reply, .. } => reply.answer(outcome),
+        }
+    }
+}
 
 /// How many operations a job counts for in a batch.
 pub(super) fn weight(job: &Job) -> usize {
@@ -92,36 +129,4 @@ pub(super) fn weight(job: &Job) -> usize {
         Job::Submit { operations, .. } => operations.len(),
         _ => 1,
     }
-}
-
-/// The answer to a job that was run.
-pub(super) fn answer<T: Send + 'static>(
-    reply: Reply<T>,
-    settled: Result<T, StoreError>,
-) -> Result<Answer, (Answer, StoreError)> {
-    match settled {
-        Ok(value) => Ok(Box::new(move |committed| drop(reply.send(committed.map(|()| value))))),
-        Err(error) => Err((fail(reply), error)),
-    }
-}
-
-/// The answer to a job that was not run; it can only report the failure.
-pub(super) fn refuse(job: Job) -> Answer {
-    match job {
-        Job::Submit { reply, .. } => fail(reply),
-        Job::Decide { reply, .. } => fail(reply),
-        Job::Abandon { reply, .. } => fail(reply),
-        Job::UpdateSchema { reply, .. } => fail(reply),
-        Job::CreateWorkspace { reply, .. } => fail(reply),
-        Job::Remind { reply, .. } => fail(reply),
-        Job::Sweep { reply, .. } => fail(reply),
-    }
-}
-
-/// An answer that can only report the failure.
-fn fail<T: Send + 'static>(reply: Reply<T>) -> Answer {
-    Box::new(move |outcome| {
-        let error = outcome.err().unwrap_or(EngineError::ShuttingDown);
-        drop(reply.send(Err(error)));
-    })
 }

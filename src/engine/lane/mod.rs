@@ -6,9 +6,12 @@
 //! between servers.
 
 mod cache;
+mod contain;
 mod figures;
 mod job;
 mod router;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,13 +32,14 @@ use syncline_core::state::{Key, WriteBatch};
 
 use super::clock::Clock;
 use super::due::Due;
-use super::error::EngineError;
 use super::follow::PeerCommits;
 use super::hub::{Hub, Hubs};
 use super::load;
+use super::read_only::ReadOnly;
 use cache::{Cache, schema_version};
-use figures::{count_conflicts, kind_of};
-use job::{Answer, refuse, weight};
+use contain::{Cause, Failed, Suspects};
+use figures::count_conflicts;
+use job::weight;
 use work::Work;
 
 pub(super) use job::{Job, Reply};
@@ -58,6 +62,8 @@ pub(super) struct Tools {
     pub due: Due,
     /// Present when other servers share the store.
     pub peers: Option<PeerCommits>,
+    /// Workspaces that nothing more is written to.
+    pub read_only: ReadOnly,
     /// Cancelled when the service begins to stop.
     pub draining: CancellationToken,
 }
@@ -67,6 +73,10 @@ struct Lane {
     cache: Cache,
     /// Whether other lanes write to the workspaces that this one creates.
     hands_over: bool,
+    /// Workspaces whose jobs failed lately.
+    suspects: Suspects,
+    /// The workspace whose data are being read or changed; the inner value is absent for a job that is about none.
+    at_work: Option<Option<WorkspaceNo>>,
 }
 
 /// A commit as it becomes visible.
@@ -74,7 +84,8 @@ type Published = Vec<(WorkspaceNo, Vec<Arc<Change>>)>;
 
 impl Lane {
     fn new(tools: Tools, rows_total: Arc<AtomicUsize>, hands_over: bool) -> Lane {
-        Lane { tools, cache: Cache::new(rows_total), hands_over }
+        let suspects = Suspects::default();
+        Lane { tools, cache: Cache::new(rows_total), hands_over, suspects, at_work: None }
     }
 
     /// Works until nobody can send jobs any more, or `retire` agrees that it has been idle for long enough.
@@ -101,85 +112,98 @@ impl Lane {
         }
     }
 
+    /// Settles what was taken from the queue. Whatever fails in one job fails that job alone; [`contain`] says how.
     async fn batch(&mut self, jobs: Vec<Job>, operations: usize) {
         metrics::histogram!(telemetry::COMMIT_BATCH_OPERATIONS).record(operations as f64);
-        let mut answers = Vec::with_capacity(jobs.len());
-        let mut touched = BTreeSet::new();
-        let written = self.write(jobs, &mut answers, &mut touched).await;
-        self.cache.unlock();
-        match written {
-            Ok(published) => {
-                for (ws, changes) in published {
-                    self.publish(ws, &changes);
-                }
-                answers.into_iter().for_each(|answer| answer(Ok(())));
-                if self.hands_over {
-                    touched.iter().for_each(|ws| self.cache.forget(*ws));
-                }
-                self.cache.trim();
+        let mut groups = self.suspects.apart(jobs, self.tools.clock.now_ms());
+        while let Some(group) = groups.pop_front() {
+            let mut jobs = self.tools.read_only.without(group, &self.tools.hubs);
+            if jobs.is_empty() {
+                continue;
             }
-            Err(error) => {
-                metrics::counter!(telemetry::STORE_ERRORS_TOTAL, "kind" => kind_of(&error)).increment(1);
-                let unknown = matches!(error, StoreError::CommitUnknown(_));
-                for ws in touched {
-                    // What was settled in memory was not stored, or may not have been, so the state is read again.
-                    let kept = if unknown { fault!(UnknownIsLost) } else { fault!(CacheSurvivesFailure) };
-                    if !kept {
-                        self.cache.forget(ws);
-                    }
-                    // If it was stored, feeds must not have to wait for the next commit to see it.
-                    if unknown {
-                        self.tools.look_again(ws);
-                    }
+            let mut touched = BTreeSet::new();
+            match self.settle(&mut jobs, &mut touched).await {
+                Ok(published) => self.committed(jobs, &touched, &published),
+                Err(failed) => {
+                    self.forget(&touched, &failed);
+                    self.contain(jobs, failed, &mut groups);
                 }
-                let error = EngineError::from(error);
-                let lies = fault!(FailureAnsweredAsSuccess);
-                answers.into_iter().for_each(|answer| answer(if lies { Ok(()) } else { Err(error.clone()) }));
             }
         }
     }
 
-    /// Settles all jobs and commits. The answers wait for the outcome.
+    /// Settles all jobs and commits, or says whose fault it is that this failed.
+    async fn settle(
+        &mut self,
+        jobs: &mut Vec<Job>,
+        touched: &mut BTreeSet<WorkspaceNo>,
+    ) -> Result<Published, Failed> {
+        self.at_work = None;
+        let written = contain::guarded(self.write(jobs, touched)).await;
+        self.cache.unlock();
+        let cause = match written {
+            Ok(Ok(published)) => return Ok(published),
+            Ok(Err(error)) => Cause::Store(error),
+            Err(panic) => Cause::Panic(panic),
+        };
+        Err(Failed { at_work: self.at_work, cause })
+    }
+
+    fn committed(&mut self, jobs: Vec<Job>, touched: &BTreeSet<WorkspaceNo>, published: &Published) {
+        for (ws, changes) in published {
+            if let Err(panic) = contain::caught(|| self.publish(*ws, changes)) {
+                let workspace = self.tools.hubs.id_of(*ws);
+                tracing::error!(
+                    workspace,
+                    panic,
+                    "showing a commit ended in a panic; it is read from the store"
+                );
+                self.tools.look_again(*ws);
+            }
+        }
+        for job in jobs {
+            figures::count_settled(&job);
+            job.answer(Ok(()));
+        }
+        if self.hands_over {
+            touched.iter().for_each(|ws| self.cache.forget(*ws));
+        }
+        self.cache.trim();
+    }
+
+    /// What was settled in memory was not stored, or may not have been, so the state is read again.
+    fn forget(&mut self, touched: &BTreeSet<WorkspaceNo>, failed: &Failed) {
+        let unknown = matches!(failed.cause, Cause::Store(StoreError::CommitUnknown(_)));
+        for ws in touched {
+            let kept = if unknown { fault!(UnknownIsLost) } else { fault!(CacheSurvivesFailure) };
+            if !kept {
+                self.cache.forget(*ws);
+            }
+            // If it was stored, feeds must not have to wait for the next commit to see it.
+            if unknown {
+                self.tools.look_again(*ws);
+            }
+        }
+    }
+
+    /// Settles all jobs in one transaction and commits it. Notes which workspace it is working for.
     async fn write(
         &mut self,
-        jobs: Vec<Job>,
-        answers: &mut Vec<Answer>,
+        jobs: &mut Vec<Job>,
         touched: &mut BTreeSet<WorkspaceNo>,
     ) -> Result<Published, StoreError> {
-        let mut jobs = jobs.into_iter();
-        let mut writer = match self.tools.store.writer().await {
-            Ok(writer) => writer,
-            Err(error) => {
-                answers.extend(jobs.map(refuse));
-                return Err(error);
-            }
-        };
-        let now_ms = self.tools.clock.now_ms();
-        let answers_early =
-            fault!(AnswerBeforeCommit) && jobs.as_slice().iter().all(|j| j.workspace().is_some());
-        let mut failure = self.prepare(jobs.as_slice(), &mut *writer, touched).await.err();
-        for job in jobs.by_ref() {
-            if failure.is_some() {
-                answers.push(refuse(job));
-                continue;
-            }
-            let env = Environment { now_ms };
+        let mut writer = self.tools.store.writer().await?;
+        let env = Environment { now_ms: self.tools.clock.now_ms() };
+        self.prepare(jobs, &mut *writer, touched).await?;
+        for job in jobs.iter_mut() {
+            self.at_work = Some(job.workspace());
             let mut work = Work { cache: &mut self.cache, writer: &mut *writer, touched, env };
-            match work.run(job).await {
-                Ok(answer) => answers.push(answer),
-                Err((answer, error)) => {
-                    answers.push(answer);
-                    failure = Some(error);
-                }
-            }
+            work.run(job).await?;
         }
-        if answers_early && failure.is_none() {
-            answers.drain(..).for_each(|answer| answer(Ok(())));
+        if fault!(AnswerBeforeCommit) && jobs.iter().all(|job| job.workspace().is_some()) {
+            jobs.drain(..).for_each(|job| job.answer(Ok(())));
         }
-        match failure {
-            Some(error) => Err(error),
-            None => self.commit(writer, touched).await,
-        }
+        self.commit(writer, touched).await
     }
 
     /// Locks the workspaces that other servers could write to as well, and loads at once what the jobs will certainly
@@ -193,6 +217,7 @@ impl Lane {
         touched.extend(jobs.iter().filter_map(Job::workspace));
         if self.tools.peers.is_some() {
             for ws in touched.iter() {
+                self.at_work = Some(Some(*ws));
                 self.cache.check(*ws, writer).await?;
             }
         }
@@ -207,6 +232,7 @@ impl Lane {
             operations.iter().for_each(|operation| needs.extend(sequencer::prefetch_keys(operation)));
         }
         for (ws, keys) in keys {
+            self.at_work = Some(Some(ws));
             let state = self.cache.open(ws, writer).await?;
             load::rows(writer, ws, state, keys).await?;
         }
@@ -222,6 +248,7 @@ impl Lane {
         let mut batches: Vec<(WorkspaceNo, WriteBatch)> = Vec::new();
         for ws in touched {
             let Some(state) = self.cache.get_mut(*ws) else { continue };
+            self.at_work = Some(Some(*ws));
             let batch = state.take_writes();
             if batch.is_empty() {
                 continue;
@@ -229,6 +256,8 @@ impl Lane {
             writer.write(*ws, &batch, state.head()).await?;
             batches.push((*ws, batch));
         }
+        // From here on the database has everybody's writes, and does not say whose it fails at.
+        self.at_work = None;
         if fault!(PublishBeforeCommit) {
             batches.iter().for_each(|(ws, batch)| self.publish(*ws, &batch.changes));
         }

@@ -62,6 +62,7 @@ impl Lanes {
 
     /// Hands a job to its lane, starting it if need be.
     pub(in crate::engine) fn send(&self, job: Job) -> Result<(), EngineError> {
+        self.inner.tools.read_only.check(&job, &self.inner.tools.hubs)?;
         let key = match (&self.inner.tools.peers, job.workspace()) {
             (None, _) => LaneKey::Everything,
             (Some(_), None) => LaneKey::Registry,

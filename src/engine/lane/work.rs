@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use syncline_core::causality::Seq;
 
 use crate::store::{Order, StoreError, StoreReader, StoreWriter};
-use crate::telemetry;
 use syncline_core::hash::{Hash, Secret};
 use syncline_core::ids::{ConflictId, Epoch, WorkspaceNo};
 use syncline_core::operation::{Operation, Receipt};
@@ -13,8 +12,7 @@ use syncline_core::sequencer::{self, Environment, Together};
 use syncline_core::state::{Key, Missing, Prefix, Row, WorkspaceHead, WorkspaceState};
 
 use super::cache::{Cache, schema_of};
-use super::figures::outcome_name;
-use super::job::{Answer, Job, answer};
+use super::job::Job;
 use crate::engine::load;
 
 /// Maximum number of rows of a kind that are looked at in one sweep.
@@ -29,38 +27,27 @@ pub(super) struct Work<'l> {
 }
 
 impl Work<'_> {
-    /// Settles one job in memory. On failure the job's own answer comes back with the error.
-    pub async fn run(&mut self, job: Job) -> Result<Answer, (Answer, StoreError)> {
+    /// Settles one job in memory; its answer waits in it.
+    pub async fn run(&mut self, job: &mut Job) -> Result<(), StoreError> {
         match job {
             Job::Submit { ws, operations, all_or_nothing, reply } => {
-                let settled = self.submit(ws, &operations, all_or_nothing).await;
-                answer(reply, settled)
+                reply.settle(self.submit(*ws, operations, *all_or_nothing).await)
             }
             Job::Decide { ws, operation, request_hash, reply } => {
-                let settled = self.decide(ws, &operation, request_hash).await;
-                answer(reply, settled)
+                reply.settle(self.decide(*ws, operation, *request_hash).await)
             }
             Job::Abandon { ws, dot, reply } => {
-                let env = self.env;
-                let settled = self.attempt(ws, |state| sequencer::abandon(state, dot, env)).await;
-                answer(reply, settled)
+                let (env, dot) = (self.env, *dot);
+                reply.settle(self.attempt(*ws, |state| sequencer::abandon(state, dot, env)).await)
             }
             Job::UpdateSchema { ws, update, version, validate_only, reply } => {
-                let updated = self.update_schema(ws, &update, version, validate_only).await;
-                answer(reply, updated)
+                reply.settle(self.update_schema(*ws, update, *version, *validate_only).await)
             }
             Job::CreateWorkspace { id, display_name, epoch, secret, schema, reply } => {
-                let created = self.create(&id, &display_name, (epoch, secret), schema).await;
-                answer(reply, created)
+                reply.settle(self.create(id, display_name, (*epoch, *secret), schema.clone()).await)
             }
-            Job::Remind { ws, conflicts, reply } => {
-                let fired = self.remind(ws, &conflicts).await;
-                answer(reply, fired)
-            }
-            Job::Sweep { ws, reply } => {
-                let swept = self.sweep(ws).await;
-                answer(reply, swept)
-            }
+            Job::Remind { ws, conflicts, reply } => reply.settle(self.remind(*ws, conflicts).await),
+            Job::Sweep { ws, reply } => reply.settle(self.sweep(*ws).await),
         }
     }
 
@@ -91,9 +78,6 @@ impl Work<'_> {
         } else {
             self.submit_each(ws, operations).await?
         };
-        for receipt in &receipts {
-            metrics::counter!(telemetry::OPERATIONS_TOTAL, "outcome" => outcome_name(receipt)).increment(1);
-        }
         let head = self.cache.get(ws).map_or(Seq::START, |state| state.head().head_seq);
         Ok((receipts, head.0))
     }
@@ -107,9 +91,7 @@ impl Work<'_> {
     ) -> Result<Receipt, StoreError> {
         let env = self.env;
         let submit = |state: &mut WorkspaceState| sequencer::submit_made(state, operation, request_hash, env);
-        let receipt = self.attempt(ws, submit).await?;
-        metrics::counter!(telemetry::OPERATIONS_TOTAL, "outcome" => outcome_name(&receipt)).increment(1);
-        Ok(receipt)
+        self.attempt(ws, submit).await
     }
 
     async fn submit_each(
@@ -192,7 +174,6 @@ impl Work<'_> {
         for conflict in conflicts {
             fired += usize::from(self.attempt(ws, |state| sequencer::remind(state, *conflict, env)).await?);
         }
-        metrics::counter!(telemetry::REMINDERS_FIRED_TOTAL).increment(fired as u64);
         Ok(fired)
     }
 

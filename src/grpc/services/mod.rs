@@ -39,6 +39,7 @@ impl From<EngineError> for Failure {
         match &error {
             EngineError::UnknownWorkspace { id } => Failure::unknown_workspace(id),
             EngineError::WorkspaceExists { id } => Failure::workspace_exists(id),
+            EngineError::WorkspaceReadOnly { id } => Failure::workspace_read_only(id),
             EngineError::NotCaughtUp { seq, head_seq } => Failure::not_caught_up(*seq, *head_seq),
             EngineError::WrongEpoch { epoch, expected_epoch } => {
                 Failure::wrong_epoch(*epoch, *expected_epoch)
@@ -66,7 +67,8 @@ impl From<EngineError> for Failure {
                 | StoreFailure::Unknown
                 | StoreFailure::DiskFull,
             ) => Failure::store_unavailable(),
-            EngineError::Store(StoreFailure::Inconsistent) => Failure::internal(&error),
+            EngineError::Store(StoreFailure::Inconsistent | StoreFailure::Refused)
+            | EngineError::Panicked => Failure::internal(&error),
         }
     }
 }

@@ -66,6 +66,8 @@ pub(super) fn of_statement(error: sqlx::Error) -> StoreError {
         Some(code) if ["22", "23", "XX"].iter().any(|class| code.starts_with(class)) => {
             return StoreError::Inconsistent(text());
         }
+        // Larger than a limit of the database.
+        Some(code) if code.starts_with("54") => return StoreError::Refused(text()),
         _ => {}
     }
     match error {
@@ -73,8 +75,8 @@ pub(super) fn of_statement(error: sqlx::Error) -> StoreError {
         | sqlx::Error::ColumnIndexOutOfBounds { .. }
         | sqlx::Error::ColumnNotFound(_)
         | sqlx::Error::Decode(_)
-        | sqlx::Error::RowNotFound
-        | sqlx::Error::Encode(_) => StoreError::Inconsistent(text()),
+        | sqlx::Error::RowNotFound => StoreError::Inconsistent(text()),
+        sqlx::Error::Encode(_) => StoreError::Refused(text()),
         other => StoreError::Database(other),
     }
 }

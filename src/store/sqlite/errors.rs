@@ -10,6 +10,7 @@ const SQLITE_READONLY: i32 = 8;
 const SQLITE_CORRUPT: i32 = 11;
 const SQLITE_FULL: i32 = 13;
 const SQLITE_CANTOPEN: i32 = 14;
+const SQLITE_TOOBIG: i32 = 18;
 const SQLITE_CONSTRAINT: i32 = 19;
 const SQLITE_NOTADB: i32 = 26;
 
@@ -23,14 +24,16 @@ fn code(error: &sqlx::Error) -> Option<i32> {
 pub(super) fn of_statement(error: sqlx::Error) -> StoreError {
     match code(&error) {
         Some(SQLITE_FULL) => StoreError::DiskFull,
+        Some(SQLITE_TOOBIG) => StoreError::Refused(error.to_string()),
         // A duplicate row: the caller's picture of the stored data is wrong.
         Some(SQLITE_CONSTRAINT | SQLITE_CORRUPT | SQLITE_NOTADB) => {
             StoreError::Inconsistent(error.to_string())
         }
         _ => match error {
-            sqlx::Error::ColumnDecode { .. }
-            | sqlx::Error::ColumnIndexOutOfBounds { .. }
-            | sqlx::Error::Encode(_) => StoreError::Inconsistent(error.to_string()),
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnIndexOutOfBounds { .. } => {
+                StoreError::Inconsistent(error.to_string())
+            }
+            sqlx::Error::Encode(_) => StoreError::Refused(error.to_string()),
             sqlx::Error::PoolClosed => closed(),
             other => StoreError::Database(other),
         },

@@ -134,6 +134,31 @@ impl TestServer {
         }
     }
 
+    /// Damages the rows of a workspace whose keys begin like this, behind the server's back; how many there were.
+    pub async fn overwrite_rows(&self, workspace_id: &str, key_start: &[u8], value: &[u8]) -> u64 {
+        let statement = "UPDATE state SET value = $1 WHERE substr(key, 1, $2) = $3 AND workspace_no = \
+                         (SELECT workspace_no FROM workspace WHERE workspace_id = $4)";
+        let length = i32::try_from(key_start.len()).expect("a short key");
+        macro_rules! run {
+            ($conn:expr) => {{
+                let query =
+                    sqlx::query(statement).bind(value).bind(length).bind(key_start).bind(workspace_id);
+                query.execute($conn).await.expect("rows of the state").rows_affected()
+            }};
+        }
+        match &self.database {
+            Some(database) => run!(&mut database.superuser().await),
+            None => {
+                let file = self.directory.path().join("syncline.db");
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+                let mut conn = sqlx::SqliteConnection::connect_with(&options).await.expect("the database");
+                let changed = run!(&mut conn);
+                conn.close().await.expect("closed");
+                changed
+            }
+        }
+    }
+
     /// The server's clock.
     pub fn now_ms(&self) -> i64 {
         self.running().engine.now_ms()

@@ -156,6 +156,16 @@ impl Failure {
         .with("workspace_id", workspace_id)
     }
 
+    /// The stored data of the workspace contradict themselves. The code that met the error has logged it.
+    pub fn workspace_read_only(workspace_id: &str) -> Failure {
+        Failure::new(
+            Reason::WorkspaceReadOnly,
+            "the stored data of the workspace contradict themselves, so it is read-only; keep what was to be written \
+             and tell the operator, whose log says what is wrong",
+        )
+        .with("workspace_id", workspace_id)
+    }
+
     /// More operations in a call than allowed.
     pub fn too_many_operations(count: usize) -> Failure {
         let message = format!(

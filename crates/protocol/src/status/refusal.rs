@@ -219,7 +219,8 @@ pub(super) fn code_of(reason: Reason) -> Code {
         | Reason::SetTooLarge
         | Reason::ConflictNotLive
         | Reason::ConflictLive
-        | Reason::StreamProtocol => Code::FailedPrecondition,
+        | Reason::StreamProtocol
+        | Reason::WorkspaceReadOnly => Code::FailedPrecondition,
         Reason::PositionOutOfBounds | Reason::CounterOutOfRange => Code::OutOfRange,
         Reason::ConflictChanged | Reason::RequestIdReused | Reason::NotAllSettled | Reason::SchemaChanged => {
             Code::Aborted

@@ -94,6 +94,7 @@ fn failures() -> Vec<(&'static str, Failure)> {
         ("INVALID_REQUEST", Failure::invalid_request(vec![field])),
         ("UNKNOWN_WORKSPACE", Failure::unknown_workspace("w")),
         ("WORKSPACE_EXISTS", Failure::workspace_exists("w")),
+        ("WORKSPACE_READ_ONLY", Failure::workspace_read_only("w")),
         ("TOO_MANY_OPERATIONS", Failure::too_many_operations(1_001)),
         ("UNKNOWN_FIELD_KIND", Failure::unknown_field_kind("f")),
         ("SCHEMA_CONFLICT", Failure::schema_conflict("f")),
