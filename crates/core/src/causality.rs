@@ -45,7 +45,7 @@ impl Counter {
 
     /// That of the next operation.
     pub fn next(self) -> Counter {
-        Counter(self.0 + 1)
+        Counter(self.0.saturating_add(1))
     }
 
     /// That of the operation before, or none.
@@ -60,7 +60,7 @@ impl Seq {
 
     /// The position after this one.
     pub fn next(self) -> Seq {
-        Seq(self.0 + 1)
+        Seq(self.0.saturating_add(1))
     }
 
     /// The position `count` before this one, or the start.
@@ -84,17 +84,19 @@ impl Seq {
     }
 }
 
+// Positions also come from callers, so that nothing here overflows: what would be beyond the last one is the last one.
+
 impl Add<u64> for Seq {
     type Output = Seq;
 
     fn add(self, count: u64) -> Seq {
-        Seq(self.0 + count)
+        Seq(self.0.saturating_add(count))
     }
 }
 
 impl AddAssign<u64> for Seq {
     fn add_assign(&mut self, count: u64) {
-        self.0 += count;
+        self.0 = self.0.saturating_add(count);
     }
 }
 
@@ -102,7 +104,7 @@ impl Sub<u64> for Seq {
     type Output = Seq;
 
     fn sub(self, count: u64) -> Seq {
-        Seq(self.0 - count)
+        Seq(self.0.saturating_sub(count))
     }
 }
 
@@ -110,13 +112,13 @@ impl Sub<Seq> for Seq {
     type Output = u64;
 
     fn sub(self, earlier: Seq) -> u64 {
-        self.0 - earlier.0
+        self.0.saturating_sub(earlier.0)
     }
 }
 
 impl SubAssign<u64> for Seq {
     fn sub_assign(&mut self, count: u64) {
-        self.0 -= count;
+        self.0 = self.0.saturating_sub(count);
     }
 }
 

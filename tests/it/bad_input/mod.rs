@@ -3,6 +3,7 @@
 
 mod calls;
 mod content;
+mod extremes;
 mod newer;
 mod operations;
 

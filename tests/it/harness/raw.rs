@@ -57,3 +57,27 @@ pub async fn call(channel: &Channel, path: &'static str, message: Vec<u8>) -> Re
     })
     .await
 }
+
+/// A call of any method with these messages: its answers until it ends. Of a method whose answers never end, the first.
+pub async fn stream(
+    channel: &Channel,
+    path: &'static str,
+    messages: Vec<Vec<u8>>,
+) -> Result<Vec<Bytes>, Status> {
+    let mut client = tonic::client::Grpc::new(channel.clone());
+    within(path, async {
+        client.ready().await.map_err(|e| Status::unknown(e.to_string()))?;
+        let request = Request::new(tokio_stream::iter(messages));
+        let answered = client.streaming(request, PathAndQuery::from_static(path), Plain).await?;
+        let mut answers = answered.into_inner();
+        let mut heard = Vec::new();
+        while let Some(answer) = answers.message().await? {
+            heard.push(answer);
+            if path.ends_with("/Watch") {
+                break;
+            }
+        }
+        Ok(heard)
+    })
+    .await
+}

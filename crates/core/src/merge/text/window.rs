@@ -201,7 +201,7 @@ impl Window {
         self.cut_at_knowledge(&sight);
         let mut view_len = 0;
         let mut cuts = Vec::new();
-        let mut bounds = hunks.iter().flat_map(|hunk| [hunk.pos, hunk.pos + hunk.del]).peekable();
+        let mut bounds = hunks.iter().flat_map(|hunk| [hunk.pos, hunk.end().unwrap_or(u32::MAX)]).peekable();
         for (index, span) in self.tree.spans.iter_mut().enumerate() {
             span.change = Change::None;
             span.seen = sight.sees(span) > 0;
@@ -249,7 +249,8 @@ impl Window {
                 left = Some(index);
             }
             let mut deleted = None;
-            while let Some((index, span)) = seen.next_if(|_| pos < hunk.pos + hunk.del) {
+            let end = hunk.end().unwrap_or(u32::MAX);
+            while let Some((index, span)) = seen.next_if(|_| pos < end) {
                 pos += span.len;
                 deleted = Some((deleted.map_or(index, |(first, _)| first), index));
             }
