@@ -16,6 +16,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::config::{Config, CorsOrigin, DatabaseUrl, PostgresUrl};
 use crate::engine::{Clock, Engine, EngineError, EngineOptions, Randomness, SystemClock, SystemRandomness};
+use crate::grpc::health::health_server;
 use crate::grpc::layer::ErrorInfoLayer;
 use crate::grpc::listener::{ListenError, Listener};
 use crate::grpc::services;
@@ -113,6 +114,11 @@ impl Server {
         self.listener.address()
     }
 
+    /// How long a stop waits for clients to leave.
+    pub fn drain(&self) -> Duration {
+        self.service.config.server.drain
+    }
+
     /// The engine it serves.
     pub fn engine(&self) -> &Engine {
         &self.service.engine
@@ -140,8 +146,9 @@ impl Service {
             stream_age_max_ms: millis(config.server.max_stream_age),
         };
         let engine = Engine::start(store, options, clock, randomness).await?;
-        let (health, health_service) = tonic_health::server::health_reporter();
-        let mut router = routes(&engine).add_service(health_service);
+        let health = tonic_health::server::HealthReporter::new();
+        let mut router =
+            routes(&engine).add_service(health_server(health.clone(), engine.draining().clone()));
         if config.server.reflection {
             router = add_reflection(router)?;
         }

@@ -51,7 +51,8 @@ pub(super) async fn start(config: Config) -> Result<Running, CliError> {
 impl Running {
     /// Serves until a signal.
     pub(super) async fn wait(self) -> Result<ExitCode, CliError> {
-        self.server.run(signal::shutdown()).await?;
+        let drain = self.server.drain();
+        self.server.run(signal::shutdown(drain)).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -31,6 +31,7 @@ pub mod snapshot;
 mod workspaces;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +53,10 @@ use hub::Hubs;
 pub use hub::{EncodedChange, PublishedHead};
 use lane::{Job, Lanes, Tools};
 use read_only::ReadOnly;
+
+/// How long closing the store may take when the service stops: a lane that is still at work holds on to its writer, and
+/// what is committed is safe without an orderly end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Settings of an engine.
 #[derive(Debug, Clone)]
@@ -213,11 +218,16 @@ impl Engine {
         self.inner.store.name()
     }
 
-    /// Stops taking work, finishes what was accepted, closes the store.
+    /// Stops taking work, finishes what was accepted, closes the store. Each step has its limit, so that nothing that is
+    /// at work keeps a server from ending.
     pub async fn stop(&self) {
         self.inner.draining.cancel();
         self.inner.lanes.stop().await;
         self.deregister().await;
-        self.inner.store.close().await;
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.inner.store.close()).await.is_err() {
+            tracing::warn!(
+                "the database could not be closed in time; its next start recovers what was at work"
+            );
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! answers; [`served`] is what they implement.
 
 pub mod frame;
+pub mod health;
 pub mod layer;
 pub mod listener;
 pub mod served;

@@ -21,7 +21,7 @@ const QUEUE_MAX: usize = 8_192;
 const LANES_MAX: usize = 4_096;
 
 /// How long lanes may go on writing when the service stops: a database that does not answer must not hold up the stop.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Who writes what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -2,6 +2,7 @@
 //! the same batch.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -12,6 +13,9 @@ use syncline_core::ids::WorkspaceNo;
 use syncline_core::operation::{Action, Identity, Knowledge, Operation, RecordMutation};
 use syncline_core::schema::SchemaUpdate;
 use syncline_core::state::{WorkspaceHead, WriteBatch};
+
+/// What the engine may take for a stop, beyond the drain time: with that by default, a server ends within 30 seconds.
+const STOP_MAX: Duration = Duration::from_secs(8);
 
 /// What happens to the workspace that was created first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +120,7 @@ impl Store for Troubled {
     }
 
     async fn close(&self) {
+        drop(self.gate.lock().await);
         self.inner.close().await;
     }
 }
@@ -251,4 +256,17 @@ async fn a_workspace_with_damaged_data_is_read_only_and_the_others_do_not_notice
     // Whatever is written to: the server builds on nothing that is wrong, and tries it anew when it is started again.
     let answer = bench.engine.submit("bad", vec![write("elsewhere")], false).await;
     assert_eq!(answer, Err(read_only));
+}
+
+/// Time passes as fast as the tasks allow.
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_although_the_database_does_not_answer() {
+    let bench = bench().await;
+    let _gate = bench.gate.lock().await;
+    let engine = bench.engine.clone();
+    let call = tokio::spawn(async move { engine.submit("one", vec![write("a")], false).await });
+    tokio::task::yield_now().await;
+    let stopped = tokio::time::timeout(STOP_MAX, bench.engine.stop()).await;
+    assert!(stopped.is_ok(), "the engine is still stopping after {STOP_MAX:?}");
+    assert!(!call.is_finished(), "nobody knows what became of what the database was given");
 }
