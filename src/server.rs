@@ -40,6 +40,9 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 /// Streams reset by a peer before its connection is closed: the defence against rapid resets.
 const RESET_STREAMS_MAX: usize = 128;
+/// Streams of a connection that this server resets because its peer breaks the protocol, before the connection is closed:
+/// the same defence against peers that provoke the resets. The transport's own default is none at all.
+const PROVOKED_RESETS_MAX: usize = 1_024;
 
 /// Why a server could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -178,6 +181,7 @@ impl Service {
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .http2_max_header_list_size(HEADER_BYTES_MAX)
             .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
+            .http2_max_local_error_reset_streams(Some(PROVOKED_RESETS_MAX))
             .max_concurrent_streams(server.max_streams_per_connection)
             .layer(cors(&server.cors_origins))
             .layer(WebLayer::new(server.console))

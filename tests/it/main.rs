@@ -25,6 +25,7 @@ mod layering;
 mod loading;
 mod newcomer;
 mod operations;
+mod peers;
 mod power_loss;
 mod process;
 mod proxies;

@@ -5,6 +5,7 @@
 pub mod errors;
 pub mod feed;
 pub mod filters;
+pub mod http2;
 pub mod model;
 pub mod observer;
 pub mod ops;
