@@ -3,9 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use syncline_core::causality::Seq;
 use syncline_core::change::Change;
@@ -14,6 +16,10 @@ use syncline_core::hash::{self, Hash};
 use syncline_core::ids::{Epoch, WorkspaceNo};
 use syncline_core::state::WorkspaceHead;
 
+/// How often hubs that nobody looks at are looked for, where no poll of a shared store does so.
+const IDLE_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Maximum number of workspaces whose number is remembered; it can be looked up again.
+const NUMBERS_MAX: usize = 100_000;
 /// Number of polls after which a hub that nobody looks at is dropped: about a minute.
 const IDLE_POLLS_MAX: u32 = 60;
 
@@ -107,7 +113,11 @@ impl Hubs {
 
     /// Remembers the number of a workspace.
     pub(super) fn remember(&self, id: Arc<str>, no: WorkspaceNo) {
-        lock(&self.numbers).insert(id, no);
+        let mut numbers = lock(&self.numbers);
+        if numbers.len() >= NUMBERS_MAX {
+            numbers.clear();
+        }
+        numbers.insert(id, no);
     }
 
     /// The workspace's hub, if anybody looked at it before.
@@ -139,7 +149,7 @@ impl Hubs {
     }
 
     /// Numbers of the workspaces that somebody looks at, or did lately; the hubs of all others are dropped. The poll on
-    /// a shared store calls this, so that it does not keep up hubs that nobody looks at.
+    /// a shared store calls this, so that it does not keep up hubs that nobody looks at, and elsewhere [`drop_idle`] does.
     pub(super) fn watched(&self) -> Vec<WorkspaceNo> {
         let mut hubs = lock(&self.hubs);
         // Hubs are handed out under this lock, so a hub with a single owner cannot get another one meanwhile.
@@ -148,6 +158,13 @@ impl Hubs {
             !idle || hub.idle_polls.fetch_add(1, Ordering::Relaxed) < IDLE_POLLS_MAX
         });
         hubs.keys().copied().collect()
+    }
+}
+
+/// Drops hubs that nobody looks at, until the service stops.
+pub(super) async fn drop_idle(hubs: Hubs, draining: CancellationToken) {
+    while draining.run_until_cancelled(tokio::time::sleep(IDLE_LOOK_EVERY)).await.is_some() {
+        hubs.watched();
     }
 }
 
@@ -316,4 +333,36 @@ impl RecentChanges {
 /// Locks a mutex even after a holder panicked: every critical section is a few moves, so the data is still consistent.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::{Engine, EngineOptions, SystemClock, SystemRandomness};
+    use crate::store::memory::MemoryStore;
+    use syncline_core::schema::SchemaUpdate;
+
+    /// Time passes as fast as the tasks allow.
+    #[tokio::test(start_paused = true)]
+    async fn a_hub_that_nobody_looks_at_is_dropped_where_one_process_owns_the_store() {
+        let started = Engine::start(
+            Arc::new(MemoryStore::new()),
+            EngineOptions::default(),
+            Arc::new(SystemClock),
+            Arc::new(SystemRandomness),
+        );
+        let engine = started.await.expect("an engine");
+        engine.create_workspace("w", "", &SchemaUpdate::default()).await.expect("a workspace");
+        let head = engine.head("w").await.expect("a head");
+        assert_eq!(lock(&engine.inner.hubs.hubs).len(), 1);
+        let held = engine.inner.hubs.get(WorkspaceNo(1)).expect("a hub");
+        tokio::time::sleep(IDLE_LOOK_EVERY * (2 * IDLE_POLLS_MAX)).await;
+        assert_eq!(lock(&engine.inner.hubs.hubs).len(), 1, "somebody looks at it");
+        drop(held);
+        tokio::time::sleep(IDLE_LOOK_EVERY * (2 * IDLE_POLLS_MAX)).await;
+        assert_eq!(lock(&engine.inner.hubs.hubs).len(), 0);
+        assert_eq!(engine.head("w").await.expect("a head"), head, "the next one who looks gets another");
+    }
 }

@@ -145,6 +145,8 @@ impl Engine {
             tokio::spawn(peers.clone().announce(engine.clone()));
             tokio::spawn(peers.clone().listen(engine.clone()));
             tokio::spawn(peers.follow(engine.clone()));
+        } else {
+            tokio::spawn(hub::drop_idle(engine.inner.hubs.clone(), engine.draining().clone()));
         }
         Ok(engine)
     }

@@ -20,6 +20,10 @@ use syncline_protocol::status::Failure;
 /// When to come back to a server that had no room.
 const OVERLOADED_RETRY: Duration = Duration::from_secs(1);
 
+/// Longest time that a client can give its call, the same as the server's own can be set to. A call holds what it works
+/// with until its end, whether or not anybody still waits for it.
+const CLIENT_TIMEOUT_MAX: Duration = Duration::from_secs(600);
+
 /// Services with a protocol of their own.
 const STOCK_SERVICES: &str = "/grpc.";
 
@@ -59,6 +63,17 @@ pub struct ErrorInfoService<S> {
     default_timeout: Option<Duration>,
 }
 
+impl<S> ErrorInfoService<S> {
+    /// How long a call may take; none for a method that limits its waits itself.
+    fn time_for(&self, path: &str, headers: &HeaderMap) -> Option<Duration> {
+        match timeout(headers) {
+            None if WAITING_METHODS.iter().any(|method| path.ends_with(method)) => None,
+            None => self.default_timeout,
+            Some(set) => Some(set.min(CLIENT_TIMEOUT_MAX)),
+        }
+    }
+}
+
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for ErrorInfoService<S>
@@ -82,12 +97,7 @@ where
             return Box::pin(async { Ok(call.await?.map(|inner| ErrorInfoBody { inner, stock: true })) });
         }
         // The deadline is set before the inner call, so that it never comes after tonic's own.
-        let waits = || WAITING_METHODS.iter().any(|method| request.uri().path().ends_with(method));
-        let timeout = match timeout(request.headers()) {
-            None if waits() => None,
-            None => self.default_timeout,
-            set => set,
-        };
+        let timeout = self.time_for(request.uri().path(), request.headers());
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let call = self.inner.call(request);
         Box::pin(async move {
@@ -566,6 +576,23 @@ mod tests {
         assert_eq!(status.get_details_error_info().expect("an ErrorInfo").reason, "MESSAGE_TOO_LARGE");
         let response = client.submit(of("large".into())).await.expect("a response").into_inner();
         assert!(response.encoded_len() > 3 * MESSAGE_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_client_cannot_give_its_call_more_time_than_the_limit() {
+        let service = ErrorInfoLayer::with_default_timeout(Duration::from_secs(30)).layer(());
+        let time = |path: &str, text: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(text) = text {
+                headers.insert("grpc-timeout", http::HeaderValue::from_static(text));
+            }
+            service.time_for(path, &headers)
+        };
+        assert_eq!(time(SUBMIT, None), Some(Duration::from_secs(30)));
+        assert_eq!(time(SUBMIT, Some("42S")), Some(Duration::from_secs(42)));
+        assert_eq!(time(SUBMIT, Some("99999999H")), Some(CLIENT_TIMEOUT_MAX));
+        assert_eq!(time("/syncline.v1.ChangeService/Subscribe", None), None);
+        assert_eq!(time("/syncline.v1.ChangeService/Subscribe", Some("9H")), Some(CLIENT_TIMEOUT_MAX));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use syncline_core::causality::Seq;
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -21,24 +21,36 @@ use syncline_protocol::pb::{
 };
 use syncline_protocol::status::{Failure, FieldViolation};
 
-use super::{failed, note_workspace, page_size, page_token, parsed_token};
+use super::{OVERLOADED_RETRY, failed, note_workspace, page_size, page_token, parsed_token};
 
 /// Maximum number of messages between a connection's task and its stream.
 const MESSAGES_AHEAD: usize = 4;
 /// How long a client may take to send `start`.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum number of connections on streams at a time on this server.
+const STREAMS_MAX: usize = 20_000;
 /// Round trips above this are a clock fault or a made-up echo.
 const ROUND_TRIP_US_MAX: u64 = 600_000_000;
 
 /// ConnectionService over an engine.
 pub struct Connections {
     engine: Engine,
+    permits: Arc<Semaphore>,
 }
 
 impl Connections {
     /// Serves this engine.
     pub fn new(engine: Engine) -> Connections {
-        Connections { engine }
+        Connections::with_room(engine, STREAMS_MAX)
+    }
+
+    /// The same for this many streams.
+    fn with_room(engine: Engine, streams_max: usize) -> Connections {
+        Connections { engine, permits: Arc::new(Semaphore::new(streams_max)) }
+    }
+
+    fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        self.permits.clone().try_acquire_owned().map_err(|_| Failure::overloaded(OVERLOADED_RETRY))
     }
 
     /// Opens a connection as its start message describes it.
@@ -67,6 +79,7 @@ impl ConnectionService for Connections {
         &self,
         request: Request<Streaming<pb::KeepAliveRequest>>,
     ) -> Result<Response<Self::KeepAliveStream>, Status> {
+        let permit = self.permit()?;
         let mut incoming = request.into_inner();
         let first = tokio::time::timeout(START_TIMEOUT, incoming.message())
             .await
@@ -86,6 +99,7 @@ impl ConnectionService for Connections {
             heard: 0,
             heard_at: Instant::now(),
             quality: LinkQuality::default(),
+            _permit: permit,
         };
         tokio::spawn(session.serve(incoming, outgoing));
         Ok(Response::new(Box::pin(unboxed(receiver))))
@@ -179,6 +193,7 @@ struct Session {
     heard: u64,
     heard_at: Instant,
     quality: LinkQuality,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// A channel allocates room for 32 items at once, whatever its capacity: boxes keep that small.
@@ -327,5 +342,28 @@ fn connection_to_pb(connection: &Connection, now_ms: i64) -> pb::Connection {
         }
         .into(),
         author: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{EngineOptions, SystemClock, SystemRandomness};
+    use crate::store::memory::MemoryStore;
+    use syncline_protocol::pb::ErrorReason as Reason;
+
+    #[tokio::test]
+    async fn streams_beyond_their_number_are_refused_until_one_ends() {
+        let started = Engine::start(
+            Arc::new(MemoryStore::new()),
+            EngineOptions::default(),
+            Arc::new(SystemClock),
+            Arc::new(SystemRandomness),
+        );
+        let connections = Connections::with_room(started.await.expect("an engine"), 1);
+        let open = connections.permit().expect("room");
+        assert_eq!(connections.permit().expect_err("no room").reason(), Reason::Overloaded);
+        drop(open);
+        drop(connections.permit().expect("room again"));
     }
 }
