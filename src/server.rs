@@ -19,6 +19,7 @@ use crate::engine::{Clock, Engine, EngineError, EngineOptions, Randomness, Syste
 use crate::grpc::health::health_server;
 use crate::grpc::layer::ErrorInfoLayer;
 use crate::grpc::listener::{ListenError, Listener};
+use crate::grpc::outflow_layer::OutflowLayer;
 use crate::grpc::services;
 use crate::grpc::trace::TraceLayer;
 use crate::grpc::unbuffered::unbuffered;
@@ -183,6 +184,7 @@ impl Service {
             .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
             .http2_max_local_error_reset_streams(Some(PROVOKED_RESETS_MAX))
             .max_concurrent_streams(server.max_streams_per_connection)
+            .layer(OutflowLayer)
             .layer(cors(&server.cors_origins))
             .layer(WebLayer::new(server.console))
             .layer(unbuffered())

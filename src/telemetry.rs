@@ -54,6 +54,8 @@ pub const SOCKETS_OPEN: &str = "syncline_sockets_open";
 pub const SOCKETS_ACCEPTED_TOTAL: &str = "syncline_sockets_accepted_total";
 /// TCP connections that were closed at once because there were `server.max_connections` already.
 pub const SOCKETS_REFUSED_TOTAL: &str = "syncline_sockets_refused_total";
+/// Peers that did not read what was sent to them. Label `ended`: stream, connection.
+pub const SLOW_PEERS_TOTAL: &str = "syncline_slow_peers_total";
 /// Failures to take a TCP connection. Label `reason`: too_many_files, other.
 pub const SOCKET_ERRORS_TOTAL: &str = "syncline_socket_errors_total";
 
@@ -103,6 +105,7 @@ const METRICS: &[(&str, Kind, Unit, &str)] = &[
     (SOCKETS_OPEN, Kind::Gauge, Unit::Count, "TCP connections that are open."),
     (SOCKETS_ACCEPTED_TOTAL, Kind::Counter, Unit::Count, "TCP connections that were taken."),
     (SOCKETS_REFUSED_TOTAL, Kind::Counter, Unit::Count, "TCP connections closed at once for want of room."),
+    (SLOW_PEERS_TOTAL, Kind::Counter, Unit::Count, "Peers that did not read, by what was ended of theirs."),
     (SOCKET_ERRORS_TOTAL, Kind::Counter, Unit::Count, "Failures to take a TCP connection, by reason."),
 ];
 

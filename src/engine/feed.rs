@@ -29,7 +29,9 @@ use super::{Engine, EngineError};
 /// Maximum number of changes in a frame.
 const FRAME_CHANGES_MAX: usize = 256;
 /// Approximate maximum size of a frame; a single larger change still goes into one frame.
-const FRAME_BYTES: usize = 512 * 1024;
+pub const FRAME_BYTES: usize = 64 * 1024;
+/// Changes that a feed which is behind reads from the store first; more when they turn out to be small.
+const READ_CHANGES_MIN: usize = 16;
 /// The gap between two frames of a feed is this many microseconds for each feed of the workspace, so that changes for
 /// very many feeds are sent in fewer frames. The first change after a pause is sent at once.
 const FRAME_GAP_PER_FEED_US: u64 = 50;
@@ -164,6 +166,8 @@ pub struct Feed {
     loading: Option<Box<Underway>>,
     choice_count: u32,
     paused: bool,
+    /// How many changes are read from the store at a time: about as many as fit into a frame.
+    read_changes: usize,
     ends_at: Instant,
     /// When the last item was handed over.
     handed_at: Instant,
@@ -215,6 +219,7 @@ impl Engine {
             loading: None,
             choice_count: 0,
             paused: false,
+            read_changes: READ_CHANGES_MIN,
             ends_at: now + Duration::from_millis(age - age / 10 + jitter),
             handed_at: now,
             checkpoint_at: now + CHECKPOINT_AFTER,
@@ -397,14 +402,9 @@ impl Feed {
 
     async fn changes(&mut self, head: PublishedHead) -> Result<FeedItem, EngineError> {
         let changes = match self.hub.since(self.seq, FRAME_CHANGES_MAX) {
-            Some(changes) if !changes.is_empty() => changes,
-            _ => {
-                let mut reader = self.engine.inner.store.reader().await?;
-                let found = reader.changes(self.ws, self.seq, head.seq, FRAME_CHANGES_MAX).await?;
-                found.into_iter().map(|change| Arc::new(EncodedChange::new(Arc::new(change)))).collect()
-            }
+            Some(changes) if !changes.is_empty() => self.fitting(changes)?,
+            _ => self.stored(head).await?,
         };
-        let changes = self.fitting(changes)?;
         if let (Some(chain), Some(first)) = (self.chain, changes.first())
             && hash::chain(&chain, &first.change.operation_hash) != first.change.chain
         {
@@ -430,6 +430,19 @@ impl Feed {
             self.loading = None;
         }
         Ok(FeedItem::Changes { from_exclusive, changes, head })
+    }
+
+    /// The next changes from the store. Reads not many more than fit into a frame: what does not fit is read in vain.
+    async fn stored(&mut self, head: PublishedHead) -> Result<Vec<Arc<EncodedChange>>, EngineError> {
+        let mut reader = self.engine.inner.store.reader().await?;
+        let found = reader.changes(self.ws, self.seq, head.seq, self.read_changes).await?;
+        drop(reader);
+        let read = found.len();
+        let found = found.into_iter().map(|change| Arc::new(EncodedChange::new(Arc::new(change)))).collect();
+        let fitting = self.fitting(found)?;
+        let next = if fitting.len() < read { fitting.len() } else { self.read_changes.saturating_mul(2) };
+        self.read_changes = next.clamp(1, FRAME_CHANGES_MAX);
+        Ok(fitting)
     }
 
     /// The reason for a reset if the head no longer continues what was handed over: the database was restored, or a

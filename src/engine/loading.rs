@@ -17,7 +17,7 @@ use super::record_view::{self, Neighbours};
 /// Maximum number of records in the first chunk: few enough that all of them may be large.
 const FIRST_CHUNK_RECORDS: usize = 100;
 /// Approximate size of a chunk.
-const CHUNK_BYTES: usize = 512 * 1024;
+pub const CHUNK_BYTES: usize = 128 * 1024;
 /// Approximate size of a conflict on the wire.
 const CONFLICT_BYTES: usize = 256;
 /// Collections that hold fewer than one in this many records are read on their own instead of out of all records.

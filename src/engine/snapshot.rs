@@ -9,6 +9,7 @@ use syncline_core::selection::Collections;
 use syncline_core::view::{FeedCursor, RecordView};
 
 use super::load::committed_head;
+pub use super::loading::CHUNK_BYTES;
 use super::loading::{self, Pace};
 use super::{Engine, EngineError};
 

@@ -17,8 +17,9 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
+use tonic::transport::server::{Connected, TcpIncoming};
 
+use super::outflow::{Outflow, Peer, Peers};
 use crate::telemetry::{SOCKET_ERRORS_TOTAL, SOCKETS_ACCEPTED_TOTAL, SOCKETS_OPEN, SOCKETS_REFUSED_TOTAL};
 
 /// Connections that the kernel completes before they are taken: a fleet reconnecting at once needs room.
@@ -57,6 +58,7 @@ pub struct Listener<S = TcpIncoming> {
     sockets: S,
     address: SocketAddr,
     permits: Arc<Semaphore>,
+    peers: Arc<Peers>,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     backoff: Option<Pin<Box<Sleep>>>,
     next_backoff: Duration,
@@ -92,6 +94,7 @@ impl<S> Listener<S> {
             sockets,
             address,
             permits: Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))),
+            peers: Peers::watched(stop.clone()),
             stopped: Box::pin(stop.cancelled_owned()),
             backoff: None,
             next_backoff: BACKOFF_MIN,
@@ -115,8 +118,12 @@ impl<S> Listener<S> {
                 self.refusing = false;
                 self.accepted_total.increment(1);
                 self.open.increment(1.0);
+                let outflow = self.peers.outflow();
                 Some(Connection {
                     stream,
+                    cut: Box::pin(outflow.cut().clone().cancelled_owned()),
+                    outflow,
+                    _peers: Arc::clone(&self.peers),
                     preface: Some((0, Box::pin(sleep(PREFACE_TIMEOUT)))),
                     open: self.open.clone(),
                     _permit: permit,
@@ -199,8 +206,23 @@ pub struct Connection {
     stream: TcpStream,
     /// Present until the peer has sent its first bytes: how many it has sent, and until when it may send the rest.
     preface: Option<(usize, Pin<Box<Sleep>>)>,
+    outflow: Arc<Outflow>,
+    /// Ready when the peer is to be cut off.
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// They are watched over until the last connection is gone.
+    _peers: Arc<Peers>,
     open: Gauge,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// What the socket said, unless it makes the task wait and the peer is to be cut off: then the connection breaks.
+    fn unless_cut<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_pending() && self.cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        polled
+    }
 }
 
 impl Drop for Connection {
@@ -210,10 +232,10 @@ impl Drop for Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    fn connect_info(&self) -> Peer {
+        Peer { address: self.stream.peer_addr().ok(), outflow: Arc::clone(&self.outflow) }
     }
 }
 
@@ -234,17 +256,19 @@ impl AsyncRead for Connection {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }
-        polled
+        this.unless_cut(cx, polled)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.unless_cut(cx, polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        self.unless_cut(cx, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -256,7 +280,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.unless_cut(cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -290,7 +315,7 @@ mod tests {
         let (mut listener, _stop) = local(1);
         let mut client = TcpStream::connect(listener.address()).await.unwrap();
         let mut connection = next(&mut listener).await;
-        assert_eq!(connection.connect_info().remote_addr, Some(client.local_addr().unwrap()));
+        assert_eq!(connection.connect_info().address, Some(client.local_addr().unwrap()));
         assert!(connection.stream.nodelay().unwrap());
         client.write_all(b"hello").await.unwrap();
         let mut heard = [0; 5];

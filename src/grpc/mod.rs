@@ -9,6 +9,8 @@ pub mod frame;
 pub mod health;
 pub mod layer;
 pub mod listener;
+pub mod outflow;
+pub mod outflow_layer;
 pub mod served;
 pub mod services;
 pub mod trace;

@@ -2,6 +2,7 @@
 
 mod feed;
 mod router;
+mod sender;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,12 +10,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::engine::feed::{Opened, Origin};
 use crate::engine::{Engine, snapshot};
+use crate::grpc::outflow::{Outflow, Peer};
 use crate::grpc::served;
 use crate::grpc::served::change_service_server::ChangeService;
 use crate::telemetry;
@@ -28,6 +30,7 @@ use syncline_protocol::status::{Failure, FieldViolation};
 use super::{OVERLOADED_RETRY, at_least_from_pb, failed, note_workspace};
 use feed::Subscription;
 use router::{Inbox, Router};
+use sender::Sender;
 
 /// Maximum number of feeds and snapshots open at a time on this server.
 pub(super) const STREAMS_MAX: usize = 20_000;
@@ -39,7 +42,6 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 type Frames<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 /// A channel allocates room for 32 items at once, whatever its capacity: errors are boxed to keep that small.
 type Item = Result<Bytes, Box<Status>>;
-type Sender = mpsc::Sender<Item>;
 
 /// ChangeService over an engine.
 pub struct Changes {
@@ -131,6 +133,7 @@ impl ChangeService for Changes {
         &self,
         request: Request<Streaming<pb::SubscribeRequest>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let outflow = outflow_of(&request);
         let mut said = request.into_inner();
         let first = tokio::time::timeout(START_TIMEOUT, said.message())
             .await
@@ -140,19 +143,20 @@ impl ChangeService for Changes {
         };
         note_workspace(&start.workspace_id);
         let (subscription, opened) = self.shared.open(subscription_id, start).await?;
-        let (frames, receiver) = mpsc::channel(FRAMES_AHEAD);
+        let (frames, receiver) = Sender::channel(outflow);
         let router = Router::new(self.shared.clone(), said, subscription_id, frames.clone());
         tokio::spawn(serve(subscription, opened, frames, Inbox::Stream(Box::new(router))));
         Ok(Response::new(Box::pin(mapped(receiver, |frame| served::SubscribeResponse { frame }))))
     }
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let outflow = outflow_of(&request);
         let Some(start) = request.into_inner().start else {
             return Err(Failure::stream_protocol("start is missing").into());
         };
         note_workspace(&start.workspace_id);
         let (subscription, opened) = self.shared.open(0, start).await?;
-        let (frames, receiver) = mpsc::channel(FRAMES_AHEAD);
+        let (frames, receiver) = Sender::channel(outflow);
         tokio::spawn(serve(subscription, opened, frames, Inbox::Silent));
         Ok(Response::new(Box::pin(mapped(receiver, |frame| served::WatchResponse { frame }))))
     }
@@ -161,6 +165,7 @@ impl ChangeService for Changes {
         &self,
         request: Request<pb::SnapshotRequest>,
     ) -> Result<Response<Self::SnapshotStream>, Status> {
+        let outflow = outflow_of(&request);
         let pb::SnapshotRequest { workspace_id, filter, at_least } = request.into_inner();
         note_workspace(&workspace_id);
         let at_least = at_least_from_pb(at_least, &workspace_id)?;
@@ -173,18 +178,24 @@ impl ChangeService for Changes {
         tokio::spawn(async move {
             let _permit = permit;
             loop {
+                // Nothing is read before it may wait for the client.
+                let room = tokio::select! {
+                    room = outflow.room(snapshot::CHUNK_BYTES) => room,
+                    () = chunks.closed() => return,
+                };
                 let chunk = match snapshot.next().await {
                     Ok(Some(chunk)) => Ok(chunk_to_pb(&workspace_id, selection.clone(), chunk)),
                     Ok(None) => return,
                     Err(error) => Err(failed(error)),
                 };
                 let over = chunk.is_err();
-                if chunks.send(chunk).await.is_err() || over {
+                if chunks.send((chunk, room)).await.is_err() || over {
                     return;
                 }
             }
         });
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+        let chunks = ReceiverStream::new(receiver).map(|(chunk, _room)| chunk);
+        Ok(Response::new(Box::pin(chunks)))
     }
 }
 
@@ -232,11 +243,15 @@ impl From<Status> for Ended {
     }
 }
 
+/// What waits for the peer of a call; on a connection that nobody watches over, for this call alone.
+fn outflow_of<T>(request: &Request<T>) -> Arc<Outflow> {
+    request.extensions().get::<Peer>().map_or_else(Arc::default, |peer| Arc::clone(&peer.outflow))
+}
+
 fn mapped<T: Send + 'static>(
     receiver: mpsc::Receiver<Item>,
     wrap: fn(Bytes) -> T,
 ) -> impl Stream<Item = Result<T, Status>> + Send {
-    use tokio_stream::StreamExt as _;
     ReceiverStream::new(receiver).map(move |frame| frame.map(wrap).map_err(|status| *status))
 }
 
