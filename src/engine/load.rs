@@ -14,8 +14,28 @@ use super::EngineError;
 
 /// Rows read in one page.
 const PAGE_ROWS: usize = 1_000;
-/// Changes read at once when a walk goes back through the log.
+/// Changes read at once when a walk begins to go back through the log.
 const CHANGES_BACK: u64 = 256;
+/// Changes read at once when it goes on and on.
+const CHANGES_BACK_MAX: u64 = 8_192;
+
+/// How far back the walks of a step have read so far. Each miss begins the step anew, so a long walk reads twice as much with
+/// each: it begins anew a few times, and not once for every page of the log.
+pub(super) struct Walk {
+    changes_back: u64,
+}
+
+impl Walk {
+    pub(super) fn new() -> Walk {
+        Walk { changes_back: CHANGES_BACK }
+    }
+
+    fn next(&mut self) -> u64 {
+        let back = self.changes_back;
+        self.changes_back = (back * 2).min(CHANGES_BACK_MAX);
+        back
+    }
+}
 
 /// Loads one thing that is missing.
 pub(super) async fn load(
@@ -23,14 +43,16 @@ pub(super) async fn load(
     ws: WorkspaceNo,
     state: &mut WorkspaceState,
     need: Missing,
+    walk: &mut Walk,
 ) -> Result<(), StoreError> {
     match need {
         Missing::Row(key) => rows(reader, ws, state, vec![key]).await,
         Missing::Rows(keys) => rows(reader, ws, state, keys).await,
         Missing::Range(prefix) => range(reader, ws, state, prefix).await,
         Missing::ChangesUpTo(seq) => {
-            let from = seq.saturating_sub(CHANGES_BACK);
-            let changes = reader.changes(ws, from, seq, PAGE_ROWS).await?;
+            let back = walk.next();
+            let limit = usize::try_from(back).unwrap_or(usize::MAX);
+            let changes = reader.changes(ws, seq.saturating_sub(back), seq, limit).await?;
             if changes.last().is_none_or(|c| c.seq != seq) {
                 return Err(StoreError::Inconsistent(format!("the log has no change {seq}")));
             }

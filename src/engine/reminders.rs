@@ -12,7 +12,7 @@ use syncline_core::ids::{ConflictId, WorkspaceNo};
 use syncline_core::state::{Key, Prefix};
 
 use super::due::Due;
-use super::lane::Job;
+use super::lane::{Job, Swept};
 use super::{Engine, EngineError};
 
 /// How often deadlines are checked.
@@ -21,6 +21,8 @@ const TICK: Duration = Duration::from_millis(250);
 const REMINDERS_PER_BATCH: usize = 256;
 /// Minimum time between two sweeps of a workspace.
 const SWEEP_EVERY_MS: i64 = 10_000;
+/// Maximum number of sweeps of a workspace one after the other, before other workspaces have their turn.
+const SWEEPS_IN_A_ROW_MAX: usize = 64;
 /// Maximum number of workspaces read at once when all are scanned.
 const WORKSPACES_PAGE: usize = 500;
 /// How often reminders that other servers wrote are looked for, in ticks: 10 s.
@@ -72,17 +74,22 @@ pub(super) async fn run(engine: Engine, due: Due) {
 }
 
 async fn sweep(engine: &Engine, due: &Due, ws: WorkspaceNo) {
-    let next_ms = match engine.enqueue(|reply| Job::Sweep { ws, reply }).await {
-        Ok(next_ms) => next_ms,
-        Err(EngineError::WorkspaceReadOnly { id: _ }) => None,
-        Err(error) => {
-            tracing::warn!(workspace_no = ws.0, %error, "a sweep failed; it will be tried again");
-            Some(engine.now_ms())
+    for _ in 0..SWEEPS_IN_A_ROW_MAX {
+        let next_ms = match engine.enqueue(|reply| Job::Sweep { ws, reply }).await {
+            Ok(Swept::More) => continue,
+            Ok(Swept::Until(next_ms)) => next_ms,
+            Err(EngineError::WorkspaceReadOnly { id: _ }) => None,
+            Err(error) => {
+                tracing::warn!(workspace_no = ws.0, %error, "a sweep failed; it will be tried again");
+                Some(engine.now_ms())
+            }
+        };
+        if let Some(next_ms) = next_ms {
+            due.sweep_at(ws, next_ms.max(engine.now_ms() + SWEEP_EVERY_MS));
         }
-    };
-    if let Some(next_ms) = next_ms {
-        due.sweep_at(ws, next_ms.max(engine.now_ms() + SWEEP_EVERY_MS));
+        return;
     }
+    due.sweep_at(ws, i64::MIN);
 }
 
 async fn fire(engine: &Engine, due: &Due, ws: WorkspaceNo) -> Result<(), EngineError> {

@@ -44,8 +44,6 @@ pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
 pub const TEXT_WINDOW_OPERATIONS_MAX: usize = 25_000;
 /// Edits in a row that need no order of all characters, after which a text forgets it.
 pub const TEXT_WINDOW_IDLE_MAX: usize = 256;
-/// Clashing pairs that a text conflict names.
-pub const TEXT_PAIRS_MAX: usize = 256;
 /// Changes of a text through which a closed conflict is followed when it is opened again.
 pub const REOPENED_CHANGES_MAX: usize = 10_000;
 /// Collections in a schema.
@@ -70,7 +68,7 @@ pub const HOLD_OPERATION_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long an operation waits for a record.
 pub const HOLD_RECORD_MS: i64 = 60 * 1000;
 /// Held operations released by one settled operation within a transaction.
-pub const RELEASE_CASCADE_MAX: usize = 1_000;
+pub const RELEASE_CASCADE_MAX: usize = 250;
 /// Hops followed when looking for a cycle of waits.
 pub const WAIT_CHAIN_HOPS_MAX: usize = 64;
 /// How long a request id is remembered.
@@ -87,8 +85,15 @@ pub const BASE_SEARCH_STEPS_MAX: usize = 64;
 pub const CONFLICT_VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Positions of which the chain is kept in memory, beside those of changes that are.
 pub const CHAINS_KNOWN_MAX: usize = 4_096;
-/// Alternatives kept in a conflict's own row, beyond which edits of one replica fold into its latest.
-pub const ALTERNATIVES_INLINE_MAX: usize = 256;
+/// Sides that a conflict may have, and values of a field that did not know each other. Every further write rewrites all of
+/// them.
+pub const CONFLICT_SIDES_MAX: usize = 256;
+/// What the values of a conflict's sides may weigh together.
+pub const CONFLICT_SIDES_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Pairs of operations that clashed which a conflict keeps: the first ones. Its sides name all who take part.
+pub const CONFLICT_PAIRS_MAX: usize = 256;
+/// Events that a conflict keeps, beside those that opened it: the latest ones. The others are in the log.
+pub const CONFLICT_EVENTS_MAX: usize = 256;
 /// Maximum number of changes of a counter that are looked at to tell whether an increment met others.
 pub const BEHIND_STEPS_MAX: usize = 64;
 /// Hops a walk back through a field's chain may take.

@@ -80,6 +80,11 @@ pub enum Refusal {
     CounterOutOfRange { field: FieldId },
     #[error("set {field} would exceed {limit} elements")]
     SetTooLarge { field: FieldId, limit: u64 },
+    #[error(
+        "more values than allowed in one place of record {record} did not know each other (the limit is {limit}); decide between \
+         them, then write again"
+    )]
+    TooManySides { record: RecordId, limit: u64 },
     #[error("there is no conflict {conflict} here")]
     ConflictNotFound { conflict: ConflictId },
     #[error("conflict {conflict} is at revision {revision} now; read it again and decide again")]

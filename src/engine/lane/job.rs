@@ -90,9 +90,17 @@ pub(in crate::engine) enum Job {
     /// Ends expired holds, continues cut-off cascades, and removes expired request ids.
     Sweep {
         ws: WorkspaceNo,
-        /// Tells when something that is left expires next.
-        reply: Reply<Option<i64>>,
+        reply: Reply<Swept>,
     },
+}
+
+/// What a sweep leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Swept {
+    /// There is more to do at once: a sweep does a limited amount of work, so that others can write in between.
+    More,
+    /// Nothing is to be done before this time; if none is given, before something is written.
+    Until(Option<i64>),
 }
 
 impl Job {

@@ -42,7 +42,7 @@ use figures::count_conflicts;
 use job::weight;
 use work::Work;
 
-pub(super) use job::{Job, Reply};
+pub(super) use job::{Job, Reply, Swept};
 pub(super) use router::Lanes;
 
 /// Approximate maximum number of operations in one transaction; a batch takes whole jobs.

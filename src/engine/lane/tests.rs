@@ -192,7 +192,7 @@ fn write(name: &str) -> Operation {
     let create = RecordMutation {
         collection: "cards".into(),
         record: name.into(),
-        action: Action::Create { fields: vec![] },
+        action: Action::Create { fields: vec![], replace_deleted: false },
         observed_seq: None,
         resolves: None,
     };

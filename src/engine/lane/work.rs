@@ -12,7 +12,7 @@ use syncline_core::sequencer::{self, Environment, Together};
 use syncline_core::state::{Key, Missing, Prefix, Row, WorkspaceHead, WorkspaceState};
 
 use super::cache::{Cache, schema_of};
-use super::job::Job;
+use super::job::{Job, Swept};
 use crate::engine::load;
 
 /// Maximum number of rows of a kind that are looked at in one sweep.
@@ -59,10 +59,11 @@ impl Work<'_> {
     ) -> Result<T, StoreError> {
         self.touched.insert(ws);
         let state = self.cache.open(ws, self.writer).await?;
+        let mut walk = load::Walk::new();
         loop {
             match step(state) {
                 Ok(value) => return Ok(value),
-                Err(need) => load::load(reading(self.writer), ws, state, need).await?,
+                Err(need) => load::load(reading(self.writer), ws, state, need, &mut walk).await?,
             }
         }
     }
@@ -177,9 +178,12 @@ impl Work<'_> {
         Ok(fired)
     }
 
-    async fn sweep(&mut self, ws: WorkspaceNo) -> Result<Option<i64>, StoreError> {
+    /// One step of the upkeep of a workspace.
+    async fn sweep(&mut self, ws: WorkspaceNo) -> Result<Swept, StoreError> {
         let env = self.env;
-        while self.attempt(ws, |state| sequencer::wake(state, env)).await? {}
+        if self.attempt(ws, |state| sequencer::wake(state, env)).await? {
+            return Ok(Swept::More);
+        }
         self.attempt(ws, |state| sequencer::expire_holds(state, env)).await?;
         // Continues where the last sweep ended, so that rows that expire late do not hide those after them.
         let after = self.cache.swept_to.remove(&ws);
@@ -192,9 +196,13 @@ impl Work<'_> {
             requests.iter().filter(|(_, at_ms)| *at_ms <= env.now_ms).map(|(key, _)| key.clone()).collect();
         self.attempt(ws, |state| sequencer::expire_requests(state, &expired, env)).await?;
         let held = self.expiring(ws, &Prefix::HeldOperations, None).await?;
+        // Where most ids have expired, they leave faster than they can come: there are never many more than are needed.
+        if more && expired.len() * 2 > requests.len() {
+            return Ok(Swept::More);
+        }
         let page_full = more || after.is_some() || held.len() == EXPIRING_PER_SWEEP;
         let left = requests.into_iter().chain(held).map(|(_, at_ms)| at_ms).filter(|at| *at > env.now_ms);
-        Ok(if page_full { Some(env.now_ms) } else { left.min() })
+        Ok(Swept::Until(if page_full { Some(env.now_ms) } else { left.min() }))
     }
 
     /// The first expiring rows of a range, with the time at which each expires, without the changes of the current

@@ -39,4 +39,5 @@ choice! { Refusal {
     33 NotAllSettled { 1 operation_index: one Uint },
     34 UnknownField { 1 field: one Text },
     35 EffectTooLarge { 1 bytes: one Uint, 2 limit: one Uint },
+    36 TooManySides { 1 record: one Text, 2 limit: one Uint },
 } }

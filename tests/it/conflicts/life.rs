@@ -7,9 +7,9 @@ use pb::ConflictEventKind as Event;
 use pb::ConflictStatus as Status;
 
 use super::{Clash, assign, decide, defer, events, keep, reopen};
-use crate::harness::ops::card;
-use crate::harness::receipts::{merged, settled};
-use crate::harness::workspace::{collection, field, register};
+use crate::harness::ops::{card, resolving};
+use crate::harness::receipts::{merged, refused, settled};
+use crate::harness::workspace::{collection, field, knowing, register};
 use crate::harness::{Feed, Heard, IntoValue as _, Kind, Reason, TestServer, Workspace, fails, pb, until};
 
 /// How often the reminder of a conflict fired.
@@ -334,4 +334,23 @@ async fn a_field_may_let_a_write_that_knew_everything_supersede_its_conflict() {
         (conflict.status(), conflict.close_reason()),
         (Status::Superseded, pb::CloseReason::Superseded)
     );
+}
+
+#[tokio::test]
+async fn a_place_takes_a_limited_number_of_values_that_did_not_know_each_other() {
+    let server = TestServer::start().await;
+    let ws = server.workspace("w").await;
+    ws.write(vec![card("c1").create()]).await;
+    let (_, context) = ws.read("c1").await;
+    let write = |n: u32| knowing(&context, vec![card("c1").set("title", n.to_string().as_str())]);
+    assert_eq!(ws.submit_all((0..256).map(write).collect()).await.len(), 256);
+    let metadata = refused(&ws.submit(write(256)).await, Reason::TooManySides).metadata.clone();
+    assert_eq!((metadata["record_id"].as_str(), metadata["limit"].as_str()), ("c1", "256"));
+    // Somebody decides, and there is room again.
+    let inbox = ws.inbox().await;
+    assert_eq!(inbox.len(), 1, "{inbox:?}");
+    let decision = resolving(card("c1").set("title", "decided"), &inbox[0].conflict_id);
+    ws.write(vec![decision]).await;
+    assert_eq!(ws.inbox().await, []);
+    settled(&ws.submit(write(257)).await);
 }

@@ -12,6 +12,7 @@ use crate::conflict::{
 };
 use crate::fault;
 use crate::ids::ConflictId;
+use crate::limits::CONFLICT_PAIRS_MAX;
 use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
 use crate::schema::{Field, FieldKind, OnClash, OnDominate};
@@ -258,9 +259,12 @@ pub(super) fn reawaken(conflict: &mut Conflict) {
     }
 }
 
-/// Records clashing pairs, each once.
+/// Records clashing pairs, each once, as many as a conflict keeps.
 pub(super) fn add_pairs(conflict: &mut Conflict, against: &[Contender], seq: Seq) {
     for other in against {
+        if conflict.pairs.len() >= CONFLICT_PAIRS_MAX {
+            return;
+        }
         let pair = (other.stamp.seq, seq);
         if !conflict.pairs.contains(&pair) {
             conflict.pairs.push(pair);

@@ -10,7 +10,9 @@ use crate::conflict::{
     ConflictStatus, Cut, Scope, ScopePart, beginning,
 };
 use crate::ids::{ConflictId, FieldId, RecordId};
+use crate::limits::{CONFLICT_EVENTS_MAX, CONFLICT_SIDES_BYTES_MAX, CONFLICT_SIDES_MAX};
 use crate::operation::{Mutation, RecordMutation};
+use crate::refusal::Refusal;
 use crate::schema::Provisional;
 use crate::state::{Attempt, FieldValue, Key, Prefix, Row, ScopeRow};
 use crate::unknown::Unknown;
@@ -79,6 +81,7 @@ impl Settling<'_, '_> {
         event: ConflictEventKind,
         detail: &str,
     ) -> Attempt<()> {
+        self.check_sides(&conflict)?;
         conflict.revision += 1;
         let event_now = ConflictEvent {
             kind: event,
@@ -98,6 +101,7 @@ impl Settling<'_, '_> {
             }
             _ => conflict.events.push(event_now),
         }
+        forget_old_events(&mut conflict.events);
         let places = ScopeRow {
             live: conflict.status.is_live().then_some(conflict.id),
             last: Some(conflict.id),
@@ -114,6 +118,21 @@ impl Settling<'_, '_> {
         });
         self.tx.put(Key::Conflict(conflict.id), Row::Conflict(Box::new(conflict)));
         Ok(())
+    }
+
+    /// Refuses what would make a conflict larger than it may be. What makes it smaller, or leaves it as it is, goes on.
+    fn check_sides(&self, conflict: &Conflict) -> Attempt<()> {
+        let limits = [
+            (sides(conflict), self.tx.conflict(conflict.id)?.map_or(0, sides), CONFLICT_SIDES_MAX),
+            (weight(conflict), self.tx.conflict(conflict.id)?.map_or(0, weight), CONFLICT_SIDES_BYTES_MAX),
+        ];
+        match limits.into_iter().find(|(now, before, limit)| now > limit && now > before) {
+            Some((_, _, limit)) => {
+                let record = conflict.scope.record.clone();
+                Err(Refusal::TooManySides { record, limit: limit as u64 }.into())
+            }
+            None => Ok(()),
+        }
     }
 
     /// This operation's side of a conflict.
@@ -224,6 +243,27 @@ fn siblings(mutations: &[Mutation], of: &RecordMutation) -> Vec<String> {
 }
 
 /// What a conflict keeps of the value that a side offers.
+fn sides(conflict: &Conflict) -> usize {
+    conflict.alternatives.len()
+}
+
+fn weight(conflict: &Conflict) -> usize {
+    let values = conflict.alternatives.iter().filter_map(|side| side.value.as_ref());
+    values.map(Value::weight_bytes).sum()
+}
+
+/// Drops the oldest events beyond those that a conflict keeps; what opened it, and opened it again, stays.
+fn forget_old_events(events: &mut Vec<ConflictEvent>) {
+    if events.len() <= CONFLICT_EVENTS_MAX {
+        return;
+    }
+    let opens =
+        |event: &ConflictEvent| matches!(event.kind, ConflictEventKind::Opened | ConflictEventKind::Reopened);
+    if let Some(oldest) = events.iter().position(|event| !opens(event)) {
+        events.remove(oldest);
+    }
+}
+
 fn kept(value: Option<Value>) -> (Option<Value>, Option<Cut>) {
     match value.map(beginning) {
         Some((value, cut)) => (Some(value), cut),

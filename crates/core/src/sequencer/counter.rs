@@ -86,7 +86,9 @@ impl Settling<'_, '_> {
             },
         )?;
         let mut heads = unknown;
+        let before = heads.len();
         heads.push(me);
+        self.check_heads(mutation, (heads.len(), 0), before)?;
         heads.sort_by_key(|h| (h.rank, h.stamp.seq));
         let shown = counter_value(&heads).ok_or_else(|| out_of_range(field))?;
         let row = FieldRow { value: FieldValue::Counter(heads), ..row };

@@ -6,7 +6,7 @@ use super::settle::Settling;
 use crate::causality::{ReplicaNo, Seq};
 use crate::change::{Change, Effect, EffectKind};
 use crate::ids::{CollectionId, FieldId, RecordId};
-use crate::limits::{BEHIND_STEPS_MAX, CHAIN_STEPS_MAX};
+use crate::limits::{BEHIND_STEPS_MAX, CHAIN_STEPS_MAX, CONFLICT_SIDES_BYTES_MAX, CONFLICT_SIDES_MAX};
 use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
 use crate::schema::{Field, FieldKind};
@@ -75,6 +75,22 @@ impl Settling<'_, '_> {
                 })
             }
         }
+    }
+
+    /// Refuses a write that would leave more values that did not know each other than a field may have.
+    pub fn check_heads(
+        &self,
+        mutation: &RecordMutation,
+        (count, weight_bytes): (usize, usize),
+        before: usize,
+    ) -> Attempt<()> {
+        let limit = match () {
+            () if count <= before || count < 2 => return Ok(()),
+            () if count > CONFLICT_SIDES_MAX => CONFLICT_SIDES_MAX,
+            () if weight_bytes > CONFLICT_SIDES_BYTES_MAX => CONFLICT_SIDES_BYTES_MAX,
+            () => return Ok(()),
+        };
+        Err(Refusal::TooManySides { record: mutation.record.clone(), limit: limit as u64 }.into())
     }
 
     /// Writes a field's new state and adds the effect.

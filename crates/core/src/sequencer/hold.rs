@@ -213,6 +213,7 @@ fn prefetch(tx: &Transaction<'_>, waiters: &[Key]) -> Attempt<()> {
     tx.need_rows(waiting().map(Key::Held))?;
     let mut keys = Vec::new();
     for waiter in waiting() {
+        keys.push(Key::HoldUsage(Some(waiter.replica)));
         keys.extend(held(tx, waiter)?.map(|row| prefetch_keys(&row.operation)).unwrap_or_default());
     }
     tx.need_rows(keys)

@@ -15,7 +15,7 @@ use crate::conflict::{
 };
 use crate::fault;
 use crate::ids::{ConflictId, FieldId};
-use crate::limits::TEXT_PAIRS_MAX;
+use crate::limits::CONFLICT_PAIRS_MAX;
 use crate::merge::text::{
     Clash, Edge, Integrated, Window, first_word_chars, follow, is_word_boundary, last_word_chars, slice_chars,
 };
@@ -332,7 +332,7 @@ impl Settling<'_, '_> {
         };
         for merged in conflicts {
             for pair in &merged.pairs {
-                if oldest.pairs.len() < TEXT_PAIRS_MAX && !oldest.pairs.contains(pair) {
+                if oldest.pairs.len() < CONFLICT_PAIRS_MAX && !oldest.pairs.contains(pair) {
                     oldest.pairs.push(*pair);
                 }
             }
@@ -419,7 +419,7 @@ impl Settling<'_, '_> {
         let mine = conflict.alternatives.iter().filter(|side| self.is_mine(side)).map(|side| side.rank);
         let first_of_mine = mine.min().unwrap_or(self.stamp.seq);
         for partner in partners {
-            if conflict.pairs.len() >= TEXT_PAIRS_MAX {
+            if conflict.pairs.len() >= CONFLICT_PAIRS_MAX {
                 break;
             }
             let told = |(one, other): &(Seq, Seq)| one == partner && first_of_mine <= *other;

@@ -50,6 +50,8 @@ impl Settling<'_, '_> {
         self.settlement.merged |= !unknown.is_empty();
         let mut after = if fault!(LastWriterOnly) { Vec::new() } else { unknown };
         after.push(me.clone());
+        let weight: usize = after.iter().map(|head| head.value.weight_bytes()).sum();
+        self.check_heads(mutation, (after.len(), weight), before.len())?;
         after.sort_by_key(|h| (h.rank, h.stamp.seq));
         if !fault!(ShownByPolicyNow) {
             show_first(spec.provisional, &mut after);

@@ -143,6 +143,11 @@ pub fn refusal_parts(refusal: &Refusal) -> (Reason, Code, String, BTreeMap<Strin
             put("limit", limit);
             Reason::SetTooLarge
         }
+        Refusal::TooManySides { record, limit } => {
+            put("record_id", record);
+            put("limit", limit);
+            Reason::TooManySides
+        }
         Refusal::ConflictNotFound { conflict } => {
             put("conflict_id", conflict);
             Reason::ConflictNotFound
@@ -217,6 +222,7 @@ pub(super) fn code_of(reason: Reason) -> Code {
         | Reason::CollectionMismatch
         | Reason::TextTooLarge
         | Reason::SetTooLarge
+        | Reason::TooManySides
         | Reason::ConflictNotLive
         | Reason::ConflictLive
         | Reason::StreamProtocol

@@ -171,6 +171,7 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
         ("EFFECT_TOO_LARGE", Refusal::EffectTooLarge { bytes: 2, limit: 1 }),
         ("COUNTER_OUT_OF_RANGE", Refusal::CounterOutOfRange { field: id.into() }),
         ("SET_TOO_LARGE", Refusal::SetTooLarge { field: id.into(), limit: 1 }),
+        ("TOO_MANY_SIDES", Refusal::TooManySides { record: id.into(), limit: 1 }),
         ("CONFLICT_NOT_FOUND", Refusal::ConflictNotFound { conflict }),
         ("CONFLICT_CHANGED", Refusal::ConflictChanged { conflict, revision: 2 }),
         ("CONFLICT_NOT_LIVE", Refusal::ConflictNotLive { conflict, status: ConflictStatus::Resolved }),

@@ -3,13 +3,15 @@
 use std::time::{Duration, Instant};
 
 use super::desk::{dot, operation};
-use super::script::{create, mutation};
+use super::script::{create, mutation, resolving, set};
 use super::server::EPOCH;
 use crate::causality::Seq;
+use crate::limits::{CONFLICT_EVENTS_MAX, CONFLICT_PAIRS_MAX, CONFLICT_SIDES_MAX};
 use crate::merge::text::Hunk;
 use crate::operation::{Action, Mutation, Operation, Outcome};
+use crate::refusal::Refusal;
 use crate::sequencer::{Environment, submit};
-use crate::state::{FieldRow, FieldValue, Key, Row, WorkspaceState};
+use crate::state::{FieldRow, FieldValue, Key, Prefix, Row, WorkspaceState};
 
 /// What stands in the way of the queue.
 #[derive(Debug, Clone, Copy)]
@@ -119,4 +121,44 @@ fn time_on_an_old_text(scattered: bool) -> Result<Duration, String> {
         }
         other => Err(format!("the letters are not together in the text: {other:?}")),
     }
+}
+
+fn tries(state: &mut WorkspaceState, operation: &Operation) -> Outcome {
+    submit(state, operation, Environment { now_ms: 1_000 }).expect("everything is in memory").outcome
+}
+
+/// A write to a place where hundreds do not know each other costs no more than one where a few do: there is a limit, beyond
+/// which somebody has to decide first. What the inbox keeps of it is limited as well.
+#[test]
+fn a_place_has_a_limited_number_of_sides() {
+    let mut state = WorkspaceState::resident(EPOCH);
+    let base =
+        settle(&mut state, &operation(dot(1, 1), Seq(0), Vec::new(), vec![create("r0")])).expect("a record");
+    let write = |replica: u128, base| {
+        let value = i64::try_from(replica).expect("a small number");
+        operation(dot(replica, 1), base, Vec::new(), vec![set("r0", "plain", value)])
+    };
+    let most = 1 + CONFLICT_SIDES_MAX as u128;
+    for replica in 2..=most {
+        settle(&mut state, &write(replica, base)).expect("a side");
+    }
+    let Outcome::Rejected(rejection) = tries(&mut state, &write(most + 1, base)) else {
+        panic!("one side more was taken");
+    };
+    assert!(matches!(rejection.refusal, Refusal::TooManySides { .. }), "{rejection:?}");
+    let conflict = state
+        .range(&Prefix::Conflicts)
+        .find_map(|(_, row)| match row {
+            Row::Conflict(conflict) => Some((**conflict).clone()),
+            _ => None,
+        })
+        .expect("a conflict");
+    assert_eq!(conflict.alternatives.len(), CONFLICT_SIDES_MAX);
+    assert_eq!(conflict.pairs.len(), CONFLICT_PAIRS_MAX);
+    assert!(conflict.events.len() <= CONFLICT_EVENTS_MAX + 1, "{} events", conflict.events.len());
+    // Whoever knows all of them can decide, and then there is room again.
+    let decision = resolving(set("r0", "plain", 0), conflict.id);
+    let head = state.head().head_seq;
+    settle(&mut state, &operation(dot(9_000, 1), head, Vec::new(), vec![decision])).expect("a decision");
+    settle(&mut state, &write(9_001, base)).expect("a side of another conflict");
 }

@@ -54,6 +54,7 @@
 
 mod admission;
 mod client;
+mod cold_cost;
 mod cost;
 mod desk;
 mod fold;

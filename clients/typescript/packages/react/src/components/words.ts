@@ -70,6 +70,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
   COUNTER_OUT_OF_RANGE: 'The number would be too large.',
   OPERATION_TOO_LARGE: 'The change is too large.',
   COLLECTION_MISMATCH: 'Something else has this name already.',
+  TOO_MANY_SIDES: 'Too many people have changed this at once; somebody has to decide first.',
   CONFLICT_CHANGED: 'Somebody added to the conflict meanwhile.',
   CONFLICT_NOT_LIVE: 'The conflict was decided already.',
 };
