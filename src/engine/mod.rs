@@ -51,7 +51,7 @@ use due::Due;
 use follow::PeerCommits;
 use hub::Hubs;
 pub use hub::{EncodedChange, PublishedHead};
-use lane::{Job, Lanes, Tools};
+use lane::{Job, Lanes, Progress, Tools};
 use read_only::ReadOnly;
 
 /// How long closing the store may take when the service stops: a lane that is still at work holds on to its writer, and
@@ -160,13 +160,26 @@ impl Engine {
         all_or_nothing: bool,
     ) -> Result<(Vec<Receipt>, u64), EngineError> {
         let ws = self.workspace_no(workspace).await?;
-        self.enqueue(|reply| Job::Submit { ws, operations, all_or_nothing, reply }).await
+        self.enqueue(|reply| Job::Submit {
+            ws,
+            operations,
+            all_or_nothing,
+            progress: Progress::default(),
+            reply,
+        })
+        .await
     }
 
     /// Submits one operation.
     async fn submit_to(&self, ws: WorkspaceNo, operation: Operation) -> Result<Receipt, EngineError> {
         let operations = vec![operation];
-        let submit = self.enqueue(|reply| Job::Submit { ws, operations, all_or_nothing: false, reply });
+        let submit = self.enqueue(|reply| Job::Submit {
+            ws,
+            operations,
+            all_or_nothing: false,
+            progress: Progress::default(),
+            reply,
+        });
         let (mut receipts, _) = submit.await?;
         receipts.pop().ok_or(EngineError::ShuttingDown)
     }

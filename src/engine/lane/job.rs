@@ -13,6 +13,9 @@ use syncline_core::schema::{Schema, SchemaError, SchemaUpdate, UpdatedSchema};
 
 use crate::engine::error::EngineError;
 
+/// What a sweep counts for in a batch: it may release some hundred operations.
+const SWEEP_WEIGHT: usize = 64;
+
 /// Where a job's answer goes, and what it will be once it is on disk. A job that is settled again replaces it.
 pub(in crate::engine) struct Reply<T> {
     to: oneshot::Sender<Result<T, EngineError>>,
@@ -37,6 +40,11 @@ impl<T> Reply<T> {
         self.settled.as_ref()
     }
 
+    /// Whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool {
+        self.to.is_closed()
+    }
+
     fn answer(self, outcome: Result<(), EngineError>) {
         let answer = outcome.and_then(|()| self.settled.ok_or(EngineError::ShuttingDown));
         drop(self.to.send(answer));
@@ -50,6 +58,8 @@ pub(in crate::engine) enum Job {
         operations: Vec<Operation>,
         /// Whether to settle all of them or none.
         all_or_nothing: bool,
+        progress: Progress,
+        /// What the operations of the batch at work came to; at the end, what all of them came to.
         reply: Reply<(Vec<Receipt>, u64)>,
     },
     /// One operation that the server made from a request about a conflict.
@@ -94,6 +104,23 @@ pub(in crate::engine) enum Job {
     },
 }
 
+/// How far a call with many operations is, which may take several batches.
+#[derive(Default)]
+pub(in crate::engine) struct Progress {
+    /// What the operations that are on disk came to.
+    done: Vec<Receipt>,
+    /// How many of the others may be settled in the next batch.
+    allowed: usize,
+}
+
+impl Progress {
+    /// The operations that are to be settled in the batch at work.
+    pub(super) fn next<'o>(&self, operations: &'o [Operation]) -> &'o [Operation] {
+        let rest = operations.get(self.done.len()..).unwrap_or_default();
+        &rest[..self.allowed.min(rest.len())]
+    }
+}
+
 /// What a sweep leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Swept {
@@ -117,6 +144,31 @@ impl Job {
         }
     }
 
+    /// Whether nobody waits for the job's answer any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        match self {
+            Job::Submit { reply, .. } => reply.is_abandoned(),
+            Job::Decide { reply, .. } => reply.is_abandoned(),
+            Job::Abandon { reply, .. } => reply.is_abandoned(),
+            Job::UpdateSchema { reply, .. } => reply.is_abandoned(),
+            Job::CreateWorkspace { reply, .. } => reply.is_abandoned(),
+            Job::Remind { reply, .. } => reply.is_abandoned(),
+            Job::Sweep { reply, .. } => reply.is_abandoned(),
+        }
+    }
+
+    /// Takes note that what the job was settled as is on disk. Returns whether all of it is.
+    pub(super) fn is_complete(&mut self) -> bool {
+        let Job::Submit { operations, progress, reply, .. } = self else { return true };
+        let Some((receipts, head)) = reply.settled.take() else { return false };
+        progress.done.extend(receipts);
+        if progress.done.len() < operations.len() {
+            return false;
+        }
+        reply.settled = Some((std::mem::take(&mut progress.done), head));
+        true
+    }
+
     /// Tells the caller what the job was settled as, or why it was not.
     pub(in crate::engine) fn answer(self, outcome: Result<(), EngineError>) {
         match self {
@@ -131,10 +183,28 @@ impl Job {
     }
 }
 
-/// How many operations a job counts for in a batch.
+/// How many operations a job that waits counts for.
 pub(super) fn weight(job: &Job) -> usize {
     match job {
-        Job::Submit { operations, .. } => operations.len(),
+        Job::Submit { operations, progress, .. } => (operations.len() - progress.done.len()).max(1),
+        Job::Remind { conflicts, .. } => conflicts.len().max(1),
+        Job::Sweep { .. } => SWEEP_WEIGHT,
         _ => 1,
+    }
+}
+
+/// Lets a job settle as much of it as a share has room for, and returns how much that is: all, if it cannot be divided.
+pub(super) fn allow(job: &mut Job, share: usize) -> usize {
+    let whole = weight(job);
+    match job {
+        Job::Submit { all_or_nothing: false, progress, .. } => {
+            progress.allowed = share.min(whole);
+            progress.allowed
+        }
+        Job::Submit { progress, .. } => {
+            progress.allowed = whole;
+            whole
+        }
+        _ => whole,
     }
 }

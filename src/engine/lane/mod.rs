@@ -12,6 +12,7 @@ mod job;
 mod router;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,14 +40,12 @@ use super::read_only::ReadOnly;
 use cache::{Cache, schema_version};
 use contain::{Cause, Failed, Suspects};
 use figures::count_conflicts;
-use job::weight;
+use turns::Turns;
 use work::Work;
 
-pub(super) use job::{Job, Reply, Swept};
+pub(super) use job::{Job, Progress, Reply, Swept};
 pub(super) use router::Lanes;
 
-/// Approximate maximum number of operations in one transaction; a batch takes whole jobs.
-const BATCH_OPERATIONS: usize = 1_024;
 /// A workspace's own lane ends after this long without work, which frees its memory.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
@@ -73,6 +72,8 @@ struct Lane {
     cache: Cache,
     /// Whether other lanes write to the workspaces that this one creates.
     hands_over: bool,
+    /// The jobs that wait for a batch.
+    turns: Turns,
     /// Workspaces whose jobs failed lately.
     suspects: Suspects,
     /// The workspace whose data are being read or changed; the inner value is absent for a job that is about none.
@@ -85,7 +86,8 @@ type Published = Vec<(WorkspaceNo, Vec<Arc<Change>>)>;
 impl Lane {
     fn new(tools: Tools, rows_total: Arc<AtomicUsize>, hands_over: bool) -> Lane {
         let suspects = Suspects::default();
-        Lane { tools, cache: Cache::new(rows_total), hands_over, suspects, at_work: None }
+        let (cache, turns) = (Cache::new(rows_total), Turns::default());
+        Lane { tools, cache, hands_over, turns, suspects, at_work: None }
     }
 
     /// Works until nobody can send jobs any more, or `retire` agrees that it has been idle for long enough.
@@ -95,20 +97,23 @@ impl Lane {
         retire: impl Fn(&mpsc::Receiver<Job>) -> bool + Send,
     ) {
         loop {
-            let first = match tokio::time::timeout(IDLE_MAX, queue.recv()).await {
-                Ok(Some(first)) => first,
-                Ok(None) => return,
-                Err(_) if retire(&queue) => return,
-                Err(_) => continue,
-            };
-            let mut operations = weight(&first);
-            let mut jobs = vec![first];
-            while operations < BATCH_OPERATIONS {
-                let Ok(job) = queue.try_recv() else { break };
-                operations += weight(&job);
-                jobs.push(job);
+            if self.turns.is_empty() {
+                match tokio::time::timeout(IDLE_MAX, queue.recv()).await {
+                    Ok(Some(first)) => self.turns.push(first),
+                    Ok(None) => return,
+                    Err(_) if retire(&queue) => return,
+                    Err(_) => continue,
+                }
             }
-            self.batch(jobs, operations).await;
+            while !self.turns.is_full()
+                && let Ok(job) = queue.try_recv()
+            {
+                self.turns.push(job);
+            }
+            let (jobs, operations) = self.turns.batch();
+            if !jobs.is_empty() {
+                self.batch(jobs, operations).await;
+            }
         }
     }
 
@@ -123,7 +128,10 @@ impl Lane {
             }
             let mut touched = BTreeSet::new();
             match self.settle(&mut jobs, &mut touched).await {
-                Ok(published) => self.committed(jobs, &touched, &published),
+                Ok((published, ran)) => {
+                    self.turns.put_back(jobs.split_off(ran));
+                    self.committed(jobs, &touched, &published);
+                }
                 Err(failed) => {
                     self.forget(&touched, &failed);
                     self.contain(jobs, failed, &mut groups);
@@ -137,12 +145,12 @@ impl Lane {
         &mut self,
         jobs: &mut Vec<Job>,
         touched: &mut BTreeSet<WorkspaceNo>,
-    ) -> Result<Published, Failed> {
+    ) -> Result<(Published, usize), Failed> {
         self.at_work = None;
         let written = contain::guarded(self.write(jobs, touched)).await;
         self.cache.unlock();
         let cause = match written {
-            Ok(Ok(published)) => return Ok(published),
+            Ok(Ok(settled)) => return Ok(settled),
             Ok(Err(error)) => Cause::Store(error),
             Err(panic) => Cause::Panic(panic),
         };
@@ -161,10 +169,16 @@ impl Lane {
                 self.tools.look_again(*ws);
             }
         }
-        for job in jobs {
+        let mut going_on = Vec::new();
+        for mut job in jobs {
             figures::count_settled(&job);
-            job.answer(Ok(()));
+            if job.is_complete() {
+                job.answer(Ok(()));
+            } else {
+                going_on.push(job);
+            }
         }
+        self.turns.go_on(going_on);
         if self.hands_over {
             touched.iter().for_each(|ws| self.cache.forget(*ws));
         }
@@ -186,24 +200,31 @@ impl Lane {
         }
     }
 
-    /// Settles all jobs in one transaction and commits it. Notes which workspace it is working for.
+    /// Settles jobs in one transaction, as many as there is time for, and commits it. Returns how many it was. Notes which
+    /// workspace it is working for.
     async fn write(
         &mut self,
         jobs: &mut Vec<Job>,
         touched: &mut BTreeSet<WorkspaceNo>,
-    ) -> Result<Published, StoreError> {
+    ) -> Result<(Published, usize), StoreError> {
         let mut writer = self.tools.store.writer().await?;
         let env = Environment { now_ms: self.tools.clock.now_ms() };
+        let began = Instant::now();
         self.prepare(jobs, &mut *writer, touched).await?;
+        let mut ran = 0;
         for job in jobs.iter_mut() {
             self.at_work = Some(job.workspace());
-            let mut work = Work { cache: &mut self.cache, writer: &mut *writer, touched, env };
+            let mut work = Work { cache: &mut self.cache, writer: &mut *writer, touched, env, began };
+            if ran > 0 && work.is_over() {
+                break;
+            }
             work.run(job).await?;
+            ran += 1;
         }
         if fault!(AnswerBeforeCommit) && jobs.iter().all(|job| job.workspace().is_some()) {
             jobs.drain(..).for_each(|job| job.answer(Ok(())));
         }
-        self.commit(writer, touched).await
+        Ok((self.commit(writer, touched).await?, ran))
     }
 
     /// Locks the workspaces that other servers could write to as well, and loads at once what the jobs will certainly
@@ -224,7 +245,7 @@ impl Lane {
         let mut keys: BTreeMap<WorkspaceNo, Vec<Key>> = BTreeMap::new();
         for job in jobs {
             let (ws, operations) = match job {
-                Job::Submit { ws, operations, .. } => (ws, operations.as_slice()),
+                Job::Submit { ws, operations, progress, .. } => (ws, progress.next(operations)),
                 Job::Decide { ws, operation, .. } => (ws, std::slice::from_ref(&**operation)),
                 _ => continue,
             };

@@ -15,8 +15,9 @@ use super::{Job, Lane, Tools};
 use crate::engine::error::EngineError;
 use crate::engine::hub::lock;
 
-/// Maximum number of jobs that wait for a lane; more are refused with a retry delay.
-const QUEUE_MAX: usize = 8_192;
+/// Maximum number of jobs that wait for a lane before it takes them to give them their turns; more are refused with a retry
+/// delay.
+const QUEUE_MAX: usize = 4_096;
 /// Maximum number of lanes on this server; jobs of further workspaces are refused with a retry delay.
 const LANES_MAX: usize = 4_096;
 

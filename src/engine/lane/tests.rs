@@ -188,7 +188,7 @@ impl Bench {
 }
 
 /// Creates a record of this name.
-fn write(name: &str) -> Operation {
+pub(super) fn write(name: &str) -> Operation {
     let create = RecordMutation {
         collection: "cards".into(),
         record: name.into(),

@@ -1,6 +1,7 @@
 //! One batch at work: each job is settled in memory.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 use syncline_core::causality::Seq;
 
 use crate::store::{Order, StoreError, StoreReader, StoreWriter};
@@ -15,6 +16,8 @@ use super::cache::{Cache, schema_of};
 use super::job::{Job, Swept};
 use crate::engine::load;
 
+/// How long a batch goes on settling. Others wait as long as that for their turn, and for one operation more.
+const BATCH_TIME: Duration = Duration::from_millis(10);
 /// Maximum number of rows of a kind that are looked at in one sweep.
 const EXPIRING_PER_SWEEP: usize = 1_000;
 
@@ -24,14 +27,21 @@ pub(super) struct Work<'l> {
     pub writer: &'l mut dyn StoreWriter,
     pub touched: &'l mut BTreeSet<WorkspaceNo>,
     pub env: Environment,
+    /// When the batch began.
+    pub began: Instant,
 }
 
 impl Work<'_> {
+    /// Whether the batch has had its time, and commits what it has settled.
+    pub fn is_over(&self) -> bool {
+        self.began.elapsed() >= BATCH_TIME
+    }
+
     /// Settles one job in memory; its answer waits in it.
     pub async fn run(&mut self, job: &mut Job) -> Result<(), StoreError> {
         match job {
-            Job::Submit { ws, operations, all_or_nothing, reply } => {
-                reply.settle(self.submit(*ws, operations, *all_or_nothing).await)
+            Job::Submit { ws, operations, all_or_nothing, progress, reply } => {
+                reply.settle(self.submit(*ws, progress.next(operations), *all_or_nothing).await)
             }
             Job::Decide { ws, operation, request_hash, reply } => {
                 reply.settle(self.decide(*ws, operation, *request_hash).await)
@@ -103,6 +113,10 @@ impl Work<'_> {
         let env = self.env;
         let mut receipts = Vec::with_capacity(operations.len());
         for operation in operations {
+            // The rest comes with the next batch, after others.
+            if !receipts.is_empty() && self.is_over() {
+                break;
+            }
             receipts.push(self.attempt(ws, |state| sequencer::submit(state, operation, env)).await?);
         }
         Ok(receipts)

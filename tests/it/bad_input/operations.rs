@@ -7,7 +7,7 @@ use crate::harness::receipts::{
     applied, duplicate, held, one_conflict, original, refused, rejected, settled, unknown, waits_for,
 };
 use crate::harness::workspace::latest;
-use crate::harness::{Reason, pb};
+use crate::harness::{Reason, pb, until};
 
 #[tokio::test]
 async fn a_context_ahead_of_the_server_or_of_another_epoch_is_not_taken_and_uses_up_nothing() {
@@ -193,10 +193,14 @@ async fn more_than_may_be_held_is_refused_and_settles_nothing() {
     // The other client is not concerned.
     client.goes_on().await;
     client.ws.submit(first).await;
+    // They are released in steps, between which others write.
+    let last = until("the last of those that waited", || async {
+        let receipts = client.ws.receipts(vec![bob.dot(1_001)]).await;
+        (!matches!(receipts[0].outcome, Some(pb::receipt::Outcome::Held(_)))).then(|| receipts[0].clone())
+    });
+    assert_eq!(settled(&last.await), 2 + 1_001);
     client.head = settled(&client.ws.submit(one_more).await);
     assert_eq!(client.head, 2 + 1_002);
-    let last = client.ws.receipts(vec![bob.dot(1_001)]).await;
-    assert_eq!(settled(&last[0]), 2 + 1_001);
     client.ada.saw(client.head);
     client.goes_on().await;
 }

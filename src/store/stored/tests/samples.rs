@@ -171,7 +171,7 @@ fn all_refusals() -> Vec<Refusal> {
         Refusal::EffectTooLarge { bytes: 12_000_000, limit: 1_638_400 },
         Refusal::CounterOutOfRange { field: id("f") },
         Refusal::SetTooLarge { field: id("f"), limit: 10_000 },
-        Refusal::TooManySides { record: record.clone(), limit: 256 },
+        Refusal::TooManySides { record: id("r"), limit: 256 },
         Refusal::ConflictNotFound { conflict },
         Refusal::ConflictChanged { conflict, revision: 2 },
         Refusal::ConflictNotLive { conflict, status: ConflictStatus::Resolved },
