@@ -28,6 +28,10 @@ pub const COMMIT_SECONDS: &str = "syncline_commit_seconds";
 pub const STORE_ERRORS_TOTAL: &str = "syncline_store_errors_total";
 /// Workspaces that are read-only because their stored data contradict themselves.
 pub const WORKSPACES_READ_ONLY: &str = "syncline_workspaces_read_only";
+/// Roughly what the write lanes keep of workspaces in memory.
+pub const WORKING_SETS_BYTES: &str = "syncline_working_sets_bytes";
+/// Roughly what is kept of recent changes in memory, for feeds.
+pub const RECENT_CHANGES_BYTES: &str = "syncline_recent_changes_bytes";
 /// Feeds that are open.
 pub const FEED_SUBSCRIBERS: &str = "syncline_feed_subscribers";
 /// Changes handed to feeds, counted once for each feed.
@@ -87,6 +91,8 @@ const METRICS: &[(&str, Kind, Unit, &str)] = &[
         Unit::Count,
         "Workspaces that are read-only because their stored data contradict themselves.",
     ),
+    (WORKING_SETS_BYTES, Kind::Gauge, Unit::Bytes, "Roughly what write lanes keep of workspaces in memory."),
+    (RECENT_CHANGES_BYTES, Kind::Gauge, Unit::Bytes, "Roughly what is kept of recent changes in memory."),
     (FEED_SUBSCRIBERS, Kind::Gauge, Unit::Count, "Feeds that are open."),
     (
         FEED_CHANGES_DELIVERED_TOTAL,

@@ -1,7 +1,7 @@
 //! Where committed changes become visible: the recent changes of each workspace, and its head to wait on.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::telemetry::RECENT_CHANGES_BYTES;
 use syncline_core::causality::Seq;
 use syncline_core::change::Change;
 use syncline_core::fault;
@@ -23,8 +24,16 @@ const NUMBERS_MAX: usize = 100_000;
 /// Number of polls after which a hub that nobody looks at is dropped: about a minute.
 const IDLE_POLLS_MAX: u32 = 60;
 
-/// Approximate maximum size of the recent changes of a workspace: a few large ones must not crowd out everything else.
+/// Approximate maximum of memory for the recent changes of a workspace: a few large ones must not crowd out everything
+/// else.
 const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Approximate maximum of memory for the recent changes of all workspaces. Each workspace has its share of it, and feeds
+/// that are further behind read the store.
+const RECENT_TOTAL_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A workspace's share is at least this, however many there are.
+const RECENT_BYTES_MIN: usize = 16 * 1024;
+/// What a recent change takes beside what it weighs on the wire, encoded bytes included.
+const RECENT_CHANGE_BYTES: usize = 2_048;
 
 /// A change as feeds hand it out. The first feed that encodes it keeps the bytes here for the others, so that a change
 /// is encoded once and not once for every subscriber.
@@ -72,12 +81,35 @@ pub(super) struct Hubs {
     /// Numbers of workspaces by id: they never change.
     numbers: Arc<Mutex<HashMap<Arc<str>, WorkspaceNo>>>,
     recent_changes: usize,
+    recent_total: Arc<RecentTotal>,
+}
+
+/// What all hubs keep.
+#[derive(Default)]
+struct RecentTotal {
+    bytes: AtomicUsize,
+    hubs: AtomicUsize,
+}
+
+impl RecentTotal {
+    /// What one hub may keep.
+    fn share(&self) -> usize {
+        let hubs = self.hubs.load(Ordering::Relaxed).max(1);
+        (RECENT_TOTAL_BYTES_MAX / hubs).clamp(RECENT_BYTES_MIN, RECENT_BYTES_MAX)
+    }
+
+    fn count(&self, added: usize, removed: usize) {
+        let before = self.bytes.fetch_add(added, Ordering::Relaxed);
+        self.bytes.fetch_sub(removed, Ordering::Relaxed);
+        metrics::gauge!(RECENT_CHANGES_BYTES).set((before + added).saturating_sub(removed) as f64);
+    }
 }
 
 /// One workspace's latest changes.
 pub(super) struct Hub {
     recent: Mutex<RecentChanges>,
     recent_changes: usize,
+    recent_total: Arc<RecentTotal>,
     head: watch::Sender<PublishedHead>,
     showing: AtomicBool,
     /// Polls in a row that found nobody looking at it.
@@ -96,7 +128,7 @@ struct RecentChanges {
 
 impl Hubs {
     pub(super) fn new(recent_changes: usize) -> Hubs {
-        Hubs { hubs: Arc::default(), numbers: Arc::default(), recent_changes }
+        Hubs { hubs: Arc::default(), numbers: Arc::default(), recent_changes, recent_total: Arc::default() }
     }
 
     /// The number of a workspace that was looked up before.
@@ -137,9 +169,11 @@ impl Hubs {
         lock(&self.hubs)
             .entry(ws)
             .or_insert_with(|| {
+                self.recent_total.hubs.fetch_add(1, Ordering::Relaxed);
                 Arc::new(Hub {
                     recent: Mutex::default(),
                     recent_changes: self.recent_changes,
+                    recent_total: Arc::clone(&self.recent_total),
                     head: watch::Sender::new(head),
                     showing: AtomicBool::new(false),
                     idle_polls: AtomicU32::new(0),
@@ -188,7 +222,9 @@ impl Hub {
         if now.epoch != Epoch::NONE && !follows(&now, changes, head) && !fault!(RecentGapServed) {
             return false;
         }
-        recent.extend(changes, self.recent_changes);
+        let before = recent.bytes;
+        recent.extend(changes, self.recent_changes, self.recent_total.share());
+        self.recent_total.count(recent.bytes, before);
         recent.commit_count = recent.commit_count.max(head.commit_count);
         self.advance(head, schema_version);
         true
@@ -197,6 +233,7 @@ impl Hub {
     /// Shows a head without the changes before it, which feeds then read from the store.
     pub(super) fn skip_to(&self, head: &WorkspaceHead, schema_version: u64) {
         let mut recent = lock(&self.recent);
+        self.recent_total.count(0, recent.bytes);
         recent.clear();
         recent.commit_count = recent.commit_count.max(head.commit_count);
         self.advance(head, schema_version);
@@ -205,6 +242,7 @@ impl Hub {
     /// Takes a head that is not a continuation of what was shown: the database holds another history than it did.
     pub(super) fn restart(&self, head: &WorkspaceHead, schema_version: u64) {
         let mut recent = lock(&self.recent);
+        self.recent_total.count(0, recent.bytes);
         *recent = RecentChanges { commit_count: head.commit_count, ..RecentChanges::default() };
         self.head.send_replace(PublishedHead {
             epoch: head.epoch,
@@ -284,6 +322,18 @@ impl Hub {
     }
 }
 
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.recent_total.count(0, lock(&self.recent).bytes);
+        self.recent_total.hubs.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a recent change takes; it is encoded for the first feed that sends it.
+fn recent_bytes(change: &Change) -> usize {
+    RECENT_CHANGE_BYTES + 2 * change.weight_bytes()
+}
+
 /// Whether changes that end at this head continue what was shown, or repeat it.
 fn follows(shown: &PublishedHead, changes: &[Arc<Change>], head: &WorkspaceHead) -> bool {
     if head.epoch != shown.epoch {
@@ -303,8 +353,8 @@ fn follows(shown: &PublishedHead, changes: &[Arc<Change>], head: &WorkspaceHead)
 }
 
 impl RecentChanges {
-    /// Adds the changes of a run that are new, and drops the oldest beyond `max`.
-    fn extend(&mut self, changes: &[Arc<Change>], max: usize) {
+    /// Adds the changes of a run that are new, and drops the oldest beyond this number and this much memory.
+    fn extend(&mut self, changes: &[Arc<Change>], max: usize, bytes_max: usize) {
         let next = self.changes.back().map(|last| last.change.seq + 1);
         let fresh = changes.iter().filter(|change| next.is_none_or(|next| change.seq >= next));
         let mut fresh = fresh.peekable();
@@ -314,12 +364,12 @@ impl RecentChanges {
             self.clear();
         }
         for change in fresh {
-            self.bytes += change.weight_bytes();
+            self.bytes += recent_bytes(change);
             self.changes.push_back(Arc::new(EncodedChange::new(change.clone())));
         }
-        while self.changes.len() > max || (self.bytes > RECENT_BYTES_MAX && self.changes.len() > 1) {
+        while self.changes.len() > max || (self.bytes > bytes_max && self.changes.len() > 1) {
             if let Some(oldest) = self.changes.pop_front() {
-                self.bytes -= oldest.change.weight_bytes();
+                self.bytes -= recent_bytes(&oldest.change);
             }
         }
     }
@@ -340,9 +390,47 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::engine::lane::tests::write;
     use crate::engine::{Engine, EngineOptions, SystemClock, SystemRandomness};
     use crate::store::memory::MemoryStore;
     use syncline_core::schema::SchemaUpdate;
+
+    #[tokio::test]
+    async fn recent_changes_are_bounded_by_a_workspaces_share_of_memory() {
+        let started = Engine::start(
+            Arc::new(MemoryStore::new()),
+            EngineOptions::default(),
+            Arc::new(SystemClock),
+            Arc::new(SystemRandomness),
+        );
+        let engine = started.await.expect("an engine");
+        let hubs = &engine.inner.hubs;
+        for id in ["w", "x"] {
+            engine.create_workspace(id, "", &SchemaUpdate::default()).await.expect("a workspace");
+            engine.head(id).await.expect("a head");
+            for n in 0..10 {
+                engine.submit(id, vec![write(&n.to_string())], false).await.expect("a receipt");
+            }
+        }
+        let total = &hubs.recent_total;
+        assert_eq!(total.share(), RECENT_BYTES_MAX, "two workspaces have room enough");
+        let kept = total.bytes.load(Ordering::Relaxed);
+        assert!(kept >= 20 * RECENT_CHANGE_BYTES, "{kept}");
+        // Very many workspaces have little room each.
+        total.hubs.fetch_add(1_000_000, Ordering::Relaxed);
+        assert_eq!(total.share(), RECENT_BYTES_MIN);
+        for n in 10..40 {
+            engine.submit("w", vec![write(&n.to_string())], false).await.expect("a receipt");
+        }
+        let hub = hubs.get(WorkspaceNo(1)).expect("a hub");
+        assert!(lock(&hub.recent).bytes <= RECENT_BYTES_MIN);
+        assert!(hub.since(Seq(0), 100).is_none(), "feeds that are behind read the store");
+        let newest = hub.since(Seq(39), 100).expect("the newest change");
+        assert_eq!(newest.len(), 1);
+        drop(hub);
+        lock(&hubs.hubs).clear();
+        assert_eq!(total.bytes.load(Ordering::Relaxed), 0, "what hubs kept goes with them");
+    }
 
     /// Time passes as fast as the tasks allow.
     #[tokio::test(start_paused = true)]

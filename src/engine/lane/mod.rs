@@ -11,7 +11,7 @@ mod figures;
 mod job;
 mod router;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod turns;
 mod work;
 
@@ -84,9 +84,9 @@ struct Lane {
 type Published = Vec<(WorkspaceNo, Vec<Arc<Change>>)>;
 
 impl Lane {
-    fn new(tools: Tools, rows_total: Arc<AtomicUsize>, hands_over: bool) -> Lane {
+    fn new(tools: Tools, bytes_total: Arc<AtomicUsize>, hands_over: bool) -> Lane {
         let suspects = Suspects::default();
-        let (cache, turns) = (Cache::new(rows_total), Turns::default());
+        let (cache, turns) = (Cache::new(bytes_total), Turns::default());
         Lane { tools, cache, hands_over, turns, suspects, at_work: None }
     }
 
@@ -102,7 +102,10 @@ impl Lane {
                     Ok(Some(first)) => self.turns.push(first),
                     Ok(None) => return,
                     Err(_) if retire(&queue) => return,
-                    Err(_) => continue,
+                    Err(_) => {
+                        self.cache.forget_idle();
+                        continue;
+                    }
                 }
             }
             while !self.turns.is_full()
@@ -182,7 +185,7 @@ impl Lane {
         if self.hands_over {
             touched.iter().for_each(|ws| self.cache.forget(*ws));
         }
-        self.cache.trim();
+        self.cache.trim(touched);
     }
 
     /// What was settled in memory was not stored, or may not have been, so the state is read again.

@@ -47,7 +47,7 @@ struct Inner {
     /// `None` once stopped.
     queues: Mutex<Option<HashMap<LaneKey, mpsc::Sender<Job>>>>,
     tasks: TaskTracker,
-    rows_total: Arc<AtomicUsize>,
+    bytes_total: Arc<AtomicUsize>,
 }
 
 impl Lanes {
@@ -56,7 +56,7 @@ impl Lanes {
             tools,
             queues: Mutex::new(Some(HashMap::new())),
             tasks: TaskTracker::new(),
-            rows_total: Arc::default(),
+            bytes_total: Arc::default(),
         };
         Lanes { inner: Arc::new(inner) }
     }
@@ -93,8 +93,8 @@ impl Lanes {
 
     fn start(&self, key: LaneKey) -> mpsc::Sender<Job> {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
-        let rows_total = self.inner.rows_total.clone();
-        let lane = Lane::new(self.inner.tools.clone(), rows_total, key == LaneKey::Registry);
+        let bytes_total = self.inner.bytes_total.clone();
+        let lane = Lane::new(self.inner.tools.clone(), bytes_total, key == LaneKey::Registry);
         let inner = Arc::downgrade(&self.inner);
         let retire = move |queue: &mpsc::Receiver<Job>| {
             let Some(inner) = inner.upgrade() else { return true };

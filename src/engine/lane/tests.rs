@@ -188,7 +188,7 @@ impl Bench {
 }
 
 /// Creates a record of this name.
-pub(super) fn write(name: &str) -> Operation {
+pub(in crate::engine) fn write(name: &str) -> Operation {
     let create = RecordMutation {
         collection: "cards".into(),
         record: name.into(),

@@ -23,7 +23,6 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #[derive(Debug)]
 pub struct Frame {
     pub kind: u8,
-    pub flags: u8,
     pub payload: Vec<u8>,
 }
 
@@ -109,6 +108,6 @@ impl Http2 {
         };
         // The server may have gone meanwhile; then the next read says so.
         let _ = self.socket.write_all(&answer).await;
-        Some(Frame { kind, flags, payload })
+        Some(Frame { kind, payload })
     }
 }

@@ -4,6 +4,7 @@ mod key;
 mod row;
 mod text_memory;
 mod transaction;
+mod weight;
 mod workspace;
 
 pub use key::{Key, Prefix};

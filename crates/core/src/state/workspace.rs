@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Key, Prefix, Row, TextMemory};
+use super::{Key, Prefix, Row, TextMemory, weight};
 use crate::causality::{Counter, ReplicaNo, Seq};
 use crate::change::Change;
 use crate::hash::{CHAIN_START, Hash, Secret};
@@ -66,6 +66,9 @@ pub struct WorkspaceState {
     chains: BTreeMap<Seq, Option<Hash>>,
     /// Order trees of texts that are being edited concurrently; derived, rebuilt when missing.
     pub(super) texts: BTreeMap<(RecordId, FieldId), TextMemory>,
+    /// Roughly how much memory the rows and the changes take.
+    rows_bytes: usize,
+    changes_bytes: usize,
     dirty: BTreeSet<Key>,
     appended: Vec<Arc<Change>>,
     /// Everything is in memory: nothing is ever missing.
@@ -83,6 +86,8 @@ impl WorkspaceState {
             settled_as: BTreeMap::new(),
             chains: BTreeMap::new(),
             texts: BTreeMap::new(),
+            rows_bytes: 0,
+            changes_bytes: 0,
             dirty: BTreeSet::new(),
             appended: Vec::new(),
             resident: false,
@@ -104,6 +109,11 @@ impl WorkspaceState {
     /// How many rows are in memory.
     pub fn row_count(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Roughly how much memory all of it takes.
+    pub fn weight_bytes(&self) -> usize {
+        self.rows_bytes + self.changes_bytes + self.texts.values().map(weight::of_text).sum::<usize>()
     }
 
     /// A row, when it is in memory.
@@ -150,7 +160,10 @@ impl WorkspaceState {
     /// Takes rows read from the store; what is in memory is newer and stays.
     pub fn learn_rows(&mut self, rows: impl IntoIterator<Item = (Key, Option<Row>)>) {
         for (key, row) in rows {
-            self.rows.entry(key).or_insert_with(|| row.map(Arc::new));
+            self.rows.entry(key).or_insert_with(|| {
+                self.rows_bytes += weight::of_row(row.as_ref());
+                row.map(Arc::new)
+            });
         }
     }
 
@@ -164,7 +177,10 @@ impl WorkspaceState {
     pub fn learn_changes(&mut self, changes: impl IntoIterator<Item = Arc<Change>>) {
         for change in changes {
             self.index(&change);
-            self.changes.entry(change.seq).or_insert(change);
+            self.changes.entry(change.seq).or_insert_with(|| {
+                self.changes_bytes += weight::of_change(&change);
+                change
+            });
         }
     }
 
@@ -201,21 +217,30 @@ impl WorkspaceState {
     ) {
         self.head = head;
         for (key, row) in rows {
-            self.dirty.insert(key.clone());
-            self.rows.insert(key, row);
+            self.replace(key, row);
         }
         self.complete.extend(complete);
         for change in changes {
             self.index(&change);
-            self.changes.insert(change.seq, change.clone());
+            self.changes_bytes += weight::of_change(&change);
+            if let Some(before) = self.changes.insert(change.seq, change.clone()) {
+                self.changes_bytes -= weight::of_change(&before);
+            }
             self.appended.push(change);
         }
     }
 
     /// Writes a row outside of an operation (schema changes, upkeep).
     pub fn put(&mut self, key: Key, row: Option<Row>) {
+        self.replace(key, row.map(Arc::new));
+    }
+
+    fn replace(&mut self, key: Key, row: Option<Arc<Row>>) {
         self.dirty.insert(key.clone());
-        self.rows.insert(key, row.map(Arc::new));
+        self.rows_bytes += weight::of_row(row.as_deref());
+        if let Some(before) = self.rows.insert(key, row) {
+            self.rows_bytes -= weight::of_row(before.as_deref());
+        }
     }
 
     /// Takes out what has to be written since the last call.
@@ -238,16 +263,42 @@ impl WorkspaceState {
             return;
         }
         if self.rows.len() > rows_max {
-            self.rows.clear();
-            self.complete.clear();
+            self.forget_rows();
         }
         while self.changes.len() > changes_max {
-            if let Some((_, change)) = self.changes.pop_first() {
-                self.settled_as.remove(&(change.author.replica_no, change.author.counter));
-            }
+            self.forget_oldest_change();
         }
         if self.texts.len() > texts_max {
             self.texts.clear();
+        }
+    }
+
+    /// Forgets rows, changes and order trees beyond these amounts of memory. Call it only when everything is written.
+    pub fn trim_bytes(&mut self, rows_max: usize, changes_max: usize, texts_max: usize) {
+        if self.resident || !self.dirty.is_empty() {
+            return;
+        }
+        if self.rows_bytes > rows_max {
+            self.forget_rows();
+        }
+        while self.changes_bytes > changes_max && !self.changes.is_empty() {
+            self.forget_oldest_change();
+        }
+        if self.texts.values().map(weight::of_text).sum::<usize>() > texts_max {
+            self.texts.clear();
+        }
+    }
+
+    fn forget_rows(&mut self) {
+        self.rows.clear();
+        self.complete.clear();
+        self.rows_bytes = 0;
+    }
+
+    fn forget_oldest_change(&mut self) {
+        if let Some((_, change)) = self.changes.pop_first() {
+            self.changes_bytes -= weight::of_change(&change);
+            self.settled_as.remove(&(change.author.replica_no, change.author.counter));
         }
     }
 }
