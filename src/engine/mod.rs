@@ -28,6 +28,8 @@ mod read_only;
 mod record_view;
 mod reminders;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
 mod workspaces;
 
 use std::sync::Arc;
