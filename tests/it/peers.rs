@@ -69,5 +69,8 @@ async fn a_peer_that_does_not_read_does_not_hold_up_a_stop() {
     })
     .await;
     drop(ws);
+    // It answers pings, so that nothing else ends it, and never gives room back.
+    let peer = tokio::spawn(async move { while peer.next().await.is_some() {} });
     server.stop().await;
+    within("the end of the peer", peer).await.expect("no panic");
 }
