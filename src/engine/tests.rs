@@ -73,7 +73,7 @@ fn write_much(name: &str) -> Operation {
         mutation.collection = CollectionId::from("cards");
         mutation.record = RecordId::from(name);
         let value = Value::String("x".repeat(CHANGE_BYTES).into());
-        mutation.action = Action::Create { fields: vec![("title".into(), value)] };
+        mutation.action = Action::Create { fields: vec![("title".into(), value)], replace_deleted: false };
     }
     operation
 }
