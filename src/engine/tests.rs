@@ -11,7 +11,6 @@ use super::lane::tests::write;
 use super::{Engine, EngineOptions, SystemClock, SystemRandomness};
 use crate::store::memory::MemoryStore;
 use crate::store::{Store, StoreError, StoreReader, StoreWriter};
-use syncline_core::ids::{CollectionId, RecordId};
 use syncline_core::operation::{Action, Mutation, Operation};
 use syncline_core::schema::SchemaUpdate;
 use syncline_core::selection::Collections;
@@ -69,11 +68,10 @@ impl Store for Counting {
 /// Creates a record with a large value.
 fn write_much(name: &str) -> Operation {
     let mut operation = write(name);
-    if let Some(Mutation::Record(mutation)) = operation.mutations.first_mut() {
-        mutation.collection = CollectionId::from("cards");
-        mutation.record = RecordId::from(name);
-        let value = Value::String("x".repeat(CHANGE_BYTES).into());
-        mutation.action = Action::Create { fields: vec![("title".into(), value)], replace_deleted: false };
+    if let Some(Mutation::Record(mutation)) = operation.mutations.first_mut()
+        && let Action::Create { fields, .. } = &mut mutation.action
+    {
+        fields.push(("title".into(), Value::String("x".repeat(CHANGE_BYTES).into())));
     }
     operation
 }
