@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 
 // One file may be 75 KB at most.
-const LIMITS_KB = { first: 63.5, parts: 79.2, 'one file': 75, 'one file, brotli': 64.4 };
+const LIMITS_KB = { first: 63.5, parts: 79.3, 'one file': 75, 'one file, brotli': 64.5 };
 
 /** The chunks that come of it. */
 async function chunksOf(output) {

@@ -30,6 +30,8 @@ pub const VALUE_DEPTH_MAX: usize = 30;
 pub const MAP_NAME_BYTES_MAX: usize = 256;
 /// Elements in one add or remove.
 pub const ELEMENTS_PER_MUTATION_MAX: usize = 100;
+/// An element of a set; elements are compared and removed together, by the thousand.
+pub const ELEMENT_BYTES_MAX: usize = 1_024;
 /// Elements of a set or to-many field.
 pub const SET_ELEMENTS_MAX: u64 = 10_000;
 /// Hunks in one text edit.

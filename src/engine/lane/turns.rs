@@ -5,6 +5,7 @@
 //! busy ones. A call with many operations gets its share in several batches.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use syncline_core::ids::WorkspaceNo;
 
@@ -13,6 +14,10 @@ use super::job::{allow, weight};
 
 /// Approximate maximum number of operations in one transaction.
 const BATCH_OPERATIONS: usize = 1_024;
+/// The same while several workspaces write: each of them waits for the batch that is at work when its job comes.
+const SHARED_BATCH_OPERATIONS: usize = 256;
+/// How long batches stay small after several workspaces have written.
+const SHARED_FOR: Duration = Duration::from_secs(1);
 /// How many operations a workspace may add to a batch in one round.
 const SHARE_OPERATIONS: usize = 64;
 /// Maximum number of jobs taken out of the queue to wait for their turn here; the others wait in the queue.
@@ -25,6 +30,8 @@ pub(super) struct Turns {
     /// The workspaces that have jobs here, in the order of their turns.
     order: VecDeque<Option<WorkspaceNo>>,
     len: usize,
+    /// When jobs of several workspaces waited last.
+    last_shared: Option<Instant>,
 }
 
 impl Turns {
@@ -80,12 +87,17 @@ impl Turns {
     /// The next batch: a share of each workspace's jobs, round after round. Jobs that fit in part are allowed that part. Returns
     /// how many operations it has.
     pub fn batch(&mut self) -> (Vec<Job>, usize) {
+        if self.order.len() > 1 {
+            self.last_shared = Some(Instant::now());
+        }
+        let is_shared = self.last_shared.is_some_and(|at| at.elapsed() < SHARED_FOR);
+        let limit = if is_shared { SHARED_BATCH_OPERATIONS } else { BATCH_OPERATIONS };
         let mut operations = 0;
         let mut shares: HashMap<Option<WorkspaceNo>, usize> = HashMap::new();
         let waiting = |ws: &_| self.queues.get(ws).map_or(0, |queue| queue.iter().map(weight).sum());
         let mut round: VecDeque<(Option<WorkspaceNo>, usize)> =
             self.order.iter().map(|ws| (*ws, waiting(ws))).collect();
-        while let Some((ws, waiting)) = round.pop_front().filter(|_| operations < BATCH_OPERATIONS) {
+        while let Some((ws, waiting)) = round.pop_front().filter(|_| operations < limit) {
             let more = SHARE_OPERATIONS.min(waiting);
             *shares.entry(ws).or_default() += more;
             operations += more;
@@ -160,14 +172,14 @@ mod tests {
             answers.push(answer);
         }
         let (jobs, operations) = turns.batch();
-        assert_eq!(operations, BATCH_OPERATIONS + 3);
-        assert_eq!(allowed(&jobs), [(1, 512), (2, 512), (3, 2), (3, 1)]);
+        assert_eq!(operations, SHARED_BATCH_OPERATIONS + 3);
+        assert_eq!(allowed(&jobs), [(1, 128), (2, 128), (3, 2), (3, 1)]);
         // What had its turn goes on before what waits behind it, and whoever had none begins.
         let mut rest = jobs.into_iter();
         turns.go_on(rest.by_ref().take(1).collect());
         turns.put_back(rest.take(1).collect());
         let (jobs, _) = turns.batch();
-        assert_eq!(allowed(&jobs), [(2, 512), (1, 512)]);
+        assert_eq!(allowed(&jobs), [(2, 128), (1, 128)]);
     }
 
     #[test]

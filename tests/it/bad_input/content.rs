@@ -271,6 +271,11 @@ async fn what_would_exceed_a_limit_is_rejected_and_leaves_things_as_they_are() {
         client.head = settled(&client.tries(vec![clear]).await);
     }
 
+    let long = "x".repeat(1_025).as_str().into_value();
+    let receipt = client.tries(vec![card("c1").add("tags", vec![long])]).await;
+    let found = rejected(&receipt, Reason::InvalidValue);
+    assert!(found.message.contains("at most 1024 bytes"), "{}", found.message);
+
     let hundreds = (0..100).map(|n| card("c1").add("tags", elements(n * 100, 100))).collect();
     client.head = settled(&client.tries(hundreds).await);
     let receipt = client.tries(vec![card("c1").add("tags", elements(10_000, 1))]).await;

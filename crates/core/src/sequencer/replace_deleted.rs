@@ -31,6 +31,7 @@ impl Settling<'_, '_> {
             row.heads.iter().filter(|h| !self.knows(&h.stamp)).cloned().collect();
         let against = heads.iter().filter(|h| h.delete).map(|h| deleter(h.stamp)).collect();
         heads.push(ExistenceHead::new(self.stamp, false));
+        self.tx.need_range(&Prefix::ScopesOf(mutation.record.clone()))?;
         let row = RecordRow { heads, existence: Existence::Alive, ..row };
         self.put_existence(mutation, row, EffectKind::RecordRestored);
         for key in self.tx.keys(&Prefix::FieldsOf(mutation.record.clone()))? {

@@ -4,7 +4,7 @@ use super::settle::Settling;
 use crate::change::EffectKind;
 use crate::fault;
 use crate::ids::{FieldId, RecordId};
-use crate::limits::SET_ELEMENTS_MAX;
+use crate::limits::{ELEMENT_BYTES_MAX, SET_ELEMENTS_MAX};
 use crate::operation::RecordMutation;
 use crate::refusal::Refusal;
 use crate::schema::FieldKind;
@@ -28,6 +28,13 @@ impl Settling<'_, '_> {
         elements: &[Value],
     ) -> Attempt<()> {
         self.field_spec(mutation, field, &[FieldKind::Set])?;
+        if elements
+            .iter()
+            .any(|element| element.weight_bytes() > ELEMENT_BYTES_MAX + Value::Null.weight_bytes())
+        {
+            let detail = format!("an element of a set has at most {ELEMENT_BYTES_MAX} bytes");
+            return Err(Refusal::InvalidValue { detail }.into());
+        }
         self.touch_record(mutation)?;
         self.change_set(mutation, field, FieldKind::Set, |settling, change| {
             elements.iter().try_for_each(|element| settling.add_element(mutation, field, element, change))
@@ -72,8 +79,7 @@ impl Settling<'_, '_> {
         work: impl FnOnce(&mut Self, &mut SetChange) -> Attempt<()>,
     ) -> Attempt<()> {
         let row = self.field_row(&mutation.record, field, kind)?;
-        self.settlement.merged |=
-            !self.unknown_changes(&mutation.record, field, row.last_seq, mutation)?.is_empty();
+        self.settlement.merged |= self.is_behind(mutation, field, row.last_seq)?;
         let mut change = SetChange::default();
         work(self, &mut change)?;
         let before = match row.value {

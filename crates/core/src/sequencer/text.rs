@@ -299,7 +299,11 @@ impl Settling<'_, '_> {
         // A cached tree begins at a critical base, and what it covers was walked when it was built. It only grows, so
         // now and then (ever more rarely) it is worth checking whether a later base would do.
         let cached = cached.filter(|w| w.base_seq() <= before.known_seq);
-        let reconsider = |ops: usize| ops >= WINDOW_RECONSIDERED_AT && ops.is_power_of_two();
+        // Of one that has more operations than may be merged with, only a look at the log says whether this author's edit may be:
+        // that must not depend on what is in memory.
+        let reconsider = |ops: usize| {
+            ops > TEXT_WINDOW_OPERATIONS_MAX || (ops >= WINDOW_RECONSIDERED_AT && ops.is_power_of_two())
+        };
         let covered = match cached {
             Some(window) if !reconsider(window.op_count()) => return Ok(Some(window)),
             covered => covered,

@@ -16,6 +16,8 @@ export const TEXT_HUNKS_MAX = 1_000;
 export const TEXT_BYTES_MAX = 1024 * 1024;
 /** Elements in one add or remove (server). */
 export const ELEMENTS_PER_MUTATION_MAX = 100;
+/** Bytes of an element that is added to a set (server). */
+export const ELEMENT_BYTES_MAX = 1024;
 /** Nesting of a value (server). */
 export { VALUE_DEPTH_MAX } from './domain/exact.js';
 /** Ids (server). */

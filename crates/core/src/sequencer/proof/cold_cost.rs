@@ -1,13 +1,19 @@
-//! What a step asks a store for when nothing is in memory: how often, since each time it begins anew, and how many rows.
+//! What a step asks a store for when nothing is in memory: how often, since each time it begins anew, and how many rows; and
+//! that it comes to the same.
+
+use std::cell::RefCell;
 
 use super::desk::{dot, operation, request};
-use super::script::{create, mutation};
-use super::server::{EPOCH, Shelf};
+use super::script::{self, create, mutation};
+use super::server::{EPOCH, SECRET, Shelf};
 use crate::causality::Seq;
 use crate::ids::RecordId;
-use crate::operation::{Action, Knowledge, Mutation, Operation};
+use crate::limits::TEXT_WINDOW_OPERATIONS_MAX;
+use crate::merge::text::Hunk;
+use crate::operation::{Action, Knowledge, Mutation, Operation, Outcome};
 use crate::sequencer::{Environment, submit, wake};
-use crate::state::{Missing, WorkspaceState};
+use crate::state::{Key, Missing, Row, WorkspaceState};
+use crate::value::Value;
 
 /// What there is a lot of.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +56,8 @@ struct Asked {
     rows: u64,
 }
 
+/// Changes that a walk back through the log gets at once.
+const CHANGES_BACK: u64 = 8_192;
 const ENVIRONMENT: Environment = Environment { now_ms: 1_000 };
 
 /// A state with everything in memory, and a store that has been given all of it.
@@ -60,6 +68,14 @@ struct Bench {
 }
 
 impl Bench {
+    fn new() -> Result<Bench, String> {
+        let state = WorkspaceState::resident(EPOCH);
+        let mut bench = Bench { state, shelf: Shelf::default(), requests: 0 };
+        bench.state.put(Key::Secret, Some(Row::Secret(SECRET)));
+        bench.shelf.take(&bench.state.take_writes())?;
+        Ok(bench)
+    }
+
     fn submit(&mut self, operation: &Operation) -> Result<(), String> {
         submit(&mut self.state, operation, ENVIRONMENT).map_err(|need| format!("{need:?} is not there"))?;
         self.shelf.take(&self.state.take_writes())
@@ -77,15 +93,60 @@ impl Bench {
         let (before, mut times) = (self.shelf.reads, 0);
         while let Err(need) = step(&mut state) {
             times += 1;
+            // A walk back through the log gets many changes at once, as from a store.
+            let back = match need {
+                Missing::ChangesUpTo(seq) => {
+                    (seq.saturating_sub(CHANGES_BACK).0 + 1..seq.0).map(Seq).collect()
+                }
+                _ => Vec::new(),
+            };
+            state.learn_changes(back.into_iter().filter_map(|seq| self.shelf.change(seq).cloned()));
             self.shelf.serve(&mut state, need)?;
         }
         Ok(Asked { times, rows: self.shelf.reads - before })
     }
 }
 
+/// Whether an edit merges is decided alike with the order of all characters in memory and without, also by an author so far
+/// behind that there are more edits than may be merged with.
+#[test]
+fn what_is_in_memory_decides_nothing() {
+    let mut bench = Bench::new().expect("an empty workspace");
+    let edit = |pos, ins: &str| {
+        let hunks = vec![Hunk { pos, del: 0, ins: ins.to_owned() }];
+        vec![mutation("r0", Action::EditText { field: "text".into(), hunks })]
+    };
+    bench.write([vec![create("r0")], edit(0, "h")].concat()).expect("a text");
+    let base = Seq(1);
+    // The first edit of the author who stays behind keeps the order of characters in memory.
+    bench.submit(&operation(dot(2, 1), base, Vec::new(), edit(0, "B"))).expect("an edit");
+    let mut outcomes = Vec::new();
+    for n in 0..TEXT_WINDOW_OPERATIONS_MAX as u32 + 10 {
+        let typed = operation(dot(3, u64::from(n) + 1), base, Vec::new(), edit(1 + n, "x"));
+        bench.submit(&typed).expect("a letter");
+        if [TEXT_WINDOW_OPERATIONS_MAX as u32 - 20, TEXT_WINDOW_OPERATIONS_MAX as u32 + 5].contains(&n) {
+            let late = operation(dot(2, 2 + outcomes.len() as u64), base, Vec::new(), edit(1, "late"));
+            let came = RefCell::new(Vec::new());
+            let settle = |state: &mut WorkspaceState| {
+                came.borrow_mut().push(submit(state, &late, ENVIRONMENT)?.outcome);
+                Ok(())
+            };
+            bench.cold(settle).expect("a step that ends");
+            settle(&mut bench.state).expect("everything is in memory");
+            bench.shelf.take(&bench.state.take_writes()).expect("the next changes");
+            let came = came.into_inner();
+            assert_eq!(came[0], came[1], "after {n} letters");
+            outcomes.push(
+                matches!(&came[0], Outcome::Accepted { settlement, .. } if settlement.conflicts.is_empty()),
+            );
+        }
+    }
+    assert!(outcomes.contains(&true) && outcomes.contains(&false), "both are met: {outcomes:?}");
+}
+
 /// What the step of a case asks for with so many of what there is a lot of.
 fn asked(case: Case, many: u32) -> Result<Asked, String> {
-    let mut bench = Bench { state: WorkspaceState::resident(EPOCH), shelf: Shelf::default(), requests: 0 };
+    let mut bench = Bench::new()?;
     bench.write(vec![create("r0")])?;
     let base = Seq(1);
     let ids: Vec<RecordId> = (0..many).map(|n| format!("linking {n}").as_str().into()).collect();
@@ -138,7 +199,7 @@ fn asked(case: Case, many: u32) -> Result<Asked, String> {
             return bench.cold(|state| submit(state, &late, ENVIRONMENT));
         }
         Case::Concurrent => {
-            let write = |n: u32| super::script::set("r0", "plain", i64::from(n));
+            let write = |n: u32| script::set("r0", "plain", i64::from(n));
             for n in 0..many {
                 let replica = dot(100 + u128::from(n), 1);
                 bench.submit(&operation(replica, base, Vec::new(), vec![write(n)]))?;
@@ -148,7 +209,7 @@ fn asked(case: Case, many: u32) -> Result<Asked, String> {
         }
         Case::Cleared => {
             for n in 0..many {
-                let elements = vec![crate::value::Value::Int(i64::from(n))];
+                let elements = vec![Value::Int(i64::from(n))];
                 bench.write(vec![mutation("r0", Action::AddElements { field: "tags".into(), elements })])?;
             }
             vec![mutation("r0", Action::ClearElements { field: "tags".into() })]

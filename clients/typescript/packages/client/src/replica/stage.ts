@@ -4,9 +4,9 @@ import { isId } from '../domain/dot.js';
 import type { CollectionId, FieldId, RecordId } from '../domain/ids.js';
 import type { Action, Mutation } from '../domain/operation.js';
 import { Problem } from '../domain/problem.js';
-import type { FieldKind, FieldState, KnownKind } from '../domain/value.js';
+import type { ExactValue, FieldKind, FieldState, KnownKind } from '../domain/value.js';
 import { SynclineError } from '../errors.js';
-import { ELEMENTS_PER_MUTATION_MAX, TEXT_BYTES_MAX, TEXT_HUNKS_MAX } from '../limits.js';
+import { ELEMENTS_PER_MUTATION_MAX, ELEMENT_BYTES_MAX, TEXT_BYTES_MAX, TEXT_HUNKS_MAX } from '../limits.js';
 import { type OverlayRecord, applyOwn } from './overlay.js';
 import type { ReplicaState } from './state.js';
 import { checkBounds, validateHunks } from '../domain/text/hunk.js';
@@ -247,6 +247,12 @@ function checkElements(action: Extract<Action, { readonly type: 'add_elements' |
   }
   if (action.elements.some((element) => element.kind === 'list' || element.kind === 'map')) {
     throw argument('lists and maps cannot be elements of a set');
+  }
+  // Of what is written in several bytes a letter, the server says it.
+  const isLong = (element: ExactValue): boolean =>
+    element.kind === 'string' && element.value.length > ELEMENT_BYTES_MAX;
+  if (action.type === 'add_elements' && action.elements.some(isLong)) {
+    throw argument(`an element of a set has at most ${ELEMENT_BYTES_MAX} bytes`);
   }
 }
 

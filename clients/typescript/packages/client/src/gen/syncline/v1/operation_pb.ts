@@ -750,7 +750,7 @@ export type AddElements = Message<"syncline.v1.AddElements"> & {
   fieldId: string;
 
   /**
-   * 1 to 100 elements; lists and maps cannot be elements (INVALID_VALUE).
+   * 1 to 100 elements of at most 1,024 bytes each; lists and maps cannot be elements (INVALID_VALUE).
    *
    * @generated from field: repeated syncline.v1.Value elements = 2;
    */
