@@ -84,13 +84,12 @@ impl Settling<'_, '_> {
         (count, weight_bytes): (usize, usize),
         before: usize,
     ) -> Attempt<()> {
-        let limit = match () {
-            () if count <= before || count < 2 => return Ok(()),
-            () if count > CONFLICT_SIDES_MAX => CONFLICT_SIDES_MAX,
-            () if weight_bytes > CONFLICT_SIDES_BYTES_MAX => CONFLICT_SIDES_BYTES_MAX,
-            () => return Ok(()),
-        };
-        Err(Refusal::TooManySides { record: mutation.record.clone(), limit: limit as u64 }.into())
+        let is_more = count > before && count > 1;
+        let limit = if count > CONFLICT_SIDES_MAX { CONFLICT_SIDES_MAX } else { CONFLICT_SIDES_BYTES_MAX };
+        if is_more && (count > CONFLICT_SIDES_MAX || weight_bytes > CONFLICT_SIDES_BYTES_MAX) {
+            return Err(Refusal::TooManySides { record: mutation.record.clone(), limit: limit as u64 }.into());
+        }
+        Ok(())
     }
 
     /// Writes a field's new state and adds the effect.

@@ -244,7 +244,7 @@ export type GetConflictResponse = Message<"syncline.v1.GetConflictResponse"> & {
   recentHistory: Change[];
 
   /**
-   * What happened to the conflict, oldest first.
+   * What happened to the conflict, oldest first: that it opened, and the latest 256 of the rest.
    *
    * @generated from field: repeated syncline.v1.ConflictEvent events = 11;
    */
@@ -258,7 +258,7 @@ export type GetConflictResponse = Message<"syncline.v1.GetConflictResponse"> & {
   context?: CausalContext;
 
   /**
-   * Dots of pairs that clashed: every concurrent pair once. Of a text, the first 256, and once for each version.
+   * Dots of pairs that clashed: the first 256 concurrent pairs, each once; of a text once for each version.
    *
    * @generated from field: repeated syncline.v1.ClashingPair pairs = 13;
    */
