@@ -4,6 +4,7 @@
 mod calls;
 mod content;
 mod extremes;
+mod naughty;
 mod newer;
 mod operations;
 
