@@ -5,8 +5,9 @@
 //! stretch that differs, only a pure insertion or a pure deletion is told by characters, so that two people can still type into one word.
 
 use super::Hunk;
+use super::shortest::{Kept, kept};
 use super::words::{WORD_REACH_CHARS, words};
-use similar::{Algorithm, DiffTag, capture_diff_slices};
+use crate::limits::TEXT_HUNKS_MAX;
 
 /// Bound on the product of the numbers of words in the differing middles. Beyond it the middle becomes one hunk.
 ///
@@ -29,7 +30,7 @@ pub fn diff(old: &str, new: &str) -> Vec<Hunk> {
     let new: String = new[start..new.len() - behind].iter().collect();
     let mut pos = to_u32(start);
     let mut hunks = Vec::new();
-    for step in cleaned(steps(&words(&old), &words(&new))) {
+    for step in few(cleaned(steps(&words(&old), &words(&new)))) {
         match step {
             Step::Kept(text) => pos += char_count(&text),
             Step::Changed { old, new } => {
@@ -64,14 +65,10 @@ fn steps(old: &[&str], new: &[&str]) -> Vec<Step> {
     };
     let work = len_u64(old_middle).saturating_mul(len_u64(new_middle));
     if !old_middle.is_empty() && !new_middle.is_empty() && work <= DIFF_WORK_LIMIT {
-        for op in capture_diff_slices(Algorithm::Myers, old_middle, new_middle) {
-            if op.tag() != DiffTag::Equal {
-                continue;
-            }
-            let (kept_old, kept_new) = (op.old_range(), op.new_range());
-            change(&mut steps, gap, (kept_old.start, kept_new.start));
-            steps.push(Step::Kept(old_middle[kept_old.clone()].concat()));
-            gap = (kept_old.end, kept_new.end);
+        for Kept { old, new, len } in kept(old_middle, new_middle) {
+            change(&mut steps, gap, (old, new));
+            steps.push(Step::Kept(old_middle[old..old + len].concat()));
+            gap = (old + len, new + len);
         }
     }
     change(&mut steps, gap, (old_middle.len(), new_middle.len()));
@@ -105,6 +102,32 @@ fn cleaned(steps: Vec<Step>) -> Vec<Step> {
         }
     }
     cleaned
+}
+
+/// Makes one change of all, if there are more than an edit may have.
+fn few(steps: Vec<Step>) -> Vec<Step> {
+    let changed = |step: &Step| matches!(step, Step::Changed { .. });
+    if steps.iter().filter(|step| changed(step)).count() <= TEXT_HUNKS_MAX {
+        return steps;
+    }
+    let first = steps.iter().position(changed).unwrap_or(0);
+    let last = steps.iter().rposition(changed).unwrap_or(0);
+    let (mut old, mut new) = (String::new(), String::new());
+    for step in &steps[first..=last] {
+        match step {
+            Step::Kept(text) => {
+                old.push_str(text);
+                new.push_str(text);
+            }
+            Step::Changed { old: before, new: after } => {
+                old.push_str(before);
+                new.push_str(after);
+            }
+        }
+    }
+    let mut few: Vec<Step> = steps;
+    few.splice(first..=last, [Step::Changed { old, new }]);
+    few
 }
 
 /// The change of one stretch: what was inserted or deleted if it is only that, else a replacement of the whole.

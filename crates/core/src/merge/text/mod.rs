@@ -42,6 +42,7 @@ mod follow;
 mod hunk;
 mod region;
 mod run;
+mod shortest;
 mod sight;
 mod splice;
 mod tree;

@@ -1,6 +1,7 @@
 //! Where words begin and end: the grain at which whole texts are compared and clashes are shown.
 //!
-//! A simple form of the word boundaries of UAX 29 that every client can repeat. A text is taken as graphemes. Letters,
+//! A simple form of the word boundaries of UAX 29 that every client can repeat. A text is taken as graphemes, of
+//! which ASCII characters always begin new ones. Letters,
 //! digits and underscores stand together; so do blanks; everything else stands alone, and so does every character of
 //! scripts that are written without blanks. An apostrophe between letters belongs to the word, a point or a comma between
 //! digits to the number.
@@ -44,10 +45,20 @@ fn class_of(grapheme: &str) -> Class {
     }
 }
 
+/// The graphemes of a text, each with where it begins. A printable character of ASCII always begins one, also behind the few
+/// characters that Unicode joins with whatever follows: so a client can take each stretch of other characters on its own.
+fn parts(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.grapheme_indices(true).flat_map(|(at, grapheme)| {
+        let begins = |(offset, c): &(usize, char)| *offset == 0 || matches!(c, ' '..='~' | '\t');
+        let starts: Vec<usize> = grapheme.char_indices().filter(begins).map(|(offset, _)| offset).collect();
+        let ends = starts.clone().into_iter().skip(1).chain([grapheme.len()]);
+        starts.into_iter().zip(ends).map(move |(start, end)| (at + start, &grapheme[start..end]))
+    })
+}
+
 /// Cuts a text into words and what stands between them. Together they are the text.
 pub(super) fn words(text: &str) -> Vec<&str> {
-    let graphemes: Vec<(usize, Class)> =
-        text.grapheme_indices(true).map(|(at, grapheme)| (at, class_of(grapheme))).collect();
+    let graphemes: Vec<(usize, Class)> = parts(text).map(|(at, grapheme)| (at, class_of(grapheme))).collect();
     let class = |index: usize| graphemes.get(index).map(|(_, class)| *class);
     let is_word = |class: Class| matches!(class, Class::Letter | Class::Digit);
     let goes_on = |index: usize| {

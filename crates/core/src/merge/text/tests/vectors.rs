@@ -91,9 +91,22 @@ fn vectors() -> String {
     let plain = (0..SESSIONS).map(|seed| session(seed, false));
     let with_extras = (0..SESSIONS_WITH_EXTRAS).map(|seed| session(seed, true));
     let sessions: Vec<Value> = plain.chain(with_extras).collect();
-    let compared =
-        COMPARED.map(|(old, new)| json!({ "old": old, "new": new, "hunks": hunks(&diff(old, new)) }));
+    let pairs = COMPARED.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned()));
+    let strings = ["naughty_strings.json", "grapheme_breaks.json"].map(strings).concat();
+    // Of each two that follow each other, one is the start and the other what it becomes.
+    let odd = strings.chunks_exact(2).map(|pair| (format!("a {} b", pair[0]), format!("a {} b", pair[1])));
+    let compared = pairs
+        .chain(odd)
+        .map(|(old, new)| json!({ "old": old, "new": new, "hunks": hunks(&diff(&old, &new)) }));
+    let compared: Vec<Value> = compared.collect();
     format!("{{\n{},\n{}\n}}\n", lines("sessions", &sessions), lines("diffs", &compared))
+}
+
+/// Strings that break programs, and those of Unicode's test of grapheme breaks.
+fn strings(name: &str) -> Vec<String> {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "..", "tests", "data", name].iter().collect();
+    let text = std::fs::read_to_string(path).expect("a list of strings");
+    serde_json::from_str(&text).expect("strings")
 }
 
 #[test]

@@ -1,5 +1,6 @@
 /**
- * Where words begin and end: the grain at which whole texts are compared, as on the server. A text is taken as graphemes.
+ * Where words begin and end: the grain at which whole texts are compared, as on the server. A text is taken as graphemes, of
+ * which ASCII characters always begin new ones.
  * Letters, digits and underscores stand together; so do blanks; everything else stands alone, and so does every character
  * of scripts that are written without blanks. An apostrophe between letters belongs to the word, a point or a comma
  * between digits to the number.
