@@ -395,15 +395,19 @@ mod tests {
     use crate::store::memory::MemoryStore;
     use syncline_core::schema::SchemaUpdate;
 
-    #[tokio::test]
-    async fn recent_changes_are_bounded_by_a_workspaces_share_of_memory() {
+    async fn engine() -> Engine {
         let started = Engine::start(
             Arc::new(MemoryStore::new()),
             EngineOptions::default(),
             Arc::new(SystemClock),
             Arc::new(SystemRandomness),
         );
-        let engine = started.await.expect("an engine");
+        started.await.expect("an engine")
+    }
+
+    #[tokio::test]
+    async fn recent_changes_are_bounded_by_a_workspaces_share_of_memory() {
+        let engine = engine().await;
         let hubs = &engine.inner.hubs;
         for id in ["w", "x"] {
             engine.create_workspace(id, "", &SchemaUpdate::default()).await.expect("a workspace");
@@ -435,13 +439,7 @@ mod tests {
     /// Time passes as fast as the tasks allow.
     #[tokio::test(start_paused = true)]
     async fn a_hub_that_nobody_looks_at_is_dropped_where_one_process_owns_the_store() {
-        let started = Engine::start(
-            Arc::new(MemoryStore::new()),
-            EngineOptions::default(),
-            Arc::new(SystemClock),
-            Arc::new(SystemRandomness),
-        );
-        let engine = started.await.expect("an engine");
+        let engine = engine().await;
         engine.create_workspace("w", "", &SchemaUpdate::default()).await.expect("a workspace");
         let head = engine.head("w").await.expect("a head");
         assert_eq!(lock(&engine.inner.hubs.hubs).len(), 1);

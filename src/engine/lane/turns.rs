@@ -4,7 +4,7 @@
 //! batch, whatever waits behind it, so that a workspace with few writes waits for one batch and not for the queues of the
 //! busy ones. A call with many operations gets its share in several batches.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use syncline_core::ids::WorkspaceNo;
@@ -60,20 +60,24 @@ impl Turns {
 
     /// Puts jobs back for which there was no time: their workspaces are the first ones in the next batch.
     pub fn put_back(&mut self, jobs: Vec<Job>) {
-        for ws in jobs.iter().map(Job::workspace).rev() {
-            self.order.retain(|other| *other != ws);
-            self.order.push_front(ws);
-        }
+        let first = self.take_out(&jobs);
+        first.into_iter().rev().for_each(|ws| self.order.push_front(ws));
         self.put_before(jobs);
     }
 
     /// Puts jobs back that go on: their workspaces had their turn.
     pub fn go_on(&mut self, jobs: Vec<Job>) {
-        for ws in jobs.iter().map(Job::workspace) {
-            self.order.retain(|other| *other != ws);
-            self.order.push_back(ws);
-        }
+        let last = self.take_out(&jobs);
+        self.order.extend(last);
         self.put_before(jobs);
+    }
+
+    /// Takes the workspaces of these jobs out of the order, and returns each of them once.
+    fn take_out(&mut self, jobs: &[Job]) -> Vec<Option<WorkspaceNo>> {
+        let mut found = HashSet::new();
+        let workspaces = jobs.iter().map(Job::workspace).filter(|ws| found.insert(*ws)).collect();
+        self.order.retain(|ws| !found.contains(ws));
+        workspaces
     }
 
     /// Puts jobs before those of their workspaces, in their order.
@@ -106,15 +110,18 @@ impl Turns {
             }
         }
         let mut jobs = Vec::new();
-        for _ in 0..self.order.len() {
-            let Some(ws) = self.order.pop_front() else { break };
+        // Those for whom the batch had no room are the first ones in the next.
+        let (served, mut order): (VecDeque<_>, VecDeque<_>) =
+            self.order.drain(..).partition(|ws| shares.contains_key(ws));
+        for ws in served {
             self.take(ws, shares.get(&ws).copied().unwrap_or_default(), &mut jobs);
             if self.queues.get(&ws).is_some_and(|queue| !queue.is_empty()) {
-                self.order.push_back(ws);
+                order.push_back(ws);
             } else {
                 self.queues.remove(&ws);
             }
         }
+        self.order = order;
         (jobs, operations)
     }
 
@@ -180,6 +187,26 @@ mod tests {
         turns.put_back(rest.take(1).collect());
         let (jobs, _) = turns.batch();
         assert_eq!(allowed(&jobs), [(2, 128), (1, 128)]);
+    }
+
+    /// Also where each of them sends more single operations than fit into its share, so that none of its jobs is divided.
+    #[test]
+    fn every_workspace_has_its_turn_however_many_there_are() {
+        let mut turns = Turns::default();
+        let mut answers = Vec::new();
+        for ws in 0..12 {
+            for _ in 0..200 {
+                let (job, answer) = call(ws, 1, false);
+                turns.push(job);
+                answers.push(answer);
+            }
+        }
+        let mut served = HashSet::new();
+        for _ in 0..3 {
+            let (jobs, _) = turns.batch();
+            served.extend(allowed(&jobs).into_iter().map(|(ws, _)| ws));
+        }
+        assert_eq!(served.len(), 12, "{served:?}");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Hunks from two whole texts, for callers that replace a text instead of editing it.
 //!
-//! Texts are compared by words. A comparison by characters keeps letters of "Monday" when somebody changes it to "Tuesday".
-//! When somebody else changes the same word, the letters that were kept by chance make a word that nobody wrote. Within a
-//! stretch that differs, only a pure insertion or a pure deletion is told by characters, so that two people can still type into one word.
+//! Texts are compared word by word. Compared letter by letter, "Monday" and "Tuesday" share their last three letters by
+//! chance; if two people each replaced the day, the letters they kept would run together into a word that neither wrote.
+//! Only a stretch to which letters were merely added, or from which they were merely removed, is narrowed down to those
+//! letters, so that two people can still type into the same word.
 
 use super::Hunk;
 use super::shortest::{Kept, kept};

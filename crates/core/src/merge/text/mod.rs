@@ -14,8 +14,8 @@
 //! * **Clashes.** A hunk clashes with operations its author did not know when (c1) it deletes what an
 //!   unsuppressed hunk of theirs deleted, unless both only delete; (c2) it deletes around an insertion of
 //!   theirs, even one deleted since; (c3) it only inserts, strictly inside what one hunk of theirs deleted;
-//!   (c4) it builds on text of its own that is suppressed, or on the place from which its own suppressed hunk took
-//!   text.
+//!   (c4) its author edits text of theirs that is suppressed, or types where an earlier hunk of theirs, which is
+//!   suppressed, deleted text.
 //! * **Suppression.** The settled hunk stays and the newcomer's is *suppressed*: kept, absent from the trunk,
 //!   and visible to an author exactly as long as the operation that suppressed it is beyond the author's
 //!   base. A flag would not do: an author's screen can show a suppression only once it was received.

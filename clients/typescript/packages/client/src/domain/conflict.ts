@@ -8,8 +8,8 @@ export type ConflictStatus = 'open' | 'deferred' | 'resolved' | 'obsolete' | 'su
 export type ConflictEventKind = 'opened' | 'changed' | 'deferred' | 'reminded' | 'assigned' | 'closed' | 'reopened';
 
 /**
- * Why a conflict closed: somebody decided it, all its sides came to the same value, its record was deleted, a later write
- * replaced all sides, the field's rule settled it, or it became part of an older conflict of the same text.
+ * Why a conflict closed, in the order of the words: somebody decided it; its sides became equal; its record was deleted; a
+ * write that knew all sides replaced them; a rule of the field settled it; it was merged into an older conflict of its text.
  */
 export type CloseReason = 'resolved' | 'converged' | 'deleted' | 'superseded' | 'policy' | 'merged';
 

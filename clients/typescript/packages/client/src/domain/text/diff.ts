@@ -12,10 +12,11 @@ const EDITS_MAX = 2_000;
 const HUNKS_MAX = 1_000;
 
 /**
- * The hunks that turn one text into the other: sorted, with a kept character between any two. Texts are compared by words,
- * because a comparison by characters keeps letters of "Monday" when somebody changes it to "Tuesday". When somebody else
- * changes the same word, the letters that were kept by chance would make a word that nobody wrote. Within a stretch that differs, only a pure insertion
- * or a pure deletion is told by characters, so that two people can still type into one word.
+ * The hunks that turn one text into the other: sorted, with a kept character between any two. Texts are compared word by
+ * word. Compared letter by letter, "Monday" and "Tuesday" share their last three letters by chance; if two people each
+ * replaced the day, the letters they kept would run together into a word that neither wrote. Only a stretch to which letters
+ * were merely added, or from which they were merely removed, is narrowed down to those letters, so that two people can still
+ * type into the same word.
  */
 export function diff(before: string, after: string): readonly Hunk[] {
   if (before === after) return [];

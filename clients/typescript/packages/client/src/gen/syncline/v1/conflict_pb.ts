@@ -272,7 +272,7 @@ export const AlternativeSchema: GenMessage<Alternative> = /*@__PURE__*/
 
 /**
  * The place in a text that a conflict is about. It begins and ends between words, at characters that no side touched, and
- * moves with the text around it. Whoever changes something inside it becomes one of its authors. Text that is inserted exactly
+ * moves with the text around it. Whoever edits the text inside it gets a version of their own. Text that is inserted exactly
  * at one of its edges belongs to it only if it continues a word there, or if its author already has a version of the region
  * and has not seen the conflict yet.
  *

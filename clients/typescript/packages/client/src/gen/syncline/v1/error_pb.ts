@@ -464,8 +464,8 @@ export enum ErrorReason {
 
   /**
    * (FAILED_PRECONDITION) The stored data of the workspace contradict themselves, so that the server takes no more writes
-   * to it. Reads and feeds go on where they can. Keep what was to be written, and tell whoever operates the server: its
-   * log says what is wrong. Metadata: workspace_id.
+   * to it. Reads and feeds still work where the data allow it. Keep the operation and tell the server's operator, who finds
+   * the reason in the server's log. Metadata: workspace_id.
    *
    * @generated from enum value: ERROR_REASON_WORKSPACE_READ_ONLY = 61;
    */
