@@ -41,7 +41,7 @@ use cache::{Cache, schema_version};
 use contain::{Cause, Failed, Suspects};
 use figures::count_conflicts;
 use turns::Turns;
-use work::Work;
+use work::{BATCH_TIME, Work};
 
 pub(super) use job::{Job, Progress, Reply, Swept};
 pub(super) use router::Lanes;
@@ -212,12 +212,13 @@ impl Lane {
     ) -> Result<(Published, usize), StoreError> {
         let mut writer = self.tools.store.writer().await?;
         let env = Environment { now_ms: self.tools.clock.now_ms() };
-        let began = Instant::now();
         self.prepare(jobs, &mut *writer, touched).await?;
+        // On a shared store nobody else waits in this lane, and each read takes a round trip.
+        let until = self.tools.peers.is_none().then(|| Instant::now() + BATCH_TIME);
         let mut ran = 0;
         for job in jobs.iter_mut() {
             self.at_work = Some(job.workspace());
-            let mut work = Work { cache: &mut self.cache, writer: &mut *writer, touched, env, began };
+            let mut work = Work { cache: &mut self.cache, writer: &mut *writer, touched, env, until };
             if ran > 0 && work.is_over() {
                 break;
             }

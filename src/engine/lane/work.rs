@@ -17,7 +17,7 @@ use super::job::{Job, Swept};
 use crate::engine::load;
 
 /// How long a batch goes on settling. Others wait as long as that for their turn, and for one operation more.
-const BATCH_TIME: Duration = Duration::from_millis(10);
+pub(super) const BATCH_TIME: Duration = Duration::from_millis(10);
 /// Maximum number of rows of a kind that are looked at in one sweep.
 const EXPIRING_PER_SWEEP: usize = 1_000;
 
@@ -27,14 +27,14 @@ pub(super) struct Work<'l> {
     pub writer: &'l mut dyn StoreWriter,
     pub touched: &'l mut BTreeSet<WorkspaceNo>,
     pub env: Environment,
-    /// When the batch began.
-    pub began: Instant,
+    /// When the batch has had its time; never, where the lane is that of one workspace.
+    pub until: Option<Instant>,
 }
 
 impl Work<'_> {
     /// Whether the batch has had its time, and commits what it has settled.
     pub fn is_over(&self) -> bool {
-        self.began.elapsed() >= BATCH_TIME
+        self.until.is_some_and(|until| Instant::now() >= until)
     }
 
     /// Settles one job in memory; its answer waits in it.
